@@ -1,0 +1,1 @@
+"""Two roles talk until one concludes."""

@@ -1,0 +1,1 @@
+"""The log: the one source of truth of a run."""

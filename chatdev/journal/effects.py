@@ -1,0 +1,105 @@
+"""effect(): the recorded result, or perform, record and return.
+
+A ``Desk`` is the journal seen from one place of the run. Whoever works there performs effects and records what it
+derived; whether the run is new or resumed, it cannot tell.
+"""
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import msgspec
+
+from chatdev.journal import events
+from chatdev.journal.store import JournalError, Store
+
+E = TypeVar("E", bound=events.Effect)
+_NOT_IN_PLACES = re.compile(r"[^\w-]")
+
+
+class Mismatch(JournalError):
+    """The log holds another question at this place than the one asked now; the message names the phase."""
+
+
+def digest(*parts: str | bytes) -> str:
+    """A short name for content: 16 hexadecimal digits of SHA-256 over the parts, each led by its length."""
+    summary = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
+        summary.update(b"%d:" % len(data))
+        summary.update(data)
+    return summary.hexdigest()[:16]
+
+
+class _Known:
+    """What the log holds, by place; shared by all desks of a run."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.by_place: dict[tuple[type, str], events.Any] = {}
+        self.messages: set[str] = set()
+        for record in store:
+            self.add(record.event)
+
+    def add(self, event: events.Any) -> None:
+        if isinstance(event, events.MessageStored):
+            self.messages.add(event.id)
+        elif isinstance(event, events.Effect | events.Derived):
+            self.by_place[type(event), event.place] = event
+
+
+class Desk:
+    """One place of a run. ``at`` goes one step deeper."""
+
+    def __init__(self, store: Store, place: str = "", _known: _Known | None = None) -> None:
+        self.place = place
+        self._known = _known or _Known(store)
+        self._store = store
+
+    def at(self, name: str, ordinal: int = 1) -> "Desk":
+        """The desk at ``name.ordinal`` below this one. The name loses all but letters, digits, ``_`` and ``-``."""
+        segment = f"{_NOT_IN_PLACES.sub('', name)}.{ordinal}"
+        return Desk(self._store, f"{self.place}/{segment}" if self.place else segment, self._known)
+
+    async def perform(self, kind: type[E], digest: str, act: Callable[[], Awaitable[E]]) -> E:
+        """The effect recorded here, or else the one that ``act`` performs, recorded and synced before it is returned.
+
+        ``act`` must give an event that bears this desk's place and ``digest``. Raises Mismatch if the log holds an
+        effect of this kind here with another digest.
+        """
+        known = self._known.by_place.get((kind, self.place))
+        if known is not None:
+            assert isinstance(known, kind)
+            if known.digest != digest:
+                raise self._mismatch()
+            return known
+        event = await act()
+        self._known.add(event)
+        self._store.append(event)
+        await self._store.sync()
+        return event
+
+    def record(self, event: events.Derived) -> None:
+        """Append a derived event that bears this desk's place, unless the log holds it already. Raises Mismatch."""
+        known = self._known.by_place.get((type(event), event.place))
+        if known is None:
+            self._known.add(event)
+            self._store.append(event)
+        elif msgspec.json.encode(known) != msgspec.json.encode(event):
+            raise self._mismatch()
+
+    def keep_message(self, role: str, content: str) -> str:
+        """Store a message's text once per run; returns its content id."""
+        name = digest(role, content)
+        if name not in self._known.messages:
+            self._known.messages.add(name)
+            self._store.append(events.MessageStored(name, role, content))
+        return name
+
+    def _mismatch(self) -> Mismatch:
+        phase = self.place.split("/", 1)[0].rsplit(".", 1)[0]
+        return Mismatch(
+            f"The run's log holds something else at {self.place}: the company, the task or this program changed since.",
+            do=f"Put back what changed, or start a new run. The first place that differs is in the phase {phase}.",
+        )

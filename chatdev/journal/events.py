@@ -1,0 +1,212 @@
+"""Everything that a log can say: one class per event, each with a literal tag.
+
+Two kinds. *Effects* hold a result that cannot be had again (a model's answer, a program's run); on a resume they are
+returned from the log instead of being performed. *Derived* events say what the program made of them; on a resume they
+are compared, not written again. Both bear a ``place``: a path of ``name.ordinal`` segments, unique in a run.
+"""
+
+from typing import Literal
+
+import msgspec
+
+SCHEMA = 1
+"""Version of this file's classes, written into ``run.started``."""
+
+
+class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
+    """The base of all events."""
+
+
+class RunStarted(Event, frozen=True, tag="run.started"):
+    """The first event: what was asked, of which company, by which command. ``model`` is the label typed or chosen."""
+
+    schema: int
+    version: str
+    name: str
+    org: str
+    stamp: str
+    task: str
+    company: str
+    model: str
+    roles: tuple[str, ...] = ()
+
+
+class AttemptStarted(Event, frozen=True, tag="attempt.started"):
+    """A process took up the run: the first time, or on a resume. Bears no place: each attempt appends one.
+
+    ``endpoint`` is a base URL without credentials; ``window`` is in tokens; ``sandbox`` is the level.
+    """
+
+    number: int
+    endpoint: str
+    model: str
+    window: int | None
+    sandbox: str
+    notes: tuple[str, ...] = ()
+
+
+class AttemptStopped(Event, frozen=True, tag="attempt.stopped"):
+    """A process gave the run up before its end: interrupted, or an error that it could name."""
+
+    number: int
+    why: str
+
+
+class MessageStored(Event, frozen=True, tag="message.stored"):
+    """A message's text, once per run, under its content id; calls refer to it."""
+
+    id: str
+    role: str
+    content: str
+
+
+class ModelAnswered(Event, frozen=True, tag="model.answered"):
+    """Effect: one answer of a model.
+
+    ``messages`` are ids of ``message.stored``; ``digest`` is over the uncut messages; ``role`` is who spoke. Token
+    counts are the server's, or marked as ``estimated``. ``cost`` in US dollars, None where the price is unknown.
+    ``first_token`` and ``seconds`` are seconds of wall time.
+    """
+
+    place: str
+    digest: str
+    role: str
+    messages: tuple[str, ...]
+    text: str
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+    endpoint: str
+    model: str
+    reasoning: str = ""
+    cached_tokens: int | None = None
+    estimated: bool = False
+    cost: float | None = None
+    tries: int = 1
+    first_token: float | None = None
+    seconds: float = 0.0
+    max_tokens: int = 0
+    adapted: tuple[str, ...] = ()
+
+
+TestOutcome = Literal["passed", "failed", "error", "skipped", "no result"]
+
+
+class TestResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One test: its id (``file::Class::method``), how it went, and for all but ``passed`` why, in normalised text."""
+
+    __test__ = False
+
+    id: str
+    outcome: TestOutcome
+    why: str = ""
+    needs: str = ""
+
+
+class TestsRan(Event, frozen=True, tag="tests.ran"):
+    """Effect: the acceptance tests were run on one version of the product.
+
+    ``digest`` names the files that were run; ``results`` has an entry for every collected test. ``trouble`` says why
+    the run as a whole cannot be believed (a limit, a tampered framework, an early exit), else it is empty. ``output``
+    is the end of what the program printed, normalised.
+    """
+
+    __test__ = False
+
+    place: str
+    digest: str
+    results: tuple[TestResult, ...]
+    trouble: str = ""
+    output: str = ""
+    seconds: float = 0.0
+
+
+class ProductStarted(Event, frozen=True, tag="product.started"):
+    """Effect: the product was started the way a user starts it, and watched.
+
+    ``how`` is ``exited`` (by itself, with ``exit_status``), ``alive`` (still running after the watch), ``crashed``
+    (``why`` says with what) or ``missing`` (nothing to start). ``needs`` is a package that is not installed here.
+    """
+
+    place: str
+    digest: str
+    how: Literal["exited", "alive", "crashed", "missing"]
+    exit_status: int | None = None
+    why: str = ""
+    needs: str = ""
+    output: str = ""
+    seconds: float = 0.0
+
+
+class PhaseBegan(Event, frozen=True, tag="phase.began"):
+    """Derived: two roles sit down. ``user`` opens with the question, ``assistant`` answers."""
+
+    place: str
+    phase: str
+    assistant: str = ""
+    user: str = ""
+
+
+class PhaseEnded(Event, frozen=True, tag="phase.ended"):
+    """Derived: the phase's conclusion, in a few words; ``reflected`` if only a reflection found it."""
+
+    place: str
+    phase: str
+    conclusion: str = ""
+    reflected: bool = False
+
+
+class FileWritten(Event, frozen=True, tag="file.written"):
+    """Derived: a file of the product has a new content. ``diff`` is a unified diff, cut past 200 lines."""
+
+    place: str
+    path: str
+    sha256: str
+    size: int
+    lines: int
+    added: int
+    removed: int
+    diff: str = ""
+
+
+class FileRefused(Event, frozen=True, tag="file.refused"):
+    """Derived: a file that a model named was not written, and why."""
+
+    place: str
+    path: str
+    why: str
+
+
+class Noted(Event, frozen=True, tag="noted"):
+    """Derived: something the reader of the report must know: asked again, guessed, cut, refused, vacuous tests."""
+
+    place: str
+    kind: Literal["asked again", "guessed", "cut", "refused", "tests"]
+    text: str
+
+
+class VerdictReached(Event, frozen=True, tag="verdict.reached"):
+    """Derived: what is true of the product. ``verdict`` is ``passed``, ``failed (7 of 9)`` or ``not run (why)``.
+
+    ``vacuous`` are ids of tests that pass without the product.
+    """
+
+    place: str
+    verdict: str
+    why: str = ""
+    vacuous: tuple[str, ...] = ()
+
+
+class RunFinished(Event, frozen=True, tag="run.finished"):
+    """Derived: the last event. Modality, language and ideas are the company's decisions, for ``meta.txt``."""
+
+    place: str
+    verdict: str
+    modality: str = ""
+    language: str = ""
+    ideas: str = ""
+
+
+Effect = ModelAnswered | TestsRan | ProductStarted
+Derived = PhaseBegan | PhaseEnded | FileWritten | FileRefused | Noted | VerdictReached | RunFinished
+Any = RunStarted | AttemptStarted | AttemptStopped | MessageStored | Effect | Derived

@@ -1,0 +1,132 @@
+"""The frozen values that go to an endpoint and come back from it."""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Literal
+
+import msgspec
+
+
+class ModelType(Enum):
+    """What a model is called on the command line; the value is the provider's own identifier.
+
+    ``VLLM`` (and ``VLLM_LOCAL``, the same member) is whatever the user's own endpoint serves. The OpenAI names are
+    those of ChatDev 1.0: what became of each stands in ``prices.toml``.
+    """
+
+    VLLM = "vllm"
+    VLLM_LOCAL = "vllm"  # noqa: PIE796 - an alias on purpose: both names mean the same endpoint
+    GPT_3_5_TURBO = "gpt-3.5-turbo"
+    GPT_3_5_TURBO_NEW = "gpt-3.5-turbo-16k"
+    GPT_4 = "gpt-4"
+    GPT_4_32k = "gpt-4-32k"
+    GPT_4_TURBO = "gpt-4-turbo"
+    GPT_4_TURBO_V = "gpt-4-turbo-vision"
+    GPT_4O = "gpt-4o"
+    GPT_4O_MINI = "gpt-4o-mini"
+    STUB = "stub"
+
+
+Role = Literal["system", "user", "assistant"]
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One message of a conversation."""
+
+    role: Role
+    content: str
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Token counts of one call. ``estimated`` marks counts that no server confirmed."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    estimated: bool = False
+
+    @property
+    def total_tokens(self) -> int:
+        """Prompt and completion together."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """Who answered a call, and at what price.
+
+    ``endpoint`` is a base URL without credentials; ``first_token`` and ``seconds`` are seconds of wall time; ``tries``
+    counts the requests sent; ``adapted`` says what the endpoint made us change (dropped fields, merged messages);
+    ``cost`` is in US dollars, 0 for a local endpoint and None where the price is not known.
+    """
+
+    endpoint: str
+    model: str
+    tries: int = 1
+    first_token: float | None = None
+    seconds: float = 0.0
+    max_tokens: int = 0
+    adapted: tuple[str, ...] = ()
+    cost: float | None = None
+
+
+class Completion(msgspec.Struct, frozen=True):
+    """One whole answer. ``text`` never holds reasoning; ``finish_reason`` is the server's own word (stop, length)."""
+
+    text: str
+    finish_reason: str
+    usage: Usage
+    receipt: Receipt
+    reasoning: str = ""
+    id: str = ""
+    created: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The answer in the form of OpenAI's ``chat.completion`` object, streamed or not."""
+        message: dict[str, Any] = {"role": "assistant", "content": self.text}
+        if self.reasoning:
+            message["reasoning"] = self.reasoning
+        return {
+            "id": self.id,
+            "object": "chat.completion",
+            "created": self.created,
+            "model": self.receipt.model,
+            "choices": [{"index": 0, "message": message, "finish_reason": self.finish_reason}],
+            "usage": {
+                "prompt_tokens": self.usage.prompt_tokens,
+                "completion_tokens": self.usage.completion_tokens,
+                "total_tokens": self.usage.total_tokens,
+            },
+        }
+
+
+class Options(msgspec.Struct, frozen=True):
+    """How one call is asked. ``max_tokens`` is a ceiling, clamped to what the window leaves.
+
+    ``request_id`` goes out as ``X-Request-Id``; ``extra`` joins the request body as it is.
+    """
+
+    temperature: float = 0.2
+    top_p: float = 1.0
+    max_tokens: int = 4096
+    stream: bool = True
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    request_id: str = ""
+    extra: dict[str, Any] = {}
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """A sign of life of a call in flight: ``waiting`` (nothing came yet), ``reasoning`` or ``text`` (a piece came).
+
+    ``seconds`` since the request was sent; ``tokens`` is the number of pieces so far, which is about the tokens.
+    """
+
+    kind: Literal["waiting", "reasoning", "text"]
+    text: str = ""
+    seconds: float = 0.0
+    tokens: int = 0
+
+
+Watch = Callable[[Progress], None]
+"""Takes progress as it comes. Lossy by design: nothing may depend on having seen it."""

@@ -1,0 +1,1 @@
+"""A stand-in model server that answers from a recording."""
