@@ -1,0 +1,35 @@
+"""The recordings that come with ChatDev, so that a company can be seen at work without any model."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from chatdev.errors import UserError
+from chatdev.playback.recording import Recording, read
+from chatdev.playback.server import Playback
+
+RECORDINGS = Path(__file__).parent / "recordings"
+
+
+def recordings() -> tuple[Recording, ...]:
+    """All of them, by file name."""
+    return tuple(read(path) for path in sorted(RECORDINGS.glob("*.recording")))
+
+
+def recording_of(task: str) -> Recording:
+    """The one of this task, in any letter case. Raises UserError that lists the tasks there are."""
+    known = recordings()
+    for recording in known:
+        if recording.task.casefold() == task.strip().casefold():
+            return recording
+    raise UserError(
+        f"DEMO plays recorded answers, and there are none for the task {task.strip()[:80]!r}.",
+        do="\n".join(["It knows these tasks:", *(f'  --task "{recording.task}"' for recording in known)]),
+    )
+
+
+@contextlib.asynccontextmanager
+async def serving(task: str) -> AsyncIterator[str]:
+    """A server that plays the recording of this task; its base URL. Raises UserError."""
+    async with Playback(recording_of(task)) as endpoint:
+        yield endpoint

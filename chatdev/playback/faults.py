@@ -1,0 +1,89 @@
+"""On demand: how the stand-in server behaves, or misbehaves.
+
+Each fault is one that real servers show, so that a client can be tried against all of them on one machine.
+"""
+
+import tomllib
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from chatdev.errors import UserError
+
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Tokens = Annotated[int, msgspec.Meta(ge=0)]
+AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Manner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A wish for how requests are answered. A field that is None wishes nothing.
+
+    Which requests: all, or those at ``place`` and below it, or the ``attempt``-th try (from 1) at each place. The try
+    is read off the request's own id, so that the server remembers nothing.
+
+    Time: ``first_token`` seconds of silence, then ``per_token`` seconds between tokens.
+
+    The door: ``html`` (a web page instead of the API), ``status`` (this HTTP status, in vLLM's form), ``api_key`` (401
+    without it), ``window`` (tokens), ``refuse_fields`` (400 if the request holds one of them), ``refuse_system`` and
+    ``alternate_roles`` (strict chat templates).
+
+    The end: after ``after`` tokens (None: after the last one) the ``fault`` happens. ``cut``: the stream ends without
+    a finish reason; ``drop``: the connection breaks; ``stall``: silence until the client leaves; ``error``: an error
+    object inside the stream.
+
+    Dialects: ``no_usage``, ``no_done``, ``plain_json`` (a whole answer to a streamed request), ``null_content`` (the
+    text moves to the reasoning), ``reasoning_field`` (its name: ``reasoning``, in older servers ``reasoning_content``).
+    """
+
+    place: str | None = None
+    attempt: AtLeastOne | None = None
+    first_token: Seconds | None = None
+    per_token: Seconds | None = None
+    html: bool | None = None
+    status: Annotated[int, msgspec.Meta(ge=400, le=599)] | None = None
+    api_key: str | None = None
+    window: AtLeastOne | None = None
+    refuse_fields: tuple[str, ...] | None = None
+    refuse_system: bool | None = None
+    alternate_roles: bool | None = None
+    fault: Literal["cut", "drop", "stall", "error"] | None = None
+    after: Tokens | None = None
+    no_usage: bool | None = None
+    no_done: bool | None = None
+    plain_json: bool | None = None
+    null_content: bool | None = None
+    reasoning_field: str | None = None
+
+    def said(self) -> dict[str, Any]:
+        """The fields that wish something."""
+        return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
+
+    def applies(self, place: str, attempt: int) -> bool:
+        """Whether this wish is for the ``attempt``-th request at ``place``; a request without a place meets only
+        wishes for all."""
+        if self.place is None and self.attempt is None:
+            return True
+        below = self.place is None or place == self.place or place.startswith(f"{self.place}/")
+        return bool(place) and below and self.attempt in (None, attempt)
+
+
+def merge(manners: Iterable[Manner], place: str = "", attempt: int = 1) -> Manner:
+    """All wishes for one request as a wish for all; where two name the same field, the later one holds."""
+    said: dict[str, Any] = {}
+    for manner in manners:
+        if manner.applies(place, attempt):
+            said |= manner.said()
+    return Manner(**said | {"place": None, "attempt": None})
+
+
+def parse(text: str) -> Manner:
+    """A manner as it is typed on a command line: ``fault = "cut", after = 5``. Raises UserError."""
+    try:
+        return msgspec.convert(tomllib.loads(f"manner = {{{text}}}")["manner"], Manner)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise UserError(
+            f"The manner {text!r} cannot be read: {str(error).split(' (at ')[0]}.",
+            do='Write names and values with commas between, such as: fault = "cut", after = 5. They stand in '
+            "docs/playback.md.",
+        ) from None

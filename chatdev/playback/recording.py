@@ -1,0 +1,224 @@
+"""Recordings: answers by place or by a rule, in a text file that a person can write. See docs/playback.md.
+
+A file begins with a TOML head between two ``+++`` lines; each entry begins with a ``=== `` line and goes on, verbatim,
+to the next one. A finished run's log serves as well: its answers stand at their places.
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Sequence
+from difflib import SequenceMatcher, get_close_matches
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from chatdev.errors import UserError
+from chatdev.journal import events, store
+from chatdev.playback.faults import AtLeastOne, Manner
+
+_RULER = "+++"
+_MARK = "=== "
+_PLACE = re.compile(r"[\w-]*\.[0-9]+(?:/[\w-]*\.[0-9]+)*")
+_STRING = r'"(?:[^"\\]|\\.)*"' + r"|'[^']*'"
+_HEADER = re.compile(rf"{_MARK} *(?:(?P<place>{_PLACE.pattern})|when +(?P<when>{_STRING}))(?: +(?P<more>\{{.*\}}))?\s*")
+_ESCAPED = re.compile(r"\\+" + _MARK)
+_MUST_ESCAPE = re.compile(r"\\*" + _MARK)
+_EXPECTED = '`=== PLACE` or `=== when "TEXT"`, and after it nothing or attributes such as {finish = "length"}'
+
+
+class RecordingError(UserError):
+    """A recording that cannot be read; names file, line, and what was expected there."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer: at a ``place``, or ``when`` this text stands in the last message of a request."""
+
+    place: str = ""
+    when: str | None = None
+    text: str = ""
+    finish: str = "stop"
+    reasoning: str = ""
+
+    @property
+    def title(self) -> str:
+        """The place or the rule, as it is written in a recording."""
+        return self.place if self.when is None else f"when {_toml(self.when)}"
+
+
+class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a recording says of itself: the ``model`` served, its ``window`` in tokens, whose ``task`` it answers."""
+
+    model: str = "default"
+    window: AtLeastOne = 32768
+    task: str = ""
+    name: str = ""
+    manner: tuple[Manner, ...] = ()
+
+
+class Recording(Head, frozen=True, dict=True, kw_only=True):
+    """A head and its entries, in the order of the file."""
+
+    entries: tuple[Entry, ...] = ()
+
+    @cached_property
+    def _places(self) -> dict[str, Entry]:
+        return {entry.place: entry for entry in self.entries if entry.when is None}
+
+    @cached_property
+    def _rules(self) -> tuple[tuple[str, Entry], ...]:
+        return tuple((entry.when, entry) for entry in self.entries if entry.when is not None)
+
+    def find(self, place: str, last_message: str) -> Entry | None:
+        """The entry at ``place``, else the first rule whose text stands in ``last_message``."""
+        if entry := self._places.get(place):
+            return entry
+        return next((entry for when, entry in self._rules if when in last_message), None)
+
+    def nearest(self, place: str, last_message: str) -> Entry | None:
+        """The entry that comes closest to one not found: by its place, or by how much of its rule the message holds."""
+        if place and self._places:
+            return self._places[get_close_matches(place, self._places, n=1, cutoff=0.0)[0]]
+
+        def held(rule: tuple[str, Entry]) -> float:
+            match = SequenceMatcher(None, last_message, rule[0], autojunk=False).find_longest_match()
+            return match.size / (len(rule[0]) or 1)
+
+        return max(self._rules, key=held)[1] if self._rules else None
+
+
+def choose(recordings: Sequence[Recording], texts: Sequence[str]) -> Recording | None:
+    """The recording whose task stands in one of ``texts``: the longest such task, or none at all. One alone serves
+    everything."""
+    if len(recordings) == 1:
+        return recordings[0]
+    fitting = [each for each in recordings if any(each.task in text for text in texts)]
+    return max(fitting, key=lambda each: len(each.task), default=None)
+
+
+def load(path: Path) -> Recording:
+    """A recording file, or the run in a folder (or its ``events.jsonl``). Raises RecordingError or JournalError."""
+    if path.is_dir():
+        return from_log(path / ".chatdev" / "events.jsonl")
+    return from_log(path) if path.suffix == ".jsonl" else read(path)
+
+
+def read(path: Path) -> Recording:
+    """The recording in a UTF-8 file. Raises RecordingError."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise RecordingError(f"No recording can be read at {path} ({error.strerror}).") from error
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _fault(str(path), data.count(b"\n", 0, error.start) + 1, "not UTF-8") from None
+    return parse(text, str(path))
+
+
+def from_log(path: Path) -> Recording:
+    """What the models answered in a run, by place, from its ``events.jsonl``. Raises RecordingError or JournalError."""
+    head: dict[str, Any] = {}
+    entries: list[Entry] = []
+    for record in store.read(path):
+        match record.event:
+            case events.RunStarted(name=name, task=task):
+                head |= {"name": name, "task": task}
+            case events.AttemptStarted(model=model, window=window):
+                head |= {"model": model} | ({"window": window} if window else {})
+            case events.ModelAnswered() as answer:
+                entries.append(
+                    Entry(place=answer.place, text=answer.text, finish=answer.finish_reason, reasoning=answer.reasoning)
+                )
+    if not entries:
+        raise RecordingError(f"The run in {path} holds no answer of a model.", do="Name a run that got further.")
+    return Recording(**head, entries=tuple(entries))
+
+
+def parse(text: str, source: str = "recording") -> Recording:
+    """The recording in ``text``; ``source`` names it in errors. Raises RecordingError."""
+    lines = text.split("\n")
+    if not lines[-1]:
+        lines.pop()
+    head, end = _head(lines, source)
+    starts = [number for number in range(end, len(lines)) if lines[number].startswith(_MARK)]
+    for number in range(end, starts[0] if starts else len(lines)):
+        if lines[number].strip():
+            raise _fault(source, number + 1, f"expected {_EXPECTED}")
+    entries: list[Entry] = []
+    seen: dict[str, int] = {}
+    for start, stop in pairwise([*starts, len(lines)]):
+        body = "\n".join(line[1:] if _ESCAPED.match(line) else line for line in lines[start + 1 : stop])
+        entry = _entry(lines[start], body, source, start + 1)
+        if first := seen.get(entry.title):
+            raise _fault(source, start + 1, f"{entry.title} has an answer already, at line {first}")
+        seen[entry.title] = start + 1
+        entries.append(entry)
+    return Recording(**msgspec.structs.asdict(head), entries=tuple(entries))
+
+
+def write(recording: Recording) -> str:
+    """The text that ``parse`` reads back to an equal recording. Raises RecordingError for what is no place."""
+    lines = [_RULER]
+    lines += [f"{name} = {_toml(getattr(recording, name))}" for name in ("model", "window", "task", "name")]
+    for manner in recording.manner:
+        lines += ["", "[[manner]]", *(f"{name} = {_toml(value)}" for name, value in manner.said().items())]
+    lines.append(_RULER)
+    for entry in recording.entries:
+        if entry.when is None and not _PLACE.fullmatch(entry.place):
+            raise RecordingError(f"{entry.place!r} is not a place: name.ordinal segments with / between.")
+        more = [f"reasoning = {_toml(entry.reasoning)}"] if entry.reasoning else []
+        more += [f"finish = {_toml(entry.finish)}"] if entry.finish != "stop" else []
+        lines.append(f"{_MARK}{entry.title}{' {' + ', '.join(more) + '}' if more else ''}")
+        lines += ["\\" + line if _MUST_ESCAPE.match(line) else line for line in entry.text.split("\n")]
+    return "\n".join(lines) + "\n"
+
+
+class _Attributes(msgspec.Struct, forbid_unknown_fields=True):
+    finish: str = "stop"
+    reasoning: str = ""
+
+
+def _head(lines: Sequence[str], source: str) -> tuple[Head, int]:
+    """The head, and how many lines it takes with its rulers."""
+    if not lines or lines[0].rstrip() != _RULER:
+        raise _fault(source, 1, f"expected {_RULER}, which begins the head")
+    end = next((number for number in range(1, len(lines)) if lines[number].rstrip() == _RULER), None)
+    if end is None:
+        raise _fault(source, len(lines), f"expected {_RULER}, which ends the head")
+    try:
+        # An empty line stands for the ruler, so that the line numbers in tomllib's errors are the file's.
+        return msgspec.convert(tomllib.loads("\n".join(["", *lines[1:end], ""])), Head), end + 1
+    except tomllib.TOMLDecodeError as error:
+        raise RecordingError(f"{source}: the head is not TOML: {error}.") from None
+    except msgspec.ValidationError as error:
+        raise RecordingError(f"{source}: the head cannot be used: {error}.") from None
+
+
+def _entry(header: str, body: str, source: str, line: int) -> Entry:
+    match = _HEADER.fullmatch(header)
+    if match is None:
+        raise _fault(source, line, f"expected {_EXPECTED}; an answer's own line that begins so needs a \\ before it")
+    try:
+        when = tomllib.loads(f"it = {match['when']}")["it"] if match["when"] else None
+        more = msgspec.convert(tomllib.loads(f"it = {match['more'] or '{}'}")["it"], _Attributes)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise _fault(source, line, str(error).split(" (at ")[0]) from None
+    return Entry(place=match["place"] or "", when=when, text=body, finish=more.finish, reasoning=more.reasoning)
+
+
+def _fault(source: str, line: int, what: str) -> RecordingError:
+    return RecordingError(f"{source}, line {line}: {what}.", do="docs/playback.md describes the format.")
+
+
+def _toml(value: Any) -> str:
+    """A TOML value on one line."""
+    if isinstance(value, str):
+        # JSON's escapes are TOML's too, but TOML forbids a bare DEL.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return str(value).lower()  # true, 5, 0.012, 1e-05

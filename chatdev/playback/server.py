@@ -1,0 +1,279 @@
+"""Playback: a model server that answers from recordings, over the real protocol and in vLLM's words.
+
+It keeps no state. A request says where it stands: its ``X-Request-Id`` is ``PLACE;TRY;SUFFIX``, with the place
+percent-encoded. The same request therefore gets the same answer, whatever came before.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+from aiohttp import web
+
+from chatdev import __version__
+from chatdev.errors import UserError
+from chatdev.playback import protocol
+from chatdev.playback.answer import DONE, Answer, Pieces, pace, pieces
+from chatdev.playback.faults import Manner, merge
+from chatdev.playback.protocol import Chat, Refusal
+from chatdev.playback.recording import Entry, Recording, choose
+
+_PAGE = b"<!doctype html>\n<title>Welcome</title>\n<p>This is a web server, but no model answers here.</p>\n"
+_BODY_LIMIT = 64 * 1024 * 1024
+"""Bytes of a request: far more than any window, so that a prompt is refused by its tokens."""
+_SHUTDOWN = 1.0
+"""Seconds for idle connections to close; answers in flight are ended at once."""
+
+
+class _Call(msgspec.Struct, frozen=True):
+    """What a request's headers say, and how it shall be treated. ``window`` is in tokens."""
+
+    id: str
+    place: str
+    manner: Manner
+    window: int
+
+
+_Handler = Callable[[web.Request, _Call], Awaitable[web.StreamResponse]]
+
+
+class Playback:
+    """Serves recordings on one address.
+
+    The first recording's head names the model and its window, and its manner holds for all; ``manners`` come on top.
+    Of several recordings, a request is answered by the one whose task stands in its messages. ``keepalive`` is the
+    number of seconds after which an idle connection is closed: five with vLLM.
+    """
+
+    def __init__(
+        self, recording: Recording, *others: Recording, manners: Iterable[Manner] = (), keepalive: float = 5.0
+    ) -> None:
+        self._recordings = (recording, *others)
+        self._model = recording.model
+        self._window = recording.window
+        self._manners = (*recording.manner, *manners)
+        self._keepalive = keepalive
+        self._started = int(time.time())
+        self._pieces: dict[str, Pieces] = {}
+        self._answering: set[asyncio.Task[Any]] = set()
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """The number of answers under way."""
+        return len(self._answering)
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
+        """Listen, and return the base URL (``http://127.0.0.1:8000/v1``). Port 0 takes a free one. Raises UserError."""
+        app = web.Application(client_max_size=_BODY_LIMIT)
+        app.router.add_get("/health", self._guard(_health))
+        app.router.add_get("/version", self._guard(_version))
+        app.router.add_get("/v1/models", self._guard(self._models))
+        app.router.add_post("/tokenize", self._guard(self._tokenize))
+        app.router.add_post("/v1/chat/completions", self._guard(self._chat))
+        app.router.add_route("*", "/{path:.*}", self._guard(_not_found))
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            handler_cancellation=True,
+            keepalive_timeout=self._keepalive,
+            shutdown_timeout=_SHUTDOWN,
+        )
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            await self.stop()
+            raise UserError(
+                f"Playback cannot listen on {host}, port {port} ({error.strerror}).",
+                do="Choose another port, or 0 for any free one.",
+            ) from error
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._runner.addresses[0][1]}/v1"
+
+    async def stop(self) -> None:
+        """End the answers in flight, and close the address."""
+        for task in self._answering:
+            task.cancel()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def __aenter__(self) -> str:
+        return await self.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def _guard(self, handler: _Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            header = request.headers.get("X-Request-Id", "")
+            if not header.isascii():
+                header = ""
+            place, attempt = _place(header)
+            manner = merge(self._manners, place, attempt)
+            try:
+                _door(request, manner)
+                call = _Call(header or uuid.uuid4().hex, place, manner, manner.window or self._window)
+                return await handler(request, call)
+            except Refusal as refusal:
+                return web.Response(status=refusal.status, body=refusal.body, content_type=refusal.content_type)
+
+        return handle
+
+    async def _models(self, _: web.Request, call: _Call) -> web.Response:
+        card = {"id": self._model, "object": "model", "created": self._started, "owned_by": "vllm"}
+        card |= {"root": self._model, "parent": None, "max_model_len": call.window, "permission": []}
+        return web.json_response({"object": "list", "data": [card]})
+
+    async def _tokenize(self, request: web.Request, call: _Call) -> web.Response:
+        """The count is playback's own, so the token ids are only numbered."""
+        count = protocol.decode(await request.read(), protocol.Tokenize).count
+        answer = {"count": count, "max_model_len": call.window, "tokens": list(range(count))}
+        return web.json_response(answer | {"token_strs": None})
+
+    async def _chat(self, request: web.Request, call: _Call) -> web.StreamResponse:
+        body = await request.read()
+        chat = protocol.decode(body, Chat)
+        limit = protocol.admit(chat, body, self._model, call.window, call.manner)
+        answer = self._answer(self._find(chat, call.place), chat, call, limit)
+        task = asyncio.current_task()
+        assert task is not None
+        self._answering.add(task)
+        try:
+            if chat.stream and not call.manner.plain_json:
+                usage = bool(chat.stream_options and chat.stream_options.include_usage)
+                return await _stream(request, answer, call.manner, usage=usage and not call.manner.no_usage)
+            return await _whole(request, answer, call.manner)
+        finally:
+            self._answering.discard(task)
+
+    def _find(self, chat: Chat, place: str) -> Entry:
+        texts = [message.text for message in chat.messages] or [""]
+        recording = choose(self._recordings, texts)
+        if recording is None:
+            known = ", ".join(repr(each.task) for each in self._recordings)
+            raise _unknown(f"No recorded task stands in the messages; recorded are {known}.")
+        if entry := recording.find(place, texts[-1]):
+            return entry
+        nearest = recording.nearest(place, texts[-1])
+        raise _unknown(
+            f"The recording has no answer for {place or 'a request without a place'}, nor a rule for its last message; "
+            f"{f'the nearest entry is {nearest.title}' if nearest else 'it holds no entry'}."
+        )
+
+    def _answer(self, entry: Entry, chat: Chat, call: _Call, limit: int) -> Answer:
+        thought, said = self._in_pieces(entry.reasoning), self._in_pieces(entry.text)
+        if call.manner.null_content:
+            thought, said = thought + said, ()
+        return Answer(
+            id=f"chatcmpl-{call.id}",
+            model=self._model,
+            created=int(time.time()),
+            thought=thought[:limit],
+            said=said[: max(limit - len(thought), 0)],
+            finish_reason="length" if len(thought) + len(said) > limit else entry.finish,
+            prompt_tokens=chat.prompt_tokens,
+            field=call.manner.reasoning_field or "reasoning",
+            null=bool(call.manner.null_content),
+        )
+
+    def _in_pieces(self, text: str) -> Pieces:
+        """Encoded once and kept: on an answer served at once, this is most of the work."""
+        if text not in self._pieces:
+            self._pieces[text] = pieces(text)
+        return self._pieces[text]
+
+
+def _place(header: str) -> tuple[str, int]:
+    """The place and the try in a request id; no place if it is not one of ours."""
+    parts = header.split(";")
+    if len(parts) != 3 or not parts[1].isdecimal():
+        return "", 1
+    return unquote(parts[0]), int(parts[1])
+
+
+def _door(request: web.Request, manner: Manner) -> None:
+    """Turns requests away before they are read. As with vLLM, only ``/v1`` asks for the key."""
+    if manner.html:
+        raise Refusal(200, _PAGE, "text/html")
+    given = request.headers.get("Authorization")
+    locked = manner.api_key is not None and given != f"Bearer {manner.api_key}"
+    if manner.status == 401 or (locked and request.path.startswith("/v1")):
+        raise protocol.unauthorized()
+    if manner.status is not None:
+        message = f"Playback was told to answer with status {manner.status}."
+        kind = "InternalServerError" if manner.status >= 500 else "BadRequestError"
+        raise protocol.error_object(manner.status, message, kind)
+
+
+def _unknown(message: str) -> Refusal:
+    return protocol.error_object(400, message, "BadRequestError", "messages")
+
+
+async def _health(_: web.Request, __: _Call) -> web.Response:
+    return web.Response()
+
+
+async def _version(_: web.Request, __: _Call) -> web.Response:
+    return web.json_response({"version": f"{__version__}+playback"})
+
+
+async def _not_found(_: web.Request, __: _Call) -> web.Response:
+    return web.json_response({"detail": "Not Found"}, status=404)
+
+
+async def _whole(request: web.Request, answer: Answer, manner: Manner) -> web.StreamResponse:
+    await asyncio.sleep((manner.first_token or 0.0) + max(answer.tokens - 1, 0) * (manner.per_token or 0.0))
+    match manner.fault:
+        case "stall":
+            await _until_the_client_leaves()
+        case "error":
+            raise protocol.engine_died()
+        case "cut" | "drop":
+            _hang_up(request)
+    return web.Response(body=answer.whole(usage=not manner.no_usage), content_type="application/json")
+
+
+async def _stream(request: web.Request, answer: Answer, manner: Manner, *, usage: bool) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
+    await response.prepare(request)
+    stop = answer.tokens if manner.fault is None or manner.after is None else min(answer.tokens, manner.after)
+    sent, pending = 0, answer.opening()
+    async for due in pace(stop, manner.first_token or 0.0, manner.per_token or 0.0):
+        pending += answer.between(sent, due)
+        sent = due
+        if due < stop:
+            await response.write(pending)
+            pending = b""
+    if manner.fault == "stall":
+        await response.write(pending)
+        await _until_the_client_leaves()
+    if manner.fault == "drop":
+        await response.write(pending)
+        _hang_up(request)
+        return response
+    await response.write_eof(pending + _ending(answer, manner, usage=usage))
+    return response
+
+
+def _ending(answer: Answer, manner: Manner, *, usage: bool) -> bytes:
+    if manner.fault == "cut":
+        return b""
+    done = b"" if manner.no_done else DONE
+    if manner.fault == "error":
+        return b"data: " + protocol.engine_died().body + b"\n\n" + done
+    return answer.closing(usage=usage) + done
+
+
+async def _until_the_client_leaves() -> None:
+    """Silence; aiohttp cancels a handler whose client is gone, and ``stop`` cancels it too."""
+    await asyncio.get_running_loop().create_future()
+
+
+def _hang_up(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.close()
