@@ -1,0 +1,117 @@
+"""A run as it goes, in terse lines: what the terminal shows while it happens and ``chatdev show`` shows later."""
+
+import re
+
+import msgspec
+
+from chatdev.journal import events
+from chatdev.views import words
+from chatdev.views.summary import is_baseline
+from chatdev.views.text import cut, one_line
+
+_DIFF_LINES = 12
+_WHYS = 5
+_COLOURS = {"passed": "bold green", "failed": "bold red"}
+_ORDINALS = re.compile(r"\.(\d+)(?:/|$)")
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line of clean text, a style in rich's words, and whether it is worth showing when quiet."""
+
+    text: str
+    style: str = ""
+    loud: bool = False
+
+
+def of(event: events.Any) -> list[Line]:
+    """The lines that tell of an event; none for what only the log needs."""
+    match event:
+        case events.ModelAnswered():
+            return [Line(f"  {one_line(event.role, 40)}: {_said(event.text)}  ({words.call(event)})")]
+        case events.FileWritten():
+            return _file(event)
+        case events.PhaseBegan():
+            return [Line(_phase(event), "bold cyan", loud=True)]
+        case events.TestsRan():
+            return _tests(event)
+        case events.ProductStarted():
+            style = "red" if event.how in ("crashed", "missing") else ""
+            return [Line(f"  the product {one_line(words.started(event), 160)}", style)]
+        case events.VerdictReached():
+            return _verdict(event)
+        case _:
+            return _aside(event)
+
+
+def _aside(event: events.Any) -> list[Line]:
+    match event:
+        case events.PhaseEnded(conclusion=conclusion) if conclusion:
+            how = "  (after a reflection)" if event.reflected else ""
+            return [Line(f"  => {one_line(conclusion)}{how}", "green")]
+        case events.FileRefused():
+            return [Line(f"  refused {one_line(event.path, 60)}: {one_line(event.why)}", "yellow")]
+        case events.Noted():
+            return [Line(f"  {event.kind}: {one_line(event.text, 160)}", "yellow")]
+        case events.RunStarted():
+            return [Line(f"{one_line(event.name)}: {one_line(event.task, 200)}", "bold", loud=True)]
+        case events.AttemptStarted():
+            return _attempt(event)
+        case events.AttemptStopped():
+            return [Line(f"stopped: {one_line(event.why, 200)}", "bold red")]
+        case _:
+            return []
+
+
+def _said(text: str) -> str:
+    """What an answer says before its first block of code, or how it begins."""
+    head = text[:600].strip()
+    return one_line(head.partition("```")[0].strip() or head) or "(nothing)"
+
+
+def _phase(event: events.PhaseBegan) -> str:
+    rounds = [int(number) for number in _ORDINALS.findall(event.place)]
+    again = f", round {max(rounds)}" if rounds and max(rounds) > 1 else ""
+    talk = " and ".join(one_line(role, 40) for role in (event.user, event.assistant) if role)
+    return f"{one_line(event.phase, 60)}{again}" + (f": {talk}" if talk else "")
+
+
+def _file(event: events.FileWritten) -> list[Line]:
+    lines = [Line(f"  wrote {one_line(event.path)}  +{event.added} -{event.removed}", "bold")]
+    _, found, body = event.diff[:8000].partition("@@ ")
+    if not found or body.startswith("-0,0"):
+        return lines  # a new file: its length says it
+    changes = [line for line in body.split("\n")[1:] if line[:1] in ("+", "-")][:_DIFF_LINES]
+    lines += [Line(f"    {cut(line)}", "green" if line[0] == "+" else "red") for line in changes]
+    if (more := event.added + event.removed - len(changes)) > 0:
+        lines.append(Line(f"    ... {words.count(more, 'more changed line')}", "dim"))
+    return lines
+
+
+def _tests(event: events.TestsRan) -> list[Line]:
+    passed, total = words.score(event)
+    if is_baseline(event):
+        return [Line(f"  tests without the product: {total - passed} of {total} fail, as all should", loud=True)]
+    good = passed == total > 0 and not event.trouble
+    lines = [Line(f"  tests: {passed} of {total} pass", "green" if good else "red", loud=True)]
+    if event.trouble:
+        lines.append(Line(f"    {one_line(event.trouble, 160)}", "red"))
+    bad = [result for result in event.results if result.outcome != "passed"]
+    lines += [Line(f"    {result.outcome} {one_line(result.id)}: {one_line(result.why)}") for result in bad[:_WHYS]]
+    if len(bad) > _WHYS:
+        lines.append(Line(f"    ... {len(bad) - _WHYS} more", "dim"))
+    return lines
+
+
+def _verdict(event: events.VerdictReached) -> list[Line]:
+    style = _COLOURS.get(event.verdict.partition(" ")[0], "bold yellow")
+    lines = [Line(f"verdict: {one_line(event.verdict, 200)}", style, loud=True)]
+    if event.why:
+        lines.append(Line(f"  {one_line(event.why, 300)}", loud=True))
+    return lines
+
+
+def _attempt(event: events.AttemptStarted) -> list[Line]:
+    again = f"attempt {event.number}: " if event.number > 1 else ""
+    window = f", a window of {event.window:,} tokens" if event.window else ""
+    who = f"{again}{one_line(event.model)} at {one_line(event.endpoint)}{window}, sandbox {one_line(event.sandbox)}"
+    return [Line(who, "dim"), *(Line(one_line(note, 200), "yellow", loud=True) for note in event.notes)]

@@ -1,0 +1,146 @@
+"""``REPORT.md``: what a person reads first about a run, the verdict before everything else."""
+
+import shlex
+from collections.abc import Iterable, Sequence
+
+from chatdev.journal.store import Record
+from chatdev.views import summary, words
+from chatdev.views.summary import Summary
+from chatdev.views.text import code, md
+
+
+def render(records: Sequence[Record]) -> str:
+    """The report in Markdown. What models, servers and programs said is escaped, cut and kept to one line."""
+    run = summary.fold(records)
+    blocks = [
+        *_verdict(run),
+        *_start(run),
+        *_tests(run),
+        *_answers(run),
+        *_cost(run),
+        *_notes(run),
+        *_files(run),
+        *_attempts(run),
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _verdict(run: Summary) -> Iterable[str]:
+    yield f"# {md(words.headline(run), 300)}"
+    yield md(run.why, 1000)
+    if run.tests and run.tests.trouble:
+        yield f"The test run itself cannot be believed: {md(run.tests.trouble, 500)}"
+    if not run.verdict and run.folder:
+        yield f"Go on with it where it stands: {code(f'chatdev resume {shlex.quote(run.folder)}', 300)}"
+    if run.started:
+        start = run.started
+        yield f"The task: {md(start.task, 1000)}"
+        yield (
+            f"Run {code(run.folder, 300)}, company {code(start.company)}, model {code(start.model)}, "
+            f"ChatDev {code(start.version)}."
+        )
+
+
+def _start(run: Summary) -> Iterable[str]:
+    if not run.files:
+        return
+    yield "## Start it, and test it again"
+    paths = {file.path for file in run.files}
+    commands = ["python3 main.py"] if "main.py" in paths else []
+    yield "In this folder:"
+    yield "\n".join(f"    {command}" for command in [*commands, "chatdev test ."])
+    if "main.py" not in paths:
+        yield "There is no `main.py`, so nothing that starts the product."
+    if run.product:
+        yield f"When it was started here, it {md(words.started(run.product), 500)}."
+
+
+def _tests(run: Summary) -> Iterable[str]:
+    if run.tests is None:
+        return
+    passed, total = words.score(run.tests)
+    yield f"## Acceptance tests: {passed} of {total} pass"
+    if not run.verdict:
+        yield "This is how they went when they were last run; the run was not finished."
+    rows = []
+    for result in run.tests.results:
+        remarks = [result.why, f"needs {result.needs}" if result.needs and result.needs not in result.why else ""]
+        remarks.append("passes without the product" if result.id in run.vacuous else "")
+        rows.append((code(result.id), result.outcome, md("; ".join(remark for remark in remarks if remark))))
+    yield _table(("test", "outcome", "why"), rows)
+
+
+def _answers(run: Summary) -> Iterable[str]:
+    if not run.voices:
+        return
+    yield "## Who answered"
+    rows = []
+    for voice in run.voices:
+        work = voice.work
+        about = "about " if work.estimated else ""
+        counts = (f"{about}{work.prompt_tokens:,}", f"{about}{work.completion_tokens:,}", f"{work.rate:.0f}")
+        rows.append((md(voice.role), md(voice.model), md(voice.endpoint), str(work.calls), *counts))
+    yield _table(("role", "model", "endpoint", "calls", "prompt", "completion", "tokens/s"), rows)
+    if run.adapted:
+        yield "Asked differently because of the endpoint: " + "; ".join(md(change) for change in run.adapted) + "."
+
+
+def _cost(run: Summary) -> Iterable[str]:
+    if run.started is None:
+        return
+    yield "## Tokens, time and cost"
+    yield (
+        f"- Tokens: {words.tokens(run.work)}\n"
+        f"- Calls: {run.work.calls}, in {words.count(run.work.requests, 'request')}\n"
+        f"- Time: {words.seconds(run.duration)}; the calls add up to {words.seconds(run.work.seconds)}\n"
+        f"- Cost: {words.money(run.work.cost)}"
+    )
+    rows = [
+        (
+            md(phase.name) + ("" if phase.ended else " (not ended)"),
+            str(phase.work.calls),
+            f"{phase.work.tokens:,}",
+            words.seconds(phase.seconds),
+            md(phase.conclusion, 80) + (" (after a reflection)" if phase.reflected else ""),
+        )
+        for phase in run.phases
+    ]
+    yield _table(("phase", "calls", "tokens", "time", "conclusion"), rows)
+
+
+def _notes(run: Summary) -> Iterable[str]:
+    notes = [(note.kind, md(note.text, 300)) for note in run.notes]
+    notes += [("refused", f"the file {code(refused.path)}: {md(refused.why)}") for refused in run.refused]
+    if run.work.cut:
+        notes.append(("cut", f"{words.count(run.work.cut, 'answer')} ended at the token limit"))
+    if notes:
+        yield "## Cut, refused, guessed or asked again"
+        yield "\n".join(f"- **{kind}**: {text}" for kind, text in sorted(notes, key=lambda note: note[0]))
+
+
+def _files(run: Summary) -> Iterable[str]:
+    if run.files:
+        yield f"## Files: {len(run.files)}, with {words.count(sum(file.lines for file in run.files), 'line')}"
+        rows = sorted((code(file.path), str(file.lines), f"{file.size:,}") for file in run.files)
+        yield _table(("file", "lines", "bytes"), rows)
+
+
+def _attempts(run: Summary) -> Iterable[str]:
+    stops = {stop.number: stop.why for stop in run.stops}
+    if not run.attempts:
+        return
+    yield f"## Attempts: {len(run.attempts)}"
+    rows = []
+    for attempt in run.attempts:
+        window = f"{attempt.window:,}" if attempt.window else "not known"
+        said = "; ".join((*attempt.notes, stops.get(attempt.number, ""))).strip("; ")
+        where = (md(attempt.endpoint), md(attempt.model), window, md(attempt.sandbox))
+        rows.append((str(attempt.number), *where, md(said, 400)))
+    yield _table(("attempt", "endpoint", "model", "window", "sandbox", "remarks"), rows)
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A table whose cells are Markdown already; nothing without rows."""
+    if not rows:
+        return ""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows))

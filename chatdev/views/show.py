@@ -1,0 +1,69 @@
+"""``chatdev show`` and ``chatdev runs``: a run told from its log, as text, as JSON, and in one line."""
+
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from chatdev.journal.store import Record
+from chatdev.views import lines, summary, text, words
+
+
+def render(records: Sequence[Record]) -> str:
+    """The verdict, then the run as it went (phases, talk, files, tests), then its totals. Plain, clean text."""
+    run = summary.fold(records)
+    told = [line.text for record in records for line in lines.of(record.event)]
+    totals = [
+        f"files: {len(run.files)}, with {words.count(sum(file.lines for file in run.files), 'line')}",
+        f"calls: {run.work.calls}, {words.tokens(run.work)}",
+        f"time:  {words.seconds(run.duration)} in {words.count(len(run.attempts), 'attempt')}",
+        f"cost:  {words.money(run.work.cost)}",
+    ]
+    verdict = [text.one_line(words.headline(run), 300), text.one_line(run.why, 300)]
+    return "\n".join([*filter(None, verdict), *told, *totals]) + "\n"
+
+
+def one_line(folder_name: str, records: Sequence[Record]) -> str:
+    """A run's row in ``chatdev runs``: its folder, the verdict or how to go on, and what it took."""
+    run = summary.fold(records)
+    if run.verdict:
+        state = text.one_line(run.verdict)
+    elif run.started:
+        how = text.one_line(run.stopped.why) if run.stopped else "interrupted"
+        state = f"{how}; resume with: chatdev resume {shlex.quote(folder_name)}"
+    else:
+        state = "empty"
+    took = (
+        f"{words.count(run.work.calls, 'call')}, {words.count(run.work.tokens, 'token')}, {words.seconds(run.duration)}"
+    )
+    return f"{text.one_line(folder_name, 200)}  {state}  ({took})"
+
+
+def as_json(records: Sequence[Record]) -> dict[str, Any]:
+    """The same for programs: builtin types only. Seconds, US dollars (None where unknown), tokens."""
+    run = summary.fold(records)
+    facts = {
+        "run": run.folder,
+        "task": run.started.task if run.started else "",
+        "headline": words.headline(run),
+        "finished": run.finished is not None,
+        "verdict": run.verdict,
+        "why": run.why,
+        "tests": [
+            {"id": test.id, "outcome": test.outcome, "why": test.why, "vacuous": test.id in run.vacuous}
+            for test in (run.tests.results if run.tests else ())
+        ],
+        "phases": run.phases,
+        "answered_by": run.voices,
+        "work": run.work,
+        "files": [{"path": file.path, "lines": file.lines, "size": file.size} for file in run.files],
+        "refused": [{"path": file.path, "why": file.why} for file in run.refused],
+        "notes": [{"kind": note.kind, "text": note.text, "place": note.place} for note in run.notes],
+        "attempts": len(run.attempts),
+        "duration": run.duration,
+        "utterances": run.utterances,
+        "reflections": run.reflections,
+    }
+    built: dict[str, Any] = msgspec.to_builtins(facts)
+    return built

@@ -1,0 +1,79 @@
+"""ChatDev 1.0's "Software Info": the 14 values that its users compare runs by."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
+
+import msgspec
+
+from chatdev.journal import events
+from chatdev.journal.store import Record
+from chatdev.views import summary
+
+_DOCUMENTS = frozenset({".md", ".txt", ".rst"})
+_IMAGES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".svg", ".ico"})
+_DATA = frozenset({".json", ".csv", ".toml", ".ini", ".yaml", ".yml"})
+
+
+class SoftwareInfo(msgspec.Struct, frozen=True):
+    """The values, named and ordered as in 1.0. ``cost`` in US dollars (0 for local models, None if a price is
+    unknown), ``duration`` in seconds; ``version_updates`` counts the batches of changed code.
+    """
+
+    cost: float | None
+    version_updates: int
+    num_code_files: int
+    num_png_files: int
+    num_doc_files: int
+    code_lines: int
+    env_lines: int
+    manual_lines: int
+    num_utterances: int
+    num_self_reflections: int
+    num_prompt_tokens: int
+    num_completion_tokens: int
+    num_total_tokens: int
+    duration: float
+
+
+def software_info(records: Sequence[Record], deliverable_files: Iterable[str] = ()) -> SoftwareInfo:
+    """The statistics of a run. Code (tests too) is what the log says was written; images and documents are also
+    counted from ``deliverable_files``, the relative paths of what lies in the run's folder.
+    """
+    run = summary.fold(records)
+    lines = {file.path: file.lines for file in run.files}
+    code = [path for path in lines if _is_code(path)]
+    there = {path for path in (*lines, *deliverable_files) if not path.startswith(".")}
+    suffixes = [_suffix(path) for path in there if path != "requirements.txt"]
+    written = [record.event for record in records if isinstance(record.event, events.FileWritten)]
+    return SoftwareInfo(
+        cost=run.work.cost,
+        version_updates=len({file.place.rpartition("/")[0] for file in written if _is_code(file.path)}),
+        num_code_files=len(code),
+        num_png_files=suffixes.count(".png"),
+        num_doc_files=sum(suffix in _DOCUMENTS for suffix in suffixes),
+        code_lines=sum(lines[path] for path in code),
+        env_lines=lines.get("requirements.txt", 0),
+        manual_lines=lines.get("manual.md", 0),
+        num_utterances=run.utterances,
+        num_self_reflections=run.reflections,
+        num_prompt_tokens=run.work.prompt_tokens,
+        num_completion_tokens=run.work.completion_tokens,
+        num_total_tokens=run.work.tokens,
+        duration=run.duration,
+    )
+
+
+def render(info: SoftwareInfo) -> str:
+    """The text block: one ``**name**=value`` a line, as scripts written for 1.0 look for them."""
+    values = msgspec.structs.asdict(info)
+    values["cost"] = "unknown" if info.cost is None else f"${info.cost:.6f}"
+    values["duration"] = f"{info.duration:.2f}s"
+    return "\n".join(["Software Info:", *(f"**{name}**={value}" for name, value in values.items())])
+
+
+def _suffix(path: str) -> str:
+    return PurePosixPath(path).suffix.lower()
+
+
+def _is_code(path: str) -> bool:
+    return path != "requirements.txt" and _suffix(path) not in _DOCUMENTS | _IMAGES | _DATA

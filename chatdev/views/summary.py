@@ -1,0 +1,249 @@
+"""One fold over the log that every other view reads."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from chatdev.journal import events
+from chatdev.journal.store import Record
+
+T = TypeVar("T")
+
+
+class Work(msgspec.Struct, frozen=True):
+    """What a number of calls took. Tokens; ``seconds`` of wall time in calls, ``writing`` of them after the first
+    token; ``cost`` in US dollars, None if the price of any call is unknown. ``requests`` counts what was sent, tries
+    too; ``estimated`` the calls whose tokens no server confirmed; ``cut`` the answers that ended at the token limit.
+    """
+
+    calls: int = 0
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    estimated: int = 0
+    cut: int = 0
+    seconds: float = 0.0
+    writing: float = 0.0
+    cost: float | None = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and completion together."""
+        return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def rate(self) -> float:
+        """Completion tokens per second of writing; 0 where that is not known."""
+        return self.completion_tokens / self.writing if self.writing > 0 else 0.0
+
+
+class Phase(msgspec.Struct, frozen=True):
+    """One phase, in the order of beginning. ``seconds`` of wall time, without the gaps between attempts."""
+
+    place: str
+    name: str
+    assistant: str
+    user: str
+    work: Work
+    seconds: float
+    ended: bool
+    conclusion: str = ""
+    reflected: bool = False
+
+
+class Voice(msgspec.Struct, frozen=True):
+    """Who answered for a role: one model at one endpoint (a base URL)."""
+
+    role: str
+    endpoint: str
+    model: str
+    work: Work
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """What the log says of a run. Tuples are in the log's order; ``files`` holds each path once, as last written.
+
+    ``verdict`` is empty while there is none. ``duration`` is in seconds: each attempt from its first record to its
+    last. ``tests`` are the last that ran on the product; ``utterances`` counts the answers and those of the questions
+    that no model wrote.
+    """
+
+    started: events.RunStarted | None
+    attempts: tuple[events.AttemptStarted, ...]
+    stops: tuple[events.AttemptStopped, ...]
+    phases: tuple[Phase, ...]
+    voices: tuple[Voice, ...]
+    work: Work
+    files: tuple[events.FileWritten, ...]
+    refused: tuple[events.FileRefused, ...]
+    notes: tuple[events.Noted, ...]
+    adapted: tuple[str, ...]
+    tests: events.TestsRan | None
+    product: events.ProductStarted | None
+    verdict: str
+    why: str
+    vacuous: frozenset[str]
+    finished: events.RunFinished | None
+    duration: float
+    reflections: int
+    utterances: int
+
+    @property
+    def stopped(self) -> events.AttemptStopped | None:
+        """How the last attempt gave up, if it said so."""
+        number = self.attempts[-1].number if self.attempts else 1
+        return next((stop for stop in self.stops if stop.number == number), None)
+
+    @property
+    def folder(self) -> str:
+        """The run's folder name, as ChatDev 1.0 builds it: ``{name}_{org}_{stamp}``."""
+        return f"{self.started.name}_{self.started.org}_{self.started.stamp}" if self.started else ""
+
+
+def fold(records: Sequence[Record]) -> Summary:
+    """The summary of a log, finished or not, empty or not."""
+    by_kind: dict[type, list[events.Any]] = {}
+    for record in records:
+        by_kind.setdefault(type(record.event), []).append(record.event)
+
+    def every(kind: type[T]) -> tuple[T, ...]:
+        return tuple(event for event in by_kind.get(kind, ()) if isinstance(event, kind))
+
+    def last(kind: type[T]) -> T | None:
+        return (every(kind) or (None,))[-1]
+
+    calls = every(events.ModelAnswered)
+    verdict, finished = last(events.VerdictReached), last(events.RunFinished)
+    clock = _active_seconds(records)
+    return Summary(
+        started=next(iter(every(events.RunStarted)), None),
+        attempts=every(events.AttemptStarted),
+        stops=every(events.AttemptStopped),
+        phases=_phases(records, clock, calls),
+        voices=_voices(calls),
+        work=_work(calls),
+        files=tuple({file.path: file for file in every(events.FileWritten)}.values()),
+        refused=every(events.FileRefused),
+        notes=every(events.Noted),
+        adapted=tuple(dict.fromkeys(change for call in calls for change in call.adapted)),
+        tests=next((ran for ran in reversed(every(events.TestsRan)) if not is_baseline(ran)), None),
+        product=last(events.ProductStarted),
+        verdict=verdict.verdict if verdict else finished.verdict if finished else "",
+        why=verdict.why if verdict else "",
+        vacuous=frozenset(verdict.vacuous if verdict else ()),
+        finished=finished,
+        duration=clock[-1] if clock else 0.0,
+        reflections=sum(end.reflected for end in every(events.PhaseEnded)),
+        utterances=len(calls) + len(questions(records)),
+    )
+
+
+def is_baseline(ran: events.TestsRan) -> bool:
+    """Whether the tests were run on the empty project, where they must fail: the place says so."""
+    return ran.place.rpartition("/")[2].startswith("baseline.")
+
+
+def questions(records: Iterable[Record]) -> dict[int, str]:
+    """By the number of a call's record: the question that was put, where no model wrote it (a phase's opening, or
+    what is asked again). Where two models talk, a question is what the other said, and stands in the log as that.
+    """
+    stored: dict[str, events.MessageStored] = {}
+    users: dict[str, str] = {}
+    spoken: set[str] = set()
+    found: dict[int, str] = {}
+    for record in records:
+        event = record.event
+        if isinstance(event, events.MessageStored):
+            stored[event.id] = event
+        elif isinstance(event, events.PhaseBegan):
+            users[event.place] = event.user if event.user != event.assistant else ""
+        elif isinstance(event, events.ModelAnswered):
+            asked = stored.get(event.messages[-1]) if event.messages else None
+            replies = event.role == nearest(users, event.place)
+            if asked and asked.role == "user" and not replies and _beginning(asked.content) not in spoken:
+                found[record.n] = asked.content
+            spoken.add(_beginning(event.text))
+    return found
+
+
+def _beginning(text: str) -> str:
+    """Enough of a text to know it again, also where its end was cut on the way into a prompt."""
+    return text.strip()[:1000]
+
+
+def nearest(known: Mapping[str, T], place: str) -> T | None:
+    """What is known at a place, or at the closest place above it."""
+    while place and place not in known:
+        place = place.rpartition("/")[0]
+    return known.get(place)
+
+
+def _active_seconds(records: Sequence[Record]) -> list[float]:
+    """For each record, the seconds that processes have worked on the run; a new attempt's first record adds none."""
+    clock, active = [], 0.0
+    for previous, record in zip((None, *records), records, strict=False):
+        resumed = isinstance(record.event, events.AttemptStarted) and record.event.number > 1
+        if previous is not None and not resumed:
+            active += max(0.0, record.at - previous.at)
+        clock.append(active)
+    return clock
+
+
+def _work(calls: Sequence[events.ModelAnswered]) -> Work:
+    costs = [call.cost for call in calls]
+    known = [cost for cost in costs if cost is not None]
+    return Work(
+        calls=len(calls),
+        requests=sum(call.tries for call in calls),
+        prompt_tokens=sum(call.prompt_tokens for call in calls),
+        completion_tokens=sum(call.completion_tokens for call in calls),
+        cached_tokens=sum(call.cached_tokens or 0 for call in calls),
+        estimated=sum(call.estimated for call in calls),
+        cut=sum(call.finish_reason == "length" for call in calls),
+        seconds=sum(call.seconds for call in calls),
+        writing=sum(call.seconds - (call.first_token or 0.0) for call in calls),
+        cost=sum(known) if len(known) == len(costs) else None,
+    )
+
+
+def _voices(calls: Iterable[events.ModelAnswered]) -> tuple[Voice, ...]:
+    theirs: dict[tuple[str, str, str], list[events.ModelAnswered]] = {}
+    for call in calls:
+        theirs.setdefault((call.role, call.endpoint, call.model), []).append(call)
+    return tuple(Voice(*who, _work(spoken)) for who, spoken in theirs.items())
+
+
+def _phases(
+    records: Sequence[Record], clock: Sequence[float], calls: Iterable[events.ModelAnswered]
+) -> tuple[Phase, ...]:
+    began: dict[str, tuple[events.PhaseBegan, float]] = {}
+    ended: dict[str, tuple[events.PhaseEnded, float]] = {}
+    for record, active in zip(records, clock, strict=True):
+        if isinstance(record.event, events.PhaseBegan):
+            began[record.event.place] = record.event, active
+        elif isinstance(record.event, events.PhaseEnded):
+            ended[record.event.place] = record.event, active
+    theirs: dict[str, list[events.ModelAnswered]] = {place: [] for place in began}
+    for call in calls:
+        found = nearest(theirs, call.place)
+        if found is not None:
+            found.append(call)
+    phases = []
+    for place, (begin, start) in began.items():
+        end, stop = ended.get(place, (None, clock[-1]))
+        phases.append(
+            Phase(
+                place=place,
+                name=begin.phase,
+                assistant=begin.assistant,
+                user=begin.user,
+                work=_work(theirs[place]),
+                seconds=stop - start,
+                ended=end is not None,
+                conclusion=end.conclusion if end else "",
+                reflected=end is not None and end.reflected,
+            )
+        )
+    return tuple(phases)

@@ -1,0 +1,209 @@
+"""A run while it happens: in colour with a live status on a terminal, in plain lines otherwise.
+
+Showing must never harm the run: a stream that takes no more (a closed pipe, a lost terminal) is given up in silence.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from chatdev.journal import events
+from chatdev.journal.store import Record
+from chatdev.views import lines
+from chatdev.views.lines import Line
+from chatdev.views.text import clean, one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+
+_REDRAW = 0.1
+"""Seconds between two redraws of the live status, at least."""
+
+_FIRST_NOTICE = 15.0
+"""Seconds of waiting after which plain output says so; the next notice comes after twice the time."""
+
+_TAIL = 60
+"""Characters of an answer's end that the status shows while it is written."""
+
+
+class _Progress(Protocol):
+    """What is heard of a call in flight, as ``chatdev.models.types.Progress`` says it: ``waiting`` (nothing came yet),
+    ``reasoning`` or ``text`` (a piece came); seconds since the request was sent, tokens so far.
+    """
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def tokens(self) -> int: ...
+
+
+class Terminal:
+    """Shows a run on ``stream``: give ``on_record`` to the store, ``on_progress`` to whatever asks the models.
+
+    A terminal gets colours and a live status; a pipe, a file, a dumb terminal and ``quiet`` get plain lines, flushed
+    with each record. ``quiet`` leaves phases, test counts, warnings and the verdict. Use it in a ``with``, or close it.
+    """
+
+    def __init__(self, stream: TextIO, quiet: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")  # an ASCII locale must not end a run
+        self._quiet = quiet
+        self._clock = clock
+        self._screen: _Screen | None = _Plain(stream) if quiet or not stream.isatty() else _screen(stream)
+        self._live = isinstance(self._screen, _Rich)
+        self._calls: dict[str, _Call] = {}
+        self._redraw_at = 0.0
+
+    def on_record(self, record: Record) -> None:
+        """Show what a record tells: a listener for the store."""
+        event = record.event
+        if isinstance(event, events.ModelAnswered):
+            self._forget(event.role)
+        told = [line for line in lines.of(event) if line.loud or not self._quiet]
+        if told:
+            self._do(lambda screen: screen.show(told))
+
+    def on_progress(self, role: str, progress: _Progress) -> None:
+        """Show that a role's call is alive. Redraws at most ten times a second; a pipe gets a line if it waits long."""
+        if self._quiet or not (self._live or progress.kind == "waiting"):
+            return
+        call = self._calls.get(role)
+        if call is None or progress.seconds < call.last.seconds:  # a clock that went back is another request
+            call = self._calls[role] = _Call(progress)
+        call.hear(progress)
+        if not self._live:
+            if progress.seconds >= call.notice:
+                call.notice = 2 * progress.seconds
+                self.say(f"  {one_line(role, 40)}: {call.state()}")
+        elif (now := self._clock()) >= self._redraw_at:
+            self._redraw_at = now + _REDRAW
+            self._status()
+
+    def say(self, text: str, style: str = "") -> None:
+        """Show lines that are not in the log, such as a warning; ``style`` in rich's words."""
+        told = [Line(line, style) for line in clean(text).split("\n")]
+        self._do(lambda screen: screen.show(told))
+
+    def close(self) -> None:
+        """Take the live status away and give the cursor back."""
+        self._calls.clear()
+        self._status()
+
+    def _forget(self, role: str) -> None:
+        if self._calls.pop(role, None):
+            self._status()
+
+    def _status(self) -> None:
+        states = [f"  {one_line(role, 40)}: {call.state()}" for role, call in self._calls.items()]
+        self._do(lambda screen: screen.status(states))
+
+    def _do(self, act: "Callable[[_Screen], None]") -> None:
+        if self._screen is None:
+            return
+        try:
+            act(self._screen)
+        except (OSError, ValueError):  # the pipe is closed, the terminal gone, the file shut
+            self._screen = None
+
+    def __enter__(self) -> "Terminal":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Call:
+    """A call in flight, as far as it was heard of."""
+
+    def __init__(self, first: _Progress) -> None:
+        self.last = first
+        self.began: float | None = None
+        self.tail = ""
+        self.notice = _FIRST_NOTICE
+
+    def hear(self, progress: _Progress) -> None:
+        if progress.kind != "waiting" and self.began is None:
+            self.began = progress.seconds
+        self.last = progress
+        self.tail = (self.tail + progress.text)[-4 * _TAIL :]
+
+    def state(self) -> str:
+        last = self.last
+        if self.began is None:
+            return f"waiting for the first token, {last.seconds:.0f} s"
+        writing = last.seconds - self.began
+        rate = f", {(last.tokens - 1) / writing:.0f}/s" if writing > 0 and last.tokens > 1 else ""
+        doing = "thinking, " if last.kind == "reasoning" else ""
+        return f"{doing}{last.tokens:,} tokens{rate}  {one_line(self.tail, 4 * _TAIL)[-_TAIL:]}"
+
+
+class _Screen(Protocol):
+    def show(self, told: Sequence[Line]) -> None: ...
+
+    def status(self, states: Sequence[str]) -> None: ...
+
+
+class _Plain:
+    """Lines and nothing else: no colour, no cursor movement."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def show(self, told: Sequence[Line]) -> None:
+        self._stream.write("".join(f"{line.text}\n" for line in told))
+        self._stream.flush()
+
+    def status(self, states: Sequence[str]) -> None:
+        """Nothing: a status that does not move is no status."""
+
+
+class _Rich:
+    """Colours, and below them a status that redraws in place."""
+
+    def __init__(self, console: "Console") -> None:
+        self._console = console
+        self._live: Live | None = None
+
+    def show(self, told: Sequence[Line]) -> None:
+        from rich.text import Text
+
+        for line in told:
+            self._console.print(Text(line.text, style=line.style), soft_wrap=True)
+
+    def status(self, states: Sequence[str]) -> None:
+        from rich.live import Live
+        from rich.text import Text
+
+        if not states:
+            live, self._live = self._live, None
+            if live is not None:
+                live.stop()
+            return
+        if self._live is None:
+            self._live = Live(
+                console=self._console,
+                auto_refresh=False,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start()
+        text = Text("\n".join(states), style="dim", no_wrap=True, overflow="ellipsis")
+        self._live.update(text, refresh=True)
+
+
+def _screen(stream: TextIO) -> _Screen:
+    """The best screen that a terminal can have. rich is imported here: 60 ms that a pipe need not pay."""
+    from rich.console import Console
+
+    console = Console(file=stream, highlight=False, markup=False, emoji=False)
+    return _Plain(stream) if console.is_dumb_terminal else _Rich(console)

@@ -1,0 +1,55 @@
+"""The readable log: every word that was said, every change to a file, every test, and what each call took.
+
+Our own lines begin at the margin with a time (UTC) in brackets; whatever models and programs wrote stands four spaces
+in, so that neither can be taken for the other.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+
+from chatdev.journal import events
+from chatdev.journal.store import Record
+from chatdev.views import lines, statistics, summary, words
+from chatdev.views.summary import Phase
+from chatdev.views.text import indent, one_line
+
+
+def render(records: Sequence[Record], deliverable_files: Iterable[str] = ()) -> str:
+    """The whole log as text, with ChatDev 1.0's Software Info at its end."""
+    run = summary.fold(records)
+    phases = {phase.place: phase for phase in run.phases}
+    asked = summary.questions(records)
+    entries = [f"ChatDev run {one_line(run.folder, 300)}"]
+    for record in records:
+        when = datetime.fromtimestamp(record.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        entries += [f"[{when}] {entry}".rstrip() for entry in _entries(record, phases, asked)]
+    entries.append(statistics.render(statistics.software_info(records, deliverable_files)))
+    return "\n\n".join(entries) + "\n"
+
+
+def _entries(record: Record, phases: dict[str, Phase], asked: dict[int, str]) -> Iterator[str]:
+    event = record.event
+    match event:
+        case events.RunStarted():
+            yield f"{one_line(event.name)}, company {one_line(event.company)}:\n{indent(event.task)}"
+        case events.ModelAnswered():
+            phase = summary.nearest(phases, event.place)
+            name = one_line(phase.name) if phase else "no phase"
+            if record.n in asked:
+                asker = one_line(phase.user) if phase and event.role == phase.assistant else ""
+                yield f"{asker or 'ChatDev'} ({name}):\n{indent(asked[record.n])}"
+            yield f"{one_line(event.role)} ({name}):\n{indent(event.text)}"
+            who = f"{one_line(event.model)} at {one_line(event.endpoint)}"
+            yield f"{words.call(event)}, {words.money(event.cost)}, {who}, {one_line(event.finish_reason)}"
+        case events.FileWritten():
+            yield f"{one_line(event.path)}: +{event.added} -{event.removed}, {event.lines} lines\n{indent(event.diff)}"
+        case events.TestsRan():
+            passed, total = words.score(event)
+            trouble = f" ({one_line(event.trouble, 300)})" if event.trouble else ""
+            where = " without the product" if summary.is_baseline(event) else ""
+            results = "\n".join(f"{test.outcome}  {test.id}  {test.why}".rstrip() for test in event.results)
+            yield f"tests{where}: {passed} of {total} pass{trouble}\n{indent(results)}"
+        case _:
+            told = [line.text.strip() for line in lines.of(event)]
+            if told:
+                yield "\n    ".join(told)

@@ -1,0 +1,85 @@
+"""How a run is put into words: the same ones in the report, on the terminal and in ``chatdev show``."""
+
+from chatdev.journal import events
+from chatdev.views.summary import Summary, Work
+
+
+def headline(run: Summary) -> str:
+    """The verdict in one line, for somebody who was not there."""
+    if run.started is None and not run.attempts:
+        return "No run: the log is empty"
+    if not run.verdict:
+        why = run.stopped.why if run.stopped else "it was cut off, or is still at work"
+        return f"Not finished: {why}"
+    state, _, rest = run.verdict.partition(" (")
+    passed, total = score(run.tests)
+    everything = f"all {total} acceptance tests pass" if total > 1 else "the one acceptance test passes"
+    result = f"{passed} of {total} acceptance tests pass" if passed < total else everything
+    if state == "passed":
+        hollow = f" ({len(run.vacuous)} of them without the product too)" if run.vacuous else ""
+        return f"Passed: {result}{hollow}" if total else "Passed"
+    if state == "failed":
+        return f"Failed, although {result}" if total and passed == total else f"Failed: {result}" if total else "Failed"
+    return f"Not tested: {rest.removesuffix(')')}" if state == "not run" and rest else run.verdict.capitalize()
+
+
+def score(ran: events.TestsRan | None) -> tuple[int, int]:
+    """How many tests passed, and of how many."""
+    results = ran.results if ran else ()
+    return sum(result.outcome == "passed" for result in results), len(results)
+
+
+def started(product: events.ProductStarted) -> str:
+    """How the product behaved when it was started."""
+    said = {
+        "exited": f"ended by itself with exit status {product.exit_status}",
+        "alive": "was still running at the end of the watch, as a program does that waits or serves",
+        "crashed": "crashed",
+        "missing": "was not there to be started",
+    }[product.how]
+    needs = f"needs {product.needs}" if product.needs else ""
+    return ": ".join(part for part in (said, product.why or needs) if part)
+
+
+def tokens(work: Work) -> str:
+    """Prompt and completion tokens, with what is only estimated or came from the prefix cache."""
+    about = "about " if work.estimated else ""
+    text = f"{about}{work.prompt_tokens:,} prompt and {work.completion_tokens:,} completion tokens"
+    if work.cached_tokens:
+        text += f", {work.cached_tokens:,} of them from the prefix cache"
+    if work.estimated:
+        text += f" (estimated for {work.estimated} of {count(work.calls, 'call')}: no server counted them)"
+    return text
+
+
+def count(number: int, noun: str) -> str:
+    """``1 line``, ``1,024 lines``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def money(cost: float | None) -> str:
+    """US dollars; ``unknown`` where the price of a model is."""
+    return "unknown" if cost is None else f"${cost:.4f}" if cost else "$0"
+
+
+def seconds(value: float) -> str:
+    """A duration as people say it: ``7.8 s``, ``2 min 5 s``, ``1 h 3 min``."""
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def call(answer: events.ModelAnswered) -> str:
+    """What one call took: tokens, tokens per second, time, and whatever was out of the ordinary."""
+    about = "about " if answer.estimated else ""
+    parts = [f"{about}{answer.prompt_tokens:,} + {answer.completion_tokens:,} tokens"]
+    writing = answer.seconds - (answer.first_token or 0.0)
+    if writing > 0:
+        parts.append(f"{answer.completion_tokens / writing:.0f}/s")
+    parts.append(seconds(answer.seconds))
+    if answer.tries > 1:
+        parts.append(f"{answer.tries} tries")
+    if answer.finish_reason == "length":
+        parts.append("cut at the limit")
+    return ", ".join(parts)
