@@ -1,0 +1,90 @@
+"""Where an endpoint is, how it is reached, and what a person changes to reach another one."""
+
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from chatdev.settings import Deadlines, Secret, Settings
+
+OPENAI = "https://api.openai.com/v1"
+
+
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint's base URL (without credentials) and all that the connection needs. ``free``: calls cost nothing.
+
+    ``how_to_reach``, ``key_name`` and ``how_to_name`` are the next step in an error message: what to do when nothing
+    answers, which variable holds the key, and how another model is named.
+    """
+
+    base_url: str
+    key: Secret | None = None
+    headers: Mapping[str, Secret] = {}
+    ca_file: Path | None = None
+    proxy: Secret | None = None
+    deadlines: Deadlines = Deadlines()
+    free: bool = False
+    how_to_reach: str = ""
+    key_name: str = ""
+    how_to_name: str = ""
+
+    @property
+    def host(self) -> str:
+        """The host's name or number, in lower case."""
+        return urlsplit(self.base_url).hostname or ""
+
+    @property
+    def is_openai(self) -> bool:
+        """Whether this is OpenAI itself, whose prices and shutdown dates stand in ``prices.toml``."""
+        return self.host.endswith("openai.com")
+
+    def masked(self, text: str) -> str:
+        """``text`` without the key, which servers like to quote back."""
+        secrets = [self.key, *self.headers.values()]
+        for secret in secrets:
+            if secret and len(secret.reveal()) > 3:
+                text = text.replace(secret.reveal(), "***")
+        return text
+
+
+def of_vllm(settings: Settings) -> Address:
+    """The user's own model server."""
+    return Address(
+        base_url=settings.endpoint,
+        key=settings.vllm_api_key,
+        headers=settings.headers,
+        ca_file=settings.ca_file,
+        proxy=settings.proxy,
+        deadlines=settings.deadlines,
+        free=True,
+        how_to_reach='Start one with "vllm serve MODEL", or set VLLM_ENDPOINT to where yours is.',
+        key_name="VLLM_API_KEY",
+        how_to_name='Set VLLM_MODEL_NAME to one of them, or to "default".',
+    )
+
+
+def of_openai(settings: Settings) -> Address:
+    """OpenAI, or whatever ``OPENAI_BASE_URL`` names."""
+    base_url = settings.openai_base_url or OPENAI
+    return Address(
+        base_url=base_url,
+        key=settings.openai_api_key,
+        headers=settings.headers,
+        ca_file=settings.ca_file,
+        proxy=settings.proxy,
+        deadlines=settings.deadlines,
+        free=_is_private(urlsplit(base_url).hostname or ""),
+        how_to_reach="Check the network and OPENAI_BASE_URL.",
+        key_name="OPENAI_API_KEY",
+        how_to_name="Choose one of them with --model openai:NAME, or with OPENAI_MODEL.",
+    )
+
+
+def _is_private(host: str) -> bool:
+    """Whether a host is this machine, or stands in a private network."""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return host == "localhost" or "." not in host

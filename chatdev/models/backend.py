@@ -1,0 +1,239 @@
+"""Model backends under the promised names, and the one call that the house makes: ``complete``."""
+
+import asyncio
+import datetime
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from chatdev.models import address as addresses
+from chatdev.models import budget, endpoint, prices, request
+from chatdev.models.address import Address
+from chatdev.models.background import BACKGROUND
+from chatdev.models.call import Call, Known
+from chatdev.models.endpoint import Facts
+from chatdev.models.errors import KeyRefused, ModelNotServed, ServerBroke
+from chatdev.models.stream import Answer, AnswerReader
+from chatdev.models.types import Completion, Message, ModelType, Options, Receipt, Usage, Watch
+from chatdev.settings import Settings, load_here
+
+if TYPE_CHECKING:
+    from chatdev.models.transport import Transport
+
+BACKOFF = (1.0, 4.0)
+"""Seconds before a call is tried again after a passing fault: an engine that lost one request has the next one."""
+
+
+class ModelBackend(ABC):
+    """Whatever answers a conversation. A subclass needs ``run``; the others follow from it.
+
+    What a subclass overrides counts for everything: if it overrides only ``run``, then ``arun`` and ``complete`` come
+    through its ``run``, in a thread, whatever its parents do. ``debug`` takes a text for each request and answer.
+    """
+
+    debug: Callable[[str], None] | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = vars(cls)
+        if "run" in own and "arun" not in own:
+            cls.arun = ModelBackend.arun  # type: ignore[method-assign]
+        if not own.keys().isdisjoint(("run", "arun")) and "complete" not in own:
+            cls.complete = ModelBackend.complete  # type: ignore[method-assign]
+
+    @abstractmethod
+    def run(self, messages: Sequence[Mapping[str, Any]], **config: Any) -> dict[str, Any]:
+        """Answer ``messages`` (OpenAI's form), blocking, with or without a running event loop in this thread.
+
+        ``config`` has OpenAI's names; what is not given is temperature 0.2, top_p 1, at most 4096 tokens. Returns an
+        OpenAI ``chat.completion`` object as a dict, streamed or not. Raises ModelError, and ValueError for a message
+        or an option that cannot be read.
+        """
+
+    async def arun(self, messages: Sequence[Mapping[str, Any]], **config: Any) -> dict[str, Any]:
+        """The same as ``run``, awaited."""
+        return await asyncio.to_thread(self.run, messages=messages, **config)
+
+    async def complete(self, messages: Sequence[Message], options: Options, watch: Watch | None = None) -> Completion:
+        """Answer a conversation; ``watch`` sees the answer come, where it is streamed. Raises ModelError."""
+        config = msgspec.structs.asdict(options)
+        extra, _ = config.pop("extra"), config.pop("request_id")
+        config = {name: value for name, value in config.items() if value not in (None, ())}
+        answer = await self.arun(messages=[msgspec.structs.asdict(message) for message in messages], **config, **extra)
+        return _from_dict(answer, messages, type(self).__name__)
+
+    async def facts(self) -> Facts:
+        """What the endpoint says of itself, asked once. Raises ModelError."""
+        return Facts(base_url="", model=type(self).__name__)
+
+    async def aclose(self) -> None:
+        """Let go of all connections; they are opened again if the backend is used again."""
+        return
+
+
+def _from_dict(answer: Mapping[str, Any], messages: Sequence[Message], name: str) -> Completion:
+    reader = AnswerReader()
+    reader.feed(msgspec.json.encode(answer))
+    read = reader.close()
+    if not isinstance(read, Answer):
+        raise ServerBroke(f"{name}.run gave no chat.completion: {read.message}.")
+    high = budget.Gauge().span(messages)[1]
+    return Completion(
+        text=read.text,
+        reasoning=read.reasoning,
+        finish_reason=read.finish_reason,
+        usage=read.usage or Usage(high, round(budget.weight(read.text)), estimated=True),
+        receipt=Receipt(endpoint="", model=read.model or name),
+        id=read.id,
+        created=read.created,
+    )
+
+
+class OpenAIModel(ModelBackend):
+    """A model behind OpenAI's protocol. ``model_config_dict`` holds options for every call, under OpenAI's names.
+
+    Without ``settings``, those of the process are loaded. ``backoff`` are the seconds before each further try after a
+    passing fault. One instance serves any number of calls at once, from any event loop and any thread.
+    """
+
+    def __init__(
+        self,
+        model_type: ModelType | str | None = None,
+        model_config_dict: Mapping[str, Any] | None = None,
+        *,
+        settings: Settings | None = None,
+        backoff: Sequence[float] = BACKOFF,
+    ) -> None:
+        settings = settings or load_here()
+        self._config = dict(model_config_dict or {})
+        request.options_from(self._config)  # what cannot be read is told now
+        self._backoff = backoff
+        self.wanted, self.address = self._target(model_type, settings)
+        self._transport: Transport | None = None
+        self._known: Known | None = None
+
+    def _target(self, model_type: ModelType | str | None, settings: Settings) -> tuple[str, Address]:
+        """The model's name, and where it is."""
+        name = model_type.value if isinstance(model_type, ModelType) else model_type
+        return name or settings.openai_model or prices.load().default, addresses.of_openai(settings)
+
+    def run(self, messages: Sequence[Mapping[str, Any]], **config: Any) -> dict[str, Any]:
+        """See ModelBackend."""
+        return BACKGROUND.wait_for(self._answer(messages, config))
+
+    async def arun(self, messages: Sequence[Mapping[str, Any]], **config: Any) -> dict[str, Any]:
+        """See ModelBackend."""
+        return await self._answer(messages, config)
+
+    async def complete(self, messages: Sequence[Message], options: Options, watch: Watch | None = None) -> Completion:
+        """See ModelBackend."""
+        return await self._complete(messages, options, watch)
+
+    async def _answer(self, messages: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> dict[str, Any]:
+        options = request.options_from(self._config, config)
+        return (await self._complete(request.messages_from(messages), options, None)).as_dict()
+
+    async def _complete(self, messages: Sequence[Message], options: Options, watch: Watch | None) -> Completion:
+        known = await self._ask_facts()
+        return await Call(self._line(), known, messages, options, watch).answered(self._backoff)
+
+    async def facts(self) -> Facts:
+        """See ModelBackend."""
+        return (await self._ask_facts()).facts
+
+    async def _ask_facts(self) -> Known:
+        if self._known is None:
+            self._check()
+            line = self._line()
+            async with (await line.opened()).asking:
+                if self._known is None:
+                    self._known = Known(await endpoint.ask(line, self.wanted))
+        return self._known
+
+    def _check(self) -> None:
+        """Tell what OpenAI would refuse, before it is asked, and in plainer words."""
+        if not self.address.is_openai:
+            return
+        if self.address.key is None:
+            raise KeyRefused(
+                "OpenAI wants a key, and OPENAI_API_KEY is not set.",
+                do="Set it, or start a model server of your own and set VLLM_ENDPOINT.",
+            )
+        if retired := prices.load().retired(self.wanted, datetime.date.today()):
+            raise ModelNotServed(
+                f"OpenAI shut {self.wanted} down on {retired.shutdown}.",
+                do=f"Its replacement is {retired.replacement}: --model openai:{retired.replacement}",
+            )
+
+    def _line(self) -> "Transport":
+        if self._transport is None:
+            from chatdev.models.transport import Transport
+
+            self._transport = Transport(self.address)
+        self._transport.debug = self.debug
+        return self._transport
+
+    async def aclose(self) -> None:
+        """See ModelBackend."""
+        if self._transport:
+            await self._transport.aclose()
+
+
+class VLLMModel(OpenAIModel):
+    """The user's own model server: vLLM, or any other that speaks OpenAI's protocol. Calls cost nothing."""
+
+    def _target(self, model_type: ModelType | str | None, settings: Settings) -> tuple[str, Address]:
+        return settings.vllm_model_name, addresses.of_vllm(settings)
+
+
+class StubModel(ModelBackend):
+    """Answers every conversation with the same sentence, without a server: for trying the wiring."""
+
+    TEXT = "This is the stub model's answer to everything."
+
+    def __init__(self, model_type: ModelType | None = None, model_config_dict: Mapping[str, Any] | None = None) -> None:
+        pass
+
+    def run(self, messages: Sequence[Mapping[str, Any]], **config: Any) -> dict[str, Any]:
+        """See ModelBackend."""
+        return self._answer().as_dict()
+
+    async def arun(self, messages: Sequence[Mapping[str, Any]], **config: Any) -> dict[str, Any]:
+        """See ModelBackend."""
+        return self._answer().as_dict()
+
+    async def complete(self, messages: Sequence[Message], options: Options, watch: Watch | None = None) -> Completion:
+        """See ModelBackend."""
+        return self._answer()
+
+    def _answer(self) -> Completion:
+        receipt = Receipt(endpoint="", model=ModelType.STUB.value, cost=0.0)
+        return Completion(self.TEXT, "stop", Usage(0, 0), receipt, id="stub")
+
+    async def facts(self) -> Facts:
+        """See ModelBackend."""
+        return Facts(base_url="", model=ModelType.STUB.value, served=(ModelType.STUB.value,))
+
+
+class ModelFactory:
+    """Makes the backend for a model type."""
+
+    @staticmethod
+    def create(model_type: ModelType | None, model_config_dict: Mapping[str, Any] | None = None) -> ModelBackend:
+        """The backend for ``model_type``; None: the user's own endpoint if VLLM_ENDPOINT is set, else OpenAI if
+        OPENAI_API_KEY is, else the endpoint's default address. No server is asked yet.
+
+        Raises ValueError for what is no ModelType, and SettingsError.
+        """
+        if model_type not in (None, *ModelType):
+            known = ", ".join(ModelType.__members__)
+            raise ValueError(f"unknown model type {model_type!r}: it is one of {known}, or None")
+        if model_type is ModelType.STUB:
+            return StubModel(model_type, model_config_dict)
+        settings = load_here()
+        if model_type is None and (settings.vllm_endpoint or not settings.openai_api_key):
+            model_type = ModelType.VLLM
+        backend = VLLMModel if model_type is ModelType.VLLM else OpenAIModel
+        return backend(model_type, model_config_dict, settings=settings)

@@ -1,0 +1,103 @@
+"""Fits a conversation and its answer into the context window, without a tokenizer.
+
+Tokens are estimated from characters and corrected by what the endpoint counts. An estimate is a span: what does not fit
+by its lower end cannot fit, and what the answer may take is reckoned from its upper end.
+"""
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+
+from chatdev.models.errors import WindowTooSmall
+from chatdev.models.types import Message
+
+MINIMUM_ANSWER = 256
+"""Tokens that an answer needs to be worth asking for: about 25 lines of code."""
+
+PER_MESSAGE = 8
+"""Tokens that a chat template puts around a message: 4 to 7 in ChatML, Llama 3 and Gemma."""
+
+LARGE_ENOUGH = 200
+"""Tokens from which on a prompt teaches us something: below, the template's own text outweighs the conversation's."""
+
+
+def weight(text: str) -> float:
+    """Tokens in a text, rather too many than too few.
+
+    2.5 ASCII characters a token (code takes 2.5 to 3.5, English prose 4 or more), and 2 bytes of UTF-8 a token for all
+    other characters (an old vocabulary takes 1.5 for a Chinese one, 2 for an emoji).
+    """
+    if text.isascii():
+        return len(text) / 2.5
+    plain = len(text.encode("ascii", "ignore"))
+    return plain / 2.5 + (len(text.encode("utf-8", "replace")) - plain) / 2
+
+
+def prompt_weight(messages: Sequence[Message]) -> float:
+    """Tokens in a conversation as the chat template renders it, before any correction."""
+    return PER_MESSAGE * (len(messages) + 1) + sum(weight(message.content) for message in messages)
+
+
+class Gauge(msgspec.Struct, frozen=True):
+    """How far the real counts of one endpoint lie from ``prompt_weight``, as factors.
+
+    It begins with what tokenizers do: at best 6 characters a token, at worst the estimate's own 2.5.
+    """
+
+    low: float = 0.4
+    high: float = 1.0
+
+    def span(self, messages: Sequence[Message]) -> tuple[int, int]:
+        """The fewest and the most tokens that a conversation is likely to take."""
+        tokens = prompt_weight(messages)
+        return math.floor(tokens * self.low), math.ceil(tokens * self.high)
+
+    def learn(self, messages: Sequence[Message], counted: int) -> "Gauge":
+        """The gauge after the server counted ``counted`` tokens in ``messages``.
+
+        A count beyond the span widens it at once; the span narrows slowly, since the next prompt is another text.
+        """
+        tokens = prompt_weight(messages)
+        if tokens < LARGE_ENOUGH or counted <= 0:
+            return self
+        low, high = 0.9 * counted / tokens, 1.1 * counted / tokens
+        return Gauge(
+            low=min(low, self.low + (low - self.low) / 4),
+            high=max(high, self.high + (high - self.high) / 4),
+        )
+
+
+def clamp(max_tokens: int, window: int | None, prompt: int) -> int:
+    """What an answer may take of ``window`` beside a prompt of ``prompt`` tokens, at most ``max_tokens``.
+
+    At least the minimum answer (or ``max_tokens``, if that is less), since the prompt is an upper estimate: whether
+    it really fits is known to the server alone.
+    """
+    if window is None:
+        return max_tokens
+    return min(max_tokens, max(window - prompt, MINIMUM_ANSWER))
+
+
+def require(max_tokens: int, window: int | None, prompt: int, *, counted: bool = False) -> None:
+    """Raise WindowTooSmall unless ``prompt`` tokens and a minimum answer fit into ``window``."""
+    minimum = min(max_tokens, MINIMUM_ANSWER)
+    if window is not None and prompt + minimum > window:
+        raise too_small(minimum, window, prompt, counted=counted)
+
+
+def too_small(minimum: int, window: int | None, prompt: int, *, counted: bool = False) -> WindowTooSmall:
+    """The error with the arithmetic, in tokens; ``counted`` if the server counted the prompt, else it is estimated."""
+    about = "" if counted else "about "
+    size = "an unknown number" if window is None else window
+    return WindowTooSmall(
+        f"The conversation does not fit the model's context window: it takes {about}{prompt} tokens, the shortest "
+        f"useful answer {minimum}, together {about}{prompt + minimum}; the window has {size}.",
+        do=f"Serve the model with a window of at least {1 << (prompt + 4095).bit_length()} tokens "
+        "(vLLM: --max-model-len, llama.cpp: -c, Ollama: OLLAMA_CONTEXT_LENGTH), or give a smaller task.",
+    )
+
+
+def seems_cut(low: int, counted: int) -> bool:
+    """Whether the server counted so few tokens that it must have cut the prompt, as Ollama does, without a word."""
+    return low > LARGE_ENOUGH and counted < 0.6 * low

@@ -1,0 +1,158 @@
+"""One call: asked, adapted to the endpoint, shrunk to its window, and asked again after a passing fault."""
+
+import asyncio
+import math
+import random
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import msgspec
+
+from chatdev.models import budget, prices, refusals, request
+from chatdev.models.budget import Gauge
+from chatdev.models.endpoint import Facts
+from chatdev.models.errors import ServerFault, Unreachable
+from chatdev.models.refusals import Refusal
+from chatdev.models.request import Adaptations
+from chatdev.models.stream import Answer
+from chatdev.models.types import Completion, Message, Options, Receipt, Usage, Watch
+
+if TYPE_CHECKING:
+    from chatdev.models.transport import Reply, Transport
+
+
+class Known(msgspec.Struct):
+    """What an endpoint told and taught us; shared by all its calls, and replaced piece by piece."""
+
+    facts: Facts
+    gauge: Gauge = Gauge()
+    adaptations: Adaptations = frozenset()
+
+
+class Call:
+    """One conversation on its way to an answer."""
+
+    def __init__(
+        self, transport: "Transport", known: Known, messages: Sequence[Message], options: Options, watch: Watch | None
+    ) -> None:
+        self._transport = transport
+        self._known = known
+        self._messages = messages
+        self._options = options
+        self._watch = watch
+        self._ceiling = options.max_tokens
+        self._counted: int | None = None
+        self._shrunk = False
+        self._asked = 0
+        self._sent_again = 0
+        self._retry_after = 0.0
+
+    async def answered(self, backoff: Sequence[float]) -> Completion:
+        """The answer; passing faults are waited out for ``backoff`` seconds each, then raised. Raises ModelError."""
+        began = time.monotonic()
+        for pause in (*backoff, None):
+            try:
+                return await self._answer()
+            except (ServerFault, Unreachable) as fault:  # it did answer once, when it told its facts
+                if pause is None:
+                    fault.tried += (f"{self._asked} requests within {time.monotonic() - began:.0f} s",)
+                    raise
+                await asyncio.sleep(max(pause * random.uniform(0.8, 1.2), self._retry_after))
+        raise AssertionError("the last round returns or raises")
+
+    async def _answer(self) -> Completion:
+        """Ask until the server takes the request as it is. Ends, since every change is made at most once."""
+        known = self._known
+        while True:
+            made, limit = known.adaptations, self._limit()
+            body = request.body(known.facts.model, self._messages, self._options, limit, made)
+            self._asked += 1
+            reply = await self._transport.ask(body, request_id=self._request_id(), watch=self._watch)
+            self._sent_again += reply.sent - 1
+            outcome = reply.outcome
+            if isinstance(outcome, Answer):
+                return self._completion(outcome, reply, limit, made)
+            if outcome.overflow:
+                self._shrink(outcome, limit)
+            elif change := request.adaptation(outcome, body, self._messages, made):
+                known.adaptations |= {change}
+            else:
+                self._retry_after = min(outcome.retry_after or 0.0, 60.0)
+                raise refusals.error(outcome, self._transport.address, known.facts.model, known.facts.served)
+
+    def _request_id(self) -> str:
+        """``PLACE;TRY;SUFFIX``: the place for a recording, and a suffix since some servers want every id only once."""
+        if not self._options.request_id:
+            return ""
+        return f"{quote(self._options.request_id)};{self._asked};{random.getrandbits(32):08x}"
+
+    def _limit(self) -> int:
+        """What the answer may take. Raises WindowTooSmall if the conversation cannot fit."""
+        window = self._known.facts.window
+        low, high = (self._counted, self._counted) if self._counted else self._known.gauge.span(self._messages)
+        budget.require(self._ceiling, window, low, counted=self._counted is not None)
+        return budget.clamp(self._ceiling, window, high)
+
+    def _shrink(self, refusal: Refusal, limit: int) -> None:
+        """Make the answer smaller, once, by what the server told of the overflow. Raises WindowTooSmall.
+
+        The window that it announced is believed before the one in the message: vLLM 0.15 subtracts ``max_tokens``
+        from it there.
+        """
+        known = self._known
+        if known.facts.window is None and refusal.window:
+            known.facts = msgspec.structs.replace(known.facts, window=refusal.window)
+        window = known.facts.window
+        if refusal.prompt:
+            known.gauge = known.gauge.learn(self._messages, refusal.prompt)
+            self._counted = refusal.prompt
+        if self._shrunk:
+            minimum = min(self._ceiling, budget.MINIMUM_ANSWER)
+            least = max(known.gauge.span(self._messages)[1], (window or 0) - minimum + 1)
+            raise budget.too_small(minimum, window, self._counted or least, counted=self._counted is not None)
+        self._shrunk = True
+        if not (refusal.prompt and window):
+            self._ceiling = min(limit, max(limit // 4, budget.MINIMUM_ANSWER))
+
+    def _starved(self, answer: Answer, usage: Usage, limit: int) -> bool:
+        """Whether the window ended an answer that had hardly begun: some servers cut it there without a word."""
+        short = usage.completion_tokens < min(self._options.max_tokens, limit, budget.MINIMUM_ANSWER)
+        window = self._known.facts.window
+        return answer.finish_reason == "length" and short and bool(window and usage.total_tokens >= window)
+
+    def _completion(self, answer: Answer, reply: "Reply", limit: int, made: Adaptations) -> Completion:
+        known, address = self._known, self._transport.address
+        low, high = known.gauge.span(self._messages)
+        told = sorted(made)
+        usage = answer.usage
+        if usage is None:
+            pieces = max(answer.pieces, math.ceil(budget.weight(answer.text + answer.reasoning)))
+            usage = Usage(high, pieces, estimated=True)
+        elif budget.seems_cut(low, usage.prompt_tokens):
+            told.append(f"the server seems to have cut the prompt: {usage.prompt_tokens} of at least {low} tokens")
+        else:
+            known.gauge = known.gauge.learn(self._messages, usage.prompt_tokens)
+        if self._starved(answer, usage, limit):
+            minimum = min(self._options.max_tokens, budget.MINIMUM_ANSWER)
+            raise budget.too_small(minimum, known.facts.window, usage.prompt_tokens, counted=not usage.estimated)
+        cost = prices.load().cost(known.facts.model, usage) if address.is_openai else None
+        return Completion(
+            text=answer.text,
+            reasoning=answer.reasoning,
+            finish_reason=answer.finish_reason,
+            usage=usage,
+            receipt=Receipt(
+                endpoint=address.base_url,
+                model=answer.model or known.facts.model,
+                tries=self._asked + self._sent_again,
+                first_token=reply.first_token,
+                seconds=reply.seconds,
+                max_tokens=limit,
+                adapted=tuple(told),
+                cost=0.0 if address.free else cost,
+            ),
+            id=answer.id or f"chatcmpl-{random.getrandbits(64):016x}",
+            created=answer.created or int(time.time()),
+        )

@@ -1,0 +1,157 @@
+"""What a server says of itself: which models it serves, and how large their context window is.
+
+``GET /models`` is the protocol's; the window stands in it under another name for each server, or at an address of the
+server's own. All of it is asked once, before the first call.
+"""
+
+import asyncio
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from chatdev.models import prices, refusals
+from chatdev.models.address import Address
+from chatdev.models.errors import ModelError
+
+if TYPE_CHECKING:
+    from chatdev.models.transport import Transport
+
+PATIENCE = 10.0
+"""Seconds for an answer that needs no model."""
+
+_WINDOW_NAMES = (
+    "max_model_len",  # vLLM, SGLang
+    "n_ctx",  # llama.cpp: one slot's share, unlike n_ctx_train, which is the model's
+    "loaded_context_length",  # LM Studio, /api/v0/models
+    "context_length",  # Ollama's /api/ps, LM Studio's loaded instances, OpenRouter
+    "context_window",  # Groq
+    "max_total_tokens",  # TGI
+)
+_OWN_PATHS = ("/props", "/api/ps", "/api/v1/models", "/api/v0/models", "/info")
+"""Where llama.cpp, Ollama, LM Studio (new and old) and TGI tell the window."""
+
+_NO_CHAT = re.compile(
+    r"embed|rerank|whisper|\btts\b|transcri|moderation|\bbge\b|\bgte\b|\be5\b|minilm|colbert|clip\b|dall-e|diffusion",
+    re.IGNORECASE,
+)
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """An endpoint as it described itself. ``model`` is the one to ask; ``window`` is in tokens, None if not told."""
+
+    base_url: str
+    model: str
+    served: tuple[str, ...] = ()
+    window: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+async def ask(transport: "Transport", wanted: str, patience: float = PATIENCE) -> Facts:
+    """Ask the server what it is, and pick the model: the one ``wanted``, or if that is ``default`` what there is.
+
+    Raises Unreachable, NotAModelServer, KeyRefused, ModelNotServed, ServerFault.
+    """
+    address = transport.address
+    status, body = await transport.get(f"{address.base_url}/models", patience)
+    if status != 200:
+        raise refusals.error(refusals.read(status, body), address)
+    models = _listed(body, address)
+    served = tuple(models)
+    model, notes = pick(wanted, models, address)
+    window = window_in(models[model])
+    if address.is_openai:
+        notes += ending(model, models[model])
+    elif window is None:
+        window = await _probe(transport, model)
+        notes += () if window else ("The server does not tell the size of its context window.",)
+    return Facts(address.base_url, model, served, window, notes)
+
+
+def _listed(body: bytes, address: Address) -> dict[str, Mapping[str, Any]]:
+    """The models by name, in the server's order. Raises NotAModelServer."""
+    try:
+        answer = msgspec.json.decode(body)
+    except refusals.UNREADABLE:
+        found = "a web page" if body.lstrip().startswith(b"<") else "something that is not JSON"
+        raise refusals.not_a_model_server(address, found) from None
+    entries = answer.get("data") if isinstance(answer, dict) else answer
+    if not isinstance(entries, list):
+        raise refusals.not_a_model_server(address, "JSON without a list of models")
+    return {entry["id"]: entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)}
+
+
+def pick(wanted: str, models: Mapping[str, Mapping[str, Any]], address: Address) -> tuple[str, tuple[str, ...]]:
+    """The served name to ask for, and what to say about the choice. Raises ModelNotServed."""
+    if wanted in models:
+        return wanted, ()
+    if wanted == "default" and models:
+        able = [name for name, entry in models.items() if chats(name, entry)] or list(models)
+        passed_over = f" of {len(models)} served" if len(models) > 1 else ""
+        return able[0], (f"Model: {able[0]}{passed_over}.",)
+    for name, entry in models.items():
+        if wanted in (entry.get("aliases") or ()) or name == f"{wanted}:latest" or name.endswith(f"/{wanted}"):
+            return name, (f"Model: {name}, which is served for {wanted}.",)
+    raise refusals.not_served(address, wanted, tuple(models))
+
+
+def chats(name: str, entry: Mapping[str, Any]) -> bool:
+    """Whether a model holds conversations: the server's own word where it gives one, else by the name."""
+    architecture = entry.get("architecture")
+    outputs = architecture.get("output_modalities") if isinstance(architecture, Mapping) else None
+    if isinstance(outputs, list) and "text" not in outputs:
+        return False
+    kind = f"{entry.get('type', '')} {entry.get('task', '')} {entry.get('mode', '')}"
+    return _NO_CHAT.search(f"{name} {kind}") is None
+
+
+def window_in(value: object) -> int | None:
+    """The context window, in tokens, in an answer of any shape: the surest name that occurs anywhere in it."""
+    found: dict[str, int] = {}
+    _collect(value, found)
+    return next((found[name] for name in _WINDOW_NAMES if name in found), None)
+
+
+def _collect(value: object, found: dict[str, int]) -> None:
+    inner: Iterable[object] = ()
+    if isinstance(value, Mapping):
+        for name in _WINDOW_NAMES:
+            number = value.get(name)
+            if isinstance(number, int) and number > 0:
+                found.setdefault(name, number)
+        inner = value.values()
+    elif isinstance(value, list):
+        inner = value
+    for each in inner:
+        _collect(each, found)
+
+
+def ending(model: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """What to say about an OpenAI model that will be shut down: OpenAI's own date, else the price file's."""
+    known = prices.load().models.get(model)
+    date = entry.get("shutdown_date") or (known.shutdown if known else None)
+    if not date:
+        return ()
+    instead = f" Its replacement is {known.replacement}." if known and known.replacement else ""
+    return (f"{model} will be shut down on {date}.{instead}",)
+
+
+async def _probe(transport: "Transport", model: str) -> int | None:
+    """The window as the server's own pages tell it; None if there is none of them."""
+    root = transport.address.base_url.rpartition("/v")[0]
+    windows = await asyncio.gather(*(_ask_own(transport, root + path, model) for path in _OWN_PATHS))
+    return next(filter(None, windows), None)
+
+
+async def _ask_own(transport: "Transport", url: str, model: str) -> int | None:
+    try:
+        status, body = await transport.get(url, transport.address.deadlines.connect)
+        answer = msgspec.json.decode(body) if status == 200 else None
+    except (ModelError, *refusals.UNREADABLE):
+        return None
+    if isinstance(answer, dict):
+        listed = answer.get("models") or answer.get("data")
+        if isinstance(listed, list):  # of many models, only ours counts
+            answer = [entry for entry in listed if isinstance(entry, dict) and model in entry.values()]
+    return window_in(answer)

@@ -1,0 +1,47 @@
+"""OpenAI's prices and shutdown dates, out of the dated file ``prices.toml``."""
+
+import datetime
+import functools
+from pathlib import Path
+
+import msgspec
+
+from chatdev.models.types import Usage
+
+
+class Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One model of the file. Prices are US dollars per million tokens, None where nobody pays them any more."""
+
+    prompt: float | None = None
+    cached: float | None = None
+    completion: float | None = None
+    shutdown: datetime.date | None = None
+    replacement: str = ""
+
+
+class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file: the day it was checked, the default model, and the models by name."""
+
+    date: datetime.date
+    default: str
+    models: dict[str, Known]
+
+    def cost(self, model: str, usage: Usage) -> float | None:
+        """What a call cost in US dollars; None where the price is not known."""
+        known = self.models.get(model)
+        if known is None or known.prompt is None or known.completion is None:
+            return None
+        cached = min(usage.cached_tokens or 0, usage.prompt_tokens) if known.cached is not None else 0
+        fresh = usage.prompt_tokens - cached
+        return (fresh * known.prompt + cached * (known.cached or 0) + usage.completion_tokens * known.completion) / 1e6
+
+    def retired(self, model: str, today: datetime.date) -> Known | None:
+        """The entry of a model that was shut down by ``today``; None if it still answers, or is not known."""
+        known = self.models.get(model)
+        return known if known and known.shutdown and known.shutdown <= today else None
+
+
+@functools.cache
+def load() -> Prices:
+    """The file that comes with ChatDev."""
+    return msgspec.toml.decode(Path(__file__).with_name("prices.toml").read_bytes(), type=Prices)

@@ -1,0 +1,139 @@
+"""What a server says when it refuses, in every form that servers have for it, and what that means to us.
+
+The forms, read off real servers: ``{"error": {"message", "type", "param", "code"}}`` (OpenAI, vLLM, llama.cpp),
+``{"error": "Unauthorized"}`` (vLLM's 401), ``{"detail": …}`` as a text or a list of ``loc`` and ``msg`` (FastAPI),
+``{"object": "error", "message": …}`` (older vLLM), plain text, and HTML from something that is no model server.
+"""
+
+import re
+from typing import Any
+
+import msgspec
+
+from chatdev.models import errors
+from chatdev.models.address import Address
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
+"""What decoding raises for a body that is no JSON, or no UTF-8."""
+
+LONGEST = 600
+"""Characters of a server's words that an error message quotes."""
+
+_OVERFLOW = re.compile(
+    r"context (length|size|window)|max_model_len|input_tokens|context_length_exceeded|exceed_context_size"
+    r"|inputs.{1,40}must be <=",
+    re.IGNORECASE,
+)
+_WINDOW = re.compile(r"(?:context (?:length|size|window)|max_model_len|must be <=)\D{0,40}?(\d{2,})", re.IGNORECASE)
+_PROMPT = re.compile(
+    r"(?<!at least )\b(\d+) (?:input tokens|in the messages|in your prompt|tokens from the input|`inputs` tokens)"
+    r"|(?:request|input|prompt) \((\d+) tokens",
+    re.IGNORECASE,
+)
+_NO_SUCH_MODEL = re.compile(
+    r"model\b.{0,200}\b(does not exist|not (be )?found|is not (available|served|supported))|(invalid|unknown) model",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A refused request. ``status`` is HTTP's, or the code of an error object inside a stream.
+
+    ``window`` and ``prompt`` are tokens, where the server told them; ``overflow`` says that the conversation and its
+    answer did not fit. ``retry_after`` is the server's wish in seconds.
+    """
+
+    status: int
+    message: str
+    param: str = ""
+    code: str = ""
+    html: bool = False
+    overflow: bool = False
+    window: int | None = None
+    prompt: int | None = None
+    retry_after: float | None = None
+
+    @property
+    def no_such_model(self) -> bool:
+        """Whether the model's name is what the server refused."""
+        named = self.param == "model" or self.code == "model_not_found"
+        return self.status in (400, 404, 422) and (named or _NO_SUCH_MODEL.search(self.message) is not None)
+
+
+def read(status: int, body: bytes, retry_after: str = "") -> Refusal:
+    """A refusal out of an HTTP answer's status and body, or of an error event's code and data."""
+    told = _unwrapped(body)
+    message = re.sub(r"\s+", " ", str(told.get("message") or told.get("msg") or "")).strip()
+    kind, param, code = (str(told.get(name) or "") for name in ("type", "param", "code"))
+    window, prompt = _WINDOW.search(message), _PROMPT.search(message)
+    numbers = [told.get(name) for name in ("n_ctx", "n_prompt_tokens")]
+    return Refusal(
+        status=status,
+        message=message[:LONGEST],
+        param=param,
+        code=code,
+        html=body.lstrip()[:1] == b"<",
+        overflow=400 <= status < 500 and _OVERFLOW.search(f"{message} {kind} {param} {code}") is not None,
+        window=numbers[0] if isinstance(numbers[0], int) else int(window[1]) if window else None,
+        prompt=numbers[1] if isinstance(numbers[1], int) else int(prompt[1] or prompt[2]) if prompt else None,
+        retry_after=float(retry_after) if retry_after.isdigit() else None,
+    )
+
+
+def _unwrapped(body: bytes) -> dict[str, Any]:
+    """The innermost object that holds the message, whatever it is wrapped in."""
+    try:
+        value: Any = msgspec.json.decode(body)
+    except UNREADABLE:
+        return {"message": body.decode("utf-8", "replace")}
+    if isinstance(value, list) and value:
+        value = value[0]
+    if isinstance(value, dict):
+        value = value.get("error") or value.get("detail") or value
+    if isinstance(value, list) and value:
+        value = value[0]
+    if not isinstance(value, dict):
+        return {"message": value}
+    place = value.get("loc")
+    if isinstance(place, list | tuple) and place and not value.get("param"):
+        value["param"] = place[-1]
+    return value
+
+
+def error(refusal: Refusal, address: Address, model: str = "", served: tuple[str, ...] = ()) -> errors.ModelError:
+    """The error of our tree for a refusal that nothing could be done about."""
+    url = address.base_url
+    status = f"HTTP status {refusal.status}"
+    words = "a web page" if refusal.html else address.masked(refusal.message) or status
+    if refusal.status in (401, 403):
+        if address.key is None:
+            return errors.KeyRefused(f"The server at {url} wants a key: {words}.", do=f"Set {address.key_name}.")
+        return errors.KeyRefused(f"The server at {url} refused the key: {words}.", do=f"Correct {address.key_name}.")
+    if refusal.no_such_model:
+        return not_served(address, model, served)
+    if refusal.status < 500 and (refusal.html or refusal.status < 400 or refusal.status == 404):
+        return not_a_model_server(address, status if refusal.status == 404 and not refusal.html else words)
+    if refusal.status in (429, 503) and refusal.code != "insufficient_quota":
+        return errors.Overloaded(f"The server at {url} has too much to do: {words}.")
+    if refusal.status >= 500:
+        return errors.ServerBroke(f"The server at {url} failed ({status}): {words}.")
+    return errors.RequestRefused(
+        f"The server at {url} refused the request: {words}.", do="VLLM_DEBUG=1 shows what was sent."
+    )
+
+
+def not_served(address: Address, model: str, served: tuple[str, ...]) -> errors.ModelNotServed:
+    """The error for a name that is not served; lists those that are, at most twenty."""
+    listed = ", ".join(served[:20]) + (f" and {len(served) - 20} more" if len(served) > 20 else "")
+    what = f'The model "{model}" is not served at {address.base_url}.'
+    if not served:
+        return errors.ModelNotServed(f"{what} Nothing is served there.", do="Load a model on that server first.")
+    return errors.ModelNotServed(f"{what} Served there: {listed}.", do=address.how_to_name)
+
+
+def not_a_model_server(address: Address, found: str) -> errors.NotAModelServer:
+    """The error for something that answers, but with ``found`` instead of the protocol."""
+    return errors.NotAModelServer(
+        f"What answers at {address.base_url} is not an OpenAI-compatible model server: it gave {found}.",
+        do=address.how_to_reach,
+    )

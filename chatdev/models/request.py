@@ -1,0 +1,151 @@
+"""What is asked of a server: the request's body, and how it changes when this server will not have it so.
+
+A change is an adaptation: a short text, such as ``without top_p``, which stays in force for the endpoint and is told in
+the receipt. All of them together are a set, so that calls side by side can learn independently.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from chatdev.models.refusals import Refusal
+from chatdev.models.stream import split_reasoning
+from chatdev.models.types import Message, Options, Role
+
+Adaptations = frozenset[str]
+
+WITHOUT = "without "
+UNSTREAMED = "unstreamed"
+COMPLETION_TOKENS = "max_completion_tokens for max_tokens"
+MERGED = "same-role messages merged"
+FOLDED = "system joined to the first user message"
+
+_ROLES: dict[str, Role] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+_NEUTRAL = {"n": 1, "presence_penalty": 0, "frequency_penalty": 0, "logit_bias": {}, "user": ""}
+"""What ChatDev 1.0 sends with every call although it changes nothing; not every server knows these fields."""
+
+
+def messages_from(dicts: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
+    """A conversation in OpenAI's form as values. Content in parts becomes one text; reasoning is taken out of what the
+    assistant said. Raises ValueError for a role that is none."""
+    return tuple(_message(entry) for entry in dicts)
+
+
+def _message(entry: Mapping[str, Any]) -> Message:
+    role = _ROLES.get(str(entry.get("role")))
+    if role is None:
+        raise ValueError(f"a message's role is one of {', '.join(_ROLES)}, not {entry.get('role')!r}")
+    content = entry.get("content") or ""
+    if not isinstance(content, str):
+        content = "".join(str(part.get("text", "")) for part in content)
+    content = content.encode("utf-8", "replace").decode()  # half of a surrogate pair cannot be sent
+    return Message(role, split_reasoning(content)[1] if role == "assistant" else content)
+
+
+def options_from(*configs: Mapping[str, Any]) -> Options:
+    """Options out of ``run``'s keywords in OpenAI's names, later ones first. What is None, or says nothing, is left
+    out; names that we do not know go to the server as they are. Raises ValueError for a value of the wrong type."""
+    merged: dict[str, Any] = {}
+    for config in configs:
+        merged |= {name: value for name, value in config.items() if value is not None and _NEUTRAL.get(name) != value}
+    if "max_completion_tokens" in merged:
+        merged["max_tokens"] = merged.pop("max_completion_tokens")
+    if isinstance(merged.get("stop"), str):
+        merged["stop"] = (merged["stop"],)
+    known = {name: merged.pop(name) for name in Options.__struct_fields__ if name in merged and name != "extra"}
+    try:
+        options = msgspec.convert(known, Options)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"a model call's options cannot be read: {error}") from None
+    extra = merged.pop("extra", {})
+    return msgspec.structs.replace(options, extra=merged | extra)
+
+
+def shaped(messages: Sequence[Message], adaptations: Adaptations) -> list[Message]:
+    """The messages as a strict chat template wants them: no system role, no two neighbours of the same role."""
+    folded = FOLDED in adaptations
+    shaped: list[Message] = []
+    for message in messages:
+        role: Role = "user" if folded and message.role == "system" else message.role
+        if shaped and shaped[-1].role == role and (folded or MERGED in adaptations):
+            shaped[-1] = Message(role, f"{shaped[-1].content}\n\n{message.content}")
+        else:
+            shaped.append(Message(role, message.content))
+    return shaped
+
+
+def body(
+    model: str, messages: Sequence[Message], options: Options, max_tokens: int, adaptations: Adaptations
+) -> dict[str, Any]:
+    """The JSON object for ``POST /chat/completions``, with the endpoint's adaptations made."""
+    streamed = options.stream and UNSTREAMED not in adaptations
+    limit = "max_completion_tokens" if COMPLETION_TOKENS in adaptations else "max_tokens"
+    fields: dict[str, Any] = {
+        "model": model,
+        "messages": shaped(messages, adaptations),
+        "temperature": options.temperature,
+        "top_p": options.top_p,
+        limit: max_tokens,
+        "stream": streamed,
+    }
+    if streamed:
+        fields["stream_options"] = {"include_usage": True}
+    if options.stop:
+        fields["stop"] = options.stop
+    if options.seed is not None:
+        fields["seed"] = options.seed
+    fields |= options.extra
+    for adaptation in adaptations:
+        if adaptation.startswith(WITHOUT):
+            fields.pop(adaptation.removeprefix(WITHOUT), None)
+    return fields
+
+
+_STRICT_TEMPLATE = re.compile(
+    r"alternat|system (role|message)s?\b.{0,30}(not|un)"
+    r"|only (user|assistant).{0,40}roles?|roles?.{0,30}only (user|assistant)",
+    re.IGNORECASE,
+)
+
+
+def adaptation(refusal: Refusal, sent: Mapping[str, Any], messages: Sequence[Message], made: Adaptations) -> str | None:
+    """What to change before asking once more, or None if nothing would help. Every answer is a new adaptation, so that
+    asking ends."""
+    if _STRICT_TEMPLATE.search(refusal.message):
+        for change in (MERGED, FOLDED):
+            if change not in made and shaped(messages, made | {change}) != shaped(messages, made):
+                return change
+        return None
+    if refusal.status not in (400, 422) or refusal.no_such_model:
+        return None
+    for field in _named(refusal, sent):
+        if field == "max_tokens":
+            return COMPLETION_TOKENS
+        return UNSTREAMED if field == "stream" else WITHOUT + field
+    return None
+
+
+def _named(refusal: Refusal, sent: Mapping[str, Any]) -> Iterator[str]:
+    """The optional fields of what was sent that the refusal names, surest first."""
+    optional = [field for field in sent if field not in ("model", "messages") and sent[field] is not False]
+    yield from (field for field in optional if field == refusal.param)
+    yield from (field for field in optional if _names(refusal.message, field))
+
+
+def _names(message: str, field: str) -> bool:
+    """Whether a message is about a field. Many fields are plain words (``stop``, ``user``), so that those must stand in
+    quotes, or beside a word that makes them a field."""
+    name = re.escape(field) if "_" in field else f"{re.escape(field)}(?:ing)?"
+    if "_" in field:
+        return re.search(rf"\b{name}\b", message) is not None
+    return (
+        re.search(
+            rf"['\"`]{name}['\"`]|\b(?:param\w*|field|argument|key|option|value)s?\W+{name}\b"
+            rf"|\b{name}\b\W+(?:is|are|not|param\w*|must|should|unsupported)\b",
+            message,
+            re.IGNORECASE,
+        )
+        is not None
+    )

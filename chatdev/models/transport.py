@@ -1,0 +1,297 @@
+"""HTTP to one endpoint: one client session per event loop, deadlines, and foreign errors mapped to ours.
+
+This module imports aiohttp (0.15 s): it is imported when a backend is first used.
+"""
+
+import asyncio
+import errno
+import ssl
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any, NamedTuple
+
+import aiohttp
+import msgspec
+
+from chatdev.errors import SettingsError
+from chatdev.models import refusals
+from chatdev.models.address import Address
+from chatdev.models.errors import CutShort, ModelError, ServerBroke, Stalled, Unreachable
+from chatdev.models.refusals import Refusal
+from chatdev.models.stream import Answer, AnswerReader
+from chatdev.models.types import Progress, Watch
+
+POOLED = 4.0
+"""Seconds that an idle connection is kept: vLLM (uvicorn) closes it after 5."""
+
+AFTER_DONE = 1.0
+"""Seconds for the end of the body after the stream's own end mark; then the connection is given up, not the answer."""
+
+Debug = Callable[[str], None]
+
+
+class Reply(NamedTuple):
+    """What came back for a call, and when: ``first_token`` and ``seconds`` are seconds after the request was sent.
+    ``sent`` is 2 where the first request met a closed connection."""
+
+    outcome: Answer | Refusal
+    first_token: float | None
+    seconds: float
+    sent: int = 1
+
+
+class Disconnected(ServerBroke):
+    """The connection was closed before any answer."""
+
+
+class _Open(NamedTuple):
+    """What belongs to one event loop. The keeper is a generator that closes the session when it is closed itself: by
+    us, by ``asyncio.run`` at its end, or by the garbage collector through the loop's hook."""
+
+    session: aiohttp.ClientSession
+    keeper: AsyncGenerator[None, None]
+    asking: asyncio.Lock
+
+
+class Transport:
+    """Speaks to one endpoint from any event loop. ``debug`` takes a text for each request and answer, keys masked."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.debug: Debug | None = None
+        self._url = f"{address.base_url}/chat/completions"
+        self._open: dict[asyncio.AbstractEventLoop, _Open] = {}
+        self._proxy = address.proxy.reveal() if address.proxy else None
+        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "chatdev"}
+        if address.key:
+            self._headers["Authorization"] = f"Bearer {address.key.reveal()}"
+        self._headers |= {name: value.reveal() for name, value in address.headers.items()}
+
+    async def opened(self) -> _Open:
+        """The session of the running loop, and a lock for whoever wants to ask something only once."""
+        loop = asyncio.get_running_loop()
+        known = self._open.get(loop)
+        if known is None or known.session.closed:
+            self._open = {other: held for other, held in self._open.items() if not other.is_closed()}
+            session = self._session()
+            known = self._open[loop] = _Open(session, _kept(session), asyncio.Lock())
+            await anext(known.keeper)
+        return known
+
+    def _session(self, *, pooled: bool = True) -> aiohttp.ClientSession:
+        trusted: ssl.SSLContext | bool = True
+        if self.address.ca_file:
+            try:
+                trusted = ssl.create_default_context()
+                trusted.load_verify_locations(self.address.ca_file)
+            except (OSError, ssl.SSLError) as error:
+                raise SettingsError(f"The CA file {self.address.ca_file} cannot be used: {error}.") from None
+        connector = (
+            aiohttp.TCPConnector(limit=0, keepalive_timeout=POOLED, ssl=trusted)
+            if pooled
+            else aiohttp.TCPConnector(force_close=True, ssl=trusted)
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=self._headers,
+            timeout=aiohttp.ClientTimeout(total=None, connect=self.address.deadlines.connect),
+        )
+
+    async def aclose(self) -> None:
+        """Close the sessions of all loops that still run."""
+        here = asyncio.get_running_loop()
+        held, self._open = self._open, {}
+        for loop, each in held.items():
+            if loop is here:
+                await each.keeper.aclose()
+            elif loop.is_running():
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(each.keeper.aclose(), loop))
+
+    async def get(self, url: str, seconds: float) -> tuple[int, bytes]:
+        """The status and the body that ``url`` gives within ``seconds``. Raises Unreachable, Stalled, ServerBroke."""
+        session = (await self.opened()).session
+        try:
+            async with asyncio.timeout(seconds):
+                async with session.get(url, proxy=self._proxy, allow_redirects=False) as response:
+                    body = await response.read()
+        except aiohttp.ClientError as error:
+            raise _mapped(error, self.address) from error
+        except TimeoutError:
+            raise Stalled(f"The server at {self.address.base_url} did not answer within {seconds:g} s.") from None
+        if self.debug:
+            self.debug(self.address.masked(f"GET {url}: {response.status}\n{body.decode('utf-8', 'replace')}"))
+        return response.status, _explained(response, body)
+
+    async def ask(self, body: Mapping[str, Any], *, request_id: str = "", watch: Watch | None = None) -> Reply:
+        """Send one chat request and read its answer whole. Raises Unreachable, and ServerFault where asking again may
+        help; a server that says no has its Refusal returned. A connection that was closed before any answer is most
+        often a pooled one that the server had given up, so that is tried once more, on a fresh one."""
+        try:
+            return await self._ask((await self.opened()).session, body, request_id, watch)
+        except Disconnected:  # the pool may hold more of them
+            async with self._session(pooled=False) as fresh:
+                return (await self._ask(fresh, body, request_id, watch))._replace(sent=2)
+
+    async def _ask(
+        self, session: aiohttp.ClientSession, body: Mapping[str, Any], request_id: str, watch: Watch | None
+    ) -> Reply:
+        reader = AnswerReader()
+        watchdog = Watchdog(reader, self.address, bool(body.get("stream")), watch)
+        data = msgspec.json.encode(body)
+        if self.debug:
+            self.debug(self.address.masked(f"POST {self._url} {request_id}\n{data.decode()}"))
+        try:
+            async with asyncio.timeout(self.address.deadlines.total) as scope:
+                watchdog.start(scope)
+                outcome = await self._exchange(session, data, request_id, reader, watchdog)
+        except TimeoutError:
+            if not (reader.finish_reason or reader.done):
+                raise watchdog.stalled() from None
+            outcome = reader.close()
+        finally:
+            watchdog.stop()
+        if self.debug:
+            self.debug(self.address.masked(f"{self._url} {request_id} after {watchdog.seconds():.2f} s\n{outcome}"))
+        return Reply(outcome, watchdog.first_token, watchdog.seconds())
+
+    async def _exchange(
+        self, session: aiohttp.ClientSession, data: bytes, request_id: str, reader: AnswerReader, watchdog: "Watchdog"
+    ) -> Answer | Refusal:
+        try:
+            async with session.post(
+                self._url,
+                data=data,
+                headers={"X-Request-Id": request_id} if request_id else None,
+                proxy=self._proxy,
+                allow_redirects=False,
+            ) as response:
+                if response.status >= 300:
+                    told = _explained(response, await response.read())
+                    return refusals.read(response.status, told, response.headers.get("Retry-After", ""))
+                async for piece in response.content.iter_any():
+                    reader.feed(piece)
+                    watchdog.heard()
+        except aiohttp.ClientError as error:
+            if reader.finish_reason:
+                return reader.close()
+            if reader.pieces:
+                raise CutShort(f"The connection broke after {reader.pieces} pieces of the answer.") from error
+            raise _mapped(error, self.address) from error
+        return reader.close()
+
+
+async def _kept(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        await session.close()
+
+
+def _explained(response: aiohttp.ClientResponse, body: bytes) -> bytes:
+    """The body, or for a redirect, which we do not follow (it would turn a POST into a GET), where it leads."""
+    if 300 <= response.status < 400:
+        return f"a redirect to {response.headers.get('Location', 'nowhere')}".encode()
+    return body
+
+
+class Watchdog:
+    """Watches one call: tells that it waits, about each second, and ends it when a deadline passes in silence."""
+
+    def __init__(self, reader: AnswerReader, address: Address, streamed: bool, watch: Watch | None) -> None:
+        self.first_token: float | None = None
+        self._reader = reader
+        self._address = address
+        self._deadlines = address.deadlines
+        self._patience = self._deadlines.first_token if streamed else self._deadlines.total
+        self._watch = watch
+        self._loop = asyncio.get_running_loop()
+        self._began = self._heard = self._loop.time()
+        self._pieces = 0
+        self._ending = False
+        self._timer: asyncio.TimerHandle
+
+    def start(self, scope: asyncio.Timeout) -> None:
+        """Begin; ``scope`` is what a passed deadline ends."""
+        self._scope = scope
+        first = min(1.0, self._patience) if self._watch else self._patience
+        self._timer = self._loop.call_at(self._began + first, self._wake)
+
+    def stop(self) -> None:
+        """Wake no more."""
+        self._timer.cancel()
+
+    def seconds(self) -> float:
+        """Since the request was sent."""
+        return self._loop.time() - self._began
+
+    def heard(self) -> None:
+        """Bytes came. Only pieces of the answer count as a sign of life: a proxy can send comments for ever."""
+        if self._reader.done and not self._ending:
+            self._ending = True
+            self._timer.cancel()
+            self._timer = self._loop.call_later(AFTER_DONE, self._give_up)
+        if self._reader.pieces == self._pieces:
+            return
+        self._pieces = self._reader.pieces
+        self._heard = self._loop.time()
+        if self.first_token is None:
+            self.first_token = self._heard - self._began
+            if not self._ending:
+                self._timer.cancel()
+                self._timer = self._loop.call_at(self._heard + self._deadlines.idle, self._wake)
+        if self._watch:
+            for kind, text in self._reader.news():
+                self._watch(Progress(kind, text, self._heard - self._began, self._pieces))
+
+    def _wake(self) -> None:
+        now, waiting = self._loop.time(), self.first_token is None
+        limit = self._began + self._patience if waiting else self._heard + self._deadlines.idle
+        if now >= limit:
+            self._give_up()
+            return
+        if waiting and self._watch:
+            self._watch(Progress("waiting", seconds=now - self._began))
+            limit = min(limit, now + 1)
+        self._timer = self._loop.call_at(limit, self._wake)
+
+    def _give_up(self) -> None:
+        self._scope.reschedule(self._loop.time())
+
+    def stalled(self) -> Stalled:
+        """The error for the deadline that passed."""
+        url, limits, spent = self._address.base_url, self._deadlines, self.seconds()
+        if spent >= limits.total:
+            what, name = f"was not done after {limits.total:g} s", "total"
+        elif self.first_token is None:
+            what, name = f"sent no first token within {limits.first_token:g} s", "first_token"
+        else:
+            what, name = f"fell silent for {limits.idle:g} s after {self._pieces} pieces of its answer", "idle"
+        return Stalled(
+            f"The server at {url} {what}.", do=f"If it is only slow, raise deadlines.{name} in chatdev.toml."
+        )
+
+
+_REASONS = {errno.ECONNREFUSED: "connection refused", errno.EHOSTUNREACH: "no route to the host"}
+
+
+def _mapped(error: aiohttp.ClientError, address: Address) -> ModelError:
+    """A foreign error as one of ours."""
+    if isinstance(error, aiohttp.ServerTimeoutError):
+        return _unreachable(address, f"no connection within {address.deadlines.connect:g} s")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return _unreachable(address, f"its certificate is not trusted: {error.certificate_error}", "Set ca_file.")
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return _unreachable(address, "it does not speak TLS there", "Write http:// instead of https://.")
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return _unreachable(address, f"no host is called {address.host}")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return _unreachable(address, _REASONS.get(error.os_error.errno or 0, str(error.os_error)))
+    if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
+        return Disconnected(f"The server at {address.base_url} closed the connection without an answer.")
+    if isinstance(error, aiohttp.ClientResponseError):
+        return refusals.not_a_model_server(address, f"no HTTP that can be read ({error.message})")
+    return ServerBroke(f"The answer of the server at {address.base_url} broke: {error}.")
+
+
+def _unreachable(address: Address, why: str, do: str = "") -> Unreachable:
+    return Unreachable(f"No model server answered at {address.base_url} ({why}).", do=do or address.how_to_reach)

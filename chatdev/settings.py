@@ -1,0 +1,223 @@
+"""What the user set: environment variables and ``chatdev.toml``. The only module that reads the environment.
+
+Every variable may stand in ``chatdev.toml`` under its name in lower case; the environment wins. The file may also hold
+what has no variable: deadlines, extra headers, a CA file and a proxy. ``chatdev.toml.example`` shows them all.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from chatdev.errors import SettingsError
+
+DEFAULT_ENDPOINT = "http://localhost:8000/v1"
+"""Where ``vllm serve`` listens when it is told nothing."""
+
+FILE = "chatdev.toml"
+
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class Secret:
+    """A text that no ``repr``, log line or traceback shows by accident."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+class Deadlines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long a model server may take, in seconds.
+
+    ``connect`` until the connection stands; ``first_token`` from the request to the first piece of the answer (a long
+    prompt on a busy server takes minutes); ``idle`` between two pieces; ``total`` for the whole answer.
+    """
+
+    connect: Seconds = 2.0
+    first_token: Seconds = 600.0
+    idle: Seconds = 60.0
+    total: Seconds = 3600.0
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that was set, checked. What was not set is None or the default.
+
+    ``vllm_endpoint`` is None unless somebody set it; ``endpoint`` is where to look in any case. Base URLs are
+    normalised: a scheme, a version segment such as ``/v1``, no closing slash. ``notes`` are lines to print.
+    """
+
+    vllm_endpoint: str | None = None
+    vllm_model_name: str = "default"
+    vllm_api_key: Secret | None = None
+    debug: bool = False
+    openai_api_key: Secret | None = None
+    openai_model: str | None = None
+    openai_base_url: str | None = None
+    deadlines: Deadlines = Deadlines()
+    headers: Mapping[str, Secret] = {}
+    ca_file: Path | None = None
+    proxy: Secret | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def endpoint(self) -> str:
+        """The base URL of the user's own model server."""
+        return self.vllm_endpoint or DEFAULT_ENDPOINT
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The form of ``chatdev.toml``."""
+
+    vllm_endpoint: str = ""
+    vllm_model_name: str = ""
+    vllm_api_key: str = ""
+    vllm_debug: bool = False
+    openai_api_key: str = ""
+    openai_model: str = ""
+    openai_base_url: str = ""
+    deadlines: Deadlines = Deadlines()
+    headers: dict[str, str] = {}
+    ca_file: str = ""
+    proxy: str = ""
+
+
+def load_here() -> Settings:
+    """The settings of this process: its environment and its working folder. Raises SettingsError."""
+    return load(os.environ, Path())
+
+
+def load(environ: Mapping[str, str], folder: Path) -> Settings:
+    """Read ``environ`` and ``folder/chatdev.toml``; a variable that is set and not blank wins.
+
+    Raises SettingsError, which names the variable, or the file and its key.
+    """
+    file = _read(folder / FILE)
+
+    def text(name: str) -> str:
+        return environ.get(name, "").strip() or getattr(file, name.lower()).strip()
+
+    def url(name: str, value: str) -> str | None:
+        return base_url(value, name) if value else None
+
+    key = text("OPENAI_API_KEY")
+    placeholder = is_placeholder(key)
+    note = "OPENAI_API_KEY holds a placeholder, so it counts as not set."
+    debug = environ.get("VLLM_DEBUG", "").strip().lower()
+    ca_file = folder / file.ca_file if file.ca_file else None
+    if ca_file and not ca_file.is_file():
+        raise SettingsError(f"{folder / FILE}: ca_file names {ca_file}, which is not a file.", do="Correct its path.")
+    return Settings(
+        vllm_endpoint=url("VLLM_ENDPOINT", text("VLLM_ENDPOINT")),
+        vllm_model_name=text("VLLM_MODEL_NAME") or "default",
+        vllm_api_key=_secret(text("VLLM_API_KEY")),
+        debug=debug not in ("0", "false", "no", "off") if debug else file.vllm_debug,
+        openai_api_key=None if placeholder else _secret(key),
+        openai_model=text("OPENAI_MODEL") or None,
+        openai_base_url=url("OPENAI_BASE_URL", text("OPENAI_BASE_URL"))
+        or url("BASE_URL", environ.get("BASE_URL", "").strip()),
+        deadlines=file.deadlines,
+        headers={name: Secret(value) for name, value in file.headers.items()},
+        ca_file=ca_file,
+        proxy=_secret(file.proxy),
+        notes=(note,) if placeholder else (),
+    )
+
+
+def _secret(text: str) -> Secret | None:
+    return Secret(text) if text else None
+
+
+_PLACEHOLDER = re.compile(
+    r"(sk-)?(your|insert|enter|put|add|paste|replace|change|place|example|todo|xxx|\.\.\.|\*\*\*)[\w .*-]*|<.*>"
+    r"|(sk-)?x+|none|null|(my[-_ ]?)?(openai[-_ ]?)?(api[-_ ]?)?key([-_ ]here)?",
+    re.IGNORECASE,
+)
+
+
+def is_placeholder(key: str) -> bool:
+    """Whether a key is a stand-in that somebody forgot to replace, such as ``your_openai_api_key_here``."""
+    return bool(key) and _PLACEHOLDER.fullmatch(key) is not None
+
+
+_VERSION = re.compile(r"/v\d[^/]*(/|$)")
+
+
+def base_url(text: str, name: str) -> str:
+    """The base URL that a person meant: ``localhost:8000`` becomes ``http://localhost:8000/v1``.
+
+    A path that has a version segment already (``/v1``, ``/api/v3``, ``/v1beta/openai``) is kept. ``name`` is the
+    setting, for the SettingsError that is raised if this is no HTTP address.
+    """
+    wrong = f"{name} is not the address of a model server: "
+    do = f"Set it to an address like {DEFAULT_ENDPOINT}."
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not parts.query
+    except ValueError:
+        parts, usable = None, False
+    if parts is None or not usable or re.search(r"\s", text):
+        raise SettingsError(f"{wrong}{text!r}.", do=do)
+    if "@" in parts.netloc:
+        raise SettingsError(
+            f"{wrong}it holds a user name or a password.",
+            do=f'Take them out, and send them as a header instead: [headers] Authorization = "Basic …" in {FILE}.',
+        )
+    path = parts.path.rstrip("/").removesuffix("/chat/completions").rstrip("/")
+    return f"{parts.scheme}://{parts.netloc}{path if _VERSION.search(path) else path + '/v1'}"
+
+
+def _read(path: Path) -> _File:
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return _File()
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}.", do="chatdev.toml.example shows its form.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}.") from None
+    try:
+        return msgspec.convert(raw, _File)
+    except msgspec.ValidationError as error:
+        raise _complaint(path, raw, str(error)) from None
+
+
+_WORDS = {"str": "a text", "float": "a number above 0", "bool": "true or false", "object": "a table"}
+
+
+def _complaint(path: Path, raw: dict[str, Any], said: str) -> SettingsError:
+    """msgspec's complaint in the user's words: the file, the key, what was expected and what was found."""
+    where = match[1] if (match := re.search(r"`\$\.?(.*)`$", said)) else ""
+    if unknown := re.match(r"Object contains unknown field `(.*?)`", said):
+        known = Deadlines.__struct_fields__ if where else _File.__struct_fields__
+        key = f"{where}.{unknown[1]}" if where else unknown[1]
+        return SettingsError(f"{path}: there is no setting {key}.", do=f"There are: {', '.join(known)}.")
+    if where.endswith("[...]"):
+        where = "headers." + next(name for name, value in raw["headers"].items() if not isinstance(value, str))
+    found: Any = raw
+    for step in where.split(".", 1):
+        found = found[step]
+    expected = re.match(r"Expected `(\w+)`", said)
+    assert expected
+    words = _WORDS[expected[1]]
+    shown = f"of type {type(found).__name__}" if re.search("key|headers|proxy", where) else repr(found)
+    return SettingsError(f"{path}: {where} must be {words}, and is {shown}.", do="chatdev.toml.example shows its form.")

@@ -1,0 +1,83 @@
+"""Tokens are estimated without a tokenizer, from above, and the estimate learns."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatdev.models import budget
+from chatdev.models.budget import Gauge
+from chatdev.models.errors import WindowTooSmall
+from chatdev.models.types import Message
+
+LONG = [Message("user", "word " * 1000)]
+
+
+def test_other_scripts_weigh_more_than_ascii() -> None:
+    assert budget.weight("a" * 100) == 40
+    assert budget.weight("漢" * 100) == 150
+    assert budget.weight("👋" * 100) == 200
+    assert budget.weight("a漢") == pytest.approx(0.4 + 1.5)
+    assert budget.weight("\ud83d") > 0  # half a surrogate pair must not raise
+
+
+@given(st.text(), st.text())
+def test_a_longer_text_never_weighs_less(text: str, more: str) -> None:
+    assert budget.weight(text + more) >= budget.weight(text)
+
+
+def test_every_message_costs_something() -> None:
+    assert budget.prompt_weight([Message("user", "")] * 3) > budget.prompt_weight([Message("user", "")])
+
+
+def test_a_count_beyond_the_span_widens_it_at_once() -> None:
+    counted = 3 * Gauge().span(LONG)[1]
+    low, high = Gauge().learn(LONG, counted).span(LONG)
+    assert high >= 1.1 * counted
+    assert low >= Gauge().span(LONG)[0]
+    assert Gauge().learn(LONG, 100).span(LONG)[0] <= 100
+
+
+def test_the_span_closes_in_on_what_is_counted_again_and_again() -> None:
+    gauge = Gauge()
+    for _ in range(40):
+        gauge = gauge.learn(LONG, 1000)
+    low, high = gauge.span(LONG)
+    assert 890 <= low <= 1000 <= high <= 1110
+
+
+def test_small_prompts_and_no_counts_teach_nothing() -> None:
+    assert Gauge().learn([Message("user", "hi")], 500) == Gauge()
+    assert Gauge().learn(LONG, 0) == Gauge()
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "window", "prompt", "answer"),
+    [
+        (4096, None, 99999, 4096),
+        (4096, 8192, 1000, 4096),
+        (4096, 8192, 7000, 1192),
+        (4096, 8192, 8000, budget.MINIMUM_ANSWER),
+        (100, 8192, 8192, 100),
+    ],
+)
+def test_an_answer_gets_what_the_window_leaves(ceiling: int, window: int | None, prompt: int, answer: int) -> None:
+    assert budget.clamp(ceiling, window, prompt) == answer
+
+
+def test_what_cannot_fit_is_told_with_its_arithmetic() -> None:
+    budget.require(4096, 1000, 744)
+    budget.require(100, 1000, 900)
+    budget.require(4096, None, 10**9)
+    with pytest.raises(
+        WindowTooSmall, match=r"takes about 745 tokens.* 256, together about 1001; .* has 1000\."
+    ) as error:
+        budget.require(4096, 1000, 745)
+    assert "at least 8192 tokens" in error.value.do
+    assert error.value.exit_status == 2
+    assert "takes 745 tokens" in str(budget.too_small(256, None, 745, counted=True))
+
+
+def test_a_prompt_that_a_server_cut_without_a_word_is_noticed() -> None:
+    assert budget.seems_cut(10_000, 4096)
+    assert not budget.seems_cut(10_000, 9000)
+    assert not budget.seems_cut(100, 10)

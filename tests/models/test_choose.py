@@ -1,0 +1,95 @@
+"""Which model answers, and what is said about it before the first call."""
+
+import socket
+
+import pytest
+from fake_server import serving
+
+from chatdev.errors import UserError
+from chatdev.models import errors
+from chatdev.models.choose import Choice, choose
+from chatdev.settings import Secret, Settings
+
+KEY = Secret("sk-1234567890")
+
+
+async def chosen(label: str | None, **settings: object) -> Choice:
+    choice = await choose(label, Settings(**settings))  # type: ignore[arg-type]
+    await choice.backend.aclose()
+    return choice
+
+
+def dead() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
+
+
+@pytest.mark.parametrize("label", ["VLLM", "vllm_local", " Vllm ", None])
+async def test_the_own_endpoint_is_asked_who_it_is(label: str | None) -> None:
+    async with serving(models={"data": [{"id": "qwen", "max_model_len": 4096}]}) as server:
+        choice = await chosen(label, vllm_endpoint=server.url, openai_api_key=KEY, notes=("A placeholder.",))
+    assert (choice.label, choice.facts.model, choice.facts.window) == ("VLLM", "qwen", 4096)
+    assert choice.notes == ("A placeholder.", "Model: qwen.")
+
+
+async def test_without_an_endpoint_a_key_means_openai_and_that_is_announced() -> None:
+    async with serving(models={"data": [{"id": "gpt-6-luna", "context_window": 1}]}) as server:
+        choice = await chosen(None, openai_api_key=KEY, openai_base_url=server.url)
+    assert (choice.label, choice.facts.model) == ("openai:gpt-6-luna", "gpt-6-luna")
+    assert choice.notes[0] == "VLLM_ENDPOINT is not set and OPENAI_API_KEY is: OpenAI is asked."
+
+
+@pytest.mark.parametrize("label", ["VLLM", None])
+async def test_a_dead_endpoint_beside_a_key_means_openai_announced_with_the_reason(label: str | None) -> None:
+    url = dead()
+    async with serving(models={"data": [{"id": "gpt-9"}]}) as server:
+        choice = await chosen(
+            label, vllm_endpoint=url, openai_api_key=KEY, openai_base_url=server.url, openai_model="gpt-9"
+        )
+    assert choice.label == "openai:gpt-9"
+    assert choice.notes[0].startswith(f"No model server answered at {url} (connection refused).")
+    assert "OpenAI is asked instead" in choice.notes[0]
+
+
+async def test_a_dead_endpoint_without_a_key_is_the_plain_error() -> None:
+    with pytest.raises(errors.Unreachable, match="connection refused") as error:
+        await chosen("VLLM", vllm_endpoint=dead())
+    assert (error.value.exit_status, "VLLM_ENDPOINT" in error.value.do) == (2, True)
+
+
+async def test_a_living_server_that_is_no_model_server_is_no_reason_to_ask_openai() -> None:
+    async with serving(pages={"/v1/models": b"<html>"}) as server:
+        with pytest.raises(errors.NotAModelServer):
+            await chosen("VLLM", vllm_endpoint=server.url, openai_api_key=KEY)
+
+
+@pytest.mark.parametrize(
+    ("label", "name"), [("GPT_4O", "gpt-4o"), ("gpt_4o_mini", "gpt-4o-mini"), ("openai:My-Own", "My-Own")]
+)
+async def test_openais_models_have_their_old_names_and_any_other(label: str, name: str) -> None:
+    async with serving(models={"data": [{"id": name, "max_model_len": 1}]}) as server:
+        choice = await chosen(label, openai_base_url=server.url)
+    assert (choice.label, choice.facts.model) == (f"openai:{name}", name)
+
+
+async def test_openai_without_a_key_says_what_to_set() -> None:
+    with pytest.raises(errors.KeyRefused, match="OPENAI_API_KEY is not set") as error:
+        await chosen("GPT_4O")
+    assert error.value.exit_status == 2
+
+
+async def test_a_retired_name_says_its_replacement() -> None:
+    with pytest.raises(errors.ModelNotServed, match=r"--model openai:gpt-5\.6-sol"):
+        await chosen("GPT_4_32k", openai_api_key=KEY)
+
+
+async def test_the_stub_needs_no_server() -> None:
+    choice = await chosen("stub")
+    assert (choice.label, choice.facts.model, choice.facts.window) == ("STUB", "stub", None)
+
+
+@pytest.mark.parametrize("label", ["GPT_5", "openai:", ""])
+async def test_an_unknown_label_lists_all_there_are(label: str) -> None:
+    with pytest.raises(UserError, match=r"There are: VLLM, VLLM_LOCAL, DEMO, .*GPT_4O, .*STUB, and openai:NAME\."):
+        await chosen(label)

@@ -1,0 +1,156 @@
+"""A server is asked what it is; what it says decides the model and the window."""
+
+from typing import Any
+
+import pytest
+from fake_server import model, says, serving
+
+from chatdev.models import endpoint, errors
+from chatdev.models.address import Address
+from chatdev.models.backend import VLLMModel
+from chatdev.models.endpoint import Facts
+from chatdev.settings import Deadlines, Settings
+
+PLACE = Address(base_url="http://host/v1", how_to_name="Set VLLM_MODEL_NAME.")
+
+
+async def facts(models: object, name: str = "default", pages: dict[str, object] | None = None) -> Facts:
+    async with serving(models=models, pages=pages) as server:
+        backend = VLLMModel(settings=Settings(vllm_endpoint=server.url, vllm_model_name=name))
+        try:
+            return await backend.facts()
+        finally:
+            await backend.aclose()
+
+
+def listed(*entries: dict[str, Any] | str) -> dict[str, Any]:
+    return {"data": [{"id": entry} if isinstance(entry, str) else entry for entry in entries]}
+
+
+async def test_vllm_tells_its_window_and_its_names() -> None:
+    found = await facts(listed({"id": "qwen", "max_model_len": 4096}, {"id": "lora", "max_model_len": 4096}), "lora")
+    assert (found.model, found.served, found.window, found.notes) == ("lora", ("qwen", "lora"), 4096, ())
+
+
+@pytest.mark.parametrize(
+    ("entry", "window"),
+    [
+        ({"meta": {"n_ctx_train": 131072, "n_ctx": 1024}}, 1024),
+        ({"context_window": 8192}, 8192),
+        ({"context_length": 32768, "top_provider": {"context_length": 9}}, 32768),
+        ({"max_model_len": 0, "context_length": "long", "n_ctx": [1]}, None),
+    ],
+)
+async def test_the_window_has_many_names(entry: dict[str, Any], window: int | None) -> None:
+    assert (await facts(listed({"id": "m"} | entry))).window == window
+
+
+@pytest.mark.parametrize(
+    ("path", "page", "window"),
+    [
+        ("/props", {"default_generation_settings": {"n_ctx": 1024}, "total_slots": 2}, 1024),
+        ("/api/ps", {"models": [{"name": "other", "context_length": 1}, {"name": "m", "context_length": 4096}]}, 4096),
+        ("/api/ps", {"models": []}, None),
+        (
+            "/api/v1/models",
+            {
+                "models": [
+                    {"key": "m", "max_context_length": 9, "loaded_instances": [{"config": {"context_length": 8}}]}
+                ]
+            },
+            8,
+        ),
+        ("/api/v0/models", {"data": [{"id": "m", "max_context_length": 9, "loaded_context_length": 7}]}, 7),
+        ("/info", {"max_input_tokens": 5, "max_total_tokens": 6}, 6),
+        ("/props", b"<html>", None),
+    ],
+)
+async def test_servers_that_hide_the_window_are_asked_in_their_own_way(
+    path: str, page: object, window: int | None
+) -> None:
+    found = await facts(listed("m"), pages={path: says(page)})
+    assert found.window == window
+    assert any("context window" in note for note in found.notes) is (window is None)
+
+
+@pytest.mark.parametrize(
+    ("served", "picked"),
+    [
+        (["only"], "only"),
+        (["a", "default"], "default"),
+        (["bge-m3", "nomic-embed-text", "Qwen3-Reranker", "whisper-1", "qwen"], "qwen"),
+        (["text-embedding-3"], "text-embedding-3"),
+    ],
+)
+def test_default_is_whatever_is_served_and_chats(served: list[str], picked: str) -> None:
+    name, notes = endpoint.pick("default", {name: {"id": name} for name in served}, PLACE)
+    assert name == picked
+    assert notes == () if picked == "default" else picked in notes[0]
+
+
+def test_what_the_server_says_of_a_model_tells_whether_it_chats() -> None:
+    assert not endpoint.chats("m", {"type": "embeddings"})
+    assert not endpoint.chats("m", {"architecture": {"output_modalities": ["image"]}})
+    assert endpoint.chats("m", {"architecture": {"output_modalities": ["text"]}, "type": "llm"})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "entry"),
+    [("llama3", {"id": "llama3:latest"}), ("qwen", {"id": "Qwen/qwen"}), ("alias", {"id": "m", "aliases": ["alias"]})],
+)
+def test_a_name_that_is_served_in_a_longer_form_is_taken_and_told(wanted: str, entry: dict[str, Any]) -> None:
+    name, notes = endpoint.pick(wanted, {entry["id"]: entry}, PLACE)
+    assert name == entry["id"]
+    assert wanted in notes[0]
+
+
+async def test_a_name_that_is_not_served_lists_those_that_are() -> None:
+    with pytest.raises(errors.ModelNotServed, match=r'"gpt" is not served.*Served there: a, b\.\nSet VLLM_MODEL_NAME'):
+        await facts(listed("a", "b"), "gpt")
+    with pytest.raises(errors.ModelNotServed, match="Nothing is served there"):
+        await facts(listed())
+
+
+@pytest.mark.parametrize(
+    ("page", "kind", "words"),
+    [
+        (says(b"<html>Hi</html>"), errors.NotAModelServer, "a web page"),
+        (says(b"<html>Hi</html>", 404), errors.NotAModelServer, "a web page"),
+        (says(b"nothing", 404), errors.NotAModelServer, "HTTP status 404"),
+        (says(b"pong"), errors.NotAModelServer, "not JSON"),
+        (says({"hello": 1}), errors.NotAModelServer, "without a list"),
+        (says(b"", 302, Location="https://other/"), errors.NotAModelServer, "a redirect to https://other/"),
+        (says({"error": "Unauthorized"}, 401), errors.KeyRefused, r"wants a key: Unauthorized\.\nSet VLLM_API_KEY"),
+        (says({"error": {"message": "Loading model"}}, 503), errors.Overloaded, "Loading model"),
+    ],
+)
+async def test_what_is_no_model_server_is_told_plainly(page: object, kind: type[Exception], words: str) -> None:
+    async with serving(pages={"/v1/models": page}) as server:
+        backend = VLLMModel(settings=Settings(vllm_endpoint=server.url))
+        with pytest.raises(kind, match=words):
+            await backend.facts()
+        await backend.aclose()
+
+
+async def test_a_list_without_the_usual_wrapping_is_read_too() -> None:
+    assert (await facts([{"id": "m"}, "rubbish", {"id": 7}])).served == ("m",)
+
+
+async def test_the_server_is_asked_once() -> None:
+    async with model() as (backend, server):
+        assert await backend.facts() is await backend.facts()
+        assert server.got == ["/v1/models"]
+
+
+async def test_a_server_that_accepts_and_says_nothing_is_given_up(silent_server: str) -> None:
+    settings = Settings(vllm_endpoint=silent_server, deadlines=Deadlines(connect=0.2))
+    backend = VLLMModel(settings=settings)
+    with pytest.raises(errors.Stalled, match="did not answer within"):
+        await endpoint.ask(backend._line(), "default", patience=0.1)
+    await backend.aclose()
+
+
+def test_the_end_of_an_openai_model_is_told_with_its_replacement() -> None:
+    assert endpoint.ending("gpt-4o", {}) == ("gpt-4o will be shut down on 2027-01-14. Its replacement is gpt-6-luna.",)
+    assert endpoint.ending("gpt-9", {"shutdown_date": "2031-01-01"}) == ("gpt-9 will be shut down on 2031-01-01.",)
+    assert endpoint.ending("gpt-9", {}) == ()

@@ -1,0 +1,170 @@
+"""Our own client, and a whole run, against a real server that nobody here wrote, serving a model that knows nothing."""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import llamacpp
+import pytest
+from llamacpp import MODEL_NAME, Server
+
+from chatdev.agents import replies
+from chatdev.company import config
+from chatdev.company.config import Company, Step
+from chatdev.journal import store
+from chatdev.journal.events import ModelAnswered, RunFinished
+from chatdev.models.backend import VLLMModel
+from chatdev.models.errors import CutShort, ModelNotServed, WindowTooSmall
+from chatdev.models.types import Message, Options, Progress
+from chatdev.settings import Settings, load
+
+WINDOW = 40_960
+"""Tokens of about 1.2 characters: room for a talk in gibberish. No server's default, so that it cannot be guessed."""
+
+ROOT = Path(__file__).parent.parent.parent
+QUESTION = (Message("system", "You are a programmer."), Message("user", "Write the file main.py."))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with llamacpp.running(tmp_path_factory.mktemp("llamacpp"), window=WINDOW) as running:
+        yield running
+
+
+@pytest.fixture
+def settings(server: Server, tmp_path: Path) -> Settings:
+    return load({"VLLM_ENDPOINT": server.url}, tmp_path)
+
+
+def test_the_model_is_small_and_the_same_each_time(tmp_path: Path) -> None:
+    pytest.importorskip("gguf")
+    tiny_gguf = pytest.importorskip("tiny_gguf")
+    one, same, other = (tiny_gguf.write(tmp_path / f"{n}.gguf", seed=n // 2).read_bytes() for n in range(3))
+    assert len(one) < 450_000
+    assert one == same != other
+
+
+async def test_the_server_names_its_model_and_the_window_that_it_allotted(settings: Settings) -> None:
+    model = VLLMModel(settings=settings)
+    facts = await model.facts()
+    await model.aclose()
+    assert (facts.model, facts.served, facts.window) == (MODEL_NAME, (MODEL_NAME,), WINDOW)
+
+
+async def test_a_model_that_is_not_served_is_not_asked_for(server: Server, tmp_path: Path) -> None:
+    model = VLLMModel(settings=load({"VLLM_ENDPOINT": server.url, "VLLM_MODEL_NAME": "nope"}, tmp_path))
+    with pytest.raises(ModelNotServed, match=MODEL_NAME):  # llama.cpp itself would answer to any name
+        await model.facts()
+    await model.aclose()
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_answer_is_counted_by_the_server(settings: Settings, stream: bool) -> None:
+    model = VLLMModel(settings=settings)
+    seen: list[Progress] = []
+    options = Options(max_tokens=40, stream=stream, extra={"ignore_eos": True})
+    answer = await model.complete(QUESTION, options, seen.append)
+    await model.aclose()
+    assert answer.finish_reason == "length"
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens, answer.usage.estimated) == (51, 40, False)
+    assert answer.receipt.model == MODEL_NAME
+    assert answer.receipt.adapted == ()
+    assert answer.receipt.cost == 0
+    assert "".join(piece.text for piece in seen) == (answer.text if stream else "")
+
+
+def test_the_blocking_call_gives_the_protocols_own_form(settings: Settings) -> None:
+    model = VLLMModel(settings=settings)
+    answer = model.run(messages=[{"role": "user", "content": "hello"}], max_tokens=5, n=1, ignore_eos=True)
+    assert answer["object"] == "chat.completion"
+    assert answer["choices"][0]["finish_reason"] == "length"
+    assert answer["usage"]["completion_tokens"] == 5
+    assert answer["usage"]["total_tokens"] == answer["usage"]["prompt_tokens"] + 5
+
+
+async def test_a_conversation_over_the_window_is_told_in_tokens(settings: Settings) -> None:
+    model = VLLMModel(settings=settings)
+    with pytest.raises(WindowTooSmall) as told:
+        await model.complete([Message("user", "z " * WINDOW)], Options())
+    await model.aclose()
+    prompt = 2 * WINDOW + 19  # this tokenizer spells: two tokens for each "z ", and 19 for the chat template's words
+    assert f"takes {prompt} tokens" in told.value.what
+    assert f"together {prompt + 256}; the window has {WINDOW}." in told.value.what
+    assert "llama.cpp: -c" in told.value.do
+
+
+async def test_an_answer_ends_where_the_window_does(tmp_path: Path) -> None:
+    with llamacpp.running(tmp_path, window=2048) as server:
+        model = VLLMModel(settings=load({"VLLM_ENDPOINT": server.url}, tmp_path))
+        answer = await model.complete([Message("user", "z " * 850)], Options(extra={"ignore_eos": True}))
+        await model.aclose()
+    assert answer.finish_reason == "length"
+    assert answer.usage.total_tokens == 2048
+
+
+async def test_gibberish_never_raises(settings: Settings) -> None:
+    asked = ["", " ", "\0", "🜁" * 50, "<|im_end|>", "<think>", "{{ messages }}", '{"a": [', "```\n" * 9]
+    model = VLLMModel(settings=settings)
+    options = Options(temperature=2.0, max_tokens=150)
+    answers = await asyncio.gather(*(model.complete([Message("user", text)], options) for text in asked))
+    await model.aclose()
+    for answer in answers:
+        replies.files(answer.text, finish_reason=answer.finish_reason)
+        assert not replies.finished(answer.text)
+    assert any("\ufffd" in answer.text for answer in answers)  # bytes at random are seldom UTF-8
+
+
+async def test_a_server_that_dies_in_the_middle_of_an_answer_is_no_answer(tmp_path: Path) -> None:
+    with llamacpp.running(tmp_path, window=WINDOW) as server:
+        model = VLLMModel(settings=load({"VLLM_ENDPOINT": server.url}, tmp_path), backoff=())
+
+        def die(progress: Progress) -> None:
+            if progress.kind == "text":
+                server.process.kill()
+
+        with pytest.raises(CutShort):  # long before 30,000 tokens are written
+            await model.complete(QUESTION, Options(max_tokens=30_000, extra={"ignore_eos": True}), die)
+        await model.aclose()
+
+
+def most_answers(company: Company) -> int:
+    """The most answers that a company can ask for, however bad they are."""
+
+    def of(step: Step) -> int:
+        if step.phase:
+            phase = company.phases[step.phase]
+            return {"choice": 2 * phase.turns - 1 + phase.reflect, "talk": 2, "document": 2}.get(phase.kind, 3)
+        return step.cycles * sum(map(of, step.steps)) + sum(map(of, step.together))
+
+    return sum(map(of, company.chain))
+
+
+def test_a_whole_run_on_gibberish_ends_by_itself_and_says_so(server: Server, tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("VLLM_", "OPENAI_"))}
+    ran = subprocess.run(
+        [sys.executable, ROOT / "run.py", "--task", "create a todo app", "--name", "Gibberish", "--model", "VLLM"],
+        cwd=tmp_path,
+        env=environment | {"VLLM_ENDPOINT": server.url},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    said = ran.stdout + ran.stderr
+    assert ran.returncode == 1, said
+    assert "Traceback" not in said, said
+    (folder,) = (tmp_path / "WareHouse").iterdir()
+    log = [record.event for record in store.read(folder / ".chatdev" / "events.jsonl")]
+    asked = sum(event.tries for event in log if isinstance(event, ModelAnswered))
+    assert 0 < asked <= most_answers(config.load(config.find("default")))
+    last = log[-1]
+    assert isinstance(last, RunFinished)
+    assert last.verdict.startswith(("not run", "failed"))
+    report = (folder / "REPORT.md").read_text(encoding="utf-8")
+    assert report.startswith("# Not tested") or last.verdict in report
+    assert f"Verdict: {last.verdict}" in ran.stdout
+    for text in (said, report):
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", text)  # bytes at random move no cursor, ring no bell

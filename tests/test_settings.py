@@ -1,0 +1,197 @@
+"""What was set, where, and what is said about a mistake in it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chatdev import settings
+from chatdev.errors import SettingsError
+from chatdev.settings import Deadlines, Secret, load
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def test_nothing_set_is_the_default_address_and_known_not_to_be_set(folder: Path) -> None:
+    found = load({}, folder)
+    assert (found.vllm_endpoint, found.endpoint) == (None, "http://localhost:8000/v1")
+    assert (found.vllm_model_name, found.vllm_api_key, found.debug, found.openai_base_url) == (
+        "default",
+        None,
+        False,
+        None,
+    )
+    assert found.deadlines == Deadlines(connect=2, first_token=600, idle=60, total=3600)
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("http://localhost:8000", "http://localhost:8000/v1"),
+        ("http://localhost:8000/", "http://localhost:8000/v1"),
+        ("http://localhost:8000/v1", "http://localhost:8000/v1"),
+        ("http://localhost:8000/v1/", "http://localhost:8000/v1"),
+        ("http://localhost:8000/v1/chat/completions", "http://localhost:8000/v1"),
+        (" gpu:8000 ", "http://gpu:8000/v1"),
+        ("https://host/prefix", "https://host/prefix/v1"),
+        ("https://host/api/v3", "https://host/api/v3"),
+        ("https://host/v1beta/openai/", "https://host/v1beta/openai"),
+        ("http://[::1]:8000", "http://[::1]:8000/v1"),
+    ],
+)
+def test_an_endpoint_is_understood_however_it_is_written(folder: Path, text: str, url: str) -> None:
+    assert load({"VLLM_ENDPOINT": text}, folder).vllm_endpoint == url
+    assert load({"OPENAI_BASE_URL": text}, folder).openai_base_url == url
+
+
+@pytest.mark.parametrize("text", ["ftp://host", "http://", "http://host:port", "http://a b", "http://host/v1?x=1"])
+def test_what_is_no_address_names_the_variable(folder: Path, text: str) -> None:
+    with pytest.raises(SettingsError, match="VLLM_ENDPOINT is not the address of a model server"):
+        load({"VLLM_ENDPOINT": text}, folder)
+
+
+def test_a_password_in_the_address_is_refused_without_showing_it(folder: Path) -> None:
+    with pytest.raises(SettingsError, match=r"OPENAI_BASE_URL.*a user name or a password") as error:
+        load({"OPENAI_BASE_URL": "http://me:hunter2@host"}, folder)
+    assert "hunter2" not in str(error.value)
+
+
+def test_the_old_base_url_counts_after_the_new_one(folder: Path) -> None:
+    assert load({"BASE_URL": "http://old/v1"}, folder).openai_base_url == "http://old/v1"
+    both = {"BASE_URL": "http://old/v1", "OPENAI_BASE_URL": "http://new/v1"}
+    assert load(both, folder).openai_base_url == "http://new/v1"
+
+
+@pytest.mark.parametrize(("text", "on"), [(t, False) for t in ("", " ", "0", "false", "No", "OFF")] + [("1", True)])
+def test_debug_is_off_for_every_word_that_says_so(folder: Path, text: str, on: bool) -> None:
+    assert load({"VLLM_DEBUG": text}, folder).debug is on
+
+
+PLACEHOLDERS = (
+    "your_openai_api_key_here your-api-key sk-xxx sk-XXXXXXXX changeme change_me <key> <your key here> xxx "
+    "sk-your-key-here sk-... insert_key_here REPLACE_ME placeholder my_openai_api_key OPENAI_API_KEY none"
+).split(" ")
+
+
+@pytest.mark.parametrize("key", [key for key in PLACEHOLDERS if key not in ("<your", "key", "here>")])
+def test_a_placeholder_is_no_key_and_a_line_says_so(folder: Path, key: str) -> None:
+    found = load({"OPENAI_API_KEY": key}, folder)
+    assert found.openai_api_key is None
+    assert "OPENAI_API_KEY holds a placeholder" in found.notes[0]
+
+
+@pytest.mark.parametrize("key", ["sk-proj-Ab3xxxDe", "sk-1234", "EMPTY", "hunter2", "myteam-8f3a", "xai-77"])
+def test_a_key_is_a_key(folder: Path, key: str) -> None:
+    found = load({"OPENAI_API_KEY": key, "VLLM_API_KEY": "your_key"}, folder)
+    assert (found.openai_api_key, found.vllm_api_key, found.notes) == (Secret(key), Secret("your_key"), ())
+
+
+FILE = """
+vllm_endpoint = "gpu:8000"
+vllm_model_name = "qwen"
+vllm_api_key = "k1"
+vllm_debug = true
+openai_api_key = "sk-k2"
+openai_model = "gpt-9"
+openai_base_url = "https://proxy/v1"
+ca_file = "ca.pem"
+proxy = "http://user:k3@proxy"
+[headers]
+X-Team = "k4"
+[deadlines]
+connect = 1
+idle = 2.5
+"""
+
+
+def test_the_file_holds_the_same_and_more(folder: Path) -> None:
+    (folder / "chatdev.toml").write_text(FILE)
+    (folder / "ca.pem").touch()
+    found = load({}, folder)
+    assert (found.vllm_endpoint, found.vllm_model_name, found.debug) == ("http://gpu:8000/v1", "qwen", True)
+    assert (found.openai_model, found.openai_base_url) == ("gpt-9", "https://proxy/v1")
+    assert found.deadlines == Deadlines(connect=1, idle=2.5)
+    secrets = [found.vllm_api_key, found.openai_api_key, found.proxy, found.headers["X-Team"]]
+    assert [secret and secret.reveal() for secret in secrets] == ["k1", "sk-k2", "http://user:k3@proxy", "k4"]
+    assert found.ca_file == folder / "ca.pem"
+
+
+def test_the_environment_wins_unless_it_is_blank(folder: Path) -> None:
+    (folder / "chatdev.toml").write_text('vllm_model_name = "file"\nvllm_debug = true\n')
+    assert load({"VLLM_MODEL_NAME": "env", "VLLM_DEBUG": "0"}, folder).vllm_model_name == "env"
+    assert load({"VLLM_MODEL_NAME": " ", "VLLM_DEBUG": ""}, folder).vllm_model_name == "file"
+    assert not load({"VLLM_DEBUG": "0"}, folder).debug
+
+
+def test_no_secret_shows(folder: Path) -> None:
+    (folder / "chatdev.toml").write_text(FILE.replace('ca_file = "ca.pem"', ""))
+    shown = f"{load({}, folder)!r} {load({}, folder)}"
+    assert [secret in shown for secret in ('"k1"', "'k1'", "sk-k2", "k3", "k4")] == [False] * 5
+    assert Secret("a") == Secret("a") != Secret("b")
+    assert len({Secret("a"), Secret("a")}) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("vllm_endpont = 'x'", r"there is no setting vllm_endpont\.\nThere are: vllm_endpoint, "),
+        (
+            "[deadlines]\nidel = 3",
+            r"there is no setting deadlines\.idel\.\nThere are: connect, first_token, idle, total",
+        ),
+        ("[deadlines]\nidle = 'long'", r"deadlines\.idle must be a number above 0, and is 'long'\."),
+        ("[deadlines]\nidle = 0", r"deadlines\.idle must be a number above 0, and is 0\."),
+        ("deadlines = 3", r"deadlines must be a table, and is 3\."),
+        ("vllm_debug = 'yes'", r"vllm_debug must be true or false, and is 'yes'\."),
+        ("vllm_api_key = 12345", r"vllm_api_key must be a text, and is of type int\."),
+        ("[headers]\nA = 'a'\nX-Team = 5", r"headers\.X-Team must be a text, and is of type int\."),
+        ("x = \ny = 1", r"is not valid TOML: .*line 1"),
+        ("ca_file = 'nowhere.pem'", r"ca_file names .*nowhere\.pem, which is not a file"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named_with_what_was_expected_and_found(folder: Path, text: str, words: str) -> None:
+    (folder / "chatdev.toml").write_text(text)
+    with pytest.raises(SettingsError, match=words) as error:
+        load({}, folder)
+    assert str(folder / "chatdev.toml") in str(error.value)
+    assert "12345" not in str(error.value)
+
+
+def test_a_file_that_cannot_be_read_is_told(folder: Path) -> None:
+    (folder / "chatdev.toml").mkdir()
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load({}, folder)
+
+
+def test_the_example_is_valid_as_it_is_and_with_every_line_taken(folder: Path) -> None:
+    example = (Path(__file__).parents[1] / "chatdev.toml.example").read_text()
+    (folder / "chatdev.toml").write_text(example)
+    assert load({}, folder) == load({}, folder / "nowhere")
+    lines = [line.removeprefix("# ") for line in example.splitlines() if line.startswith("# ") and " = " in line]
+    tables = [line.removeprefix("# ") for line in example.splitlines() if line.startswith("# [")]
+    assert len(lines) >= 14 and len(tables) == 2
+    taken = "\n".join(
+        line.removeprefix("# ") for line in example.splitlines() if " = " in line or line.startswith("# [")
+    )
+    (folder / "chatdev.toml").write_text(taken)
+    (folder / "company-ca.pem").touch()
+    assert load({}, folder).headers.keys() == {"X-Team"}
+
+
+def test_the_process_has_settings_of_its_own(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("VLLM_ENDPOINT", "gpu:1")
+    assert settings.load_here().vllm_endpoint == "http://gpu:1/v1"
+
+
+def test_importing_reads_nothing_and_loads_no_http_library() -> None:
+    script = (
+        "import sys, chatdev.settings, chatdev.models.types, chatdev.models.choose; print('aiohttp' in sys.modules)"
+    )
+    environment = {"VLLM_ENDPOINT": "ftp://broken", "PYTHONPATH": str(Path(__file__).parents[1])}
+    ran = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"
