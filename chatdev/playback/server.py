@@ -121,6 +121,8 @@ class Playback:
                 return await handler(request, call)
             except Refusal as refusal:
                 return web.Response(status=refusal.status, body=refusal.body, content_type=refusal.content_type)
+            except ConnectionResetError:  # the client is gone, and with it whoever could be told
+                raise asyncio.CancelledError from None
 
         return handle
 

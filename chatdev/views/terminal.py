@@ -141,7 +141,7 @@ class _Call:
         if self.began is None:
             return f"waiting for the first token, {last.seconds:.0f} s"
         writing = last.seconds - self.began
-        rate = f", {(last.tokens - 1) / writing:.0f}/s" if writing > 0 and last.tokens > 1 else ""
+        rate = f", {(last.tokens - 1) / writing:.0f}/s" if writing > 0.05 and last.tokens > 1 else ""
         doing = "thinking, " if last.kind == "reasoning" else ""
         return f"{doing}{last.tokens:,} tokens{rate}  {one_line(self.tail, 4 * _TAIL)[-_TAIL:]}"
 

@@ -75,7 +75,7 @@ def call(answer: events.ModelAnswered) -> str:
     about = "about " if answer.estimated else ""
     parts = [f"{about}{answer.prompt_tokens:,} + {answer.completion_tokens:,} tokens"]
     writing = answer.seconds - (answer.first_token or 0.0)
-    if writing > 0:
+    if writing > 0.05:  # less is no rate, but an answer that was there at once
         parts.append(f"{answer.completion_tokens / writing:.0f}/s")
     parts.append(seconds(answer.seconds))
     if answer.tries > 1:
