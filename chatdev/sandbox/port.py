@@ -5,8 +5,14 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from chatdev.errors import ChatDevError
+
 Stopped = Literal["", "time", "memory", "processes", "output", "disk"]
 """Which limit ended a program; empty when it ended by itself."""
+
+
+class SandboxError(ChatDevError):
+    """A program could not be run at all: its files cannot be laid out here, or no process can be started."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -59,5 +65,5 @@ class Sandbox(Protocol):
         ...
 
     async def run(self, job: Job) -> Outcome:
-        """Run the job and leave nothing of it behind: no process, no file."""
+        """Run the job and leave nothing of it behind: no process, no file. Raises SandboxError."""
         ...

@@ -1,0 +1,293 @@
+"""The supervisor: the parent of one program that a model wrote, and the end of everything which that program starts.
+
+It is a process of its own on the standard library alone, so that the program's parent holds nothing worth reading::
+
+    python -I -S -B -c "…launch.main…" STATUS LIFELINE FOLDER SECONDS MEMORY PROCESSES FILE_SIZE PROGRAM [ARGUMENT…]
+
+STATUS and LIFELINE are file descriptors that the program does not inherit. On STATUS the supervisor writes ``pid N``
+when the program was forked, ``failed ERRNO`` if it could not be executed, and at the end
+``exit|signal|limit CODE BYTES SECONDS``: how it ended, its highest resident set, its wall time. The other end of
+LIFELINE closes when the run is to be stopped, or when the process that wanted it has died. FOLDER holds ``work``, where
+the program starts; it is removed at the end. Standard input, output, error and the environment are passed on.
+
+Imports are few on purpose, since each run pays for them: ``signal`` alone would cost 5 ms, so its numbers stand here.
+"""
+
+import os
+import resource
+import select
+import sys
+import time
+
+TYPE_CHECKING = False  # as in typing, which would take 5 ms to import
+if TYPE_CHECKING:
+    import ctypes
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_LONGEST_WAIT = 0.05
+_FILL_RATE = 4e9  # bytes a second that a program can make resident, about
+_SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38  # linux/prctl.h
+
+
+class Order:
+    """The command line, by name."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        self.status, self.lifeline = int(arguments[0]), int(arguments[1])
+        self.folder = arguments[2]
+        self.seconds = float(arguments[3])
+        self.memory, self.processes, self.file_size = (int(number) for number in arguments[4:7])
+        self.program = arguments[7:]
+
+
+class Ending:
+    """How the program ended, as far as it is known."""
+
+    def __init__(self) -> None:
+        self.how = ""
+        self.memory = 0
+
+    def note(self, status: int, peak: int) -> None:
+        """Take the wait status of the program and its own peak, in bytes."""
+        code = os.waitstatus_to_exitcode(status)
+        self.how = f"exit {code}" if code >= 0 else f"signal {-code}"
+        self.memory = max(self.memory, peak)
+
+
+def main(arguments: list[str]) -> None:
+    """Run the program, watch it, end all that is left of it, and report."""
+    order = Order(arguments)
+    for descriptor in (order.status, order.lifeline):
+        os.set_inheritable(descriptor, False)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    _prctl(_PR_SET_DUMPABLE, 0)  # an ordinary user's program cannot open our descriptors through /proc
+    began = time.monotonic()
+    program = _start(order)
+    ending = watch(order, program, began + order.seconds)
+    seconds = time.monotonic() - began
+    _end_all(program)
+    remove_tree(order.folder)
+    os.write(order.status, f"{ending.how} {ending.memory} {seconds:.6f}\n".encode())
+    os._exit(0)
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        _libc().prctl(option, value, 0, 0, 0)
+
+
+def _libc() -> "ctypes.CDLL":
+    import ctypes  # not above: whoever only removes a tree needs none
+
+    return ctypes.CDLL(None)
+
+
+def _start(order: Order) -> int:
+    supervisor = os.getpid()
+    program = os.fork()
+    if program:
+        os.write(order.status, f"pid {program}\n".encode())
+        return program
+    try:
+        os.setsid()
+        _prctl(_PR_SET_PDEATHSIG, _SIGKILL)
+        if os.getppid() != supervisor:
+            os._exit(1)
+        _confine(order)
+        for ignored in (_SIGPIPE, _SIGXFSZ):  # Python ignores them, and exec would hand that on
+            _libc().signal(ignored, None)  # SIG_DFL is the null pointer
+        os.chdir(f"{order.folder}/work")
+        os.execvp(order.program[0], order.program)
+    except OSError as error:
+        os.write(order.status, f"failed {error.errno}\n".encode())
+    finally:
+        os._exit(127)
+
+
+def _confine(order: Order) -> None:
+    """What the program may not do, set in the program's own process before it is executed."""
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, order.file_size)
+    _limit(resource.RLIMIT_CPU, int(order.seconds * (os.cpu_count() or 1)) + 5)  # a backstop: wall time is watched
+    if os.getuid() != 0 and (running := _read("/proc/loadavg")):
+        # The kernel counts all threads of the user, not of this run: those of the whole machine, and room on top.
+        threads = int(running.split()[3].split(b"/")[1])
+        _limit(resource.RLIMIT_NPROC, threads + 16 * order.processes)
+
+
+def _limit(what: int, wanted: int) -> None:
+    hard = resource.getrlimit(what)[1]
+    value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(what, (value, value))
+
+
+def watch(order: Order, program: int, deadline: float) -> Ending:
+    """Return when the program has ended, has passed a limit, or is to be stopped."""
+    supervisor, ending = os.getpid(), Ending()
+    poll = select.poll()
+    poll.register(order.lifeline, 0)  # only the hang-up is of interest, and that is always reported
+    if hasattr(os, "pidfd_open"):
+        poll.register(os.pidfd_open(program), select.POLLIN)
+    pause = 0.002
+    while _reap(program, ending) and not ending.how:
+        began = time.monotonic()
+        members = descendants(supervisor) or [program]
+        memory = sum(map(_resident, members))
+        ending.memory = max(ending.memory, memory)
+        if memory > order.memory:
+            ending.how = "limit memory"
+        elif len(members) > order.processes:
+            ending.how = "limit processes"
+        elif (left := deadline - time.monotonic()) <= 0:
+            ending.how = "limit time"
+        else:
+            # Look again before the memory that is left could have been filled, but spend at most a twentieth looking.
+            pause = min(pause * 1.5, _LONGEST_WAIT, (order.memory - memory) / _FILL_RATE)
+            wait = min(max(pause, 0.001, 20 * (time.monotonic() - began)), left)
+            if any(descriptor == order.lifeline for descriptor, _ in poll.poll(wait * 1000)):
+                ending.how = "limit asked"
+    return ending
+
+
+def _reap(program: int, ending: Ending) -> bool:
+    """Bury what has died: orphans come to us, and the program's own status is noted. False once nobody is left."""
+    while True:
+        try:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return False
+        if pid == 0:
+            return True
+        if pid == program:
+            ending.note(status, usage.ru_maxrss * (1024 if sys.platform == "linux" else 1))
+
+
+def _end_all(program: int) -> None:
+    """Kill until nothing is left. Whole groups go at once, which a fork cannot outrun; new ones meet the next round."""
+    supervisor, ours = os.getpid(), os.getpgrp()
+    _kill_group(program)
+    while _reap(program, Ending()):
+        for pid in descendants(supervisor):
+            try:
+                group = os.getpgid(pid)
+                os.kill(pid, _SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                continue
+            if group != ours:
+                _kill_group(group)
+        select.poll().poll(1)
+
+
+def _kill_group(group: int) -> None:
+    try:
+        os.killpg(group, _SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def descendants(root: int) -> list[int]:
+    """The ids of all living processes below ``root``; empty where the system has no ``/proc``."""
+    by_parent = {} if os.path.exists(_list_of_children(root, root)) else _all_by_parent()
+    found: list[int] = []
+    pending = [root]
+    while pending:
+        pid = pending.pop()
+        children = by_parent.get(pid, []) if by_parent else _listed_children(pid)
+        found += children
+        pending += children
+    return found
+
+
+def _list_of_children(pid: int, thread: int | str) -> str:
+    return f"/proc/{pid}/task/{thread}/children"  # proc(5); only with CONFIG_PROC_CHILDREN
+
+
+def _listed_children(pid: int) -> list[int]:
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+    return [int(child) for thread in threads for child in _read(_list_of_children(pid, thread)).split()]
+
+
+def _all_by_parent() -> dict[int, list[int]]:
+    """Every process of the machine under its parent: the slower way, where the kernel lists no children."""
+    by_parent: dict[int, list[int]] = {}
+    try:
+        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return {}
+    for pid in pids:
+        if stat := _read(f"/proc/{pid}/stat"):
+            parent = int(stat[stat.rindex(b")") :].split()[2])  # the name before it may hold spaces and brackets
+            by_parent.setdefault(parent, []).append(pid)
+    return by_parent
+
+
+def _resident(pid: int) -> int:
+    fields = _read(f"/proc/{pid}/statm").split()
+    return int(fields[1]) * _PAGE if fields else 0
+
+
+def _read(path: str) -> bytes:
+    """What a file of ``/proc`` says; nothing if its process is gone."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)
+
+
+def remove_tree(root: str) -> None:
+    """Remove a folder that a program may have filled with anything: links, folders without permissions, any depth.
+
+    Nested folders are moved up before they are emptied, so that no path grows long; links are removed, not followed.
+    What cannot be removed stays, without an error: there is nobody left who could do better.
+    """
+    heap = f"{root}/{os.urandom(8).hex()}"
+    moved = 0
+    try:
+        os.chmod(root, 0o700)
+        os.mkdir(heap)
+    except OSError:
+        return
+    pending = [root]
+    while pending:
+        folder = pending.pop()
+        for entry in _entries(folder):
+            try:
+                if not entry.is_dir(follow_symlinks=False):
+                    os.unlink(entry.path)
+                elif entry.path != heap:
+                    os.chmod(entry.path, 0o700)
+                    moved += 1
+                    os.rename(entry.path, f"{heap}/{moved}")
+                    pending.append(f"{heap}/{moved}")
+            except OSError:
+                continue
+        if folder != root:
+            _remove_empty(folder)
+    _remove_empty(heap)
+    _remove_empty(root)
+
+
+def _entries(folder: str) -> "list[os.DirEntry[str]]":
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:
+        return []
+
+
+def _remove_empty(folder: str) -> None:
+    try:
+        os.rmdir(folder)
+    except OSError:
+        return
