@@ -1,0 +1,175 @@
+"""Is a file that a model wrote whole? Code left out, stubs, tests under a program's name."""
+
+import ast
+import io
+import re
+import tokenize
+import warnings
+from collections.abc import Iterator, Sequence
+
+_THINGS = (
+    r"(?:app\w*|class(?:es)?|code|fields|file|functions?|game|implementations?|imports?|logic|methods?|module|program"
+    r"|routes|rules|script|styles)"
+)
+_ELIDED = re.compile(
+    rf"\b(?:rest|remainder) of (?:the |your |my |this |original |existing |previous )*{_THINGS}\b"
+    rf"|\b(?:{_THINGS}|rest|everything else|others?) (?:(?:above|below) )?(?:remains?|stays?|is|are|unchanged)\b"
+    r".{0,20}\b(?:same|unchanged|as is|as before|omitted)\b"
+    r"|\b(?:remains?|stays?) (?:the same|unchanged|as (?:is|before))\b"
+    r"|\bsame as (?:before|above|previous(?:ly)?|in the original)\b"
+    rf"|\bomitted for brevity\b|\b{_THINGS} omitted\b|\bunchanged {_THINGS}\b|\((?:unchanged|no changes?)\)"
+    r"|\bno changes? (?:here|made|needed|required|to this file)\b",
+    re.I,
+)
+_ELLIPSIS = re.compile(
+    rf"(?:\.\.\.|…).{{0,60}}\b(?:{_THINGS}|existing|previous|other|rest|same|unchanged|remaining|omitted|as before)\b"
+    rf"|\b(?:existing|previous|other|remaining|rest|original|more) (?:[\w'-]+ ){{0,3}}{_THINGS}.{{0,30}}(?:\.\.\.|…)"
+    r"|^(?:#|//|/\*|<!--)\W*(?:\.\.\.|…)\W*$",
+    re.I,
+)
+_COMMENT = re.compile(r"\s*(?:#|//|/\*|<!--|--\s|;|%|\*\s|\.\.\.|…|\(\*|\{/\*)")
+_TODO = re.compile(
+    r"(?:#|//|/\*|<!--|--)\W{0,4}(?:"
+    r"(?:TODO|FIXME)\b(?:\s*[:(\-]|\s+(?i:add|complete|fill|finish|fix|handle|implement|write)\b|\W{0,3}$)"
+    r"|(?i:(?:your|add|insert|write) (?:\w+ ){0,2}(?:code|logic|implementation) (?:goes )?here\b"
+    r"|implement (?:this|me|later)\b|(?:\w+ ){0,3}(?:logic|implementation) (?:goes )?here\b"
+    r"|not (?:yet )?implemented\b|placeholder for\b))"
+)
+_STUBS = re.compile(
+    r"^\s*(?:throw new (?:UnsupportedOperationException|NotImplementedException|Error\(\s*['\"]not implemented)"
+    r"|(?:todo|unimplemented)!\(|panic\(\s*\"(?:not implemented|todo)|NotImplementedError\b)",
+    re.I,
+)
+_MAX_LINE = 400
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def elided(text: str) -> str:
+    """The first line that stands for code that was left out (``# rest of the code unchanged``), else nothing."""
+    for line in text.split("\n"):
+        if len(line) <= _MAX_LINE and _COMMENT.match(line):
+            words = line.strip()
+            if _ELIDED.search(words) or _ELLIPSIS.search(words):
+                return words
+    return ""
+
+
+def parsed(text: str) -> ast.Module | None:
+    """The Python text as a tree, or None where it is not Python."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
+
+
+def is_only_tests(text: str) -> bool:
+    """Whether a Python text defines tests and nothing else."""
+    if "unittest" not in text and "pytest" not in text and "def test_" not in text:
+        return False
+    tree = parsed(text)
+    defined = [node for node in tree.body if isinstance(node, _Function | ast.ClassDef)] if tree else []
+    return bool(defined) and all(_is_test(node) for node in defined)
+
+
+def unfinished(path: str, text: str) -> str | None:
+    """Why the file is not complete, in a few words with a line number, or None if nothing shows that it is not.
+
+    A stub is a body of only ``pass``, ``...`` or ``raise NotImplementedError``, abstract methods apart; ``except:
+    pass`` is no stub. Beside stubs: comments that postpone the work, and code left out.
+    """
+    if left_out := elided(text):
+        return f"code is left out ({left_out[:80]})"
+    if path.casefold().endswith((".py", ".pyw")):
+        tree = parsed(text)
+        if tree is not None:
+            return _stub(tree) or _postponed(_comments(text))
+        found = _stub_line(text.split("\n"))
+        return found or _postponed(enumerate(text.split("\n"), 1))
+    for number, line in enumerate(text.split("\n"), 1):
+        if _STUBS.match(line[:_MAX_LINE]):
+            return f"line {number} says that it is not implemented"
+    return _postponed(enumerate(text.split("\n"), 1))
+
+
+def _is_test(node: ast.AST) -> bool:
+    if isinstance(node, ast.ClassDef):
+        return node.name.startswith("Test") or any("TestCase" in ast.unparse(base) for base in node.bases)
+    return isinstance(node, _Function) and node.name.startswith(("test_", "setUp", "tearDown", "suite"))
+
+
+def _stub(tree: ast.Module) -> str | None:
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    inherited = {base.id for node in classes for base in node.bases if isinstance(base, ast.Name)}
+    abstract: set[ast.AST] = set()
+    for owner in classes:
+        if owner.name in inherited or any(
+            _is_abstract_base(base) for base in (*owner.bases, *(keyword.value for keyword in owner.keywords))
+        ):
+            abstract.update(owner.body)
+        if not owner.bases and not owner.decorator_list and _is_stub(owner.body):
+            return f'class "{owner.name}" (line {owner.lineno}) has no body'
+    for node in ast.walk(tree):
+        if isinstance(node, _Function) and node not in abstract and not _is_declaration(node) and _is_stub(node.body):
+            return f'function "{node.name}" (line {node.lineno}) has no body'
+    return None
+
+
+def _is_abstract_base(base: ast.expr) -> bool:
+    return ast.unparse(base).rpartition(".")[2].partition("[")[0] in ("ABC", "ABCMeta", "Protocol")
+
+
+def _is_declaration(node: _Function) -> bool:
+    """Whether a function needs no body: abstract, an overload, an empty constructor, or meant for subclasses."""
+    decorators = " ".join(ast.unparse(decorator) for decorator in node.decorator_list)
+    said = " ".join(
+        n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)
+    ).casefold()
+    return (
+        "abstract" in decorators
+        or "overload" in decorators
+        or (node.name.startswith("__") and node.name.endswith("__"))
+        or any(word in said for word in ("subclass", "overrid", "abstract"))
+    )
+
+
+def _is_stub(body: Sequence[ast.stmt]) -> bool:
+    return all(
+        isinstance(statement, ast.Pass)
+        or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+        or (isinstance(statement, ast.Raise) and statement.exc and "NotImplementedError" in ast.unparse(statement.exc))
+        for statement in body
+    )
+
+
+def _comments(text: str) -> Iterator[tuple[int, str]]:
+    if not any(_TODO.search(line) for line in text.split("\n") if len(line) <= _MAX_LINE):
+        return
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type == tokenize.COMMENT:
+                yield token.start[0], token.string
+    except (tokenize.TokenError, SyntaxError):
+        return
+
+
+def _postponed(lines: Iterator[tuple[int, str]]) -> str | None:
+    for number, line in lines:
+        if len(line) <= _MAX_LINE and (found := _TODO.search(line)):
+            return f"line {number} postpones work ({line[found.start() :].strip()[:80]})"
+    return None
+
+
+def _stub_line(lines: Sequence[str]) -> str | None:
+    """The stub of a Python text that does not parse: a ``def`` with only ``pass`` or ``...`` below it."""
+    head = 0
+    for number, line in enumerate(lines, 1):
+        words = line.partition("#")[0].strip()
+        if words.startswith(("def ", "async def ")) and words.endswith(":"):
+            head = number
+        elif words in ("pass", "...", "raise NotImplementedError", "raise NotImplementedError()") and head:
+            return f"the function at line {head} has no body"
+        elif words:
+            head = 0
+    return None

@@ -1,0 +1,335 @@
+"""Fenced blocks in a model's answer, and the answer freed of what is not meant for a reader.
+
+The fences follow CommonMark, except where models do not: a fence that was never closed before the next file, one that
+was opened twice, fences inside a README or inside a string. Every line is visited a bounded number of times.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from chatdev.agents import filenames
+
+_OPEN_THOUGHT = re.compile(r"\s*(?:<(?:think|thinking|thought|reasoning|seed:think)>|\[THINK\]|◁think▷)", re.I)
+_CLOSE_THOUGHT = re.compile(
+    r"(?:</(?:think|thinking|thought|reasoning|seed:think)>|\[/THINK\]|◁/think▷)[ \t\r]{0,80}", re.I
+)
+_LEAKED = r"(?:<\|[\w ]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>)"
+_TOKENS_FIRST = re.compile(rf"(?:\s*{_LEAKED}(?:(?:assistant|model)\b)?)+\s*")
+_TOKENS_LAST = re.compile(rf"(?:{_LEAKED}\s*)+$")
+_TURN_OVER = re.compile(rf"\s*(?:(?:`{{3,}}|~{{3,}})\s*)?{_LEAKED}")
+_FINAL_CHANNEL = "<|channel|>final<|message|>"
+_FENCE = re.compile(r"(\s*(?:(?:[-*+]|\d{1,3}[.)])\s+)?)(`{3,}|~{3,})(.*)", re.S)
+_TAIL_FENCE = re.compile(r"(`{3,})([\w+#.-]*)\s*$")
+_GLUED = re.compile(
+    r"(python|javascript|java|html|css|cpp|bash|sh)(?=['\"<{/]|import |from |def |class |const |let |public )", re.I
+)
+_TEMPLATE_WORD = re.compile(r"(?:LANGUAGE|CODE|DOCSTRING|FILENAME)\b")
+_TRIPLE_QUOTE = re.compile(r"\"'''\"|'\"\"\"'|(\"\"\"|''')")
+_LONGEST = 8
+_LOOKAHEAD = 32
+_HEADER_LINES = 12
+"""A block of so many lines at most, all comments, that a second opening fence ends is that fence's header."""
+
+
+class Block(NamedTuple):
+    """One fenced block. Line numbers count from 0 in the cleaned answer; ``opener`` is the opening fence's line.
+
+    ``above`` is the first line that can name it. ``end``: ``closed`` by its fence, ``open`` (the next file began
+    before it was closed), or ``cut`` (the answer ended in it). ``until`` is the line where it ends. ``nested`` says
+    that fences stand inside it.
+    """
+
+    opener: int
+    above: int
+    info: str
+    lines: tuple[str, ...]
+    until: int
+    end: Literal["closed", "open", "cut"]
+    nested: bool = False
+
+
+class _Fence(NamedTuple):
+    line: int
+    indent: str
+    mark: str
+    length: int
+    info: str
+    bare: bool
+
+
+def clean(text: str) -> list[str]:
+    """The answer's lines without thoughts, leaked template tokens and lone surrogates.
+
+    Line ends become ``\\n`` if every one of them is ``\\r\\n``; else they are left as they are.
+    """
+    if not text.isascii():
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if "\r\n" in text and text.count("\n") == text.count("\r\n"):
+        text = text.replace("\r\n", "\n")
+    if _FINAL_CHANNEL in text:
+        text = text.rpartition(_FINAL_CHANNEL)[2]
+    lines = _without_thoughts(text.split("\n"))
+    return _without_tokens(lines)
+
+
+def _without_thoughts(lines: list[str]) -> list[str]:
+    kept: list[str] = []
+    inside = ""
+    thinking = False
+    for whole_line in lines:
+        line = whole_line
+        if not thinking and not inside and (opened := _OPEN_THOUGHT.match(line)):
+            thinking, line = True, line[opened.end() :]
+        if thinking:
+            close = _CLOSE_THOUGHT.search(line)
+            if close is None:
+                continue
+            thinking, line = False, line[close.end() :]
+            if not line:
+                continue
+        elif (close := _CLOSE_THOUGHT.match(line)) and (not inside or close.end() == len(line)):
+            # The template wrote the opening tag into the prompt: all before this line was thought.
+            kept, inside, line = [], "", line[close.end() :]
+        inside = _toggled(inside, line)
+        kept.append(line)
+    return kept
+
+
+def _without_tokens(lines: list[str]) -> list[str]:
+    first = 0
+    while first < len(lines) and (leaked := _TOKENS_FIRST.match(lines[first])):
+        rest = lines[first][leaked.end() :]
+        if rest:
+            lines[first] = rest
+            break
+        first += 1
+    kept: list[str] = []
+    inside = ""
+    for line in lines[first:]:
+        fence = _FENCE.match(line)
+        if kept and (not inside or fence) and _TURN_OVER.match(line):
+            # What follows is a turn that the model made up.
+            kept.extend([fence[1] + fence[2]] if fence and inside else [])
+            break
+        inside = _toggled(inside, line)
+        kept.append(line)
+    while kept and (not kept[-1].strip() or _TOKENS_LAST.search(kept[-1][-200:])):
+        rest = kept[-1][:-200] + _TOKENS_LAST.sub("", kept[-1][-200:])
+        kept.pop()
+        if rest.strip():
+            kept.append(rest)
+    return kept
+
+
+def _toggled(inside: str, line: str) -> str:
+    """The fence that is open after this line, by CommonMark alone."""
+    fence = _FENCE.match(line)
+    if fence is None:
+        return inside
+    if not inside:
+        return fence[2]
+    return "" if fence[2].startswith(inside) and not fence[3].strip() else inside
+
+
+def blocks(lines: Sequence[str]) -> list[Block]:
+    """The fenced blocks of a cleaned answer, in order."""
+    return _Scan(lines).run()
+
+
+class _Scan:
+    """One pass over the fences of an answer; what needs the lines around a fence is computed once per line."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self.lines = lines
+        self.fences = [fence for number, line in enumerate(lines) if (fence := _fence(number, line))]
+        self.before = _nearest_text(lines)
+        self.quotes = _running_quotes(lines)
+        self.closers = _closers(self.fences)
+        self.headers: dict[int, bool] = {}
+
+    def run(self) -> list[Block]:
+        found: list[Block] = []
+        above = at = 0
+        while at < len(self.fences):
+            if self._is_stray(at, found):
+                above, at = self.fences[at].line + 1, at + 1
+                continue
+            until, end, nested = self._end_of(at)
+            block = self._block(at, above, until, end, nested)
+            restarted = end == "open" and self._is_header(at, block)
+            if not restarted:
+                found.append(block)
+                above = until + 1 if end == "closed" else until
+            # A fence that closes is consumed; one that opens the next block is not.
+            at = bisect_left(self.fences, until + (end == "closed"), key=lambda fence: fence.line)
+        return found
+
+    def _is_stray(self, at: int, found: list[Block]) -> bool:
+        """Whether this fence only repeats the closing fence on the line before it."""
+        fence = self.fences[at]
+        if not (fence.bare and found and found[-1].end == "closed" and self.fences[at - 1].line == fence.line - 1):
+            return False
+        following = self.fences[at + 1] if at + 1 < len(self.fences) else None
+        return following is None or not following.bare or self._header_above(following.line, fence.line) is not None
+
+    def _end_of(self, at: int) -> tuple[int, Literal["closed", "open", "cut"], bool]:
+        """The line where the block that opens at fence number ``at`` ends, how, and whether it holds fences."""
+        opener = self.fences[at]
+        length = opener.length if self.closers.get((opener.mark, opener.length), -1) > opener.line else 3
+        markdown = self._is_markdown(opener)
+        depth, last_bare, nested = 0, None, False
+        for number in range(at + 1, len(self.fences)):
+            fence = self.fences[number]
+            if fence.mark != opener.mark or fence.length < length:
+                nested = True
+                continue
+            in_text = (self.quotes[fence.line] - self.quotes[opener.line]) % 2 == 1
+            if not fence.bare:
+                inner = markdown or (in_text and self._closes_later(opener, number))
+                header = self._header_above(fence.line, opener.line, alone=inner)
+                if inner and header is None:
+                    depth, nested = depth + 1, True
+                    continue
+                return self._without_blank(fence.line if header is None else header), "open", nested
+            last_bare = fence.line
+            if depth:
+                depth -= 1
+            elif in_text and self._closes_later(opener, number):
+                nested = True
+            elif markdown and self._opens_inside(number):
+                depth, nested = 1, True
+            else:
+                return fence.line, "closed", nested
+        if last_bare is not None and nested and last_bare == self.before[len(self.lines)]:
+            # The last of the inner fences took the outer one's place; it belongs to the text.
+            return last_bare + 1, "open", True
+        return len(self.lines), "cut", nested
+
+    def _closes_later(self, opener: _Fence, number: int) -> bool:
+        """Whether a later bare fence stands outside of the string that is open here, before the next file begins."""
+        for fence in self.fences[number + 1 : number + _LOOKAHEAD]:
+            outside = (self.quotes[fence.line] - self.quotes[opener.line]) % 2 == 0
+            if self._header_above(fence.line, opener.line, alone=fence.bare or not outside) is not None:
+                return False
+            if fence.bare and outside:
+                return True
+        return False
+
+    def _opens_inside(self, number: int) -> bool:
+        """Whether a bare fence in a Markdown file opens a block there: text follows at once, and enough fences come."""
+        fence = self.fences[number]
+        following = self.lines[fence.line + 1] if fence.line + 1 < len(self.lines) else ""
+        if not following.strip() or filenames.alone(following):
+            return False
+        wanted = 2 if self.lines[fence.line - 1].strip() else 1
+        bare = 0
+        for later in self.fences[number + 1 : number + _LOOKAHEAD]:
+            if self._header_above(later.line, fence.line, alone=later.bare) is not None:
+                break
+            bare += 1 if later.bare else -1
+        return bare >= wanted
+
+    def _is_markdown(self, opener: _Fence) -> bool:
+        header = self._header_above(opener.line, -1)
+        name = filenames.named(self.lines[header]) if header is not None else None
+        path = filenames.in_info(opener.info) or (name.path if name else "")
+        if path:
+            return path.casefold().endswith((".md", ".markdown", ".mdx"))
+        return filenames.language(opener.info) in ("md", "markdown", "mdx")
+
+    def _header_above(self, line: int, after: int, *, alone: bool = False) -> int | None:
+        """The nearest line with text above ``line`` and below ``after``, if it is there to name a file.
+
+        With ``alone``, only if it holds nothing but the path, which a text that is being written hardly does.
+        """
+        number = self.before[line]
+        if number <= after:
+            return None
+        if number not in self.headers:
+            found = filenames.named(self.lines[number])
+            self.headers[number] = found is not None and found.header
+        is_header = self.headers[number] and (not alone or filenames.alone(self.lines[number]) is not None)
+        return number if is_header else None
+
+    def _without_blank(self, line: int) -> int:
+        return self.before[line] + 1
+
+    def _block(self, at: int, above: int, until: int, end: Literal["closed", "open", "cut"], nested: bool) -> Block:
+        opener = self.fences[at]
+        body = list(self.lines[opener.line + 1 : until])
+        if opener.indent:
+            width = len(opener.indent)
+            body = [line[min(width, len(line) - len(line.lstrip(" \t"))) :] for line in body]
+        if end == "cut" and body and body[-1].rstrip().endswith("```") and body[-1].strip("` \t\r"):
+            body[-1], end = body[-1].rstrip().rstrip("`"), "closed"
+        while end == "cut" and body and not body[-1].strip():
+            body.pop()
+        info = opener.info
+        if glued := _GLUED.match(info):
+            body.insert(0, info[glued.end() :])
+            info = glued[0]
+        return Block(opener.line, above, info, tuple(body), until, end, nested)
+
+    def _is_header(self, at: int, block: Block) -> bool:
+        """Whether a block that another opening fence ended holds nothing but that fence's title."""
+        texts = [line.strip() for line in block.lines[: _HEADER_LINES + 1] if line.strip()]
+        if texts and (len(block.lines) > _HEADER_LINES or self._is_markdown(self.fences[at])):
+            return False
+        return all(text.startswith(("#", "//")) or filenames.alone(text) for text in texts)
+
+
+def _fence(number: int, line: str) -> _Fence | None:
+    if "```" not in line and "~~~" not in line:
+        return None
+    found = _FENCE.match(line)
+    if found is None:
+        # A path and its opening fence on one line.
+        tail = _TAIL_FENCE.search(line[:300])
+        if tail is None or filenames.alone(line[: tail.start()]) is None:
+            return None
+        return _Fence(number, "", "`", min(len(tail[1]), _LONGEST), f"{tail[2]} {line[: tail.start()].strip()}", False)
+    prefix, marks, info = found.groups()
+    info = info.strip()
+    if "`" in info and marks[0] == "`":
+        return None
+    closes = not re.search(r"\w", info) or (" " in info and not _is_info(info))
+    if prefix.strip() and closes:
+        return None
+    return _Fence(
+        number, " " * len(prefix) if prefix.strip() else prefix, marks[0], min(len(marks), _LONGEST), info, closes
+    )
+
+
+def _is_info(info: str) -> bool:
+    """Whether the words behind a fence can be an info string, not prose behind a closing one."""
+    return bool(filenames.in_info(info) or _GLUED.match(info) or _TEMPLATE_WORD.match(info) or info[0] in "{.") or (
+        len(info.split()) <= 2 and "=" in info
+    )
+
+
+def _nearest_text(lines: Sequence[str]) -> list[int]:
+    """For each line number (and the one past the end), the nearest line above it that holds text; -1 for none."""
+    nearest = [-1]
+    for number, line in enumerate(lines):
+        nearest.append(number if line.strip() else nearest[-1])
+    return nearest
+
+
+def _running_quotes(lines: Sequence[str]) -> list[int]:
+    """How many triple quotes stand above each line, quoted ones apart."""
+    total = [0]
+    for line in lines:
+        total.append(total[-1] + sum(bool(found[1]) for found in _TRIPLE_QUOTE.finditer(line)))
+    return total
+
+
+def _closers(fences: Sequence[_Fence]) -> dict[tuple[str, int], int]:
+    """The last line that can close a fence of a mark and a length."""
+    last: dict[tuple[str, int], int] = {}
+    for fence in fences:
+        if fence.bare:
+            for length in range(3, fence.length + 1):
+                last[fence.mark, length] = fence.line
+    return last

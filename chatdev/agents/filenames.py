@@ -1,0 +1,178 @@
+"""Which file does a line of an answer name? Headings, labels, comments, info strings; one line at a time."""
+
+import re
+from typing import NamedTuple
+
+_EXTENSIONS = frozenset(
+    "bat c cc cfg clj cljs cmake cmd conf cpp cs csproj css csv cxx dart ejs env erl ex exs fs go gradle graphql groovy"
+    " h haml hbs hh hpp hs htm html hxx ini ipynb java jl js json json5 jsonl jsx kt kts less lock lua md mdx mjs mk ml"
+    " mts php pl plist pm po properties proto ps1 pug py pyi pyw r rb rs rst sass scala scss sh sln sql sty svelte svg"
+    " swift tcl template tex toml tpl ts tsv tsx txt vb vbs vue xaml xml xsd xsl yaml yml zig zsh".split()
+)
+_WHOLE_NAMES = frozenset(
+    ".dockerignore .editorconfig .env .gitattributes .gitignore cmakelists.txt dockerfile gemfile go.mod go.sum"
+    " jenkinsfile license makefile manifest.in procfile rakefile readme vagrantfile".split()
+)
+_PRODUCTS_NOT_FILES = frozenset("d3.js express.js next.js node.js nuxt.js p5.js react.js three.js vue.js".split())
+_SHELLS = frozenset(
+    "bash bat batch cmd console fish powershell ps1 pwsh sh shell shell-session shellsession terminal zsh".split()
+)
+_SOURCES = frozenset(
+    "c cc cpp cs css cxx dart go h hpp html java js jsx kt lua mjs php pl py pyw r rb rs scala sql swift ts tsx"
+    " vue".split()
+)
+
+# Words that may stand beside a path on a line that does nothing but name it.
+_LABELS = frozenset(
+    "a as below called code complete completed content contents corrected create created creating file filename"
+    " filepath final fixed for full here heres improved implement implementation implementing is main modified module"
+    " name named new now of part path refactored revised save saved script source step the this unchanged update"
+    " updated version with".split()
+)
+_NAMING = frozenset("file filename filepath name path".split())
+_REMOVED = frozenset("delete deleted remove removed obsolete".split())
+_RUNNING = re.compile(
+    r"\b(?:chang(?:e|es|ed) (?:in|to)|example|execut\w*|install\w*|output|run|running|snippet|usage)\b", re.I
+)
+_PART = re.compile(
+    r"\b(?:add(?: the| this)? (?:following|line|import|method|function|code)|insert"
+    r"|at the (?:top|beginning|end|start) of"
+    r"|import statements?|the (?:following )?lines?|change|replace|in the \S+ (?:class|method|function) of)\b",
+    re.I,
+)
+_WHOLE = re.compile(
+    r"\b(?:create|creating|save|saved|new file|named|called|name it|implement|implementation|updated|complete|full"
+    r"|modified|revised|corrected|fixed|rewritten|contents?)\b",
+    re.I,
+)
+_CREATE = re.compile(r"\bcreat(?:e|ing) (?:an? |the |new |another |second |main |[\w.-]+ ){0,4}(?:file\b|[`\"'])", re.I)
+_NUMBER = re.compile(r"^(?:step|part)?\s*(?:\(?\d{1,3}[.):]|\d{1,3}\s+(?=\S))\s*", re.I)
+_TOKEN = re.compile(r"[^\s`'\"“”‘’*()\[\]<>{},;:|=!?]+")
+_WORD = re.compile(r"[a-z][a-z']*")
+_COMMENT = re.compile(r"^\s*(?:#(?!!)+|//+|/\*+|<!--+|--+|;+|%+|\(\*|\"\"\"|'''|::|@?rem\b|@file)\s*", re.I)
+_COMMENT_END = re.compile(r"\s*(?:\*+/|--+>|\*\)|\"\"\"|''')\s*$")
+_MAX_LINE = 300
+PLACEHOLDER = "FILENAME"
+"""What ChatDev's own prompts call the place of the name; models copy it literally."""
+
+
+class Named(NamedTuple):
+    """A path that a line names. ``header``: the line is there to name it; else it is a sentence that mentions it.
+
+    ``whole`` is true of a sentence that announces a file, not a part of one; ``removed`` says that the file is to go.
+    """
+
+    path: str
+    header: bool
+    whole: bool = False
+    removed: bool = False
+
+
+def as_path(token: str) -> str | None:
+    """The token as a path if it looks like a file's name (a known ending or a known name), else None."""
+    token = token.strip("_") if token.startswith("_") and token.endswith("_") else token
+    token = token.rstrip(".").removeprefix("./")
+    if not token or len(token) > 200 or token.startswith("//") or token.endswith(("/", "\\")):
+        return None
+    name = token.replace("\\", "/").rsplit("/", 1)[-1].casefold()
+    if name in _WHOLE_NAMES:
+        return token
+    stem, dot, extension = name.rpartition(".")
+    known = bool(dot) and bool(stem.strip(".")) and extension in _EXTENSIONS
+    return token if known else None
+
+
+def named(line: str) -> Named | None:
+    """What an answer's line outside of a block names: exactly one path, or nothing.
+
+    A header is a line with the path alone, with label words beside it, or decorated as a heading or in bold.
+    """
+    text = line.strip()
+    if not text or len(text) > _MAX_LINE:
+        return None
+    tokens = [(match, as_path(match[0])) for match in _TOKEN.finditer(text)]
+    paths = [(match, path) for match, path in tokens if path and path.casefold() not in _PRODUCTS_NOT_FILES]
+    if not paths:
+        return None
+    match, path = paths[0]
+    before, after = _undecorated(text[: match.start()]), text[match.end() :]
+    alone = _is_label(before) and _is_aside(after)
+    decorated = text.startswith("#") or (text.startswith("**") and text.rstrip(":").endswith("**"))
+    if "." not in path and (not alone or path in ("License", "Readme")):
+        return None
+    if alone:
+        return Named(path, True, removed=any(word in _REMOVED for word in _words(after)))
+    if len({path for _, path in paths}) > 1:
+        return None
+    if decorated and len(text.split()) <= 12 and not _RUNNING.search(text):
+        return Named(path, True)
+    whole = _CREATE.search(text) or (_WHOLE.search(text) and not _PART.search(text) and not _RUNNING.search(text))
+    return Named(path, False, whole=bool(whole))
+
+
+def in_comment(line: str) -> str | None:
+    """The path that a file's first lines name in a comment or a docstring, else None."""
+    start = _COMMENT.match(line[:_MAX_LINE])
+    if start is None or len(line) > _MAX_LINE:
+        return None
+    found = named(_COMMENT_END.sub("", line[start.end() :]))
+    return found.path if found and found.header else None
+
+
+def alone(line: str) -> str | None:
+    """The path if the line holds nothing else (quotes, decoration and a colon apart), else None."""
+    text = line.strip(" \t\r`*\"':")
+    return as_path(text) if text and _TOKEN.fullmatch(text) else None
+
+
+def in_info(info: str) -> str | None:
+    """The path in a fence's info string (``python main.py``, ``py:main.py``, ``title="main.py"``), else None."""
+    if len(info) > _MAX_LINE:
+        return None
+    paths = {path for match in _TOKEN.finditer(info.replace("#", " ")) if (path := as_path(match[0])) and "." in path}
+    return paths.pop() if len(paths) == 1 else None
+
+
+def is_shell(info: str) -> bool:
+    """Whether the info string names a language in which people type commands."""
+    return language(info) in _SHELLS
+
+
+def is_source(path: str) -> bool:
+    """Whether the path's ending is that of a programming language that is not a shell's."""
+    return path.rpartition(".")[2].casefold() in _SOURCES
+
+
+def language(info: str) -> str:
+    """The info string's language, in lower case; empty where there is none."""
+    found = re.match(r"[\w+#.-]+", info.strip().lstrip("{."))
+    return found[0].casefold() if found else ""
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.casefold().replace("’", "'"))
+
+
+def _undecorated(text: str) -> str:
+    """The text without heading marks, list marks, numbers and symbols at its front."""
+    while True:
+        shorter = _NUMBER.sub("", text.lstrip("#*_`>-+=~/•\"'([<| \t\r📄📁📝"))
+        if shorter == text:
+            return text
+        text = shorter
+
+
+def _is_label(before: str) -> bool:
+    words = [word.replace("'", "") for word in _words(before)]
+    if not words:
+        return not before.strip(" \t*_`\"'(:[<=-–—./#0123456789")
+    return len(words) <= 5 and (all(word in _LABELS for word in words) or words[-1] in _NAMING)
+
+
+def _is_aside(after: str) -> bool:
+    """Whether what follows the path is nothing, or is set off from it (``: entry point``, ``(updated)``)."""
+    rest = after.strip(" \t\r*_`\"'”’])>")
+    if not rest or rest[0] in "(-–—:|/=<#[":
+        return True
+    words = _words(rest)
+    return bool(words) and len(words) <= 3 and all(word in _LABELS or word in _REMOVED for word in words)

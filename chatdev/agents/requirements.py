@@ -1,0 +1,117 @@
+"""The packages that an answer asks for, without what needs no installing and what is no package's name."""
+
+import re
+import sys
+
+import msgspec
+
+from chatdev.agents import fences, filenames
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
+_EXTRAS = re.compile(r"\[\s*[A-Za-z0-9._-]+(?:\s*,\s*[A-Za-z0-9._-]+)*\s*\]")
+# PEP 440's versions, local ones and epochs included, and a wildcard at the end.
+_VERSION = re.compile(
+    r"v?(?:\d+!)?\d+(?:\.\d+)*(?:[._-]?(?:alpha|a|beta|b|preview|pre|c|rc)[._-]?\d*)?(?:[._-]?(?:post|rev|r|dev)[._-]?\d*)*"
+    r"(?:\+[\w.]+)?(?:\.\*)?",
+    re.I,
+)
+_CLAUSE = re.compile(r"(===|==|~=|!=|<=|>=|<|>)\s*(\S+)")
+_MARKER = re.compile(r"\s*[A-Za-z_(\"'][\w\s.\"'()<>=!~-]*")
+_LANGUAGES = frozenset(
+    ("", "txt", "text", "plaintext", "plain", "requirements", "requirements.txt", "pip", "python", "markdown", "md")
+)
+_NOT_PACKAGES = frozenset(("python", "python3", "tk", "ttk", "none", "standard", "built-in", "builtins"))
+_MAX_LINE = 300
+
+
+class Requirements(msgspec.Struct, frozen=True):
+    """``lines`` are PEP 508 requirements, each name once; ``dropped`` are lines not taken, each with the reason."""
+
+    lines: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
+def requirements(text: str) -> Requirements:
+    """What an answer, fenced or not, lists for ``requirements.txt``. The first list counts; prose holds none."""
+    lines = fences.clean(text)
+    blocks = fences.blocks(lines)
+    if blocks:
+        lists = [block for block in blocks if _is_list(block, lines)]
+        named = [block for block in lists if _title(block, lines) == "requirements.txt"]
+        return _read((named or lists)[0].lines) if lists else Requirements()
+    rest = [line for line in lines if filenames.alone(line) is None]
+    read = _read(rest)
+    prose = any(why.endswith(_MALFORMED) for why in read.dropped)
+    return Requirements() if prose else read
+
+
+_MALFORMED = "not a requirement"
+
+
+def _title(block: fences.Block, lines: list[str]) -> str:
+    above = next((line for line in reversed(lines[block.above : block.opener]) if line.strip()), "")
+    found = filenames.named(above)
+    path = filenames.in_info(block.info) or (found.path if found else "")
+    path = path or next((name for line in block.lines[:3] if (name := filenames.in_comment(line))), "")
+    return path.rpartition("/")[2].casefold()
+
+
+def _is_list(block: fences.Block, lines: list[str]) -> bool:
+    title = _title(block, lines)
+    if title.startswith("requirements"):
+        return True
+    language = filenames.language(block.info)
+    if title or not (language in _LANGUAGES or filenames.is_shell(language)):
+        return False
+    read = _read(block.lines)
+    return not read.dropped or any(not why.endswith(_MALFORMED) for why in read.dropped) or bool(read.lines)
+
+
+def _read(lines: list[str] | tuple[str, ...]) -> Requirements:
+    kept: dict[str, str] = {}
+    dropped: list[str] = []
+    for line in lines:
+        for wanted in _wanted(line):
+            requirement, why = _judged(wanted)
+            if why:
+                dropped.append(f"{wanted[:80]}: {why}")
+            if requirement:
+                name = _NAME.match(requirement)
+                kept.setdefault(re.sub(r"[-_.]+", "-", name[0] if name else "").casefold(), requirement)
+    return Requirements(tuple(kept.values()), tuple(dropped))
+
+
+def _wanted(line: str) -> list[str]:
+    """The requirements that a line states, bare or as an install command."""
+    text = re.sub(r"(?:^|\s)#.*", "", line[: _MAX_LINE * 2]).strip().strip("`")
+    text = re.sub(r"^[-*•]\s+", "", text)
+    command = re.match(r"(?:[$>]\s*)?(?:python3? -m )?pip3? install\s+", text)
+    if command is None:
+        return [text] if text and text.casefold() not in ("requirements.txt", "none") else []
+    words = text[command.end() :].split()
+    return [word.strip("'\"") for word in words if not word.startswith("-") and not word.endswith(".txt")]
+
+
+def _judged(wanted: str) -> tuple[str, str]:
+    """The requirement to keep, if any, and what was wrong with the one that was wanted."""
+    name = _NAME.match(wanted)
+    if name is None or len(wanted) > _MAX_LINE:
+        return "", _MALFORMED
+    rest = wanted[name.end() :].strip()
+    extras = _EXTRAS.match(rest)
+    rest = rest[extras.end() :].strip() if extras else rest
+    versions, semicolon, marker = rest.partition(";")
+    clauses = [
+        clause.strip() for clause in versions.strip().removeprefix("(").removesuffix(")").split(",") if clause.strip()
+    ]
+    well_formed = not semicolon or _MARKER.fullmatch(marker)
+    if not well_formed or not all(re.match(r"[=<>~!]=?=?", clause) for clause in clauses):
+        return "", _MALFORMED
+    module = name[0].casefold().replace("-", "_")
+    if module in sys.stdlib_module_names or module.partition(".")[0] in sys.stdlib_module_names:
+        return "", "part of the standard library"
+    if name[0].casefold() in _NOT_PACKAGES:
+        return "", "not a package"
+    if not all((found := _CLAUSE.fullmatch(clause)) and _VERSION.fullmatch(found[2]) for clause in clauses):
+        return name[0] + (extras[0] if extras else ""), "kept without its version, which is none"
+    return wanted, ""
