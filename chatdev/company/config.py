@@ -1,0 +1,249 @@
+"""A company as data: a folder that a person edits without writing Python, read into one frozen value.
+
+A folder holds ``company.toml`` (the chain and the requests for a better answer), ``background.md`` (what everybody is
+told), ``context.md`` (what is known so far; it leads every question, so that all calls share their beginning in the
+server's prefix cache), ``roles/NAME.md`` and ``phases/NAME.md``. Texts are Jinja2 templates; a phase file begins with
+a TOML head between two lines ``+++``.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from chatdev.errors import UserError
+
+Kind = Literal["talk", "choice", "code", "complete", "tests", "document"]
+"""What a phase does with its conclusion: keep the text, settle one of its options, write files to the product, finish
+one unfinished file, write acceptance tests, write one named document."""
+
+Until = Literal["", "finished", "complete", "passing", "healthy"]
+"""When a loop ends early: the reviewer has nothing to add; no file is unfinished; all acceptance tests pass; they pass
+and the product starts."""
+
+
+class CompanyError(UserError):
+    """A company's files cannot be used; the message names file and key, what was expected and what was found."""
+
+
+class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Two roles and a question: ``user`` asks, ``assistant`` answers and may speak up to ``turns`` times.
+
+    ``sets`` is the name under which later templates find the conclusion; ``otherwise`` is taken when nothing
+    concludes; ``writes`` is the path of a ``document``; ``tries`` bounds the rounds that a ``complete`` phase spends on
+    one file.
+    """
+
+    assistant: str
+    user: str
+    kind: Kind = "talk"
+    sets: str = ""
+    options: tuple[str, ...] = ()
+    otherwise: str = ""
+    writes: str = ""
+    turns: int = 1
+    reflect: bool = False
+    tries: int = 2
+    name: str = ""
+    question: str = ""
+
+
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One step of the chain; exactly one of its first four fields is set.
+
+    ``phase`` names a phase; ``run`` runs the acceptance tests or starts the product; ``loop`` repeats ``steps`` up to
+    ``cycles`` times or ``until`` something holds; ``together`` runs its steps side by side.
+    """
+
+    phase: str = ""
+    run: Literal["", "tests", "start"] = ""
+    loop: str = ""
+    together: tuple["Step", ...] = ()
+    steps: tuple["Step", ...] = ()
+    cycles: int = 1
+    until: Until = ""
+
+    @property
+    def name(self) -> str:
+        """What the step is called in places and errors."""
+        return self.phase or self.loop or self.run or "together"
+
+
+class Requests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is said when an answer lacks something; templates that see ``paths``, ``why``, ``options`` and ``talk``."""
+
+    no_files: str
+    cut: str
+    elided: str
+    refused: str
+    choice: str
+    no_tests: str
+    vacuous: str
+    document: str
+    reply: str
+    reflect: str
+
+
+class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    description: str
+    chain: tuple[Step, ...]
+    requests: Requests
+
+
+class Company(msgspec.Struct, frozen=True):
+    """Who works here, and in which order. ``sources`` are the folder's files as read, for the run's copy."""
+
+    name: str
+    description: str
+    chain: tuple[Step, ...]
+    roles: Mapping[str, str]
+    phases: Mapping[str, Phase]
+    background: str
+    context: str
+    requests: Requests
+    sources: Mapping[str, str]
+
+    @property
+    def roster(self) -> tuple[str, ...]:
+        """The roles that speak in this company's chain, in the order of their first appearance."""
+        names = dict.fromkeys(
+            role
+            for step in walk(self.chain)
+            if step.phase
+            for role in (self.phases[step.phase].user, self.phases[step.phase].assistant)
+        )
+        return tuple(names)
+
+
+BUILT_IN = Path(__file__).parent
+COUNSELOR = "Counselor"
+CHIEF = "Chief Executive Officer"
+"""The two roles that reflect on a talk that did not conclude."""
+
+
+def walk(steps: tuple[Step, ...]) -> Iterator[Step]:
+    """Every step of a chain, outer before inner."""
+    for step in steps:
+        yield step
+        yield from walk(step.together)
+        yield from walk(step.steps)
+
+
+def find(name: str) -> Path:
+    """The folder of a built-in company by name in any letter case, or a folder by path. Raises CompanyError."""
+    built_in = {folder.parent.name: folder.parent for folder in sorted(BUILT_IN.glob("*/company.toml"))}
+    if folder := built_in.get(name.lower()):
+        return folder
+    path = Path(name)
+    if (path / "company.toml").is_file():
+        return path
+    raise CompanyError(
+        f'There is no company called "{name}".',
+        tried=(f"built in: {', '.join(built_in)}", f"a folder with a company.toml: {path}"),
+        do="Choose one with --config, or make a folder with a company.toml.",
+    )
+
+
+def load(folder: Path) -> Company:
+    """Read and check a company's folder. Raises CompanyError that names the file and the key."""
+    sources = {
+        path.relative_to(folder).as_posix(): _text(path) for path in sorted(folder.rglob("*")) if path.suffix in _KINDS
+    }
+    for needed in ("company.toml", "background.md", "context.md"):
+        if needed not in sources:
+            raise CompanyError(f"The company in {folder} has no {needed}.")
+    head = _convert(_toml(sources["company.toml"], "company.toml"), _Head, "company.toml")
+    roles = {Path(name).stem: text for name, text in sources.items() if name.startswith("roles/")}
+    phases = {Path(name).stem: _phase(name, text) for name, text in sources.items() if name.startswith("phases/")}
+    company = Company(
+        name=head.name,
+        description=head.description,
+        chain=head.chain,
+        roles=roles,
+        phases=phases,
+        background=sources["background.md"],
+        context=sources["context.md"],
+        requests=head.requests,
+        sources=sources,
+    )
+    _check(company)
+    return company
+
+
+_KINDS = {".toml", ".md"}
+T = TypeVar("T")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CompanyError(f"{path} cannot be read: {error}.") from error
+
+
+def _toml(text: str, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CompanyError(f"{name} is not valid TOML: {error}.") from error
+
+
+def _convert(value: object, kind: type[T], name: str) -> T:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise CompanyError(f"{name}: {error}.") from error
+
+
+def _phase(name: str, text: str) -> Phase:
+    _, fence, rest = text.partition("+++\n")
+    head, closing, question = rest.partition("\n+++\n")
+    if not fence or not closing:
+        raise CompanyError(f'{name}: expected a TOML head between two lines "+++", found none.')
+    values = {**_toml(head, name), "name": Path(name).stem, "question": question.strip()}
+    return _convert(values, Phase, name)
+
+
+def _check(company: Company) -> None:
+    for step in walk(company.chain):
+        if sum(map(bool, (step.phase, step.run, step.loop, step.together))) != 1:
+            raise CompanyError(
+                f"company.toml: chain: a step has exactly one of phase, run, loop and together; found {step.name}."
+            )
+        if step.phase and step.phase not in company.phases:
+            raise CompanyError(f"company.toml: chain: phase {step.phase} has no file phases/{step.phase}.md.")
+        if bool(step.loop) != bool(step.steps):
+            raise CompanyError(f"company.toml: chain: {step.name}: a loop has steps, and only a loop has them.")
+        if step.loop and step.cycles < 1:
+            raise CompanyError(f"company.toml: chain: {step.name}: cycles: expected 1 or more, found {step.cycles}.")
+        for siblings in (step.steps, step.together):
+            _check_names(siblings)
+    _check_names(company.chain)
+    for name, phase in company.phases.items():
+        _check_phase(company, f"phases/{name}.md", phase)
+
+
+def _check_names(siblings: tuple[Step, ...]) -> None:
+    loops = [step.loop for step in siblings if step.loop]
+    if len(loops) != len(set(loops)):
+        raise CompanyError(f"company.toml: chain: loops side by side need names of their own; found {loops}.")
+
+
+def _check_phase(company: Company, name: str, phase: Phase) -> None:
+    needed = [phase.assistant, phase.user, *((COUNSELOR, CHIEF) if phase.reflect else ())]
+    for role in needed:
+        if role not in company.roles:
+            raise CompanyError(f"{name}: the role {role} has no file roles/{role}.md.")
+    if phase.assistant == phase.user:
+        raise CompanyError(f"{name}: user: expected another role than the assistant, found {phase.user} twice.")
+    if phase.kind == "choice" and not phase.options:
+        raise CompanyError(f"{name}: options: expected a list of choices, found none.")
+    if phase.kind in ("talk", "choice") and not phase.sets:
+        raise CompanyError(f"{name}: sets: expected the name of the conclusion, found none.")
+    if phase.kind == "document" and not phase.writes:
+        raise CompanyError(f"{name}: writes: expected the path of the document, found none.")
+    if phase.turns < 1:
+        raise CompanyError(f"{name}: turns: expected 1 or more, found {phase.turns}.")
