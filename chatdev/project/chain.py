@@ -1,0 +1,127 @@
+"""The chat chain: phases in order, in loops and side by side, and then the verdict."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Sequence
+
+import msgspec
+
+from chatdev.company.config import Step
+from chatdev.journal.effects import Desk
+from chatdev.journal.events import ProductStarted, RunFinished, TestsRan, VerdictReached
+from chatdev.project import verdict
+from chatdev.project.meeting import Office
+from chatdev.project.phase import hold
+from chatdev.project.state import State, merge
+from chatdev.project.writing import NoProgram
+
+
+async def run(office: Office, desk: Desk, state: State) -> VerdictReached:
+    """Take a task through the whole chain and judge what came of it.
+
+    Raises ModelError, WindowTooSmall among them, and JournalError; the log then holds all that was done so far.
+    """
+    try:
+        state = await _steps(office, desk, office.company.chain, state)
+        judged = await _judge(office, desk.at("Verdict"), state)
+    except NoProgram as error:
+        judged = verdict.Verdict("not run (no program was written)", error.what)
+    here = desk.at("Verdict")
+    reached = VerdictReached(here.place, judged.verdict, judged.why, judged.vacuous)
+    here.record(reached)
+    values = state.values
+    here.record(
+        RunFinished(
+            here.place, judged.verdict, values.get("modality", ""), values.get("language", ""), values.get("ideas", "")
+        )
+    )
+    return reached
+
+
+async def _steps(office: Office, desk: Desk, steps: Sequence[Step], state: State, until: str = "") -> State:
+    met: Counter[str] = Counter()
+    for step in steps:
+        if state.holds(until):
+            break
+        met[step.name] += 1
+        state = await _step(office, desk, step, met[step.name], state)
+    return state
+
+
+async def _step(office: Office, desk: Desk, step: Step, ordinal: int, state: State) -> State:
+    if step.phase:
+        return await hold(office, desk.at(step.phase, ordinal), office.company.phases[step.phase], state)
+    if step.loop:
+        return await _loop(office, desk, step, state)
+    if step.together:
+        return await _together(office, desk.at("together", ordinal), step.together, state)
+    if step.run == "tests":
+        return await _test(office, desk.at("tests", ordinal), state)
+    return await _start(office, desk.at("start", ordinal), state)
+
+
+async def _loop(office: Office, desk: Desk, step: Step, state: State) -> State:
+    state = msgspec.structs.replace(state, finished=False)
+    for cycle in range(1, step.cycles + 1):
+        if state.holds(step.until):
+            break
+        state = await _steps(office, desk.at(step.loop, cycle), step.steps, state, step.until)
+    return state
+
+
+async def _together(office: Office, desk: Desk, steps: Sequence[Step], state: State) -> State:
+    """Branches begin at the same state and are merged in the order in which the company names them."""
+    met: Counter[str] = Counter()
+    branches: list[Awaitable[State]] = []
+    for step in steps:
+        met[step.name] += 1
+        branches.append(_step(office, desk, step, met[step.name], state))
+    merged = merge(state, await side_by_side(branches))
+    contested = [path for path, text in merged.files.items() if state.files.get(path) != text]
+    for path in contested:  # two branches may have written one file: the disk follows the merge
+        office.workspace.write(path, merged.files[path].encode())
+    return merged
+
+
+async def side_by_side(branches: Sequence[Awaitable[State]]) -> list[State]:
+    """The results in order. The first failure cancels the others, is waited for, and is raised as it came."""
+    tasks = [asyncio.ensure_future(branch) for branch in branches]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _test(office: Office, desk: Desk, state: State) -> State:
+    """Run the acceptance tests on this version, unless their results are known."""
+    if not state.runnable or not state.acceptance_tests or state.tested:
+        return state
+    version, files = state.digest, state.product
+    ran = await desk.perform(
+        TestsRan, version, lambda: verdict.run_tests(office.sandbox, files, place=desk.place, digest=version)
+    )
+    return msgspec.structs.replace(state, tests=ran)
+
+
+async def _start(office: Office, desk: Desk, state: State) -> State:
+    """Start this version of the product and watch it, unless that was done."""
+    if not state.runnable or state.watched:
+        return state
+    version, files = state.digest, state.product
+    started = await desk.perform(
+        ProductStarted, version, lambda: verdict.start_product(office.sandbox, files, place=desk.place, digest=version)
+    )
+    return msgspec.structs.replace(state, started=started)
+
+
+async def _judge(office: Office, desk: Desk, state: State) -> verdict.Verdict:
+    """What is true of the last version, from evidence that was taken on exactly that version."""
+    if not state.program:
+        return verdict.Verdict("not run (no program was written)", "The chain ended without a program.")
+    if state.language != "Python":
+        why = f"{state.language} products cannot be run here yet"
+        return verdict.Verdict(f"not run ({why})", f"{why.capitalize()}; only Python is.")
+    state = merge(state, await side_by_side([_test(office, desk, state), _start(office, desk, state)]))
+    return verdict.judge(state.baseline, state.tests if state.tested else None, state.started)

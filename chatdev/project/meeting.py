@@ -1,0 +1,120 @@
+"""What a phase works with: the office it belongs to, and one place of the run's log."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from chatdev.agents.chat_agent import Answer, Read, Seat, insist
+from chatdev.company.config import Company, Phase
+from chatdev.journal.effects import Desk, digest
+from chatdev.journal.events import FileRefused, FileWritten, ModelAnswered, Noted
+from chatdev.models.backend import ModelBackend
+from chatdev.models.types import Message, Options, Progress
+from chatdev.project.prompts import Prompts
+from chatdev.project.state import State
+from chatdev.project.workspace import Workspace, changes
+from chatdev.sandbox.port import Sandbox
+
+Watcher = Callable[[str, Progress], None]
+"""Sees a role's progress as it comes; lossy."""
+
+
+@dataclass(frozen=True)
+class Office:
+    """What all phases of a run share."""
+
+    company: Company
+    prompts: Prompts
+    model: ModelBackend
+    sandbox: Sandbox
+    workspace: Workspace
+    watcher: Watcher
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """One phase as it takes place. Everything that it learns or says goes through the log."""
+
+    office: Office
+    desk: Desk
+    phase: Phase
+    state: State
+
+    def seat(self, role: str) -> Seat:
+        """A role that was told what everybody is told."""
+        return Seat(role, (Message("system", self.office.prompts.background(self.state)),))
+
+    def question(self, role: str, **more: str) -> str:
+        """What ``role`` reads when the phase begins."""
+        return self.office.prompts.question(self.phase, self.state, role, **more)
+
+    async def ask(self, role: str, turn: int, attempt: int, messages: Sequence[Message]) -> Answer:
+        """An ``agents.Ask``: the answer recorded at this place, or else the model's, recorded. Raises ModelError."""
+        here = self.desk.at(role, turn).at("ask", attempt)
+        ids = tuple(here.keep_message(message.role, message.content) for message in messages)
+        key = digest(*ids)
+
+        async def act() -> ModelAnswered:
+            completion = await self.office.model.complete(
+                messages, Options(request_id=here.place), lambda progress: self.office.watcher(role, progress)
+            )
+            usage, receipt = completion.usage, completion.receipt
+            return ModelAnswered(
+                place=here.place,
+                digest=key,
+                role=role,
+                messages=ids,
+                text=completion.text,
+                reasoning=completion.reasoning,
+                finish_reason=completion.finish_reason,
+                prompt_tokens=usage.prompt_tokens,
+                completion_tokens=usage.completion_tokens,
+                cached_tokens=usage.cached_tokens,
+                estimated=usage.estimated,
+                endpoint=receipt.endpoint,
+                model=receipt.model,
+                cost=receipt.cost,
+                tries=receipt.tries,
+                first_token=receipt.first_token,
+                seconds=receipt.seconds,
+                max_tokens=receipt.max_tokens,
+                adapted=receipt.adapted,
+            )
+
+        event = await here.perform(ModelAnswered, key, act)
+        return Answer(event.text, event.finish_reason)
+
+    def note(self, kind: Literal["asked again", "guessed", "cut", "refused", "tests"], number: int, text: str) -> None:
+        """Tell the report's reader something; ``number`` tells notes of one kind apart."""
+        here = self.desk.at(f"note-{kind.replace(' ', '-')}", number)
+        here.record(Noted(here.place, kind, f"{self.phase.name}: {text}"))
+
+    async def insist(self, read: Read, *, attempts: int = 3) -> Answer:
+        """Put the phase's question to its assistant until ``read`` lacks nothing; the report hears of each repeat."""
+        role = self.phase.assistant
+
+        def again(number: int, told: str) -> None:
+            self.note("asked again", number, told)
+
+        return await insist(self.ask, self.seat(role), self.question(role), read, again, attempts=attempts)
+
+    def refuse(self, number: int, path: str, why: str) -> None:
+        """Record that a file was not taken."""
+        here = self.desk.at("refused", number)
+        here.record(FileRefused(here.place, path, why))
+
+    def write(self, files: dict[str, str]) -> State:
+        """Write the files that really change, record each, and give the next state."""
+        for number, (path, text) in enumerate(files.items(), 1):
+            old = self.state.files.get(path)
+            data = text.encode()
+            self.office.workspace.write(path, data)
+            if old != text:
+                added, removed, diff = changes(old, text)
+                here = self.desk.at("file", number)
+                here.record(
+                    FileWritten(
+                        here.place, path, digest(data), len(data), len(text.splitlines()), added, removed, diff=diff
+                    )
+                )
+        return self.state.having(files)

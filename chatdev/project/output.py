@@ -1,0 +1,42 @@
+"""A program's output as it may enter a prompt: the same text for the same behaviour, and not too much of it."""
+
+import re
+from collections.abc import Sequence
+
+_CUT = "[…]\n"
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")  # ECMA-48; OSC by xterm
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{8,16}\b")
+_DURATION = re.compile(r"\b\d+\.\d+(?:e-\d+)?\s?(?:s|secs?|seconds)\b|\b\d+(?:\.\d+)?(?:e-\d+)?\s?(?:ms|[uµ]s|ns)\b")
+_TEMPORARY = re.compile(r"\btmp[a-z0-9_]{8}\b")  # the names that Python's tempfile gives
+
+
+def normalise(text: str, *, folder: str = "", home: str = "", temporary: str = "", limit: int = 4000) -> str:
+    """The end of ``text``, at most ``limit`` bytes of UTF-8, without what differs from run to run.
+
+    Durations with a fraction, addresses of objects and temporary names are replaced; so are the product's ``folder``
+    (its paths become relative), ``home`` and the folder for ``temporary`` files. Terminal escapes and other control
+    characters are dropped. What was cut off the beginning is marked.
+    """
+    text = text[-4 * limit :]  # enough to work on, whatever the rest was
+    for path, name in _longest_first(((folder, "."), (home, "~"), (temporary, "/tmp"))):  # noqa: S108 - only words
+        if name == ".":
+            text = text.replace(f"{path}/", "")
+        text = text.replace(path, name)
+    text = _CONTROL.sub("", _ESCAPE.sub("", text.replace("\r\n", "\n")))
+    for pattern, name in ((_ADDRESS, "0x…"), (_DURATION, "<time>"), (_TEMPORARY, "tmp…")):
+        text = pattern.sub(name, text)
+    return _end(text.strip("\n"), limit)
+
+
+def _longest_first(names: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    return sorted((entry for entry in names if len(entry[0]) > 1), key=lambda entry: -len(entry[0]))
+
+
+def _end(text: str, limit: int) -> str:
+    data = text.encode(errors="replace")
+    if len(data) <= limit:
+        return data.decode()
+    end = data[len(_CUT.encode()) - limit :].decode(errors="ignore")
+    line = end.find("\n") + 1
+    return _CUT + (end[line:] if 0 < line < len(end) // 2 else end)

@@ -1,0 +1,40 @@
+"""Which distribution brings a module that a product did not find."""
+
+import re
+import sys
+from collections.abc import Mapping
+from importlib import resources
+
+_NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:[\[<>=!~;@#]|$)")  # PEP 508, the name alone
+
+
+def distribution(module: str, files: Mapping[str, bytes]) -> str:
+    """The distribution to install for ``module`` (dotted), or an empty string where nobody vouches for one.
+
+    Modules of the product and of the standard library need none. A name is vouched for by ``packages.txt`` or by the
+    product's own ``requirements.txt``; a name that only a traceback mentions is not.
+    """
+    top = module.partition(".")[0]
+    own = {part.removesuffix(".py") for path in files for part in path.split("/")}
+    if not top or top in own or top in sys.stdlib_module_names:
+        return ""
+    if found := _known().get(top, ""):
+        return found
+    listed = requirements(files.get("requirements.txt", b""))
+    return next((name for name in listed if _canonical(name) == _canonical(top)), "")
+
+
+def requirements(content: bytes) -> list[str]:
+    """The names in a ``requirements.txt``, without versions; options, addresses and paths are passed over."""
+    lines = content.decode(errors="replace").splitlines()
+    return [match[1] for line in lines if (match := _NAME.match(line))]
+
+
+def _known() -> dict[str, str]:
+    text = resources.files("chatdev.project").joinpath("packages.txt").read_text(encoding="utf-8")
+    entries = (line.split() for line in text.splitlines() if not line.startswith("#"))
+    return {entry[0]: entry[-1] for entry in entries if entry}
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()  # PEP 503

@@ -1,0 +1,103 @@
+"""What happens in a phase, by its kind: a talk, a choice, or writing."""
+
+import msgspec
+
+from chatdev.agents import replies
+from chatdev.agents.chat_agent import Answer, Lack
+from chatdev.agents.reflection import reflect
+from chatdev.agents.role_playing import Line, talk
+from chatdev.company.config import COUNSELOR, Phase
+from chatdev.journal.effects import Desk
+from chatdev.journal.events import PhaseBegan, PhaseEnded
+from chatdev.project import writing
+from chatdev.project.meeting import Meeting, Office
+from chatdev.project.state import State
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What came of a phase: the next state, and its conclusion in a few words."""
+
+    state: State
+    conclusion: str
+    reflected: bool = False
+
+
+async def hold(office: Office, desk: Desk, phase: Phase, state: State) -> State:
+    """Let a phase take place. Raises ModelError, JournalError, and NoProgram if there is nothing to go on with."""
+    desk.record(PhaseBegan(desk.place, phase.name, phase.assistant, phase.user))
+    meeting = Meeting(office, desk, phase, state)
+    try:
+        held = await _take_place(meeting)
+    except writing.NoProgram as error:
+        desk.record(PhaseEnded(desk.place, phase.name, error.what))
+        raise
+    desk.record(PhaseEnded(desk.place, phase.name, held.conclusion, held.reflected))
+    return held.state
+
+
+async def _take_place(meeting: Meeting) -> Held:
+    match meeting.phase.kind:
+        case "choice":
+            return await _choose(meeting)
+        case "talk":
+            return await _talk(meeting)
+        case "tests":
+            return _written(meeting.state, await writing.tests(meeting))
+        case "document":
+            return _written(meeting.state, await writing.document(meeting))
+        case "complete":
+            return _written(meeting.state, await writing.complete(meeting))
+        case "code":
+            return _written(meeting.state, await writing.code(meeting))
+
+
+def _written(before: State, after: State) -> Held:
+    changed = [path for path, text in after.files.items() if before.files.get(path) != text]
+    return Held(after, ", ".join(changed) or "no file changed")
+
+
+async def _choose(meeting: Meeting) -> Held:
+    """Settle one of the phase's options: in the talk, else by a reflection on it, else the stated default."""
+    phase, prompts = meeting.phase, meeting.office.prompts
+    options = ", ".join(phase.options)
+
+    def conclude(text: str) -> str | None:
+        return replies.choice(text, phase.options)
+
+    held = await talk(
+        meeting.ask,
+        meeting.seat(phase.assistant),
+        meeting.seat(phase.user),
+        meeting.question(phase.assistant),
+        prompts.request("reply", options=options),
+        conclude,
+        turns=phase.turns,
+    )
+    choice, reflected = held.conclusion, False
+    if choice is None and phase.reflect:
+        question = prompts.request("reflect", talk=_transcript(held.lines), options=options)
+        choice, reflected = await reflect(meeting.ask, meeting.seat(COUNSELOR), question, conclude), True
+    if choice is None:
+        choice = phase.otherwise or phase.options[0]
+        meeting.note("guessed", 1, f'nobody settled the {phase.sets}; "{choice}" was taken')
+    return Held(meeting.state.knowing(phase.sets, choice), choice, reflected)
+
+
+def _transcript(lines: tuple[Line, ...]) -> str:
+    return "\n\n".join(f"{line.role}: {line.text}" for line in lines)
+
+
+async def _talk(meeting: Meeting) -> Held:
+    """Keep what was said under the phase's name. ``<INFO> Finished`` alone says that nothing must change."""
+    phase, prompts = meeting.phase, meeting.office.prompts
+
+    async def read(answer: Answer) -> Lack | None:
+        if answer.text.strip() and not replies.looping(answer.text):
+            return None
+        return Lack(prompts.request("reply"), "the answer was empty or went in circles")
+
+    answer = await meeting.insist(read, attempts=2)
+    said = "" if replies.looping(answer.text) else answer.text.strip()
+    finished = replies.finished(said) or not said
+    state = msgspec.structs.replace(meeting.state.knowing(phase.sets, said), finished=finished)
+    return Held(state, "nothing must change" if finished else said.splitlines()[0][:200])

@@ -1,0 +1,136 @@
+"""From a company's templates and a state to the text of a question, the same to the byte each time."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from chatdev.company.config import Company, CompanyError, Phase
+from chatdev.journal.events import ProductStarted, TestsRan
+from chatdev.project.state import State
+
+_LANGUAGES = {
+    "py": "python", "js": "javascript", "html": "html", "css": "css", "c": "c", "cpp": "cpp", "java": "java",
+    "go": "go", "rs": "rust", "sh": "sh", "md": "markdown", "json": "json", "toml": "toml",
+}  # fmt: skip
+
+REPORTED = 3
+"""Failing tests that are shown with their reason; the others by name. A programmer mends one cause at a time."""
+
+
+def fenced(text: str, language: str = "") -> str:
+    """The text in a fenced block that nothing inside it can close."""
+    longest = max((len(line) - len(line.lstrip("`")) for line in map(str.lstrip, text.splitlines())), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"
+
+
+def listing(files: Mapping[str, str]) -> str:
+    """Files in the form in which we ask for them: the path on a line, then a fenced block."""
+    return "\n\n".join(
+        f"{path}\n{fenced(text, _LANGUAGES.get(path.rpartition('.')[2], ''))}" for path, text in files.items()
+    )
+
+
+def report_text(ran: TestsRan) -> str:
+    """A run of the tests in words for a programmer: the count, the first failures with reasons, the rest by name."""
+    failing = [result for result in ran.results if result.outcome not in ("passed", "skipped")]
+    passed = sum(result.outcome == "passed" for result in ran.results)
+    lines = [f"{passed} of {len(ran.results)} tests pass."]
+    if ran.trouble:
+        lines.append(ran.trouble)
+    lines += [f"\n{result.outcome}: {result.id}\n{result.why}".rstrip() for result in failing[:REPORTED]]
+    lines += [f"{result.outcome}: {result.id}" for result in failing[REPORTED:]]
+    return "\n".join(lines)
+
+
+def started_text(started: ProductStarted) -> str:
+    """A start of the product in words for a programmer."""
+    heading = {
+        "missing": "There is no main.py to start.",
+        "crashed": f"It crashed: {started.why}",
+        "alive": "It runs.",
+        "exited": f"It ended by itself with exit status {started.exit_status}.",
+    }[started.how]
+    return f"{heading}\n{started.output}".rstrip()
+
+
+_ENVIRONMENT = ImmutableSandboxedEnvironment(
+    undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+)
+_ENVIRONMENT.globals["fenced"] = fenced
+
+
+@lru_cache(maxsize=512)
+def _compile(name: str, text: str) -> jinja2.Template:
+    """A template, compiled once per process: it takes 0.6 ms, and many projects share a company."""
+    try:
+        return _ENVIRONMENT.from_string(text)
+    except jinja2.TemplateSyntaxError as error:
+        raise CompanyError(f"{name}, line {error.lineno}: {error.message}.") from error
+
+
+class Prompts:
+    """A company's templates. Making and rendering them raise CompanyError that names the file."""
+
+    def __init__(self, company: Company) -> None:
+        self._names = tuple(phase.sets for phase in company.phases.values() if phase.sets)
+        sources = {
+            "background.md": company.background,
+            "context.md": company.context,
+            **{f"roles/{name}.md": text for name, text in company.roles.items()},
+            **{f"phases/{name}.md": phase.question for name, phase in company.phases.items()},
+            **{
+                f"company.toml: requests.{name}": getattr(company.requests, name)
+                for name in company.requests.__struct_fields__
+            },
+        }
+        self._templates = {name: _compile(name, text) for name, text in sources.items()}
+
+    def background(self, state: State) -> str:
+        """What everybody is told; the same for every call of a run."""
+        return self._render("background.md", task=state.task, name=state.name)
+
+    def question(self, phase: Phase, state: State, role: str, **more: str) -> str:
+        """What ``role`` reads at the start of a phase: what is known, who it is, and the question, in this order."""
+        values = self._values(phase, state) | more
+        parts = [
+            self._render("context.md", **values),
+            self._render(f"roles/{role}.md", **values),
+            self._render(f"phases/{phase.name}.md", **values),
+        ]
+        return "\n\n".join(part for part in parts if part)
+
+    def request(self, name: str, *, paths: str = "", why: str = "", options: str = "", talk: str = "") -> str:
+        """What is said when an answer lacks something."""
+        return self._render(f"company.toml: requests.{name}", paths=paths, why=why, options=options, talk=talk)
+
+    def _values(self, phase: Phase, state: State) -> dict[str, str]:
+        unfinished = state.unfinished if phase.kind == "complete" else None
+        return {
+            "modality": "",
+            "language": "",
+            **{name: state.values.get(name, "") for name in self._names},
+            "task": state.task,
+            "name": state.name,
+            "tests": listing(state.acceptance_tests),
+            "program": listing(state.program),
+            "report": report_text(state.tests) if state.tests is not None and state.tested else "",
+            "started": started_text(state.started) if state.started is not None and state.watched else "",
+            "remarks": state.remarks,
+            "options": ", ".join(phase.options),
+            "unfinished": unfinished[0] if unfinished else "",
+            "unfinished_why": unfinished[1] if unfinished else "",
+        }
+
+    def _render(self, name: str, /, **values: str) -> str:
+        try:
+            return self._templates[name].render(values).strip()
+        except jinja2.UndefinedError as error:
+            raise CompanyError(
+                f"{name}: {error.message}.",
+                do=f"Use a placeholder that exists here: {', '.join(sorted(values))}.",
+            ) from error
+        except jinja2.TemplateError as error:
+            raise CompanyError(f"{name}: {error}.") from error

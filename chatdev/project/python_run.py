@@ -1,0 +1,76 @@
+"""Python in the sandbox: starts the runner there, and believes only what it says under its nonce."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from chatdev.project.output import normalise
+from chatdev.sandbox.port import Job, Limits, Outcome, Sandbox, SandboxError
+
+# The runner is imported from here, so that its compiled form is used; it takes itself off the path again.
+_BEGIN = "import sys; sys.path.insert(0, sys.argv[1]); import runner; runner.main(sys.argv[2:])"
+_ENVIRONMENT = {
+    "PYTHONHASHSEED": "0",  # sets print in the same order each time
+    "PYTHONUTF8": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONNOUSERSITE": "1",
+}
+_LENGTHS = {"begin": 4, "file": 5, "running": 2, "result": 5, "trouble": 2, "end": 1, "crash": 3, "lacks": 2}
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """How the runner's process ended, and its reports in order: each a list of strings, as the runner lists them."""
+
+    outcome: Outcome
+    reports: tuple[list[str], ...]
+
+    def of(self, kind: str) -> list[list[str]]:
+        """The reports of one kind, without that word."""
+        return [report[1:] for report in self.reports if report[0] == kind]
+
+    def normalise(self, text: str, limit: int = 4000) -> str:
+        """``text`` of this run without what differs in the next, as ``output.normalise`` does it."""
+        folder, home, temporary = self.of("begin")[0]
+        return normalise(text, folder=folder, home=home, temporary=temporary, limit=limit)
+
+
+async def run(
+    sandbox: Sandbox, files: Mapping[str, bytes], *arguments: str, seconds: float, hold_stdin: bool = False
+) -> Heard:
+    """Run the runner on a copy of the product. Raises SandboxError if Python itself does not come up."""
+    nonce = os.urandom(16).hex()
+    job = Job(
+        argv=(sys.executable, "-s", "-P", "-B", "-c", _BEGIN, str(Path(__file__).parent), *arguments),
+        files=files,
+        stdin=nonce.encode(),
+        hold_stdin=hold_stdin,
+        limits=Limits(seconds=seconds),
+        environment=_ENVIRONMENT,
+    )
+    outcome = await sandbox.run(job)
+    heard = Heard(outcome, tuple(_reports(outcome.stdout, nonce)))
+    if not heard.of("begin"):
+        state = f"stopped by the {outcome.stopped} limit" if outcome.stopped else f"exit status {outcome.exit_status}"
+        raise SandboxError(
+            f"Python did not come up in the sandbox within {seconds:g} s ({state}).",
+            tried=outcome.stderr.splitlines()[-1:],
+            do="Free some memory and processor time on this machine, and try again.",
+        )
+    return heard
+
+
+def _reports(stdout: str, nonce: str) -> Iterator[list[str]]:
+    for line in stdout.split("\n"):
+        leader, *report = line.split("\x1f")
+        if leader == nonce and report and len(report) == _LENGTHS.get(report[0], len(report)):
+            yield [field.replace("\x1e", "\n") for field in report]
+
+
+def ending(outcome: Outcome) -> str:
+    """How a process ended if it did not exit, in a few words; empty if it did."""
+    if outcome.stopped:
+        return f"stopped by the {outcome.stopped} limit"
+    return f"killed by signal {outcome.signal}" if outcome.signal is not None else ""

@@ -1,0 +1,125 @@
+"""The acceptance tests of a Python product: found on the host without running anything, and run in the sandbox."""
+
+import ast
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import cast
+
+from chatdev.journal.events import TestOutcome, TestResult, TestsRan
+from chatdev.project import python_run
+from chatdev.project.output import normalise
+from chatdev.project.packages import distribution
+from chatdev.sandbox.port import Sandbox
+
+_LARGEST = 256 << 10  # bytes of a test file; nobody writes more, and parsing more would hold up everything else
+_WHY = 1500
+_REPORTED = ("passed", "failed", "error", "skipped")
+_FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def is_test_file(path: str) -> bool:
+    """Whether unittest and pytest would look for tests in a file of this name."""
+    name = path.rpartition("/")[2]
+    return name.endswith(".py") and (name.startswith("test_") or name.endswith("_test.py"))
+
+
+def collect(path: str, content: bytes) -> tuple[str, ...]:
+    """The ids of a file's tests (``file::Class::method``, ``file::function``), read off its syntax.
+
+    It is a lower bound that no product can talk down: tests that inherit or are made at run time come on top when the
+    file is loaded. Raises ValueError with what is wrong if the file cannot be parsed.
+    """
+    if len(content) > _LARGEST:
+        raise ValueError(f"larger than {_LARGEST >> 10} kB, which no test file is")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            body = ast.parse(content, path).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError) as error:  # the last by 3.11, if deep
+        raise ValueError("".join(traceback.format_exception_only(error)).strip()) from None
+    names: dict[str, list[str]] = {}
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            names[node.name] = _methods(node, names)
+        elif isinstance(node, _FUNCTION) and node.name.startswith("test_"):
+            names[node.name] = [node.name]
+        elif isinstance(node, ast.Delete):  # how a base class is kept from being run itself
+            for target in node.targets:
+                names.pop(getattr(target, "id", ""), None)
+    return tuple(f"{path}::{name}" for found in names.values() for name in found)
+
+
+def _methods(node: ast.ClassDef, known: Mapping[str, list[str]]) -> list[str]:
+    bases = [getattr(base, "attr", getattr(base, "id", "")) for base in node.bases]
+    by_base = any(base.endswith("TestCase") or known.get(base) for base in bases)
+    if not by_base and (bases or not node.name.startswith("Test")):
+        return []
+    methods = dict.fromkeys(child.name for child in node.body if isinstance(child, _FUNCTION))
+    if not by_base and "__init__" in methods:  # pytest passes over these, too
+        return []
+    return [f"{node.name}::{method}" for method in methods if method.startswith("test")]
+
+
+async def run_tests(
+    sandbox: Sandbox, files: Mapping[str, bytes], *, place: str = "", digest: str = "", seconds: float = 60
+) -> TestsRan:
+    """Run every test of ``files`` (relative path to content) in one process, for at most ``seconds``.
+
+    There is a result for each collected test, ``no result`` included. Raises SandboxError.
+    """
+    expected: dict[str, tuple[str, ...]] = {}
+    broken: list[TestResult] = []
+    for path in sorted(filter(is_test_file, files)):
+        try:
+            expected[path] = collect(path, files[path])
+        except ValueError as error:
+            broken.append(TestResult(path, "error", normalise(str(error), limit=_WHY)))
+    if not expected:
+        return TestsRan(place, digest, tuple(broken))
+    heard = await python_run.run(sandbox, files, "tests", *expected, seconds=seconds)
+    trouble = _trouble(heard)
+    return TestsRan(
+        place,
+        digest,
+        results=(*broken, *_results(heard, expected, files, trouble)),
+        trouble=trouble,
+        output=heard.normalise(heard.outcome.stderr),
+        seconds=round(heard.outcome.seconds, 3),
+    )
+
+
+def _trouble(heard: python_run.Heard) -> str:
+    """Why the run as a whole cannot be believed; empty if it can."""
+    told = [report[0] for report in heard.of("result")]
+    if how := python_run.ending(heard.outcome):
+        return how
+    if not heard.of("end") or heard.outcome.exit_status != 0:
+        return f"left early with exit status {heard.outcome.exit_status}"
+    if len(told) != len(set(told)):
+        return "a test reported twice"
+    return next((text for (text,) in heard.of("trouble")), "")
+
+
+def _results(
+    heard: python_run.Heard, expected: Mapping[str, tuple[str, ...]], files: Mapping[str, bytes], trouble: str
+) -> Iterator[TestResult]:
+    told: dict[str, list[str]] = {}
+    for file, *report in heard.of("file"):
+        told |= dict.fromkeys(expected.get(file) or (file,), report)
+    for test, *report in heard.of("result"):
+        told.setdefault(test, report)
+    running = [test for (test,) in heard.of("running")][-1:]
+    for test in dict.fromkeys(chain(*expected.values(), *heard.of("collected"), told)):
+        outcome, why, missing = told.get(test, ("no result", "", ""))
+        if outcome not in _REPORTED:
+            outcome = "no result"
+            state = "was running when the tests ended" if [test] == running else "did not run"
+            why = f"{state}: {trouble or 'it was not there when the file was loaded'}"
+        yield TestResult(
+            id=test,
+            outcome=cast(TestOutcome, outcome),
+            why="" if outcome == "passed" else heard.normalise(why, _WHY),
+            needs=distribution(missing, files),
+        )

@@ -1,0 +1,148 @@
+"""What the company knows so far: one frozen value that a phase takes and returns the next of."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+import msgspec
+
+from chatdev.agents import replies
+from chatdev.journal.effects import digest
+from chatdev.journal.events import ProductStarted, TestsRan
+from chatdev.project.workspace import is_test
+
+REQUIREMENTS, MANUAL = "requirements.txt", "manual.md"
+DOCUMENTS = frozenset({REQUIREMENTS, MANUAL})
+"""Files that say something of the product and do not change what it does."""
+
+_unfinished = lru_cache(maxsize=256)(replies.unfinished)  # asked before each step, and answered by parsing the file
+
+
+class State(msgspec.Struct, frozen=True):
+    """A run between two phases. Mappings are never changed in place.
+
+    ``files`` are the product's texts by path, tests and documents among them; ``values`` are conclusions by the name
+    that their phase sets. ``baseline`` are the tests' results without the product; ``tests`` and ``started`` what was
+    last seen of it, true of the version that their digest names. ``given_up`` are unfinished files that nobody works
+    on any more; ``remarks`` tells the next speaker what was not accepted.
+    """
+
+    task: str
+    name: str
+    files: Mapping[str, str] = {}
+    values: Mapping[str, str] = {}
+    baseline: TestsRan | None = None
+    tests: TestsRan | None = None
+    started: ProductStarted | None = None
+    finished: bool = False
+    given_up: frozenset[str] = frozenset()
+    tries: Mapping[str, int] = {}
+    remarks: str = ""
+
+    @property
+    def acceptance_tests(self) -> dict[str, str]:
+        """The tests by path."""
+        return {path: text for path, text in self.files.items() if is_test(path)}
+
+    @property
+    def program(self) -> dict[str, str]:
+        """The files that are neither tests nor documents."""
+        return {path: text for path, text in self.files.items() if not is_test(path) and path not in DOCUMENTS}
+
+    @property
+    def product(self) -> dict[str, bytes]:
+        """What is run: program and tests, as bytes."""
+        return {path: text.encode() for path, text in self.files.items() if path not in DOCUMENTS}
+
+    @property
+    def digest(self) -> str:
+        """Names this version of program and tests."""
+        return digest(*(part for path, data in sorted(self.product.items()) for part in (path, data)))
+
+    @property
+    def language(self) -> str:
+        """The language that was chosen; Python until one is."""
+        return self.values.get("language") or "Python"
+
+    @property
+    def tested(self) -> bool:
+        """Whether the tests' results are true of this version."""
+        return self.tests is not None and self.tests.digest == self.digest
+
+    @property
+    def watched(self) -> bool:
+        """Whether this version was started."""
+        return self.started is not None and self.started.digest == self.digest
+
+    @property
+    def runnable(self) -> bool:
+        """Whether there is a program that can be started here: so far, one in Python."""
+        return self.language == "Python" and bool(self.program)
+
+    @property
+    def passing(self) -> bool:
+        """Whether the tests of this version leave a programmer nothing to mend.
+
+        They all passed or were skipped; or there are none; or a package is missing that no change of code can bring.
+        """
+        if not self.runnable or not self.acceptance_tests:
+            return True
+        if self.tests is None or not self.tested:
+            return False
+        results = self.tests.results
+        if any(result.needs for result in results):
+            return True
+        return not self.tests.trouble and all(result.outcome in ("passed", "skipped") for result in results)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether this version passes and starts, or lacks a package for it."""
+        if not self.runnable:
+            return True
+        started = self.started if self.watched else None
+        return self.passing and started is not None and (started.how in ("exited", "alive") or bool(started.needs))
+
+    @property
+    def unfinished(self) -> tuple[str, str] | None:
+        """The first file that is not finished and not given up, and why."""
+        for path, text in self.program.items():
+            if path not in self.given_up and (why := _unfinished(path, text)):
+                return path, why
+        return None
+
+    def holds(self, condition: str) -> bool:
+        """Whether a loop's ``until`` is reached; an empty condition never is."""
+        match condition:
+            case "finished":
+                return self.finished
+            case "complete":
+                return self.unfinished is None
+            case "passing":
+                return self.passing
+            case "healthy":
+                return self.healthy
+        return False
+
+    def having(self, files: Mapping[str, str]) -> "State":
+        """This state with new contents for some files."""
+        return msgspec.structs.replace(self, files={**self.files, **files})
+
+    def knowing(self, name: str, value: str) -> "State":
+        """This state with one conclusion more."""
+        return msgspec.structs.replace(self, values={**self.values, name: value})
+
+
+def merge(base: State, branches: Sequence[State]) -> State:
+    """What branches that began at ``base`` found, put together in their order: where two differ, the later one wins."""
+    files, values, tries = dict(base.files), dict(base.values), dict(base.tries)
+    merged = base
+    for branch in branches:
+        files.update({path: text for path, text in branch.files.items() if base.files.get(path) != text})
+        values.update({name: value for name, value in branch.values.items() if base.values.get(name) != value})
+        tries.update({path: count for path, count in branch.tries.items() if base.tries.get(path) != count})
+        changed = {
+            name: value
+            for name in ("baseline", "tests", "started", "finished", "remarks")
+            if (value := getattr(branch, name)) != getattr(base, name)
+        }
+        merged = msgspec.structs.replace(merged, **changed, given_up=merged.given_up | branch.given_up)
+    return msgspec.structs.replace(merged, files=files, values=values, tries=tries)

@@ -1,0 +1,184 @@
+"""What is true of a product: a judgement over test results and a start, never over a word in a text."""
+
+import asyncio
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from chatdev.errors import UserError
+from chatdev.journal.effects import digest
+from chatdev.journal.events import ProductStarted, TestsRan
+from chatdev.project.python_start import start_product
+from chatdev.project.python_tests import is_test_file, run_tests
+from chatdev.sandbox.port import Sandbox
+
+__all__ = [
+    "Judged",
+    "Verdict",
+    "files_digest",
+    "judge",
+    "judge_folder",
+    "read_folder",
+    "run_tests",
+    "start_product",
+    "without_product",
+]
+
+_TEST_FOLDERS = {"test", "tests"}
+_NOT_THE_PRODUCT = {"__pycache__", "node_modules", "venv"}
+_MOST_BYTES = 64 << 20
+_SHOWN = 3
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """``passed``, ``failed (7 of 9)`` (passed, of how many; with a remark if that is not all) or ``not run (why)``.
+
+    ``why`` is one line for a person. ``vacuous`` are ids of tests that pass without the product, and so say nothing.
+    """
+
+    verdict: str
+    why: str = ""
+    vacuous: tuple[str, ...] = ()
+
+
+def judge(baseline: TestsRan | None, tests: TestsRan | None, started: ProductStarted | None) -> Verdict:
+    """Judge a product by its tests on the empty project, its tests, and its start.
+
+    It has passed if it starts, each collected test passed in a run that can be believed, and at least one of them does
+    not pass without the product.
+    """
+    hollow = {result.id for result in baseline.results if result.outcome == "passed"} if baseline else set()
+    results = tests.results if tests else ()
+    vacuous = tuple(result.id for result in results if result.outcome == "passed" and result.id in hollow)
+    state, why = _state(baseline, tests, started, len(vacuous))
+    return Verdict(state, why, vacuous)
+
+
+def _state(
+    baseline: TestsRan | None, tests: TestsRan | None, started: ProductStarted | None, vacuous: int
+) -> tuple[str, str]:
+    if needs := _needs(tests, started):
+        return f"not run (needs {', '.join(needs)})", f"Not installed here. Try: pip install {' '.join(needs)}"
+    if tests is None or not tests.results:
+        return "not run (no tests)", "No test was found; tests are test_*.py or *_test.py files for unittest."
+    outcomes = [result.outcome for result in tests.results]
+    passed, total = outcomes.count("passed"), len(outcomes)
+    broken = started is not None and started.how in ("crashed", "missing")
+    remarks = [f"{passed} of {total}", *filter(None, [tests.trouble, "does not start" if broken else ""])]
+    if len(remarks) > 1 or not set(outcomes) <= {"passed", "skipped"}:
+        return f"failed ({', '.join(remarks)})", "; ".join(_failures(tests, started if broken else None))
+    if passed < total:
+        skipped = "all tests skipped" if not passed else f"{total - passed} of {total} tests skipped"
+        return f"not run ({skipped})", "; ".join(_failures(tests, None))
+    if baseline is None or not baseline.results:
+        return "not run (tests not tried without the product)", "Only a test that fails without the product tells."
+    if vacuous == total:
+        return "not run (every test passes without the product)", "Tests that need no product say nothing about it."
+    if started is None:
+        return "not run (not started)", f"All {total} tests pass, but nobody started the product."
+    return "passed", f"All {total} tests pass, {total - vacuous} of them not without the product, and it starts."
+
+
+def _needs(tests: TestsRan | None, started: ProductStarted | None) -> list[str]:
+    named = {result.needs for result in tests.results} if tests else set()
+    return sorted((named | {started.needs if started else ""}) - {""})
+
+
+def _failures(tests: TestsRan, broken: ProductStarted | None) -> Iterator[str]:
+    """A word on the start, on the run as a whole, and on the first tests that went wrong by themselves."""
+    if broken:
+        yield f"main.py: {_last_line(broken.why)}"
+    if tests.trouble:
+        yield f"the tests' run: {tests.trouble}"
+    untold = {"passed", "no result"} if tests.trouble else {"passed"}
+    others = [result for result in tests.results if result.outcome not in untold]
+    for result in others[:_SHOWN]:
+        yield f"{result.id}: {_last_line(result.why) or result.outcome}"
+    if len(others) > _SHOWN:
+        yield f"and {len(others) - _SHOWN} more"
+
+
+def _last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2][:200]
+
+
+def without_product(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The tests, and what lies with them in a folder of tests: the empty project, on which they must fail."""
+    return {
+        path: content
+        for path, content in files.items()
+        if is_test_file(path) or _TEST_FOLDERS.intersection(path.split("/")[:-1])
+    }
+
+
+def files_digest(files: Mapping[str, bytes]) -> str:
+    """A short name for a version of the files: their paths and contents, whatever their order."""
+    return digest(*(part for path in sorted(files) for part in (path, files[path])))
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """A folder's verdict with its evidence."""
+
+    verdict: str
+    why: str
+    vacuous: tuple[str, ...]
+    tests: TestsRan
+    started: ProductStarted
+
+    def as_dict(self) -> dict[str, object]:
+        """``{"verdict": …, "why": …, "tests": [{"id", "outcome", "why", "needs"}], "vacuous": […], "start": {…}}``."""
+        tests = [
+            {"id": one.id, "outcome": one.outcome, "why": one.why, "needs": one.needs} for one in self.tests.results
+        ]
+        start = {"how": self.started.how, "exit_status": self.started.exit_status, "why": self.started.why}
+        return {"verdict": self.verdict, "why": self.why, "tests": tests, "vacuous": list(self.vacuous), "start": start}
+
+    def text(self) -> str:
+        """The same for a terminal: a line for each test, with what went wrong below it."""
+        lines = [f"{self.verdict}: {self.why}" if self.why else self.verdict]
+        for one in self.tests.results:
+            hollow = "  (passes without the product too)" if one.id in self.vacuous else ""
+            lines.append(f"  {one.outcome:<9} {one.id}{hollow}")
+            lines += [f"            {line}" for line in one.why.splitlines()]
+        status = f" with status {self.started.exit_status}" if self.started.how == "exited" else ""
+        lines.append(f"  main.py   {self.started.how}{status}")
+        lines += [f"            {line}" for line in self.started.why.splitlines()]
+        return "\n".join(lines)
+
+
+async def judge_folder(sandbox: Sandbox, folder: Path) -> Judged:
+    """The verdict on whatever lies in a folder, of which only a copy is run. Raises UserError and SandboxError."""
+    files = read_folder(folder)
+    version = files_digest(files)
+    baseline, tests, started = await asyncio.gather(
+        run_tests(sandbox, without_product(files)),
+        run_tests(sandbox, files, digest=version),
+        start_product(sandbox, files, digest=version),
+    )
+    found = judge(baseline, tests, started)
+    return Judged(found.verdict, found.why, found.vacuous, tests, started)
+
+
+def read_folder(folder: Path) -> dict[str, bytes]:
+    """A product's files by relative path, at most 64 MB, without hidden folders, environments, caches and links.
+
+    Raises UserError if the folder cannot be read or holds more.
+    """
+    files: dict[str, bytes] = {}
+    room = _MOST_BYTES
+    if not folder.is_dir():
+        raise UserError(f"There is no folder {folder}.", do="Name the folder of a product, or a run.")
+    try:
+        for place, folders, names in os.walk(folder):
+            folders[:] = [name for name in folders if not name.startswith(".") and name not in _NOT_THE_PRODUCT]
+            for path in (Path(place, name) for name in sorted(names)):
+                if path.is_file() and not path.is_symlink():
+                    room -= path.stat().st_size
+                    if room < 0:
+                        raise UserError(f"{folder} holds more than 64 MB.", do="Name the product's own folder.")
+                    files[path.relative_to(folder).as_posix()] = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{error.filename or folder} cannot be read ({error.strerror}).") from error
+    return files

@@ -1,0 +1,215 @@
+"""Phases that write files: what an answer holds is checked piece by piece, and only what lacks is asked for again."""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from chatdev.agents import replies
+from chatdev.agents.chat_agent import Answer, Lack
+from chatdev.errors import ChatDevError
+from chatdev.journal.events import TestsRan
+from chatdev.project import verdict
+from chatdev.project.meeting import Meeting
+from chatdev.project.state import REQUIREMENTS, State
+from chatdev.project.workspace import PathRefused, is_test, safe_path
+
+
+class NoProgram(ChatDevError):
+    """The company could not write any program; there is nothing to go on with."""
+
+
+class _Gathering:
+    """Files as they come in over the answers of one phase, and what is still missing."""
+
+    def __init__(self, meeting: Meeting, refusal: Callable[[str], str]) -> None:
+        self.meeting = meeting
+        self.refusal = refusal
+        self.files: dict[str, str] = {}
+        self.partial: dict[str, str] = {}
+        self.refused: dict[str, str] = {}
+        self.answers = 0
+
+    def take(self, answer: Answer) -> Lack | None:
+        """Keep the whole files of an answer; what it lacks."""
+        self.answers += 1
+        if replies.finished(answer.text) and not replies.files(answer.text):
+            return None
+        cut: list[str] = []
+        elided: list[replies.File] = []
+        refused: dict[str, str] = {}
+        for file in replies.files(answer.text, finish_reason=answer.finish_reason):
+            path, why = self._path(file.path)
+            if why:
+                refused[path] = why
+            elif file.elided:
+                elided.append(file)
+            elif file.cut:
+                cut.append(path)
+                self.partial[path] = file.text
+            else:
+                self.files[path] = file.text
+                self.partial.pop(path, None)
+        for path, why in refused.items():
+            if path not in self.refused:
+                self.refused[path] = why
+                self.meeting.refuse(len(self.refused), path, why)
+        return self._lack(cut, elided, refused)
+
+    def lack(self, request: str, told: str, /, **values: str) -> Lack:
+        """What is said to the role, by the company's named request, and to the reader of the report."""
+        return Lack(self.meeting.office.prompts.request(request, **values), told)
+
+    def _path(self, name: str) -> tuple[str, str]:
+        taken = [*self.meeting.state.files, *self.files]
+        try:
+            path = safe_path(name, taken)
+        except PathRefused as error:
+            return name, error.why
+        return path, self.refusal(path)
+
+    def _lack(self, cut: list[str], elided: list[replies.File], refused: Mapping[str, str]) -> Lack | None:
+        if cut:
+            paths = ", ".join(cut)
+            return self.lack("cut", f"the answer broke off inside {paths}", paths=paths)
+        if elided:
+            paths = ", ".join(file.path for file in elided)
+            return self.lack("elided", f"{paths} came with parts left out", paths=paths, why=elided[0].elided)
+        if refused and not self.files:
+            why = "; ".join(f"{path}: {reason}" for path, reason in refused.items())
+            return self.lack("refused", f"nothing was acceptable ({why})", why=why)
+        if not self.files:
+            return self.lack("no_files", "no file could be read out of the answer")
+        return None
+
+    def close(self) -> dict[str, str]:
+        """The files to write. One that only ever came cut is kept if there is none yet, and the report says so."""
+        for number, (path, text) in enumerate(self.partial.items(), 1):
+            if path in self.meeting.state.files or path in self.files:
+                self.meeting.note("cut", number, f"{path} came cut each time; the whole version before it was kept")
+            else:
+                self.meeting.note("cut", number, f"{path} came cut each time and is kept as it came")
+                self.files[path] = text
+        return self.files
+
+    @property
+    def remarks(self) -> str:
+        """What the next speaker is told of files that were not taken."""
+        return "\n".join(f"- {path}: {why}" for path, why in self.refused.items())
+
+
+def _not_a_test(path: str) -> str:
+    return "the acceptance tests are written by the tester alone" if is_test(path) else ""
+
+
+def _only_tests(path: str) -> str:
+    return "" if is_test(path) else "only acceptance tests are written now; the program comes later"
+
+
+async def _gather(meeting: Meeting, refusal: Callable[[str], str]) -> State:
+    gathering = _Gathering(meeting, refusal)
+
+    async def read(answer: Answer) -> Lack | None:
+        return gathering.take(answer)
+
+    await meeting.insist(read)
+    state = meeting.write(gathering.close())
+    return msgspec.structs.replace(state, remarks=gathering.remarks)
+
+
+async def code(meeting: Meeting) -> State:
+    """The programmer writes or changes the program. Raises NoProgram if there is none afterwards."""
+    state = await _gather(meeting, _not_a_test)
+    if not state.program:
+        raise NoProgram("No program was written: no file could be read out of any of the programmer's answers.")
+    return state
+
+
+async def complete(meeting: Meeting) -> State:
+    """The programmer finishes the first unfinished file; after the phase's number of tries it is given up."""
+    pending = meeting.state.unfinished
+    if pending is None:
+        return meeting.state
+    path = pending[0]
+    state = await _gather(meeting, _not_a_test)
+    tries = {**state.tries, path: state.tries.get(path, 0) + 1}
+    given_up = state.given_up
+    if tries[path] >= meeting.phase.tries and state.unfinished is not None and state.unfinished[0] == path:
+        meeting.note("guessed", 1, f"{path} is still unfinished ({state.unfinished[1]}) after {tries[path]} tries")
+        given_up |= {path}
+    return msgspec.structs.replace(state, tries=tries, given_up=given_up)
+
+
+async def tests(meeting: Meeting) -> State:
+    """The tester writes acceptance tests, which are run on the empty project at once and must fail there."""
+    if meeting.state.language != "Python":
+        meeting.note("tests", 1, f"none were written: {meeting.state.language} products cannot be run here yet")
+        return meeting.state
+    gathering = _Gathering(meeting, _only_tests)
+    baseline: TestsRan | None = None
+
+    async def read(answer: Answer) -> Lack | None:
+        nonlocal baseline
+        if lack := gathering.take(answer):
+            return lack
+        files = {path: text.encode() for path, text in gathering.files.items()}
+        here = meeting.desk.at("baseline", gathering.answers)
+        version = verdict.files_digest(files)
+        ran = baseline = await here.perform(
+            TestsRan,
+            version,
+            lambda: verdict.run_tests(meeting.office.sandbox, files, place=here.place, digest=version),
+        )
+        if why := _untestable(ran):
+            gathering.files.clear()
+            return gathering.lack("no_tests", f"the tests cannot be run: {why}", why=why)
+        if all(result.outcome == "passed" for result in ran.results):
+            return gathering.lack("vacuous", "every test passes without a program")
+        return None
+
+    await meeting.insist(read)
+    if not gathering.files:
+        meeting.note("tests", 1, "no acceptance test was written; the product cannot be judged")
+        return meeting.state
+    return msgspec.structs.replace(meeting.write(gathering.close()), baseline=baseline)
+
+
+def _untestable(ran: TestsRan) -> str:
+    """Why these tests can judge no product at all; empty if they can."""
+    if not ran.results:
+        return ran.trouble or "no test was collected"
+    broken = [result for result in ran.results if result.needs or "SyntaxError" in result.why]
+    if len(broken) == len(ran.results):
+        return f"needs {broken[0].needs}, which is not installed" if broken[0].needs else broken[0].why
+    return ""
+
+
+async def document(meeting: Meeting) -> State:
+    """One named document is written: the requirements, or the manual. A bare text counts as the document."""
+    target = meeting.phase.writes
+    found: list[str] = []
+
+    async def read(answer: Answer) -> Lack | None:
+        if text := _document(target, answer):
+            found[:] = [text]
+            return None
+        request = meeting.office.prompts.request("document", paths=target)
+        return Lack(request, f"no {target} could be read out of the answer")
+
+    await meeting.insist(read, attempts=2)
+    if not found:
+        meeting.note("cut", 1, f"{target} was not written: no answer held one")
+        return meeting.state
+    return meeting.write({target: found[0]})
+
+
+def _document(target: str, answer: Answer) -> str:
+    if target == REQUIREMENTS:
+        lines = replies.requirement_lines(answer.text)
+        return "\n".join(lines or ("# nothing beyond the standard library",)) + "\n" if answer.text.strip() else ""
+    named = replies.files(answer.text, finish_reason=answer.finish_reason)
+    for file in named:
+        if file.path.rpartition("/")[2].lower() == target.lower() and not file.cut:
+            return file.text
+    prose = answer.text.strip()
+    is_prose = len(prose) > 80 and not named and answer.finish_reason == "stop" and not replies.looping(prose)
+    return prose + "\n" if is_prose else ""

@@ -1,0 +1,113 @@
+"""Kills a run at each of its effects and resumes it each time: ``kill_driver.py ENDPOINT MOMENT FOLDER``.
+
+Attempts are forked from one process that has everything imported. Prints a JSON line per effect: what was asked of the
+server in both lives, and what the resumed run left. The moments: ``before`` (the result came and nothing of it was
+written), ``torn`` (half of its record was), ``between`` (all of it, not synced), ``after`` (synced).
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from chatdev import wiring
+from chatdev.journal import events
+from chatdev.journal.effects import digest
+from chatdev.journal.store import Record, Store, read
+from chatdev.models.choose import choose
+from chatdev.models.types import Completion, Message, Options, Watch
+from chatdev.settings import load
+
+
+class DyingStore(Store):
+    """Ends the process at the first effect that is appended."""
+
+    moment = ""
+    met = False
+
+    def append(self, event: events.Any) -> Record:
+        if not isinstance(event, events.Effect):
+            return super().append(event)
+        self.met = True
+        if self.moment == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        record = super().append(event)
+        if self.moment == "torn":
+            size = self.path.stat().st_size
+            os.truncate(self.path, size - len(self.path.read_bytes().splitlines()[-1]) // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return record
+
+    async def sync(self) -> None:
+        if self.met and self.moment == "between":
+            os.kill(os.getpid(), signal.SIGKILL)
+        await super().sync()
+        if self.met and self.moment == "after":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def attempt(endpoint: str, folder: Path, moment: str) -> int:
+    """One life of a run, in a process of its own; how that process ended."""
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1]
+    DyingStore.moment = moment
+
+    async def live() -> None:
+        choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, folder))
+        complete = choice.backend.complete
+
+        async def counted(messages: Sequence[Message], options: Options, watch: Watch | None = None) -> Completion:
+            with (folder / ".chatdev" / "asked").open("a") as asked:
+                asked.write(options.request_id + "\n")
+            return await complete(messages, options, watch)
+
+        choice.backend.complete = counted  # type: ignore[method-assign]
+        await wiring.work(folder, choice, open_store=DyingStore if moment else Store)
+        await choice.backend.aclose()
+
+    asyncio.run(live())
+    os._exit(0)
+
+
+def product(folder: Path) -> dict[str, str]:
+    """The delivered product by path, as digests; logs and reports differ by their times and are left out."""
+    ours = {"REPORT.md", "meta.txt"}
+    return {
+        path.relative_to(folder).as_posix(): digest(path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and ".chatdev" not in path.parts and path.name not in ours and path.suffix != ".log"
+    }
+
+
+def main(endpoint: str, moment: str, warehouse: Path) -> None:
+    """Kill and resume at each effect, from the first to the last."""
+    upto = wiring.begin(wiring.Order(task="create a calculator", name="Calculator"), warehouse)
+    asked_here = upto / ".chatdev" / "asked"
+    while True:
+        asked_here.write_text("")
+        killed = Path(shutil.copytree(upto, warehouse / "killed"))
+        if attempt(endpoint, killed, moment) == 0:
+            return
+        synced = [effect.place for effect in _effects(killed)]
+        resumed = attempt(endpoint, killed, "")
+        asked = (killed / ".chatdev" / "asked").read_text().split()
+        places = [effect.place for effect in _effects(killed)]
+        last = read(wiring.log_of(killed))[-1].event
+        verdict = last.verdict if isinstance(last, events.RunFinished) else ""
+        told = {"asked": asked, "synced": synced, "places": places, "verdict": verdict, "status": resumed}
+        print(json.dumps(told | {"product": product(killed)}), flush=True)
+        shutil.rmtree(killed)
+        attempt(endpoint, upto, "after")
+
+
+def _effects(folder: Path) -> list[events.Effect]:
+    return [record.event for record in read(wiring.log_of(folder)) if isinstance(record.event, events.Effect)]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))

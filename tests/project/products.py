@@ -1,0 +1,31 @@
+"""Small products to judge."""
+
+from chatdev.project.verdict import Verdict, judge, run_tests, start_product, without_product
+from chatdev.sandbox.local import LocalSandbox
+
+SANDBOX = LocalSandbox()
+CALCULATOR = "def add(a, b):\n    return a + b\n"
+CALCULATOR_TESTS = """
+import unittest
+from calculator import add
+
+class Adding(unittest.TestCase):
+    def test_small(self):
+        self.assertEqual(add(1, 2), 3)
+
+    def test_negative(self):
+        self.assertEqual(add(-1, -2), -3)
+"""
+
+
+def product(main: str = "print('hello')\n", **files: str) -> dict[str, bytes]:
+    """Files from texts; in a keyword, ``__`` stands for a slash, and ``.py`` is added."""
+    texts = {"main.py": main, **{f"{name.replace('__', '/')}.py": text for name, text in files.items()}}
+    return {path: text.encode() for path, text in texts.items()}
+
+
+async def verdict_of(files: dict[str, bytes], *, seconds: float = 30, watch: float = 5) -> Verdict:
+    """What the whole chain of evidence says."""
+    baseline = await run_tests(SANDBOX, without_product(files), seconds=seconds)
+    tests = await run_tests(SANDBOX, files, seconds=seconds)
+    return judge(baseline, tests, await start_product(SANDBOX, files, watch=watch))

@@ -1,0 +1,226 @@
+"""The whole company over real HTTP: what it does with good answers and with bad ones, and what its verdict is worth."""
+
+from pathlib import Path
+
+import pytest
+from support import ANSWERS, MAIN, TESTS, WORDS, Ran, recording, run
+
+from chatdev.journal.events import (
+    FileRefused,
+    FileWritten,
+    MessageStored,
+    ModelAnswered,
+    Noted,
+    PhaseBegan,
+    PhaseEnded,
+    TestsRan,
+)
+
+CODING = "Coding.1/Programmer.1/ask"
+TESTING = "TestWriting.1/SoftwareTestEngineer.1/ask"
+REVIEW = "CodeReview.1/CodeReviewComment.1/CodeReviewer.1/ask.1"
+MODIFY = "CodeReview.1/CodeReviewModification.1/Programmer.1/ask"
+MEND = "Test.1/TestModification.1/Programmer.1/ask.1"
+MANUAL = "together.1/Manual.1/ChiefProductOfficer.1/ask"
+
+BROKEN = WORDS.replace('"hello"', '"bye"')
+
+
+def notes(ran: Ran) -> list[str]:
+    return [note.text for note in ran.events(Noted)]
+
+
+async def test_good_answers_end_passed_in_one_call_each(tmp_path: Path) -> None:
+    ran = await run(tmp_path, recording(ANSWERS))
+    assert ran.verdict.verdict == "passed"
+    assert [call.place for call in ran.events(ModelAnswered)][:5] == list(ANSWERS)[:5]
+    assert len(ran.events(ModelAnswered)) == len(ANSWERS)
+    assert not notes(ran)
+    files = {path.relative_to(ran.folder).as_posix() for path in ran.folder.rglob("*") if path.is_file()}
+    assert {"main.py", "words.py", "tests/test_acceptance.py", "requirements.txt", "manual.md", "REPORT.md"} <= files
+    assert {"meta.txt", "Greeting.prompt", ".chatdev/events.jsonl", ".chatdev/company/company.toml"} <= files
+    assert [name for name in files if name.startswith("Greeting_DefaultOrganization_") and name.endswith(".log")]
+
+
+async def test_tests_are_run_on_the_empty_project_first_and_fail_there(tmp_path: Path) -> None:
+    ran = await run(tmp_path, recording(ANSWERS))
+    baseline = ran.events(TestsRan)[0]
+    assert "baseline" in baseline.place
+    assert [result.outcome for result in baseline.results] == ["error"]
+
+
+async def test_tests_that_prove_nothing_are_asked_for_again(tmp_path: Path) -> None:
+    vacuous = TESTS.replace("import words\n", "").replace('words.greeting(), "hello"', "1, 1")
+    ran = await run(tmp_path, recording(ANSWERS | {f"{TESTING}.1": vacuous, f"{TESTING}.2": TESTS}))
+    assert ran.verdict.verdict == "passed"
+    assert notes(ran) == ["TestWriting: every test passes without a program"]
+
+
+async def test_tests_that_stay_vacuous_never_pass(tmp_path: Path) -> None:
+    vacuous = TESTS.replace("import words\n", "").replace('words.greeting(), "hello"', "1, 1")
+    ran = await run(tmp_path, recording(ANSWERS | {f"{TESTING}.{n}": vacuous for n in (1, 2, 3)}))
+    assert ran.verdict.verdict.startswith("not run (")
+    assert len(ran.verdict.vacuous) == 1
+
+
+async def test_without_any_test_nothing_passes(tmp_path: Path) -> None:
+    ran = await run(tmp_path, recording(ANSWERS | {f"{TESTING}.{n}": "I would rather not." for n in (1, 2, 3)}))
+    assert ran.verdict.verdict == "not run (no tests)"
+
+
+async def test_an_answer_without_files_is_asked_again_saying_why(tmp_path: Path) -> None:
+    ran = await run(
+        tmp_path,
+        recording(ANSWERS | {f"{CODING}.1": "I will write two files.", f"{CODING}.2": ANSWERS[f"{CODING}.1"]}),
+    )
+    assert ran.verdict.verdict == "passed"
+    assert notes(ran) == ["Coding: no file could be read out of the answer"]
+
+
+async def test_no_code_at_all_ends_the_run(tmp_path: Path) -> None:
+    ran = await run(tmp_path, recording(ANSWERS | {f"{CODING}.{n}": "Certainly!" for n in (1, 2, 3)}))
+    assert ran.verdict.verdict == "not run (no program was written)"
+    assert len(ran.events(ModelAnswered)) == 6
+    assert (ran.folder / "REPORT.md").read_text().count("no program was written") >= 1
+
+
+async def test_a_cut_file_is_asked_for_alone_and_the_whole_one_kept(tmp_path: Path) -> None:
+    cut = f'{WORDS}\nmain.py\n```python\n"""Greets."""\nfrom wor'
+    ran = await run(
+        tmp_path,
+        recording(ANSWERS | {f"{CODING}.1": cut, f"{CODING}.2": MAIN}, finish={f"{CODING}.1": "length"}),
+    )
+    assert ran.verdict.verdict == "passed"
+    assert notes(ran) == ["Coding: the answer broke off inside main.py"]
+
+
+async def test_a_cut_file_never_replaces_a_whole_one(tmp_path: Path) -> None:
+    cut = 'words.py\n```python\n"""Words."""\n\n\ndef gree'
+    ran = await run(
+        tmp_path,
+        recording(
+            ANSWERS
+            | {REVIEW: "Say hello louder.", "CodeReview.2" + REVIEW[12:]: "<INFO> Finished"}
+            | {f"{MODIFY}.{n}": cut for n in (1, 2, 3)},
+            finish={f"{MODIFY}.{n}": "length" for n in (1, 2, 3)},
+        ),
+    )
+    assert ran.verdict.verdict == "passed"
+    assert "def greeting" in (ran.folder / "words.py").read_text()
+    assert any("the whole version before it was kept" in note for note in notes(ran))
+
+
+async def test_a_bad_path_is_refused_recorded_and_told(tmp_path: Path) -> None:
+    escape = f"{WORDS}\n{MAIN}\n../../outside.py\n```python\nprint(1)\n```\n"
+    ran = await run(tmp_path / "w", recording(ANSWERS | {f"{CODING}.1": escape}))
+    assert [refused.path for refused in ran.events(FileRefused)] == ["../../outside.py"]
+    assert not (tmp_path / "outside.py").exists()
+    review = next(call for call in ran.events(ModelAnswered) if call.place == REVIEW)
+    asked = {message.id: message.content for message in ran.events(MessageStored)}
+    assert "../../outside.py" in asked[review.messages[-1]]
+
+
+async def test_the_programmer_cannot_change_the_tests(tmp_path: Path) -> None:
+    cheat = f"{BROKEN}\n{MAIN}\n{TESTS.replace('hello', 'bye')}"
+    mended = ANSWERS | {f"{CODING}.1": cheat, MEND: WORDS}
+    ran = await run(tmp_path, recording(mended))
+    assert ran.verdict.verdict == "passed"
+    assert [refused.path for refused in ran.events(FileRefused)] == ["tests/test_acceptance.py"]
+    assert "hello" in (ran.folder / "tests/test_acceptance.py").read_text()
+
+
+async def test_a_failing_test_is_mended_by_the_programmer(tmp_path: Path) -> None:
+    ran = await run(tmp_path, recording(ANSWERS | {f"{CODING}.1": f"{BROKEN}\n{MAIN}", MEND: WORDS}))
+    assert ran.verdict.verdict == "passed"
+    assert [written.path for written in ran.events(FileWritten)][-3:] == ["words.py", "requirements.txt", "manual.md"]
+
+
+async def test_what_is_never_mended_ends_failed_with_the_count(tmp_path: Path) -> None:
+    stubborn = {f"Test.{n}/TestModification.1/Programmer.1/ask.1": BROKEN for n in (1, 2, 3, 4)}
+    late = {f"StartUp.{n}/StartModification.1/Programmer.1/ask.1": BROKEN for n in (1, 2)}
+    ran = await run(tmp_path, recording(ANSWERS | {f"{CODING}.1": f"{BROKEN}\n{MAIN}"} | stubborn | late))
+    assert ran.verdict.verdict == "failed (0 of 1)"
+
+
+async def test_a_product_that_crashes_at_its_start_is_mended(tmp_path: Path) -> None:
+    crashing = MAIN.replace("print(", "raise SystemError(")
+    ran = await run(
+        tmp_path,
+        recording(
+            ANSWERS | {f"{CODING}.1": f"{WORDS}\n{crashing}", "StartUp.1/StartModification.1/Programmer.1/ask.1": MAIN}
+        ),
+    )
+    assert ran.verdict.verdict == "passed"
+
+
+async def test_an_unfinished_file_is_completed_or_given_up(tmp_path: Path) -> None:
+    stub = WORDS.replace('return "hello"', "pass")
+    complete = "CodeCompleteAll.{}/CodeComplete.1/Programmer.1/ask.1"
+    ran = await run(tmp_path, recording(ANSWERS | {f"{CODING}.1": f"{stub}\n{MAIN}", complete.format(1): WORDS}))
+    assert ran.verdict.verdict == "passed"
+    assert len([phase for phase in ran.events(PhaseBegan) if phase.phase == "CodeComplete"]) == 1
+    ran = await run(
+        tmp_path,
+        recording(
+            ANSWERS | {f"{CODING}.1": f"{stub}\n{MAIN}", MEND: WORDS} | {complete.format(n): stub for n in (1, 2)}
+        ),
+    )
+    assert ran.verdict.verdict == "passed"
+    assert any("still unfinished" in note for note in notes(ran))
+
+
+async def test_a_choice_that_nobody_marks_is_found_by_reflection(tmp_path: Path) -> None:
+    demand = "DemandAnalysis.1/{}/ask.1"
+    talk = {
+        demand.format("ChiefProductOfficer.1"): "It could be many things.",
+        demand.format("ChiefExecutiveOfficer.1"): "Such as?",
+        demand.format("ChiefProductOfficer.2"): "A thing to type at.",
+        demand.format("Counselor.1"): "<INFO> command line",
+    }
+    ran = await run(tmp_path, recording(ANSWERS | talk))
+    ended = ran.events(PhaseEnded)[0]
+    assert (ended.conclusion, ended.reflected) == ("command line", True)
+
+
+async def test_a_choice_that_nobody_makes_is_guessed_and_told(tmp_path: Path) -> None:
+    demand = "DemandAnalysis.1/{}/ask.1"
+    roles = ("ChiefProductOfficer.1", "ChiefExecutiveOfficer.1", "ChiefProductOfficer.2", "Counselor.1")
+    ran = await run(tmp_path, recording(ANSWERS | {demand.format(role): "Hm." for role in roles}))
+    assert ran.verdict.verdict == "passed"
+    assert notes(ran) == ['DemandAnalysis: nobody settled the modality; "application" was taken']
+
+
+async def test_a_bare_manual_is_taken_and_a_missing_one_told(tmp_path: Path) -> None:
+    prose = "# Greeting\n\n" + "Run main.py and read what it says. " * 5
+    ran = await run(tmp_path, recording(ANSWERS | {f"{MANUAL}.1": prose}))
+    assert (ran.folder / "manual.md").read_text() == prose.strip() + "\n"
+    ran = await run(tmp_path, recording(ANSWERS | {f"{MANUAL}.1": "No.", f"{MANUAL}.2": "No."}))
+    assert ran.verdict.verdict == "passed"
+    assert "Manual: manual.md was not written: no answer held one" in notes(ran)
+
+
+async def test_a_product_in_another_language_is_not_called_passed(tmp_path: Path) -> None:
+    ran = await run(
+        tmp_path,
+        recording(ANSWERS | {"LanguageChoose.1/ChiefTechnologyOfficer.1/ask.1": "<INFO> JavaScript"}),
+    )
+    assert ran.verdict.verdict == "not run (JavaScript products cannot be run here yet)"
+
+
+async def test_an_empty_review_is_asked_again_and_then_left(tmp_path: Path) -> None:
+    ran = await run(tmp_path, recording(ANSWERS | {REVIEW: "", REVIEW[:-1] + "2": ""}))
+    assert ran.verdict.verdict == "passed"
+    assert notes(ran) == ["CodeReviewComment: the answer was empty or went in circles"]
+
+
+@pytest.mark.parametrize("stop", range(1, 6))
+async def test_a_run_that_lost_its_server_goes_on_where_it_was(tmp_path: Path, stop: int) -> None:
+    """The server knows only the first answers; the second attempt asks for the others alone."""
+    part = dict(list(ANSWERS.items())[:stop])
+    with pytest.raises(Exception, match=r"nearest|404"):
+        await run(tmp_path, recording(part))
+    folder = next(tmp_path.iterdir())
+    rest = dict(list(ANSWERS.items())[stop:])
+    ran = await run(tmp_path, recording(rest), folder=folder)
+    assert ran.verdict.verdict == "passed"
+    assert sorted(call.place for call in ran.events(ModelAnswered)) == sorted(ANSWERS)

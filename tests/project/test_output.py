@@ -1,0 +1,46 @@
+"""What a program prints enters a prompt short, clean and the same each time."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatdev.project.output import normalise
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Ran 3 tests in 0.012s", "Ran 3 tests in <time>"),
+        ("took 1.5 seconds, 12 ms, 3.4µs and 1.2e-05 s", "took <time>, <time>, <time> and <time>"),
+        ("wait 5 seconds for 3 items, version 1.2", "wait 5 seconds for 3 items, version 1.2"),
+        ("<calculator.Thing object at 0x7f12ab34cd56>", "<calculator.Thing object at 0x…>"),
+        ("Thread 0x00007f12ab34cd56", "Thread 0x…"),
+        ("colour 0xff00ff", "colour 0xff00ff"),
+        ("in /tmp/x/work/a.py and /tmp/x/work", "in a.py and ."),
+        ("/tmp/x/home/data.json", "~/data.json"),
+        ("/tmp/x/tmp/tmpab12cd_e/file", "/tmp/tmp…/file"),
+        ("\x1b[31mred\x1b[0m \x1b]0;title\x07bell\x07\x00 tab\t.", "red bell tab\t."),
+        ("one\r\ntwo\n\n", "one\ntwo"),
+        ("", ""),
+    ],
+)
+def test_what_differs_between_runs_is_replaced(text: str, expected: str) -> None:
+    assert normalise(text, folder="/tmp/x/work", home="/tmp/x/home", temporary="/tmp/x/tmp") == expected
+
+
+def test_the_end_is_kept_and_the_cut_marked() -> None:
+    text = "\n".join(f"line {n}" for n in range(10_000))
+    short = normalise(text, limit=100)
+    assert short.startswith("[…]\nline ")
+    assert short.endswith("line 9999")
+
+
+def test_one_long_line_is_cut_too() -> None:
+    assert normalise("x" * 1_000, limit=100) == "[…]\n" + "x" * 94
+
+
+@given(st.text(), st.integers(10, 60))
+def test_the_limit_holds_in_bytes_and_a_second_pass_changes_nothing_but_size(text: str, limit: int) -> None:
+    once = normalise(text, limit=limit)
+    assert len(once.encode()) <= limit
+    assert not any(ord(character) < 32 and character not in "\t\n" for character in once)

@@ -1,0 +1,90 @@
+"""What several rooms' tests need: a run of a whole company against playback, over real HTTP."""
+
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from chatdev import wiring
+from chatdev.journal import store
+from chatdev.journal.events import VerdictReached
+from chatdev.journal.store import Record
+from chatdev.models.choose import choose
+from chatdev.playback.faults import Manner
+from chatdev.playback.recording import Entry, Recording
+from chatdev.playback.server import Playback
+from chatdev.settings import load
+
+T = TypeVar("T")
+
+TESTS = """tests/test_acceptance.py
+```python
+import unittest
+
+import words
+
+
+class Greeting(unittest.TestCase):
+    def test_greets(self):
+        self.assertEqual(words.greeting(), "hello")
+```
+"""
+WORDS = '''words.py
+```python
+"""Words."""
+
+
+def greeting():
+    """The greeting."""
+    return "hello"
+```
+'''
+MAIN = '''main.py
+```python
+"""Greets."""
+from words import greeting
+
+print(greeting())
+```
+'''
+ANSWERS = {
+    "DemandAnalysis.1/ChiefProductOfficer.1/ask.1": "A small one.\n<INFO> command line",
+    "LanguageChoose.1/ChiefTechnologyOfficer.1/ask.1": "<INFO> Python",
+    "TestWriting.1/SoftwareTestEngineer.1/ask.1": TESTS,
+    "Coding.1/Programmer.1/ask.1": f"{WORDS}\n{MAIN}",
+    "CodeReview.1/CodeReviewComment.1/CodeReviewer.1/ask.1": "<INFO> Finished",
+    "together.1/EnvironmentDoc.1/Programmer.1/ask.1": (
+        "requirements.txt\n```\n# nothing beyond the standard library\n```\n"
+    ),
+    "together.1/Manual.1/ChiefProductOfficer.1/ask.1": "manual.md\n````markdown\n# Greeting\n\nRun main.py.\n````\n",
+}
+"""A whole run that passes, in the fewest words."""
+
+
+def recording(answers: dict[str, str], *, finish: dict[str, str] | None = None, window: int = 16384) -> Recording:
+    """A recording from answers by place; ``finish`` gives other finish reasons by place."""
+    entries = [Entry(place=p, text=text, finish=(finish or {}).get(p, "stop")) for p, text in answers.items()]
+    return Recording(model="recorded", window=window, task="greet", name="Greeting", entries=tuple(entries))
+
+
+class Ran(msgspec.Struct, frozen=True):
+    """What came of a run."""
+
+    folder: Path
+    verdict: VerdictReached
+    records: tuple[Record, ...]
+
+    def events(self, kind: type[T]) -> list[T]:
+        return [record.event for record in self.records if isinstance(record.event, kind)]
+
+
+async def run(warehouse: Path, played: Recording, *manners: Manner, folder: Path | None = None) -> Ran:
+    """Run the default company on a recording, from the start or on from ``folder``."""
+    async with Playback(played, manners=manners) as endpoint:
+        choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, warehouse))
+        try:
+            folder = folder or wiring.begin(wiring.Order(task="greet", name="Greeting"), warehouse)
+            verdict = await wiring.work(folder, choice)
+        finally:
+            await choice.backend.aclose()
+    return Ran(folder, verdict, store.read(wiring.log_of(folder)))
