@@ -1,0 +1,25 @@
+"""``chatdev build``: from a task to a judged product."""
+
+import sys
+
+import click
+
+from chatdev.cli import options
+
+
+@click.command(name="build", epilog=options.ENVIRONMENT)
+@click.argument("task")
+@click.option("--name", required=True, help="The product's name; its folder begins with it.")
+@click.option("--org", default="DefaultOrganization", show_default=True, help="The organization's name.")
+@click.option("--config", default="default", show_default=True, help="The company: a name, or a folder.")
+@click.option("--model", default=None, help=options.MODEL_HELP)
+@click.option("--path", default="", help="Existing code to extend; needs a company made for it.")
+@click.option("--quiet", is_flag=True, help="Only phases and the verdict.")
+def command(task: str, name: str, org: str, config: str, model: str | None, path: str, quiet: bool) -> None:
+    """Build the product that TASK describes. "-" reads TASK from standard input, "@FILE" from a file."""
+    options.refuse_path(path)
+    task = options.read_task(task)
+    from chatdev.cli import work
+    from chatdev.wiring import Order
+
+    sys.exit(work.build(Order(task=task, name=name, org=org, config=config), model, quiet=quiet))

@@ -1,0 +1,38 @@
+"""``run.py``: ChatDev 1.0's flags and defaults."""
+
+import sys
+
+import click
+
+from chatdev.cli import options
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=options.ENVIRONMENT)
+@click.option("--config", default="Default", show_default=True, help="The company: a name, or a folder.")
+@click.option("--org", default="DefaultOrganization", show_default=True, help="The organization's name.")
+@click.option(
+    "--task",
+    default="Develop a basic Gomoku game.",
+    show_default=True,
+    help='What to build. "-" reads it from standard input, "@FILE" from a file.',
+)
+@click.option("--name", default="Gomoku", show_default=True, help="The product's name; its folder begins with it.")
+@click.option("--model", default=None, help=options.MODEL_HELP)
+@click.option("--path", default="", help="Existing code to extend; needs a company made for it.")
+@click.option("--quiet", is_flag=True, help="Only phases and the verdict.")
+def command(config: str, org: str, task: str, name: str, model: str | None, path: str, quiet: bool) -> None:
+    """Build software with a virtual company on your own models: one sentence in, tested software out.
+
+    The result lies in WareHouse/NAME_ORG_TIMESTAMP, with REPORT.md to read first.
+    """
+    options.refuse_path(path)
+    task = options.read_task(task)
+    from chatdev.cli import work
+    from chatdev.wiring import Order
+
+    sys.exit(work.build(Order(task=task, name=name, org=org, config=config), model, quiet=quiet))
+
+
+def main() -> None:
+    """Called by ``run.py``."""
+    command(prog_name="run.py")

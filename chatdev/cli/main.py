@@ -1,0 +1,47 @@
+"""``chatdev``: one module per command, each imported only when it is called."""
+
+import importlib
+
+import click
+
+import chatdev
+
+_COMMANDS = {
+    "build": "chatdev.cli.build",
+    "resume": "chatdev.cli.resume",
+    "show": "chatdev.cli.show",
+    "runs": "chatdev.cli.runs",
+    "test": "chatdev.cli.test",
+    "playback": "chatdev.cli.playback",
+}
+
+
+class _Lazy(click.Group):
+    """A group that imports a command's module when the command is used or its help is shown."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = _COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command = importlib.import_module(module).command
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(chatdev.__version__, prog_name="chatdev")
+def cli() -> None:
+    """Build software with a virtual company on your own models: one sentence in, tested software out.
+
+    Set VLLM_ENDPOINT to your server (http://localhost:8000/v1 without it), or try it without any model:
+
+        chatdev build "create a calculator" --name Calculator --model DEMO
+    """
+
+
+def main() -> None:
+    """The console script."""
+    cli(prog_name="chatdev")

@@ -1,0 +1,26 @@
+"""``chatdev show``: what a run's log says."""
+
+import click
+
+
+@click.command(name="show")
+@click.argument("run")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def command(run: str, as_json: bool) -> None:
+    """Show RUN (a folder, or the beginning of its name): verdict, phases, talk, files, calls and tokens."""
+    import msgspec
+
+    from chatdev import wiring
+    from chatdev.cli import common
+    from chatdev.errors import ChatDevError
+    from chatdev.journal.store import read
+    from chatdev.views import show
+
+    try:
+        records = read(wiring.log_of(wiring.find_run(run, common.WAREHOUSE)))
+    except ChatDevError as error:
+        common.fail(error)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(show.as_json(records)), indent=2).decode())
+    else:
+        click.echo(show.render(records))

@@ -1,0 +1,234 @@
+"""The one composition root: a company, a model and a folder in, a judged product out.
+
+The command line, and whatever else runs projects, comes through here.
+"""
+
+import asyncio
+import datetime
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+import chatdev
+from chatdev.company import config
+from chatdev.errors import ChatDevError, UserError
+from chatdev.journal import events
+from chatdev.journal.effects import Desk
+from chatdev.journal.store import Record, Store, read
+from chatdev.models.choose import Choice
+from chatdev.models.types import Progress
+from chatdev.project import chain
+from chatdev.project.meeting import Office
+from chatdev.project.prompts import Prompts
+from chatdev.project.state import State
+from chatdev.project.workspace import Workspace
+from chatdev.sandbox.local import LocalSandbox
+from chatdev.views import meta, report, statistics, transcript
+
+HIDDEN = ".chatdev"
+"""The folder inside a deliverable that holds the journal, the company's copy and the debug log."""
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What a person asks for. ``config`` names a company or its folder; ``model`` is the label typed or chosen."""
+
+    task: str
+    name: str
+    org: str = "DefaultOrganization"
+    config: str = "default"
+    model: str = "VLLM"
+
+    def checked(self) -> "Order":
+        """This order, if it can be carried out. Raises UserError that says what to type instead."""
+        if not self.task.strip():
+            raise UserError("The task is empty.", do='Say what to build, as in --task "create a calculator".')
+        for option, value in (("--name", self.name), ("--org", self.org)):
+            why = _unusable(value)
+            if why:
+                raise UserError(f"{option} {value!r} cannot name a folder: {why}.", do=f"Choose another {option}.")
+        config.find(self.config)
+        return self
+
+
+def _unusable(name: str) -> str:
+    """Why a name cannot be part of a folder's name; empty if it can. Spaces and Unicode letters are fine."""
+    if not name.strip():
+        return "it is empty"
+    if ".." in name:
+        return 'it holds ".."'
+    for character in name:
+        if character in '/\\:*?"<>|':
+            return f"it holds {character!r}"
+        if not character.isprintable():
+            return f"it holds the control character {character!a}"
+    if name != name.strip() or name.startswith((".", "-")):
+        return "it begins with a dot or a dash, or has a space at an end"
+    return "it is longer than 80 bytes" if len(name.encode()) > 80 else ""
+
+
+def begin(order: Order, warehouse: Path, now: datetime.datetime | None = None) -> Path:
+    """Make the run's folder, ``{name}_{org}_{YYYYMMDDHHMMSS}``, with its order logged and the company's copy in it.
+
+    Two runs that begin in the same second get folders of their own. Raises UserError, CompanyError and JournalError.
+    """
+    order = order.checked()
+    company = config.load(config.find(order.config))
+    Prompts(company)  # a template that cannot be compiled is told now, before anything is made
+    stamp = (now or datetime.datetime.now()).strftime("%Y%m%d%H%M%S")
+    folder = _new_folder(warehouse, f"{order.name}_{order.org}_{stamp}")
+    for name, text in company.sources.items():
+        copy = folder / HIDDEN / "company" / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(text, encoding="utf-8")
+    (folder / f"{order.name}.prompt").write_text(order.task, encoding="utf-8")
+    store = Store(log_of(folder))
+    store.append(
+        events.RunStarted(
+            schema=events.SCHEMA,
+            version=chatdev.__version__,
+            name=order.name,
+            org=order.org,
+            stamp=stamp,
+            task=order.task,
+            company=company.name,
+            model=order.model,
+            roles=company.roster,
+        )
+    )
+    store.close()
+    return folder
+
+
+def _new_folder(warehouse: Path, name: str) -> Path:
+    try:
+        warehouse.mkdir(parents=True, exist_ok=True)
+        for number in range(1, 1_000):
+            folder = warehouse / (name if number == 1 else f"{name}-{number}")
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue
+            return folder
+    except OSError as error:
+        raise UserError(
+            f"No run can be written under {warehouse} ({error.strerror}).",
+            do="Run the command in a folder that you may write to.",
+        ) from error
+    raise UserError(f"There are a thousand runs called {name} already.")
+
+
+def log_of(folder: Path) -> Path:
+    """Where a run's log lies."""
+    return folder / HIDDEN / "events.jsonl"
+
+
+def started(records: tuple[Record, ...], folder: Path) -> events.RunStarted:
+    """A run's first event. Raises UserError if there is none."""
+    first = records[0].event if records else None
+    if not isinstance(first, events.RunStarted):
+        raise UserError(f"The log in {folder} does not begin with an order: the run died before it began.")
+    return first
+
+
+def finished(records: tuple[Record, ...]) -> events.RunFinished | None:
+    """The last event of a run, if it has reached its end."""
+    for record in reversed(records):
+        if isinstance(record.event, events.RunFinished):
+            return record.event
+    return None
+
+
+def find_run(name: str, warehouse: Path) -> Path:
+    """A run by its folder, or by its folder's name or the beginning of it under the warehouse. Raises UserError."""
+    if log_of(Path(name)).is_file():
+        return Path(name)
+    found = [folder for folder in runs(warehouse) if folder.name.startswith(name)] if name else []
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UserError(
+            f'"{name}" fits {len(found)} runs.', tried=[folder.name for folder in found], do="Name one of them whole."
+        )
+    raise UserError(
+        f'There is no run "{name}".',
+        tried=(f"a folder with {HIDDEN}/events.jsonl in it", f"the runs under {warehouse}"),
+        do="List the runs with: chatdev runs",
+    )
+
+
+def runs(warehouse: Path) -> list[Path]:
+    """The folders of all runs, by name."""
+    return sorted(log.parent.parent for log in warehouse.glob(f"*/{HIDDEN}/events.jsonl"))
+
+
+OnRecord = Callable[[Record], None]
+OnProgress = Callable[[str, Progress], None]
+
+
+async def work(
+    folder: Path,
+    choice: Choice,
+    *,
+    on_record: OnRecord = lambda record: None,
+    on_progress: OnProgress = lambda role, progress: None,
+    open_store: Callable[[Path], Store] = Store,
+) -> events.VerdictReached:
+    """Carry a run that was begun to its end, or further if it was interrupted, and write what is delivered.
+
+    Whatever ends it, the log holds all that was done, and the report says so far as it got. Raises ModelError,
+    JournalError and CancelledError; the run can be taken up again after each of them.
+    """
+    company = config.load(folder / HIDDEN / "company")
+    store = open_store(log_of(folder))
+    try:
+        order = started(tuple(store.records), folder)
+        store.listen(on_record)
+        office = Office(
+            company=company,
+            prompts=Prompts(company),
+            model=choice.backend,
+            sandbox=LocalSandbox(),
+            workspace=Workspace(folder),
+            watcher=on_progress,
+        )
+        number = 1 + sum(isinstance(record.event, events.AttemptStarted) for record in store)
+        store.append(
+            events.AttemptStarted(
+                number=number,
+                endpoint=choice.facts.base_url,
+                model=choice.facts.model,
+                window=choice.facts.window,
+                sandbox=office.sandbox.level,
+                notes=choice.notes,
+            )
+        )
+        await store.sync()
+        try:
+            return await chain.run(office, Desk(store), State(task=order.task, name=order.name))
+        except (ChatDevError, asyncio.CancelledError) as error:
+            why = str(error) if isinstance(error, ChatDevError) else "interrupted"
+            store.append(events.AttemptStopped(number, why))
+            raise
+        finally:
+            deliver(folder, tuple(store.records))
+    finally:
+        store.close()
+
+
+def deliver(folder: Path, records: tuple[Record, ...]) -> None:
+    """Write what a person reads beside the product: the report, ``meta.txt`` and the readable log."""
+    order = started(records, folder)
+    workspace = Workspace(folder)
+    name = f"{order.name}_{order.org}_{order.stamp}.log"
+    for path, text in (
+        ("REPORT.md", report.render(records)),
+        ("meta.txt", meta.render(records)),
+        (name, transcript.render(records)),
+    ):
+        workspace.write(path, text.encode("utf-8", "replace"))
+
+
+def software_info(folder: Path) -> str:
+    """ChatDev 1.0's closing block of a run: fourteen figures."""
+    return statistics.render(statistics.software_info(read(log_of(folder))))

@@ -1,0 +1,214 @@
+"""The commands as a user types them: exit statuses, plain errors, and never a traceback."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import ANSWERS, recording
+
+from chatdev.playback.recording import write
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not re.match("VLLM|OPENAI|BASE_URL", name)}
+    return kept | {"PYTHONPATH": str(ROOT)} | more
+
+
+def type_in(folder: Path, *words: str, stdin: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+    """Type a command in ``folder``: ``run.py …`` or ``chatdev …``."""
+    start = [str(ROOT / "run.py")] if words[0] == "run.py" else ["-m", "chatdev"]
+    done = subprocess.run(
+        [sys.executable, *start, *words[1:]],
+        cwd=folder,
+        env=environment(**more),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """``chatdev playback`` with a tiny recording: its endpoint."""
+    (tmp_path / "greet.recording").write_text(write(recording(ANSWERS)))
+    with serving(tmp_path, "greet.recording") as endpoint:
+        yield endpoint
+
+
+class serving:  # noqa: N801 - a context manager, named like one
+    def __init__(self, folder: Path, *words: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "chatdev", "playback", "--port", "0", *words],
+            cwd=folder,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().split()[2]
+
+    def __exit__(self, *_: object) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        assert self.process.wait(30) == 130
+
+
+def test_a_run_ends_with_the_verdict_and_the_software_info(tmp_path: Path, server: str) -> None:
+    done = type_in(tmp_path, "run.py", "--task", "greet", "--name", "Grüße 1", "--model", "VLLM", VLLM_ENDPOINT=server)
+    assert done.returncode == 0, done.stderr
+    assert "Verdict: passed" in done.stdout
+    assert len(re.findall(r"^\*\*\w+\*\*=", done.stdout, re.M)) == 14
+    (folder,) = (tmp_path / "WareHouse").iterdir()
+    assert re.fullmatch(r"Grüße 1_DefaultOrganization_\d{14}", folder.name)
+    assert (folder / "Grüße 1.prompt").read_text() == "greet"
+
+
+@pytest.mark.parametrize("spelled", ["", "/", "/v1", "/v1/"])
+def test_the_endpoint_may_be_spelled_in_any_way(tmp_path: Path, server: str, spelled: str) -> None:
+    endpoint = server.removesuffix("/v1") + spelled
+    done = type_in(tmp_path, "chatdev", "build", "greet", "--name", "G", "--quiet", VLLM_ENDPOINT=endpoint)
+    assert done.returncode == 0, done.stderr
+    assert "wrote" not in done.stdout
+
+
+def test_the_task_may_come_from_standard_input_or_a_file(tmp_path: Path, server: str) -> None:
+    (tmp_path / "task.txt").write_text("greet\n")
+    for task in ("-", "@task.txt"):
+        done = type_in(tmp_path, "chatdev", "build", task, "--name", "G", stdin="greet\n", VLLM_ENDPOINT=server)
+        assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "WareHouse").iterdir())) == 2
+
+
+def test_show_runs_test_and_resume_of_a_finished_run(tmp_path: Path, server: str) -> None:
+    type_in(tmp_path, "chatdev", "build", "greet", "--name", "G", VLLM_ENDPOINT=server)
+    assert "passed" in type_in(tmp_path, "chatdev", "runs").stdout
+    shown = type_in(tmp_path, "chatdev", "show", "G")
+    assert shown.returncode == 0
+    assert "passed" in shown.stdout
+    assert json.loads(type_in(tmp_path, "chatdev", "show", "G", "--json").stdout)["verdict"] == "passed"
+    again = type_in(tmp_path, "chatdev", "resume", "G")
+    assert again.returncode == 0
+    assert "Verdict: passed" in again.stdout
+    judged = type_in(tmp_path, "chatdev", "test", "G", "--json")
+    assert judged.returncode == 0
+    assert json.loads(judged.stdout)["verdict"] == "passed"
+    (folder,) = (tmp_path / "WareHouse").iterdir()
+    (folder / "words.py").write_text("def greeting():\n    return 'bye'\n")
+    judged = type_in(tmp_path, "chatdev", "test", str(folder))
+    assert judged.returncode == 1
+    assert "failed (0 of 1)" in judged.stdout
+
+
+def test_debug_shows_requests_and_answers_and_never_a_key(tmp_path: Path, server: str) -> None:
+    done = type_in(
+        tmp_path, "chatdev", "build", "greet", "--name", "G",
+        VLLM_ENDPOINT=server, VLLM_DEBUG="1", VLLM_API_KEY="sk-very-secret-0123456789",
+    )  # fmt: skip
+    assert done.returncode == 0
+    (log,) = tmp_path.glob("WareHouse/*/.chatdev/debug.log")
+    for text in (done.stderr, log.read_text()):
+        assert "chat/completions" in text
+        assert "Which kind of product" in text
+        assert "very-secret" not in text
+
+
+def test_a_server_that_dies_leaves_a_run_that_can_be_resumed(tmp_path: Path) -> None:
+    half = dict(list(ANSWERS.items())[:4])
+    (tmp_path / "half.recording").write_text(write(recording(half)))
+    with serving(tmp_path, "half.recording") as endpoint:
+        done = type_in(tmp_path, "chatdev", "build", "greet", "--name", "G", VLLM_ENDPOINT=endpoint)
+    assert done.returncode == 2
+    assert "events.jsonl" in done.stderr
+    assert "resume" in done.stderr
+    assert "resume with" in type_in(tmp_path, "chatdev", "runs").stdout
+    (tmp_path / "rest.recording").write_text(write(recording(dict(list(ANSWERS.items())[4:]))))
+    with serving(tmp_path, "rest.recording") as endpoint:
+        done = type_in(tmp_path, "chatdev", "resume", "G", VLLM_ENDPOINT=endpoint)
+    assert done.returncode == 0, done.stderr
+
+
+def test_ctrl_c_saves_the_run_and_says_how_to_go_on(tmp_path: Path) -> None:
+    (tmp_path / "greet.recording").write_text(write(recording(ANSWERS)))
+    with serving(tmp_path, "greet.recording", "--manner", 'fault = "stall", after = 3') as endpoint:
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "run.py"), "--task", "greet", "--name", "G"],
+            cwd=tmp_path,
+            env=environment(VLLM_ENDPOINT=endpoint),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        while "DemandAnalysis" not in process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert "resume" in said
+
+
+REFUSED = [
+    (["--model", "GPT_9"], {}, "VLLM, VLLM_LOCAL, DEMO"),
+    (["--name", "a/b"], {}, "--name 'a/b'"),
+    (["--name", ".."], {}, "--name '..'"),
+    (["--org", "a\tb"], {}, "control character"),
+    (["--name", ""], {}, "empty"),
+    (["--name", "x" * 200], {}, "80 bytes"),
+    (["--task", "  "], {}, "The task is empty"),
+    (["--task", "@absent"], {}, "cannot be read"),
+    (["--path", "somewhere"], {}, "existing code"),
+    (["--config", "Nowhere"], {}, "no company called"),
+    (["--task", "fly", "--model", "DEMO"], {}, '--task "create a calculator"'),
+    (["--model", "VLLM"], {"VLLM_ENDPOINT": "http://127.0.0.1:9/v1"}, "No model server answered at"),
+    (["--model", "GPT_4O"], {}, "OPENAI_API_KEY"),
+    (["--model", "openai:gpt-x"], {"OPENAI_API_KEY": "your_openai_api_key_here"}, "OPENAI_API_KEY"),
+    (["--model", "VLLM"], {"VLLM_ENDPOINT": "not a url"}, "VLLM_ENDPOINT"),
+]
+
+
+@pytest.mark.parametrize(("words", "environ", "said"), REFUSED, ids=[" ".join(row[0])[:40] for row in REFUSED])
+def test_what_cannot_be_done_is_said_plainly_with_exit_status_2(
+    tmp_path: Path, words: list[str], environ: dict[str, str], said: str
+) -> None:
+    done = type_in(tmp_path, "run.py", *words, **environ)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert not (tmp_path / "WareHouse").exists()
+
+
+@pytest.mark.parametrize("words", [["show", "x"], ["resume", "x"], ["test", "x"], ["playback", "x"]])
+def test_an_unknown_run_is_said_plainly(tmp_path: Path, words: list[str]) -> None:
+    done = type_in(tmp_path, "chatdev", *words)
+    assert done.returncode == 2
+    assert 'There is no run "x"' in done.stderr
+    assert "no runs" in type_in(tmp_path, "chatdev", "runs").stderr
+
+
+def test_help_names_the_options_of_1_0_and_the_variables(tmp_path: Path) -> None:
+    shown = type_in(tmp_path, "run.py", "--help").stdout
+    for name in ("--config", "--org", "--task", "--name", "--model", "--path", "VLLM_ENDPOINT", "VLLM_MODEL_NAME"):
+        assert name in shown
+    assert "build" in type_in(tmp_path, "chatdev", "--help").stdout
+    assert "130" in type_in(tmp_path, "chatdev", "build", "--help").stdout
+
+
+def test_a_missing_dependency_names_the_one_command(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("raise ModuleNotFoundError(\"No module named 'click'\", name='click')\n")
+    done = type_in(tmp_path, "run.py", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2
+    assert "pip install -r requirements.txt" in done.stderr
