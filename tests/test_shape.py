@@ -1,0 +1,26 @@
+"""Code goes bad in the tail: no function over 60 lines, no module over 400."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted(
+    [*ROOT.glob("chatdev/**/*.py"), *ROOT.glob("camel/*.py"), *ROOT.glob("benchmarks/*.py"), ROOT / "run.py"]
+)
+
+
+def test_there_are_modules_to_check() -> None:
+    assert len(MODULES) > 20
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_modules_and_functions_stay_small(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    functions = [
+        node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    long = [f.name for f in functions if f.end_lineno is not None and f.end_lineno - f.lineno >= 60]
+    assert len(source.splitlines()) <= 400
+    assert not long
