@@ -6,6 +6,7 @@ import re
 import tokenize
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 _THINGS = (
     r"(?:app\w*|class(?:es)?|code|fields|file|functions?|game|implementations?|imports?|logic|methods?|module|program"
@@ -27,13 +28,14 @@ _ELLIPSIS = re.compile(
     r"|^(?:#|//|/\*|<!--)\W*(?:\.\.\.|…)\W*$",
     re.I,
 )
-_COMMENT = re.compile(r"\s*(?:#|//|/\*|<!--|--\s|;|%|\*\s|\.\.\.|…|\(\*|\{/\*)")
+_COMMENT = re.compile(r"^[^\S\n]*(?:#|//|/\*|<!--|--\s|;|%|\*\s|\.\.\.|…|\(\*|\{/\*).*", re.M)
 _TODO = re.compile(
     r"(?:#|//|/\*|<!--|--)\W{0,4}(?:"
     r"(?:TODO|FIXME)\b(?:\s*[:(\-]|\s+(?i:add|complete|fill|finish|fix|handle|implement|write)\b|\W{0,3}$)"
     r"|(?i:(?:your|add|insert|write) (?:\w+ ){0,2}(?:code|logic|implementation) (?:goes )?here\b"
     r"|implement (?:this|me|later)\b|(?:\w+ ){0,3}(?:logic|implementation) (?:goes )?here\b"
-    r"|not (?:yet )?implemented\b|placeholder for\b))"
+    r"|not (?:yet )?implemented\b|placeholder for\b))",
+    re.M,
 )
 _STUBS = re.compile(
     r"^\s*(?:throw new (?:UnsupportedOperationException|NotImplementedException|Error\(\s*['\"]not implemented)"
@@ -46,14 +48,15 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 def elided(text: str) -> str:
     """The first line that stands for code that was left out (``# rest of the code unchanged``), else nothing."""
-    for line in text.split("\n"):
-        if len(line) <= _MAX_LINE and _COMMENT.match(line):
-            words = line.strip()
+    for line in _COMMENT.findall(text):
+        if len(line) <= _MAX_LINE:
+            words: str = line.strip()
             if _ELIDED.search(words) or _ELLIPSIS.search(words):
                 return words
     return ""
 
 
+@lru_cache(maxsize=32)  # a file is asked about once as an answer and once as part of the project
 def parsed(text: str) -> ast.Module | None:
     """The Python text as a tree, or None where it is not Python."""
     with warnings.catch_warnings():
@@ -84,7 +87,7 @@ def unfinished(path: str, text: str) -> str | None:
     if path.casefold().endswith((".py", ".pyw")):
         tree = parsed(text)
         if tree is not None:
-            return _stub(tree) or _postponed(_comments(text))
+            return _stub(tree) or (_postponed(_comments(text)) if _TODO.search(text) else None)
         found = _stub_line(text.split("\n"))
         return found or _postponed(enumerate(text.split("\n"), 1))
     for number, line in enumerate(text.split("\n"), 1):
@@ -100,24 +103,32 @@ def _is_test(node: ast.AST) -> bool:
 
 
 def _stub(tree: ast.Module) -> str | None:
-    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    nodes = [node for node in ast.walk(tree) if isinstance(node, _Function | ast.ClassDef)]
+    classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
     inherited = {base.id for node in classes for base in node.bases if isinstance(base, ast.Name)}
     abstract: set[ast.AST] = set()
     for owner in classes:
-        if owner.name in inherited or any(
-            _is_abstract_base(base) for base in (*owner.bases, *(keyword.value for keyword in owner.keywords))
-        ):
+        if owner.name in inherited or any(map(_is_abstract_base, _bases(owner))):
             abstract.update(owner.body)
         if not owner.bases and not owner.decorator_list and _is_stub(owner.body):
             return f'class "{owner.name}" (line {owner.lineno}) has no body'
-    for node in ast.walk(tree):
-        if isinstance(node, _Function) and node not in abstract and not _is_declaration(node) and _is_stub(node.body):
+    for node in nodes:
+        if not isinstance(node, _Function) or node in abstract:
+            continue
+        if _is_stub(node.body) and not _is_declaration(node):
             return f'function "{node.name}" (line {node.lineno}) has no body'
     return None
 
 
+def _bases(owner: ast.ClassDef) -> Iterator[ast.expr]:
+    yield from owner.bases
+    yield from (keyword.value for keyword in owner.keywords)
+
+
 def _is_abstract_base(base: ast.expr) -> bool:
-    return ast.unparse(base).rpartition(".")[2].partition("[")[0] in ("ABC", "ABCMeta", "Protocol")
+    base = base.value if isinstance(base, ast.Subscript) else base
+    name = base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
+    return name in ("ABC", "ABCMeta", "Protocol")
 
 
 def _is_declaration(node: _Function) -> bool:
@@ -144,8 +155,6 @@ def _is_stub(body: Sequence[ast.stmt]) -> bool:
 
 
 def _comments(text: str) -> Iterator[tuple[int, str]]:
-    if not any(_TODO.search(line) for line in text.split("\n") if len(line) <= _MAX_LINE):
-        return
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
             if token.type == tokenize.COMMENT:

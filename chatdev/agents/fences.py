@@ -19,6 +19,9 @@ _LEAKED = r"(?:<\|[\w ]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>|</?s>|\[/?INST\]|<</?S
 _TOKENS_FIRST = re.compile(rf"(?:\s*{_LEAKED}(?:(?:assistant|model)\b)?)+\s*")
 _TOKENS_LAST = re.compile(rf"(?:{_LEAKED}\s*)+$")
 _TURN_OVER = re.compile(rf"\s*(?:(?:`{{3,}}|~{{3,}})\s*)?{_LEAKED}")
+# Most answers hold none of these, and need not be searched line by line.
+_IN_THOUGHTS = ("think", "thought", "reasoning")
+_IN_TOKENS = ("<|", "<｜", "s>", "INST]", "SYS>>", "_of_turn>")
 _FINAL_CHANNEL = "<|channel|>final<|message|>"
 _FENCE = re.compile(r"(\s*(?:(?:[-*+]|\d{1,3}[.)])\s+)?)(`{3,}|~{3,})(.*)", re.S)
 _TAIL_FENCE = re.compile(r"(`{3,})([\w+#.-]*)\s*$")
@@ -70,8 +73,15 @@ def clean(text: str) -> list[str]:
         text = text.replace("\r\n", "\n")
     if _FINAL_CHANNEL in text:
         text = text.rpartition(_FINAL_CHANNEL)[2]
-    lines = _without_thoughts(text.split("\n"))
-    return _without_tokens(lines)
+    lines = text.split("\n")
+    lowered = text.lower()
+    if any(word in lowered for word in _IN_THOUGHTS):
+        lines = _without_thoughts(lines)
+    if any(part in text for part in _IN_TOKENS):
+        lines = _without_tokens(lines)
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return lines
 
 
 def _without_thoughts(lines: list[str]) -> list[str]:
@@ -125,6 +135,8 @@ def _without_tokens(lines: list[str]) -> list[str]:
 
 def _toggled(inside: str, line: str) -> str:
     """The fence that is open after this line, by CommonMark alone."""
+    if "```" not in line and "~~~" not in line:
+        return inside
     fence = _FENCE.match(line)
     if fence is None:
         return inside
@@ -321,7 +333,8 @@ def _running_quotes(lines: Sequence[str]) -> list[int]:
     """How many triple quotes stand above each line, quoted ones apart."""
     total = [0]
     for line in lines:
-        total.append(total[-1] + sum(bool(found[1]) for found in _TRIPLE_QUOTE.finditer(line)))
+        quoted = '"""' in line or "'''" in line
+        total.append(total[-1] + (sum(bool(found[1]) for found in _TRIPLE_QUOTE.finditer(line)) if quoted else 0))
     return total
 
 

@@ -31,6 +31,7 @@ _MARK = re.compile(r"<\s*INFO\s*>", re.I)
 _LOOSE_MARK = re.compile(r"\W{0,6}(?:/?INFO>|\(INFO\)|\*\*INFO\*\*)[:\s]*")
 _SPEAKER = re.compile(r"[\w ]{1,40}:\s*$")
 _ABOVE = 4
+_SHORT = 2
 
 
 class File(msgspec.Struct, frozen=True):
@@ -235,6 +236,8 @@ def _chosen(versions: Sequence[File]) -> File:
 
 def conclusion(text: str) -> str | None:
     """What follows the ``<INFO>`` mark on its line: at the front of a line at best (the last one), else on any."""
+    if "INFO" not in text.upper():
+        return None
     lines = fences.clean(text)
     fallback: str | None = None
     for last, line in enumerate(reversed([line for line in lines if line.strip()])):
@@ -296,10 +299,15 @@ def _plain(text: str) -> str:
 
 
 def _mentioned(text: str, options: Sequence[str]) -> list[str]:
-    """The options that stand in the text as whole words; one inside a longer one's mention does not count."""
+    """The options that stand in the text as whole words; one inside a longer one's mention does not count.
+
+    Options as short as "C" and "Go" are words of their own: they count in their own letters, within a sentence.
+    """
     mentioned: list[str] = []
     for option in sorted(options, key=len, reverse=True):
-        pattern = re.compile(rf"(?<![\w+#]){re.escape(option)}(?![\w+#])", re.I)
+        whole_word = rf"(?<![\w+#]){re.escape(option)}(?![\w+#])"
+        short = len(option) <= _SHORT
+        pattern = re.compile(rf"(?<=[^\n.!?\s] ){whole_word}" if short else whole_word, 0 if short else re.I)
         text, count = pattern.subn("\0", text)
         if count:
             mentioned.append(option)

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 
 _NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:[\[<>=!~;@#]|$)")  # PEP 508, the name alone
@@ -14,6 +15,8 @@ def distribution(module: str, files: Mapping[str, bytes]) -> str:
     Modules of the product and of the standard library need none. A name is vouched for by ``packages.txt`` or by the
     product's own ``requirements.txt``; a name that only a traceback mentions is not.
     """
+    if not module:
+        return ""
     top = module.partition(".")[0]
     own = {part.removesuffix(".py") for path in files for part in path.split("/")}
     if not top or top in own or top in sys.stdlib_module_names:
@@ -30,6 +33,7 @@ def requirements(content: bytes) -> list[str]:
     return [match[1] for line in lines if (match := _NAME.match(line))]
 
 
+@cache
 def _known() -> dict[str, str]:
     text = resources.files("chatdev.project").joinpath("packages.txt").read_text(encoding="utf-8")
     entries = (line.split() for line in text.splitlines() if not line.startswith("#"))

@@ -4,6 +4,7 @@ import ast
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import chain
 from typing import cast
 
@@ -25,6 +26,7 @@ def is_test_file(path: str) -> bool:
     return name.endswith(".py") and (name.startswith("test_") or name.endswith("_test.py"))
 
 
+@lru_cache(maxsize=64)  # tests seldom change, and parsing them is the dearest part of running them
 def collect(path: str, content: bytes) -> tuple[str, ...]:
     """The ids of a file's tests (``file::Class::method``, ``file::function``), read off its syntax.
 

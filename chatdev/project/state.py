@@ -17,6 +17,11 @@ DOCUMENTS = frozenset({REQUIREMENTS, MANUAL})
 _unfinished = lru_cache(maxsize=256)(replies.unfinished)  # asked before each step, and answered by parsing the file
 
 
+@lru_cache(maxsize=64)
+def _version(files: tuple[tuple[str, str], ...]) -> str:
+    return digest(*(part for path, text in files for part in (path, text)))
+
+
 class State(msgspec.Struct, frozen=True):
     """A run between two phases. Mappings are never changed in place.
 
@@ -56,7 +61,7 @@ class State(msgspec.Struct, frozen=True):
     @property
     def digest(self) -> str:
         """Names this version of program and tests."""
-        return digest(*(part for path, data in sorted(self.product.items()) for part in (path, data)))
+        return _version(tuple(sorted((path, text) for path, text in self.files.items() if path not in DOCUMENTS)))
 
     @property
     def language(self) -> str:

@@ -184,9 +184,10 @@ class Workspace:
                 with os.fdopen(os.open(temporary, flags, 0o644, dir_fd=folder), "wb") as file:
                     file.write(data)
                 os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-            finally:
+            except BaseException:
                 with suppress(FileNotFoundError):
                     os.unlink(temporary, dir_fd=folder)
+                raise
 
     def delete(self, path: str) -> None:
         """Remove a file, if it is there. Raises as ``write`` does."""

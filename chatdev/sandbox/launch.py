@@ -2,17 +2,19 @@
 
 It is a process of its own on the standard library alone, so that the program's parent holds nothing worth reading::
 
-    python -I -S -B -c "…launch.main…" STATUS LIFELINE FOLDER SECONDS MEMORY PROCESSES FILE_SIZE PROGRAM [ARGUMENT…]
+    python -I -S -B -c "…launch.main…" STATUS LIFELINE ORDER FOLDER
 
-STATUS and LIFELINE are file descriptors that the program does not inherit. On STATUS the supervisor writes ``pid N``
-when the program was forked, ``failed ERRNO`` if it could not be executed, and at the end
-``exit|signal|limit CODE BYTES SECONDS``: how it ended, its highest resident set, its wall time. The other end of
-LIFELINE closes when the run is to be stopped, or when the process that wanted it has died. FOLDER holds ``work``, where
-the program starts; it is removed at the end. Standard input, output, error and the environment are passed on.
+The first three are file descriptors that the program does not inherit. ORDER brings what ``write_order`` gave. On
+STATUS the supervisor writes ``unlaid ERRNO`` if the program's files cannot be written, ``pid N`` when the program was
+forked, ``failed ERRNO`` if it could not be executed, and at the end ``exit|signal|limit CODE BYTES SECONDS``: how it
+ended, its highest resident set, its wall time. The other end of LIFELINE closes when the run is to be stopped, or when
+the process that wanted it has died. FOLDER exists and is empty; it gets ``work`` with the files, where the program
+starts, ``home`` and ``tmp``, and is removed at the end. Standard input, output, error and environment are passed on.
 
 Imports are few on purpose, since each run pays for them: ``signal`` alone would cost 5 ms, so its numbers stand here.
 """
 
+import marshal
 import os
 import resource
 import select
@@ -22,23 +24,37 @@ import time
 TYPE_CHECKING = False  # as in typing, which would take 5 ms to import
 if TYPE_CHECKING:
     import ctypes
+    from collections.abc import Mapping, Sequence
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _LONGEST_WAIT = 0.05
 _FILL_RATE = 4e9  # bytes a second that a program can make resident, about
 _SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
+_EINVAL = 22
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38  # linux/prctl.h
 
 
+def write_order(
+    program: "Sequence[str]",
+    files: "Mapping[str, bytes]",
+    *,
+    seconds: float,
+    memory: int,
+    processes: int,
+    file_size: int,
+) -> bytes:
+    """What the supervisor is to do, for the same interpreter: ``files`` is a relative path to content."""
+    return marshal.dumps((tuple(program), dict(files), seconds, memory, processes, file_size))
+
+
 class Order:
-    """The command line, by name."""
+    """The command line and what came with it, by name. Raises EOFError if its sender died over it."""
 
     def __init__(self, arguments: list[str]) -> None:
-        self.status, self.lifeline = int(arguments[0]), int(arguments[1])
-        self.folder = arguments[2]
-        self.seconds = float(arguments[3])
-        self.memory, self.processes, self.file_size = (int(number) for number in arguments[4:7])
-        self.program = arguments[7:]
+        self.status, self.lifeline, order = (int(argument) for argument in arguments[:3])
+        self.folder = arguments[3]
+        with open(order, "rb") as file:
+            self.program, self.files, self.seconds, self.memory, self.processes, self.file_size = marshal.load(file)  # noqa: S302 - our own
 
 
 class Ending:
@@ -57,7 +73,17 @@ class Ending:
 
 def main(arguments: list[str]) -> None:
     """Run the program, watch it, end all that is left of it, and report."""
-    order = Order(arguments)
+    try:
+        order = Order(arguments)
+    except EOFError:
+        remove_tree(arguments[3])
+        os._exit(1)
+    try:
+        _lay_out(order)
+    except (OSError, ValueError) as error:
+        remove_tree(order.folder)
+        os.write(order.status, f"unlaid {getattr(error, 'errno', _EINVAL)}\n".encode())
+        os._exit(1)
     for descriptor in (order.status, order.lifeline):
         os.set_inheritable(descriptor, False)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
@@ -70,6 +96,21 @@ def main(arguments: list[str]) -> None:
     remove_tree(order.folder)
     os.write(order.status, f"{ending.how} {ending.memory} {seconds:.6f}\n".encode())
     os._exit(0)
+
+
+def _lay_out(order: Order) -> None:
+    """The files in ``work``, with ``home`` and ``tmp`` beside it."""
+    for name in ("work", "home", "tmp"):
+        os.mkdir(f"{order.folder}/{name}", 0o700)
+    made = {""}
+    for path, content in order.files.items():
+        folder = path.rpartition("/")[0]
+        if folder not in made:
+            os.makedirs(f"{order.folder}/work/{folder}", 0o700, exist_ok=True)
+            made.add(folder)
+        with open(f"{order.folder}/work/{path}", "xb", buffering=0) as file:
+            file.write(content)
+    order.files.clear()
 
 
 def _prctl(option: int, value: int) -> None:

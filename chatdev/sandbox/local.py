@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from chatdev.sandbox import launch
 from chatdev.sandbox.pipes import Output, Reader, Writer
@@ -16,6 +16,8 @@ from chatdev.sandbox.port import Job, Outcome, SandboxError, Stopped
 
 _GRACE = 10.0  # seconds past the time limit after which the supervisor itself is given up
 # Imported rather than run as a script, so that its compiled form is used.
+_HERE = str(Path(__file__).parent)
+_BARE = ("-I", "-S", "-B", "-c")
 _SUPERVISOR = "import sys; sys.path.append(sys.argv[1]); import launch; launch.main(sys.argv[2:])"
 _BY_LIMIT: Mapping[str, Stopped] = {"time": "time", "memory": "memory", "processes": "processes"}
 _BY_SIGNAL: Mapping[str, Stopped] = {str(int(signal.SIGXFSZ)): "disk", str(int(signal.SIGXCPU)): "time"}
@@ -36,7 +38,7 @@ class LocalSandbox:
 
     async def run(self, job: Job) -> Outcome:
         """Run the job and leave nothing of it behind. Raises SandboxError; when cancelled, ends the program first."""
-        folder = _lay_out(job.files, self._within)
+        folder = _new_folder(self._within)
         try:
             program = _Program(job, folder)
             following = asyncio.create_task(program.follow())
@@ -51,34 +53,38 @@ class LocalSandbox:
                 launch.remove_tree(str(folder))
 
 
-def _lay_out(files: Mapping[str, bytes], within: Path | None) -> Path:
-    """A new folder that only this user can enter: ``work`` with the files, ``home`` and ``tmp`` beside it."""
-    folder = None
+def _new_folder(within: Path | None) -> Path:
+    """A new folder that only this user can enter."""
     try:
-        folder = Path(tempfile.mkdtemp(prefix="chatdev-", dir=within)).resolve()
-        for name in ("work", "home", "tmp"):
-            (folder / name).mkdir(0o700)
-        for path, content in files.items():
-            place = folder / "work" / _inside(path)
-            place.parent.mkdir(0o700, parents=True, exist_ok=True)
-            place.write_bytes(content)
-    except (OSError, ValueError, SandboxError) as error:
-        if folder:
-            launch.remove_tree(str(folder))
-        if isinstance(error, SandboxError):
-            raise
-        raise SandboxError(
-            f"The program's files cannot be laid out in {folder or within or tempfile.gettempdir()} ({error}).",
-            do="Make room there, or point TMPDIR to a folder that can be written.",
-        ) from error
-    return folder
+        return Path(tempfile.mkdtemp(prefix="chatdev-", dir=within)).resolve()
+    except OSError as error:
+        raise _not_laid_out(within or Path(tempfile.gettempdir()), error.strerror) from error
 
 
-def _inside(path: str) -> PurePosixPath:
-    relative = PurePosixPath(path)
-    if relative.is_absolute() or ".." in relative.parts or not relative.parts:
-        raise SandboxError(f"The file name {path!r} leads out of the program's folder.")
-    return relative
+def _not_laid_out(folder: Path, why: str | None) -> SandboxError:
+    return SandboxError(
+        f"The program's files cannot be laid out in {folder} ({why}).",
+        do="Make room there, or point TMPDIR to a folder that can be written.",
+    )
+
+
+def _order(job: Job) -> bytes:
+    """The job in the supervisor's form; the supervisor trusts its paths."""
+    if any("\0" in word for word in job.argv):
+        raise SandboxError("No program can be started here (its command line holds a null character).")
+    for path in job.files:
+        segments = set(path.split("/"))
+        if path.startswith("/") or ".." in segments or segments <= {"", "."}:
+            raise SandboxError(f"The file name {path!r} leads out of the program's folder.")
+    limits = job.limits
+    return launch.write_order(
+        job.argv,
+        job.files,
+        seconds=limits.seconds,
+        memory=limits.memory,
+        processes=limits.processes,
+        file_size=limits.file_size,
+    )
 
 
 def _environment(job: Job, folder: Path) -> dict[str, str]:
@@ -97,18 +103,28 @@ class _Program:
 
     def __init__(self, job: Job, folder: Path) -> None:
         self._job = job
+        self._folder = folder
         self._stopped: Stopped = ""
         self._status = bytearray()
         self._output = Output(job.limits.output, self._flooded)
+        order = _order(job)
         with ExitStack() as ours, ExitStack() as theirs:
-            (life, lifeline), (status, status_end), (stdin_end, stdin), (out, out_end), (err, err_end) = (
-                os.pipe() for _ in range(5)
-            )
-            for descriptor in (life, status_end, stdin_end, out_end, err_end):
+            (
+                (life, lifeline),
+                (status, status_end),
+                (stdin_end, stdin),
+                (out, out_end),
+                (err, err_end),
+                (
+                    order_end,
+                    order_out,
+                ),
+            ) = (os.pipe() for _ in range(6))
+            for descriptor in (life, status_end, stdin_end, out_end, err_end, order_end):
                 theirs.callback(os.close, descriptor)
-            for descriptor in (lifeline, status, stdin, out, err):
+            for descriptor in (lifeline, status, stdin, out, err, order_out):
                 ours.callback(os.close, descriptor)
-            self._supervisor = _launch(job, folder, (status_end, life), (stdin_end, out_end, err_end))
+            self._supervisor = _launch(job, folder, (status_end, life, order_end), (stdin_end, out_end, err_end))
             ours.pop_all()
         self._lifeline: int | None = lifeline
         self._reading = Reader(status, self._status.extend)
@@ -116,7 +132,10 @@ class _Program:
             Reader(out, lambda data: self._output.take(self._output.stdout, data)),
             Reader(err, lambda data: self._output.take(self._output.stderr, data)),
         )
-        self._writer = Writer(stdin, job.stdin, hold=job.hold_stdin)
+        self._writers = (
+            Writer(order_out, order, hold=False),
+            Writer(stdin, job.stdin, hold=job.hold_stdin),
+        )
 
     def stop(self) -> None:
         """Have the supervisor end everything. It does the same by itself when this process dies."""
@@ -141,14 +160,13 @@ class _Program:
 
     def _end(self) -> None:
         self.stop()
-        try:
-            self._supervisor.wait(timeout=1)
-        except subprocess.TimeoutExpired:
+        if not self._reading.closed.done():
             self._supervisor.kill()
-            self._supervisor.wait()
+        self._supervisor.wait()  # at once: it closes its status by ending
         for reader in (self._reading, *self._streams):
             reader.close()
-        self._writer.close()
+        for writer in self._writers:
+            writer.close()
         reports = self._reports()
         if len(reports) == 1 and self._supervisor.returncode != 0:  # killed by its program; the kernel killed that one
             with suppress(ProcessLookupError, PermissionError):
@@ -160,6 +178,8 @@ class _Program:
     def _outcome(self) -> Outcome:
         reports = self._reports()
         stdout, stderr = (stream.decode(errors="replace") for stream in (self._output.stdout, self._output.stderr))
+        if reports and reports[0][0] == "unlaid":
+            raise _not_laid_out(self._folder, os.strerror(int(reports[0][1])))
         if not reports:
             raise SandboxError(
                 f"No program can be started here: the supervisor ended with status {self._supervisor.returncode}.",
@@ -184,24 +204,12 @@ class _Program:
 
 
 def _launch(
-    job: Job, folder: Path, private: tuple[int, int], streams: tuple[int, int, int]
+    job: Job, folder: Path, private: tuple[int, int, int], streams: tuple[int, int, int]
 ) -> "subprocess.Popen[bytes]":
-    limits = job.limits
-    order = (*private, folder, limits.seconds, limits.memory, limits.processes, limits.file_size)
     stdin, stdout, stderr = streams
     try:
         return subprocess.Popen(  # noqa: S603 - our own interpreter and program
-            (
-                sys.executable,
-                "-I",
-                "-S",
-                "-B",
-                "-c",
-                _SUPERVISOR,
-                str(Path(launch.__file__).parent),
-                *map(str, order),
-                *job.argv,
-            ),
+            (sys.executable, *_BARE, _SUPERVISOR, _HERE, *map(str, private), str(folder)),
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,

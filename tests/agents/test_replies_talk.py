@@ -81,6 +81,8 @@ OPTIONS = ["Application", "Web Application", "Website", "C", "C++", "command lin
         ("A website or an application?", None),
         ("websites are nice", None),
         ("nothing of the kind", None),
+        ("That was decision c) of the plan.", None),
+        ("Option\nC is the third.", None),
         ("", None),
     ],
 )
