@@ -1,6 +1,8 @@
 """What the commands share: how errors are said, where runs lie, and how a coroutine is run until Ctrl-C."""
 
 import asyncio
+import os
+import shutil
 import signal
 import sys
 from collections.abc import Coroutine
@@ -32,17 +34,38 @@ def fail(error: ChatDevError, log: Path | None = None) -> NoReturn:
 
 
 def program() -> str:
-    """How the user calls the commands: the installed script, or this clone."""
-    return "chatdev" if Path(sys.argv[0]).name == "chatdev" else "python3 -m chatdev"
+    """How the user calls the commands from this folder: the installed script, or this clone and this interpreter."""
+    if Path(sys.argv[0]).name == "chatdev":
+        return "chatdev"
+    found = shutil.which("python3")
+    same = found is not None and Path(found).parent == Path(sys.executable).parent
+    root = Path(__file__).resolve().parents[2]
+    elsewhere = (root / "run.py").exists() and root != Path.cwd()
+    return f"{f'PYTHONPATH={root} ' if elsewhere else ''}{'python3' if same else sys.executable} -m chatdev"
+
+
+def conclude(text: str) -> None:
+    """Print the last words to standard output; nobody need be there to read them."""
+    try:
+        click.echo(text)
+    except OSError:  # and what is still in the buffer must not fail at the very end either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _ignored() -> set[signal.Signals]:
+    return {number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) == signal.SIG_IGN}
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end. Ctrl-C, SIGTERM and a closed terminal cancel it, and the process leaves with 130."""
+    """Run a coroutine to its end. Ctrl-C, SIGTERM and a closed terminal cancel it, and the process leaves with 130.
+
+    Under ``nohup`` a closed terminal is no reason to stop.
+    """
 
     async def watched() -> T:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in {signal.SIGTERM, signal.SIGHUP} - _ignored():
             loop.add_signal_handler(number, task.cancel)
         return await coroutine
 

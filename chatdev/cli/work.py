@@ -6,7 +6,6 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import click
 import msgspec
 
 from chatdev import wiring
@@ -104,7 +103,7 @@ async def _work(folder: Path, choice: Choice, settings: Settings, *, quiet: bool
 
 def closing(folder: Path, verdict: str) -> int:
     """Print what every run ends with; the exit status that its verdict deserves."""
-    click.echo(f"{wiring.software_info(folder)}\n\nVerdict: {verdict}\nReport:  {folder / 'REPORT.md'}")
+    common.conclude(f"{wiring.software_info(folder)}\n\nVerdict: {verdict}\nReport:  {folder / 'REPORT.md'}")
     return 0 if verdict == "passed" else 1
 
 

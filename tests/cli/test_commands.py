@@ -141,25 +141,60 @@ def test_a_server_that_dies_leaves_a_run_that_can_be_resumed(tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
 
 
-def test_ctrl_c_saves_the_run_and_says_how_to_go_on(tmp_path: Path) -> None:
+def begin(folder: Path, endpoint: str, *before: str) -> "subprocess.Popen[str]":
+    """A run in the background, when its first phase has begun."""
+    process = subprocess.Popen(
+        [*before, sys.executable, str(ROOT / "run.py"), "--task", "greet", "--name", "G"],
+        cwd=folder,
+        env=environment(VLLM_ENDPOINT=endpoint),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    while "DemandAnalysis" not in process.stdout.readline():
+        pass
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_saves_the_run_and_prints_the_command_to_go_on_with(tmp_path: Path, number: int) -> None:
     (tmp_path / "greet.recording").write_text(write(recording(ANSWERS)))
     with serving(tmp_path, "greet.recording", "--manner", 'fault = "stall", after = 3') as endpoint:
-        process = subprocess.Popen(
-            [sys.executable, str(ROOT / "run.py"), "--task", "greet", "--name", "G"],
-            cwd=tmp_path,
-            env=environment(VLLM_ENDPOINT=endpoint),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
-        while "DemandAnalysis" not in process.stdout.readline():
-            pass
-        process.send_signal(signal.SIGINT)
+        process = begin(tmp_path, endpoint)
+        process.send_signal(number)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in said
-    assert "resume" in said
+    command = said.strip().rpartition("Go on with: ")[2]
+    bare = {name: value for name, value in environment().items() if name != "PYTHONPATH"}
+    with serving(tmp_path, "greet.recording") as endpoint:
+        done = subprocess.run(
+            command, shell=True, cwd=tmp_path, env=bare | {"VLLM_ENDPOINT": endpoint}, capture_output=True, text=True
+        )
+    assert done.returncode == 0, done.stderr
+    assert "Verdict: passed" in done.stdout
+
+
+def test_under_nohup_a_closed_terminal_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "greet.recording").write_text(write(recording(ANSWERS)))
+    with serving(tmp_path, "greet.recording", "--manner", 'fault = "stall", after = 3') as endpoint:
+        process = begin(tmp_path, endpoint, "nohup")
+        ignored = re.search(r"SigIgn:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text())
+        process.terminate()
+        process.communicate(timeout=60)
+    assert ignored is not None
+    assert int(ignored[1], 16) & 1 << signal.SIGHUP - 1
+
+
+def test_a_run_whose_reader_leaves_goes_on_to_its_end(tmp_path: Path, server: str) -> None:
+    process = begin(tmp_path, server)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    assert process.wait(60) == 0
+    process.stderr.close()
 
 
 REFUSED = [
