@@ -88,8 +88,7 @@ def pick(wanted: str, models: Mapping[str, Mapping[str, Any]], address: Address)
         return wanted, ()
     if wanted == "default" and models:
         able = [name for name, entry in models.items() if chats(name, entry)] or list(models)
-        passed_over = f" of {len(models)} served" if len(models) > 1 else ""
-        return able[0], (f"Model: {able[0]}{passed_over}.",)
+        return able[0], (f"Model: {able[0]}, of {len(models)} served.",) if len(models) > 1 else ()
     for name, entry in models.items():
         if wanted in (entry.get("aliases") or ()) or name == f"{wanted}:latest" or name.endswith(f"/{wanted}"):
             return name, (f"Model: {name}, which is served for {wanted}.",)

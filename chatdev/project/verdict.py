@@ -78,7 +78,8 @@ def _state(
         return "not run (every test passes without the product)", "Tests that need no product say nothing about it."
     if started is None:
         return "not run (not started)", f"All {total} tests pass, but nobody started the product."
-    return "passed", f"All {total} tests pass, {total - vacuous} of them not without the product, and it starts."
+    telling = total - vacuous if vacuous else "all"
+    return "passed", f"All {total} tests pass, {telling} of them only with the product, and it starts."
 
 
 def _needs(tests: TestsRan | None, started: ProductStarted | None) -> list[str]:

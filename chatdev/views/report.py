@@ -6,7 +6,10 @@ from collections.abc import Iterable, Sequence
 from chatdev.journal.store import Record
 from chatdev.views import summary, words
 from chatdev.views.summary import Summary
-from chatdev.views.text import code, md
+from chatdev.views.text import code, indent, last_line, md
+
+_TOLD = 5
+"""Failures told in full below the table of tests; the log holds them all."""
 
 
 def render(records: Sequence[Record]) -> str:
@@ -64,10 +67,16 @@ def _tests(run: Summary) -> Iterable[str]:
         yield "This is how they went when they were last run; the run was not finished."
     rows = []
     for result in run.tests.results:
-        remarks = [result.why, f"needs {result.needs}" if result.needs and result.needs not in result.why else ""]
+        remarks = [
+            last_line(result.why),
+            f"needs {result.needs}" if result.needs and result.needs not in result.why else "",
+        ]
         remarks.append("passes without the product" if result.id in run.vacuous else "")
         rows.append((code(result.id), result.outcome, md("; ".join(remark for remark in remarks if remark))))
     yield _table(("test", "outcome", "why"), rows)
+    told = [result for result in run.tests.results if result.outcome != "passed" and "\n" in result.why]
+    for result in told[:_TOLD]:
+        yield f"{code(result.id)}:\n\n{indent(result.why)}"
 
 
 def _answers(run: Summary) -> Iterable[str]:
@@ -78,7 +87,11 @@ def _answers(run: Summary) -> Iterable[str]:
     for voice in run.voices:
         work = voice.work
         about = "about " if work.estimated else ""
-        counts = (f"{about}{work.prompt_tokens:,}", f"{about}{work.completion_tokens:,}", f"{work.rate:.0f}")
+        counts = (
+            f"{about}{work.prompt_tokens:,}",
+            f"{about}{work.completion_tokens:,}",
+            f"{work.rate:.0f}" if work.rate else "",
+        )
         rows.append((md(voice.role), md(voice.model), md(voice.endpoint), str(work.calls), *counts))
     yield _table(("role", "model", "endpoint", "calls", "prompt", "completion", "tokens/s"), rows)
     if run.adapted:

@@ -35,8 +35,8 @@ class Work(msgspec.Struct, frozen=True):
 
     @property
     def rate(self) -> float:
-        """Completion tokens per second of writing; 0 where that is not known."""
-        return self.completion_tokens / self.writing if self.writing > 0 else 0.0
+        """Completion tokens per second of writing; 0 where that is not known, or was too short to tell."""
+        return self.completion_tokens / self.writing if self.writing > 0.05 else 0.0
 
 
 class Phase(msgspec.Struct, frozen=True):

@@ -30,7 +30,7 @@ async def test_the_own_endpoint_is_asked_who_it_is(label: str | None) -> None:
     async with serving(models={"data": [{"id": "qwen", "max_model_len": 4096}]}) as server:
         choice = await chosen(label, vllm_endpoint=server.url, openai_api_key=KEY, notes=("A placeholder.",))
     assert (choice.label, choice.facts.model, choice.facts.window) == ("VLLM", "qwen", 4096)
-    assert choice.notes == ("A placeholder.", "Model: qwen.")
+    assert choice.notes == ("A placeholder.",)
 
 
 async def test_without_an_endpoint_a_key_means_openai_and_that_is_announced() -> None:

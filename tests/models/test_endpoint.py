@@ -85,7 +85,8 @@ async def test_servers_that_hide_the_window_are_asked_in_their_own_way(
 def test_default_is_whatever_is_served_and_chats(served: list[str], picked: str) -> None:
     name, notes = endpoint.pick("default", {name: {"id": name} for name in served}, PLACE)
     assert name == picked
-    assert notes == () if picked == "default" else picked in notes[0]
+    passed_over = len(served) > 1 and picked != "default"
+    assert notes == ((f"Model: {picked}, of {len(served)} served.",) if passed_over else ())
 
 
 def test_what_the_server_says_of_a_model_tells_whether_it_chats() -> None:

@@ -109,7 +109,7 @@ async def test_a_folder_is_judged_on_a_copy(tmp_path: Path) -> None:
     assert judged.verdict == "passed"
     assert read_folder(tmp_path) == files
     assert judged.text().splitlines() == [
-        "passed: All 2 tests pass, 2 of them not without the product, and it starts.",
+        "passed: All 2 tests pass, all of them only with the product, and it starts.",
         "  passed    tests/test_calculator.py::Adding::test_small",
         "  passed    tests/test_calculator.py::Adding::test_negative",
         "  main.py   exited with status 0",
