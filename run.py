@@ -6,9 +6,9 @@ python3 run.py --task "create a calculator" --name "Calculator" --model VLLM
 import sys
 
 if sys.version_info < (3, 11):
-    sys.exit(
-        "ChatDev needs Python 3.11 or newer; this is %d.%d. Start run.py with a newer python3." % sys.version_info[:2]
-    )
+    sys.stderr.write("ChatDev needs Python 3.11 or newer; this is %d.%d.\n" % sys.version_info[:2])
+    sys.stderr.write("Start run.py with a newer python3.\n")
+    sys.exit(2)
 
 try:
     from chatdev.cli.classic import main

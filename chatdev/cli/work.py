@@ -24,7 +24,12 @@ DEMO = "DEMO"
 async def chosen(label: str | None, task: str, settings: Settings) -> AsyncIterator[Choice]:
     """The model for a label; for DEMO, a stand-in server that plays the recording of this task while it is used."""
     if label is None or label.upper() != DEMO:
-        choice = await choose(label, settings)
+        try:
+            choice = await choose(label, settings)
+        except ChatDevError:
+            for note in settings.notes:  # else they are told at the beginning of the work
+                common.say(note)
+            raise
         try:
             yield choice
         finally:

@@ -114,5 +114,6 @@ def _verdict(event: events.VerdictReached) -> list[Line]:
 def _attempt(event: events.AttemptStarted) -> list[Line]:
     again = f"attempt {event.number}: " if event.number > 1 else ""
     window = f", a window of {event.window:,} tokens" if event.window else ""
-    who = f"{again}{one_line(event.model)} at {one_line(event.endpoint)}{window}, sandbox {one_line(event.sandbox)}"
+    where = f" at {one_line(event.endpoint)}" if event.endpoint else ""
+    who = f"{again}{one_line(event.model)}{where}{window}, sandbox {one_line(event.sandbox)}"
     return [Line(who, "dim"), *(Line(one_line(note, 200), "yellow", loud=True) for note in event.notes)]

@@ -77,6 +77,13 @@ def test_a_run_ends_with_the_verdict_and_the_software_info(tmp_path: Path, serve
     assert (folder / "Grüße 1.prompt").read_text() == "greet"
 
 
+def test_the_demo_needs_no_server_and_no_settings(tmp_path: Path) -> None:
+    (tmp_path / "chatdev.toml").write_text('vllm_endpoint = "http://127.0.0.1:9"\nproxy = "http://127.0.0.1:9"\n')
+    done = type_in(tmp_path, "run.py", "--task", "print hello world", "--name", "T", "--model", "demo")
+    assert done.returncode == 0, done.stderr
+    assert "Verdict: passed" in done.stdout
+
+
 @pytest.mark.parametrize("spelled", ["", "/", "/v1", "/v1/"])
 def test_the_endpoint_may_be_spelled_in_any_way(tmp_path: Path, server: str, spelled: str) -> None:
     endpoint = server.removesuffix("/v1") + spelled
@@ -198,6 +205,7 @@ def test_a_run_whose_reader_leaves_goes_on_to_its_end(tmp_path: Path, server: st
 
 
 REFUSED = [
+    (["--model", "GPT_4O"], {"OPENAI_API_KEY": "your_openai_api_key_here"}, "holds a placeholder"),
     (["--model", "GPT_9"], {}, "VLLM, VLLM_LOCAL, DEMO"),
     (["--name", "a/b"], {}, "--name 'a/b'"),
     (["--name", ".."], {}, "--name '..'"),
@@ -240,6 +248,13 @@ def test_help_names_the_options_of_1_0_and_the_variables(tmp_path: Path) -> None
         assert name in shown
     assert "build" in type_in(tmp_path, "chatdev", "--help").stdout
     assert "130" in type_in(tmp_path, "chatdev", "build", "--help").stdout
+
+
+def test_a_python_that_is_too_old_is_said_plainly() -> None:
+    old = f"import runpy, sys; sys.version_info = (3, 10, 13); runpy.run_path({str(ROOT / 'run.py')!r})"
+    done = subprocess.run([sys.executable, "-c", old], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("ChatDev needs Python 3.11 or newer; this is 3.10.")
 
 
 def test_a_missing_dependency_names_the_one_command(tmp_path: Path) -> None:
