@@ -12,6 +12,7 @@ _COMMANDS = {
     "show": "chatdev.cli.show",
     "runs": "chatdev.cli.runs",
     "test": "chatdev.cli.test",
+    "parse": "chatdev.cli.parse",
     "playback": "chatdev.cli.playback",
 }
 

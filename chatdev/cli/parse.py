@@ -1,0 +1,102 @@
+"""``chatdev parse``: what is read out of a model's answer."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+
+@click.command(name="parse")
+@click.argument("file", type=click.Path(allow_dash=True, path_type=Path))
+@click.option("--jsonl", is_flag=True, help="FILE holds JSON lines with a response each; print JSON for each.")
+@click.option("--expected", multiple=True, metavar="PATH", help="A file that the question asked for.")
+def command(file: Path, jsonl: bool, expected: tuple[str, ...]) -> None:
+    """Show what ChatDev reads out of the answer in FILE ("-" is standard input), and what it doubts.
+
+    With --jsonl each line gives {"files": [{"name", "sha1", "cut", "doubts"}], "conclusion", "milliseconds"}; sha1 is
+    of the content without its last newline, which belongs to the fence. FILE may end in .gz.
+    """
+    from chatdev.cli import common
+    from chatdev.errors import UserError
+
+    try:
+        with _opened(file) as stream:
+            for line in _as_json(stream, expected) if jsonl else _for_a_person(stream.read(), expected):
+                click.echo(line)
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        common.fail(UserError(f"{file} cannot be read ({error})."))
+    except ValueError as error:
+        common.fail(UserError(str(error), do='Give a JSON object with the text in "response" on each line.'))
+
+
+def _opened(file: Path) -> IO[str]:
+    if str(file) == "-":
+        return sys.stdin
+    if file.suffix == ".gz":
+        import gzip
+
+        return gzip.open(file, "rt", encoding="utf-8")
+    return file.open(encoding="utf-8", newline="")
+
+
+def _for_a_person(text: str, expected: tuple[str, ...]) -> Iterator[str]:
+    from chatdev.agents import replies
+
+    reading = replies.read(text, expected=expected)
+    for file in reading.files:
+        doubts = f"  ({', '.join(file.doubts)})" if file.doubts else ""
+        yield f"file        {file.path}  {file.text.count(chr(10))} lines{doubts}"
+        if why := replies.unfinished(file.path, file.text):
+            yield f"            unfinished: {why}"
+    for skip in reading.skipped:
+        name = f" {skip.path}" if skip.path else ""
+        yield f"no file     line {skip.line}{name}: {skip.why}: {skip.first}"
+    said = replies.conclusion(text)
+    yield f"conclusion  {said if said is not None else 'none'}"
+    if replies.looping(text):
+        yield "loop        it ends in the same words over and over"
+
+
+def _as_json(lines: IO[str], expected: tuple[str, ...]) -> Iterator[str]:
+    import msgspec
+
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            entry = msgspec.json.decode(line)
+        except msgspec.DecodeError as error:
+            raise ValueError(f"Line {number} is no JSON ({error}).") from None
+        response = entry.get("response") if isinstance(entry, dict) else None
+        if not isinstance(response, str):
+            raise ValueError(f"Line {number} holds no response.")
+        finish = entry.get("finish_reason")
+        told = _read(response, finish if isinstance(finish, str) else "stop", expected)
+        yield msgspec.json.encode(told).decode()
+
+
+def _read(response: str, finish_reason: str, expected: tuple[str, ...]) -> dict[str, Any]:
+    import hashlib
+    import time
+
+    from chatdev.agents import replies
+
+    began = time.process_time()
+    files = replies.files(response, finish_reason=finish_reason, expected=expected)
+    conclusion = replies.conclusion(response)
+    spent = time.process_time() - began
+    return {
+        "files": [
+            {
+                "name": file.path,
+                "sha1": hashlib.sha1(file.text.removesuffix("\n").encode(), usedforsecurity=False).hexdigest(),
+                "cut": file.cut,
+                "doubts": file.doubts,
+            }
+            for file in files
+        ],
+        "conclusion": conclusion,
+        "milliseconds": round(1000 * spent, 3),
+    }

@@ -1,0 +1,88 @@
+"""``chatdev parse``: an answer read for a person, and many for a program."""
+
+import gzip
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from chatdev.cli.main import cli
+
+ANSWER = """Here it is.
+
+main.py
+```python
+print("hello")
+```
+
+Run it:
+```bash
+python main.py
+```
+util.py
+```python
+def later():
+    pass
+"""
+
+
+def typed(*words: str, stdin: str | None = None) -> tuple[int, str]:
+    done = CliRunner().invoke(cli, ["parse", *words], input=stdin)
+    return done.exit_code, done.output
+
+
+def test_a_person_sees_files_doubts_and_what_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "answer.txt").write_text(ANSWER)
+    status, told = typed(str(tmp_path / "answer.txt"))
+    assert status == 0
+    assert "file        main.py  1 lines\n" in told
+    assert "no file     line 9: it holds shell commands: python main.py" in told
+    assert "util.py  2 lines  (cut)" in told
+    assert 'unfinished: function "later" (line 1) has no body' in told
+    assert "conclusion  none" in told
+
+
+def test_standard_input_an_expected_file_a_conclusion_and_a_loop() -> None:
+    assert "file        app.py" in typed("-", "--expected", "app.py", stdin="```python\nx = 1\n```\n")[1]
+    assert "conclusion  Finished" in typed("-", stdin="<INFO> Finished")[1]
+    assert "over and over" in typed("-", stdin="and again\n" * 100)[1]
+
+
+@pytest.mark.parametrize("name", ["answers.jsonl", "answers.jsonl.gz"])
+def test_a_program_gets_json_for_each_line(tmp_path: Path, name: str) -> None:
+    lines = "\n".join(json.dumps({"response": response}) for response in (ANSWER, "<INFO> Python")) + "\n\n"
+    file = tmp_path / name
+    file.write_bytes(gzip.compress(lines.encode()) if name.endswith(".gz") else lines.encode())
+    status, told = typed("--jsonl", str(file))
+    first, second = map(json.loads, told.splitlines())
+    assert status == 0
+    assert [(one["name"], one["cut"]) for one in first["files"]] == [("main.py", False), ("util.py", True)]
+    assert first["files"][0]["sha1"] == hashlib.sha1(b'print("hello")').hexdigest()
+    assert first["milliseconds"] >= 0
+    assert (second["files"], second["conclusion"]) == ([], "Python")
+
+
+def test_a_cut_answer_is_known_by_its_finish_reason() -> None:
+    line = json.dumps({"response": "README.md\n```markdown\n```sh\nls\n```\n", "finish_reason": "length"})
+    assert json.loads(typed("--jsonl", "-", stdin=line)[1])["files"][0]["cut"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"), [("{", "no JSON"), ("[]", "no response"), ('{"response": 1}', "no response")]
+)
+def test_a_bad_line_is_said_by_its_number(line: str, said: str) -> None:
+    status, told = typed("--jsonl", "-", stdin=f'{{"response": ""}}\n{line}\n')
+    assert status == 2
+    assert "Line 2" in told
+    assert said in told
+
+
+def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    (tmp_path / "broken.gz").write_bytes(b"no gzip")
+    (tmp_path / "latin").write_bytes(b"\xe9")
+    for name in ("absent", "broken.gz", "latin"):
+        status, told = typed(str(tmp_path / name))
+        assert status == 2
+        assert "cannot be read" in told
