@@ -75,27 +75,57 @@ def begin(order: Order, warehouse: Path, now: datetime.datetime | None = None) -
     order = order.checked()
     company = config.load(config.find(order.config))
     Prompts(company)  # a template that cannot be compiled is told now, before anything is made
-    stamp = (now or datetime.datetime.now()).strftime("%Y%m%d%H%M%S")
-    folder = _new_folder(warehouse, f"{order.name}_{order.org}_{stamp}")
+    start = events.RunStarted(
+        schema=events.SCHEMA,
+        version=chatdev.__version__,
+        name=order.name,
+        org=order.org,
+        stamp=_stamp(now),
+        task=order.task,
+        company=company.name,
+        model=order.model,
+        roles=company.roster,
+    )
+    return _set_up(start, company, (), warehouse)
+
+
+def fork(folder: Path, phase: str, warehouse: Path, now: datetime.datetime | None = None) -> Path:
+    """Make a new run out of all that a run did before a phase (in any letter case), with its copy of the company.
+
+    The old run stays as it is. Raises UserError if the phase never began, CompanyError and JournalError.
+    """
+    records = read(log_of(folder))
+    order = started(records, folder)
+    begun = {
+        record.event.phase: number
+        for number, record in reversed(list(enumerate(records)))
+        if isinstance(record.event, events.PhaseBegan)
+    }
+    upto = next((number for name, number in begun.items() if name.lower() == phase.lower()), None)
+    if upto is None:
+        raise UserError(
+            f'The phase "{phase}" has not begun in {folder}.', do=f"Choose one of: {', '.join(reversed(begun))}."
+        )
+    company = config.load(folder / HIDDEN / "company")
+    kept = tuple(record.event for record in records[1:upto])
+    return _set_up(msgspec.structs.replace(order, stamp=_stamp(now)), company, kept, warehouse)
+
+
+def _stamp(now: datetime.datetime | None) -> str:
+    return (now or datetime.datetime.now()).strftime("%Y%m%d%H%M%S")
+
+
+def _set_up(start: events.RunStarted, company: config.Company, before: tuple[events.Any, ...], warehouse: Path) -> Path:
+    """A run's folder with the company's copy, the task, and a log that begins with these events."""
+    folder = _new_folder(warehouse, f"{start.name}_{start.org}_{start.stamp}")
     for name, text in company.sources.items():
         copy = folder / HIDDEN / "company" / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(text, encoding="utf-8")
-    (folder / f"{order.name}.prompt").write_text(order.task, encoding="utf-8")
+    (folder / f"{start.name}.prompt").write_text(start.task, encoding="utf-8")
     store = Store(log_of(folder))
-    store.append(
-        events.RunStarted(
-            schema=events.SCHEMA,
-            version=chatdev.__version__,
-            name=order.name,
-            org=order.org,
-            stamp=stamp,
-            task=order.task,
-            company=company.name,
-            model=order.model,
-            roles=company.roster,
-        )
-    )
+    for event in (start, *before):
+        store.append(event)
     store.close()
     return folder
 

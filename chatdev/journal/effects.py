@@ -101,5 +101,5 @@ class Desk:
         phase = self.place.split("/", 1)[0].rsplit(".", 1)[0]
         return Mismatch(
             f"The run's log holds something else at {self.place}: the company, the task or this program changed since.",
-            do=f"Put back what changed, or start a new run. The first place that differs is in the phase {phase}.",
+            do=f"Put back what changed, or go on in a new run with: resume RUN --from {phase}",
         )

@@ -120,6 +120,26 @@ def test_show_runs_test_and_resume_of_a_finished_run(tmp_path: Path, server: str
     assert "failed (0 of 1)" in judged.stdout
 
 
+def test_a_new_run_begins_where_an_old_one_had_come_to(tmp_path: Path, server: str) -> None:
+    type_in(tmp_path, "chatdev", "build", "greet", "--name", "G", VLLM_ENDPOINT=server)
+    (old,) = (tmp_path / "WareHouse").iterdir()
+    question = old / ".chatdev" / "company" / "phases" / "Coding.md"
+    question.write_text(question.read_text() + "\nBe brief.\n")
+    done = type_in(tmp_path, "chatdev", "resume", "G", "--from", "coding", VLLM_ENDPOINT=server)
+    assert done.returncode == 0, done.stderr
+    (new,) = set((tmp_path / "WareHouse").iterdir()) - {old}
+    asked = {folder: (folder / ".chatdev" / "events.jsonl").read_text() for folder in (old, new)}
+    kept, _, done_anew = asked[new].rpartition('"attempt.started"')
+    assert ("TestWriting.1" in kept, "Coding.1" in kept) == (True, False)
+    assert ("TestWriting.1" in done_anew, "Coding.1" in done_anew) == (False, True)
+    assert "Be brief." not in asked[old]
+    assert "Be brief." in asked[new]
+    assert (new / "main.py").read_bytes() == (old / "main.py").read_bytes()
+    done = type_in(tmp_path, "chatdev", "resume", str(old), "--from", "Dancing")
+    assert done.returncode == 2
+    assert "Choose one of: DemandAnalysis, LanguageChoose, TestWriting, Coding" in done.stderr
+
+
 def test_debug_shows_requests_and_answers_and_never_a_key(tmp_path: Path, server: str) -> None:
     done = type_in(
         tmp_path, "chatdev", "build", "greet", "--name", "G",
