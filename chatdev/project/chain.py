@@ -8,12 +8,15 @@ import msgspec
 
 from chatdev.company.config import Step
 from chatdev.journal.effects import Desk
-from chatdev.journal.events import ProductStarted, RunFinished, TestsRan, VerdictReached
+from chatdev.journal.events import Noted, ProductStarted, RunFinished, TestsRan, VerdictReached
 from chatdev.project import verdict
 from chatdev.project.meeting import Office
 from chatdev.project.phase import hold
 from chatdev.project.state import State, merge
 from chatdev.project.writing import NoProgram
+
+_SAME = 3
+"""So many cycles with the same outcome are a circle."""
 
 
 async def run(office: Office, desk: Desk, state: State) -> VerdictReached:
@@ -61,12 +64,31 @@ async def _step(office: Office, desk: Desk, step: Step, ordinal: int, state: Sta
 
 
 async def _loop(office: Office, desk: Desk, step: Step, state: State) -> State:
+    """Repeat until what the loop is for holds, its cycles are used up, or they have gone in circles."""
     state = msgspec.structs.replace(state, finished=False)
+    states: list[State] = []
     for cycle in range(1, step.cycles + 1):
         if state.holds(step.until):
             break
-        state = await _steps(office, desk.at(step.loop, cycle), step.steps, state, step.until)
+        here = desk.at(step.loop, cycle)
+        state = await _steps(office, here, step.steps, state, step.until)
+        states.append(state)
+        if cycle < step.cycles and not state.holds(step.until) and (why := _circles(states[-_SAME:])):
+            note = here.at("note-circles")
+            note.record(Noted(note.place, "in circles", f"{step.loop}: {why}, {_SAME} times; that was the last cycle"))
+            break
     return state
+
+
+def _circles(states: Sequence[State]) -> str:
+    """What was the same in so many cycles; empty if nothing was."""
+    if len(states) < _SAME:
+        return ""
+    if len({(state.digest, tuple(sorted(state.values.items()))) for state in states}) == 1:
+        return "the same answer"
+    runs = {state.tests.place for state in states if state.tests}
+    failures = {state.failures for state in states}
+    return "the same failing tests" if len(runs) == _SAME and len(failures) == 1 and failures != {()} else ""
 
 
 async def _together(office: Office, desk: Desk, steps: Sequence[Step], state: State) -> State:

@@ -74,6 +74,12 @@ class State(msgspec.Struct, frozen=True):
         return self.tests is not None and self.tests.digest == self.digest
 
     @property
+    def failures(self) -> tuple[tuple[str, str], ...]:
+        """The tests that did not pass when they were last run, each with its reason."""
+        results = self.tests.results if self.tests else ()
+        return tuple((result.id, result.why) for result in results if result.outcome not in ("passed", "skipped"))
+
+    @property
     def watched(self) -> bool:
         """Whether this version was started."""
         return self.started is not None and self.started.digest == self.digest

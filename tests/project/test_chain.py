@@ -144,6 +144,19 @@ async def test_what_is_never_mended_ends_failed_with_the_count(tmp_path: Path) -
     assert ran.verdict.verdict == "failed (0 of 1)"
 
 
+@pytest.mark.parametrize(("changing", "same"), [("", "the same answer"), ("# try {}\n", "the same failing tests")])
+async def test_cycles_that_lead_nowhere_end(tmp_path: Path, changing: str, same: str) -> None:
+    mends = {
+        f"Test.{n}/TestModification.1/Programmer.1/ask.1": BROKEN.replace("def ", f"{changing.format(n)}def ")
+        for n in (1, 2, 3, 4)
+    }
+    late = {f"StartUp.{n}/StartModification.1/Programmer.1/ask.1": BROKEN for n in (1, 2)}
+    ran = await run(tmp_path, recording(ANSWERS | {f"{CODING}.1": f"{BROKEN}\n{MAIN}"} | mends | late))
+    assert f"Test: {same}, 3 times; that was the last cycle" in notes(ran)
+    assert "Test.3" in "".join(call.place for call in ran.events(ModelAnswered))
+    assert "Test.4" not in "".join(call.place for call in ran.events(ModelAnswered))
+
+
 async def test_a_product_that_crashes_at_its_start_is_mended(tmp_path: Path) -> None:
     crashing = MAIN.replace("print(", "raise SystemError(")
     ran = await run(
