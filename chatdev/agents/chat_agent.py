@@ -18,8 +18,13 @@ class Answer(msgspec.Struct, frozen=True):
 class Ask(Protocol):
     """Asks a model in the name of ``role``; ``turn`` counts its turns, ``attempt`` the tries at one turn, from 1."""
 
-    async def __call__(self, role: str, turn: int, attempt: int, messages: Sequence[Message]) -> Answer:
-        """The answer, new or from the log. Raises ModelError."""
+    async def __call__(
+        self, role: str, turn: int, attempt: int, messages: Sequence[Message], choices: Sequence[str] = ()
+    ) -> Answer:
+        """The answer, new or from the log; with ``choices`` one of them, where the server can hold the model to it.
+
+        Raises ModelError.
+        """
         ...
 
 

@@ -29,6 +29,7 @@ _TEMPLATE = frozenset(("DOCSTRING", "CODE", "LANGUAGE", "FILENAME", "'''", '"""'
 _COMMAND = re.compile(r"\s*(?:[$>]\s|(?:pip3?|npm|yarn|apt|apt-get|brew|cd|git|make|docker) |python3? \S+\.py\b)")
 _MARK = re.compile(r"<\s*INFO\s*>", re.I)
 _LOOSE_MARK = re.compile(r"\W{0,6}(?:/?INFO>|\(INFO\)|\*\*INFO\*\*)[:\s]*")
+_CONSTRAINED = re.compile(r'\{\s*"choice"\s*:\s*"([^"\\]*)"\s*\}\s*$')
 _SPEAKER = re.compile(r"[\w ]{1,40}:\s*$")
 _ABOVE = 4
 _SHORT = 2
@@ -277,8 +278,11 @@ def finished(text: str) -> bool:
 def choice(text: str, options: Sequence[str]) -> str | None:
     """The one option that an answer settles on, in letters as the options have them; None where it is not clear.
 
-    Asked in turn: the conclusion, the whole answer, its last line, and what is mentioned at all.
+    Asked in turn: the conclusion, the whole answer, its last line, and what is mentioned at all. An answer that is
+    ``{"choice": …}``, as a server that was held to it gives, counts as what stands in there.
     """
+    if constrained := _CONSTRAINED.search(text):
+        text = constrained[1]
     lines = [line for line in fences.clean(text) if line.strip()]
     if not lines or not options:
         return None

@@ -9,7 +9,7 @@ a TOML head between two lines ``+++``.
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -26,6 +26,17 @@ and the product starts."""
 
 class CompanyError(UserError):
     """A company's files cannot be used; the message names file and key, what was expected and what was found."""
+
+
+class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the model is asked; what is None is as it would be without. ``extra`` joins the request's body as it is."""
+
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+    max_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] | None = None
+    extra: dict[str, Any] | None = None
 
 
 class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,6 +57,7 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     turns: int = 1
     reflect: bool = False
     tries: int = 2
+    model: Parameters = Parameters()
     name: str = ""
     question: str = ""
 
@@ -91,6 +103,8 @@ class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     description: str
     chain: tuple[Step, ...]
     requests: Requests
+    model: Parameters = Parameters()
+    role_models: Mapping[str, Parameters] = {}
 
 
 class Company(msgspec.Struct, frozen=True):
@@ -105,6 +119,15 @@ class Company(msgspec.Struct, frozen=True):
     context: str
     requests: Requests
     sources: Mapping[str, str]
+    model: Parameters = Parameters()
+    role_models: Mapping[str, Parameters] = {}
+
+    def parameters(self, phase: Phase, role: str) -> dict[str, Any]:
+        """How a role is asked in a phase, by name: the phase's word comes before the role's, and that before all's."""
+        merged: dict[str, Any] = {}
+        for each in (self.model, self.role_models.get(role, Parameters()), phase.model):
+            merged |= {name: value for name, value in msgspec.structs.asdict(each).items() if value is not None}
+        return merged
 
     @property
     def roster(self) -> tuple[str, ...]:
@@ -168,6 +191,8 @@ def load(folder: Path) -> Company:
         context=sources["context.md"],
         requests=head.requests,
         sources=sources,
+        model=head.model,
+        role_models=head.role_models,
     )
     _check(company)
     return company
@@ -222,6 +247,9 @@ def _check(company: Company) -> None:
         for siblings in (step.steps, step.together):
             _check_names(siblings)
     _check_names(company.chain)
+    for role in company.role_models:
+        if role not in company.roles:
+            raise CompanyError(f"company.toml: role_models: the role {role} has no file roles/{role}.md.")
     for name, phase in company.phases.items():
         _check_phase(company, f"phases/{name}.md", phase)
 

@@ -96,11 +96,24 @@ def body(
         fields["stop"] = options.stop
     if options.seed is not None:
         fields["seed"] = options.seed
+    if options.choices:
+        fields["response_format"] = _one_of(options.choices)
     fields |= options.extra
     for adaptation in adaptations:
         if adaptation.startswith(WITHOUT):
             fields.pop(adaptation.removeprefix(WITHOUT), None)
     return fields
+
+
+def _one_of(choices: Sequence[str]) -> dict[str, Any]:
+    """A JSON object with one of the texts: the form of structured output that most servers know (OpenAI's)."""
+    schema = {
+        "type": "object",
+        "properties": {"choice": {"type": "string", "enum": list(choices)}},
+        "required": ["choice"],
+        "additionalProperties": False,
+    }
+    return {"type": "json_schema", "json_schema": {"name": "choice", "schema": schema, "strict": True}}
 
 
 _STRICT_TEMPLATE = re.compile(

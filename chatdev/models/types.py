@@ -103,6 +103,7 @@ class Completion(msgspec.Struct, frozen=True):
 class Options(msgspec.Struct, frozen=True):
     """How one call is asked. ``max_tokens`` is a ceiling, clamped to what the window leaves.
 
+    ``choices`` asks the server to answer with ``{"choice": …}``, one of these texts; a server may ignore that.
     ``request_id`` goes out as ``X-Request-Id``; ``extra`` joins the request body as it is.
     """
 
@@ -112,6 +113,7 @@ class Options(msgspec.Struct, frozen=True):
     stream: bool = True
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    choices: tuple[str, ...] = ()
     request_id: str = ""
     extra: dict[str, Any] = {}
 

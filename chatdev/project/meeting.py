@@ -48,15 +48,20 @@ class Meeting:
         """What ``role`` reads when the phase begins."""
         return self.office.prompts.question(self.phase, self.state, role, **more)
 
-    async def ask(self, role: str, turn: int, attempt: int, messages: Sequence[Message]) -> Answer:
+    async def ask(
+        self, role: str, turn: int, attempt: int, messages: Sequence[Message], choices: Sequence[str] = ()
+    ) -> Answer:
         """An ``agents.Ask``: the answer recorded at this place, or else the model's, recorded. Raises ModelError."""
         here = self.desk.at(role, turn).at("ask", attempt)
         ids = tuple(here.keep_message(message.role, message.content) for message in messages)
-        key = digest(*ids)
+        key = digest(*ids, *choices)
+        options = Options(
+            **self.office.company.parameters(self.phase, role), choices=tuple(choices), request_id=here.place
+        )
 
         async def act() -> ModelAnswered:
             completion = await self.office.model.complete(
-                messages, Options(request_id=here.place), lambda progress: self.office.watcher(role, progress)
+                messages, options, lambda progress: self.office.watcher(role, progress)
             )
             usage, receipt = completion.usage, completion.receipt
             return ModelAnswered(

@@ -76,7 +76,7 @@ async def _choose(meeting: Meeting) -> Held:
     choice, reflected = held.conclusion, False
     if choice is None and phase.reflect:
         question = prompts.request("reflect", talk=_transcript(held.lines), options=options)
-        choice, reflected = await reflect(meeting.ask, meeting.seat(COUNSELOR), question, conclude), True
+        choice, reflected = await reflect(meeting.ask, meeting.seat(COUNSELOR), question, conclude, phase.options), True
     if choice is None:
         choice = phase.otherwise or phase.options[0]
         meeting.note("guessed", 1, f'nobody settled the {phase.sets}; "{choice}" was taken')

@@ -17,7 +17,9 @@ class Script:
         self.answers = list(answers)
         self.asked: list[tuple[str, int, int, tuple[Message, ...]]] = []
 
-    async def __call__(self, role: str, turn: int, attempt: int, messages: Sequence[Message]) -> Answer:
+    async def __call__(
+        self, role: str, turn: int, attempt: int, messages: Sequence[Message], choices: Sequence[str] = ()
+    ) -> Answer:
         self.asked.append((role, turn, attempt, tuple(messages)))
         return Answer(self.answers.pop(0))
 

@@ -56,9 +56,28 @@ def test_the_default_company_writes_tests_before_code_and_documents_side_by_side
     assert len(company.roster) == 6
 
 
+def test_the_model_is_asked_as_company_role_and_phase_say_in_this_order(folder: Path, edit: Edit) -> None:
+    edit(
+        "company.toml",
+        'name = "default"',
+        'name = "default"\nmodel = { temperature = 0.5, seed = 1 }\n'
+        "role_models = { Programmer = { temperature = 0.1, extra = { top_k = 20 } } }",
+    )
+    edit("phases/Coding.md", 'kind = "code"', 'kind = "code"\nmodel = { seed = 2, stop = ["END"] }')
+    company = config.load(folder)
+    coding, review = company.phases["Coding"], company.phases["CodeReviewComment"]
+    assert company.parameters(review, "Code Reviewer") == {"temperature": 0.5, "seed": 1}
+    assert company.parameters(review, "Programmer") == {"temperature": 0.1, "seed": 1, "extra": {"top_k": 20}}
+    assert company.parameters(coding, "Programmer") == {
+        "temperature": 0.1, "seed": 2, "extra": {"top_k": 20}, "stop": ("END",),
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("name", "old", "new", "said"),
     [
+        ("company.toml", 'name = "default"', 'name = "default"\nmodel = { temperature = 3 }', "temperature"),
+        ("company.toml", 'name = "default"', 'name = "default"\nrole_models = { Poet = {} }', "role Poet has no file"),
         ("company.toml", 'phase = "Coding"', 'phase = "Codding"', "Codding has no file"),
         ("company.toml", 'phase = "Coding"', 'phase = "Coding"\nloop = "X"', "exactly one of"),
         ("company.toml", "cycles = 10", "cycles = 0", "expected 1 or more"),

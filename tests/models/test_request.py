@@ -39,6 +39,13 @@ def test_options_join_the_body() -> None:
     assert "stream_options" not in sent
 
 
+def test_choices_are_asked_for_in_the_form_that_most_servers_know() -> None:
+    asked = body(Options(choices=("Go", "C")))["response_format"]
+    assert asked["json_schema"]["schema"]["properties"]["choice"]["enum"] == ["Go", "C"]
+    assert change("response_format is not supported", response_format=asked) == "without response_format"
+    assert "response_format" not in body(Options(choices=("Go",)), "without response_format")
+
+
 def test_adaptations_are_made() -> None:
     sent = body(Options(extra={"top_k": 1}), "without top_p", "without top_k", request.COMPLETION_TOKENS)
     assert {"top_p", "top_k", "max_tokens"}.isdisjoint(sent)

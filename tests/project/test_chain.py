@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from support import ANSWERS, MAIN, TESTS, WORDS, Ran, recording, run
 
+from chatdev import wiring
 from chatdev.journal.events import (
     FileRefused,
     FileWritten,
@@ -182,6 +183,14 @@ async def test_an_unfinished_file_is_completed_or_given_up(tmp_path: Path) -> No
     )
     assert ran.verdict.verdict == "passed"
     assert any("still unfinished" in note for note in notes(ran))
+
+
+async def test_the_company_says_how_the_model_is_asked(tmp_path: Path) -> None:
+    folder = wiring.begin(wiring.Order(task="greet", name="Greeting"), tmp_path)
+    head = folder / ".chatdev" / "company" / "company.toml"
+    head.write_text(head.read_text().replace('name = "default"', 'name = "default"\nmodel = { max_tokens = 77 }'))
+    ran = await run(tmp_path, recording(ANSWERS), folder=folder)
+    assert {call.max_tokens for call in ran.events(ModelAnswered)} == {77}
 
 
 async def test_a_choice_that_nobody_marks_is_found_by_reflection(tmp_path: Path) -> None:

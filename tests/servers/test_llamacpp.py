@@ -77,6 +77,14 @@ async def test_an_answer_is_counted_by_the_server(settings: Settings, stream: bo
     assert "".join(piece.text for piece in seen) == (answer.text if stream else "")
 
 
+async def test_even_a_model_that_knows_nothing_answers_with_a_choice(settings: Settings) -> None:
+    model = VLLMModel(settings=settings)
+    answer = await model.complete(QUESTION, Options(choices=("command line", "C", "game"), max_tokens=200))
+    await model.aclose()
+    assert answer.receipt.adapted == ()
+    assert replies.choice(answer.text, ("command line", "C", "game")) in ("command line", "C", "game")
+
+
 def test_the_blocking_call_gives_the_protocols_own_form(settings: Settings) -> None:
     model = VLLMModel(settings=settings)
     answer = model.run(messages=[{"role": "user", "content": "hello"}], max_tokens=5, n=1, ignore_eos=True)
