@@ -67,7 +67,7 @@ class Call:
         known = self._known
         while True:
             made, limit = known.adaptations, self._limit()
-            body = request.body(known.facts.model, self._messages, self._options, limit, made)
+            body = request.body(known.facts.model, self._messages, self._options, limit, made, known.facts.engine)
             self._asked += 1
             reply = await self._transport.ask(body, request_id=self._request_id(), watch=self._watch)
             self._sent_again += reply.sent - 1

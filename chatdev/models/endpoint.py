@@ -39,13 +39,17 @@ _NO_CHAT = re.compile(
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """An endpoint as it described itself. ``model`` is the one to ask; ``window`` is in tokens, None if not told."""
+    """An endpoint as it described itself. ``model`` is the one to ask; ``window`` is in tokens, None if not told.
+
+    ``engine`` is what the model list says of its owner, such as ``vllm`` and ``llamacpp``; empty if it says nothing.
+    """
 
     base_url: str
     model: str
     served: tuple[str, ...] = ()
     window: int | None = None
     notes: tuple[str, ...] = ()
+    engine: str = ""
 
 
 async def ask(transport: "Transport", wanted: str, patience: float = PATIENCE) -> Facts:
@@ -66,7 +70,7 @@ async def ask(transport: "Transport", wanted: str, patience: float = PATIENCE) -
     elif window is None:
         window = await _probe(transport, model)
         notes += () if window else ("The server does not tell the size of its context window.",)
-    return Facts(address.base_url, model, served, window, notes)
+    return Facts(address.base_url, model, served, window, notes, str(models[model].get("owned_by") or ""))
 
 
 def _listed(body: bytes, address: Address) -> dict[str, Mapping[str, Any]]:

@@ -77,7 +77,12 @@ def shaped(messages: Sequence[Message], adaptations: Adaptations) -> list[Messag
 
 
 def body(
-    model: str, messages: Sequence[Message], options: Options, max_tokens: int, adaptations: Adaptations
+    model: str,
+    messages: Sequence[Message],
+    options: Options,
+    max_tokens: int,
+    adaptations: Adaptations,
+    engine: str = "",
 ) -> dict[str, Any]:
     """The JSON object for ``POST /chat/completions``, with the endpoint's adaptations made."""
     streamed = options.stream and UNSTREAMED not in adaptations
@@ -96,7 +101,9 @@ def body(
         fields["stop"] = options.stop
     if options.seed is not None:
         fields["seed"] = options.seed
-    if options.choices:
+    if options.choices and engine == "vllm":  # as JSON, a weak model there fills its answer with white space
+        fields["structured_outputs"] = {"choice": list(options.choices)}
+    elif options.choices:
         fields["response_format"] = _one_of(options.choices)
     fields |= options.extra
     for adaptation in adaptations:

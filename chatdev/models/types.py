@@ -103,7 +103,7 @@ class Completion(msgspec.Struct, frozen=True):
 class Options(msgspec.Struct, frozen=True):
     """How one call is asked. ``max_tokens`` is a ceiling, clamped to what the window leaves.
 
-    ``choices`` asks the server to answer with ``{"choice": …}``, one of these texts; a server may ignore that.
+    ``choices`` asks the server to answer with one of these texts, bare or as ``{"choice": …}``; a server may ignore it.
     ``request_id`` goes out as ``X-Request-Id``; ``extra`` joins the request body as it is.
     """
 

@@ -46,6 +46,12 @@ def test_choices_are_asked_for_in_the_form_that_most_servers_know() -> None:
     assert "response_format" not in body(Options(choices=("Go",)), "without response_format")
 
 
+def test_vllm_is_asked_for_a_bare_choice() -> None:
+    sent = request.body("m", TALK, Options(choices=("Go", "C")), 100, frozenset(), "vllm")
+    assert sent["structured_outputs"] == {"choice": ["Go", "C"]}
+    assert "response_format" not in sent
+
+
 def test_adaptations_are_made() -> None:
     sent = body(Options(extra={"top_k": 1}), "without top_p", "without top_k", request.COMPLETION_TOKENS)
     assert {"top_p", "top_k", "max_tokens"}.isdisjoint(sent)
