@@ -15,9 +15,9 @@ import msgspec
 
 from chatdev.errors import UserError
 
-Kind = Literal["talk", "choice", "code", "complete", "tests", "document"]
+Kind = Literal["talk", "choice", "code", "complete", "tests", "amend", "document"]
 """What a phase does with its conclusion: keep the text, settle one of its options, write files to the product, finish
-one unfinished file, write acceptance tests, write one named document."""
+one unfinished file, write acceptance tests, correct one that is wrong, write one named document."""
 
 Until = Literal["", "finished", "complete", "passing", "healthy"]
 """When a loop ends early: the reviewer has nothing to add; no file is unfinished; all acceptance tests pass; they pass

@@ -43,6 +43,8 @@ async def _take_place(meeting: Meeting) -> Held:
             return await _talk(meeting)
         case "tests":
             return _written(meeting.state, await writing.tests(meeting))
+        case "amend":
+            return _written(meeting.state, await writing.amend(meeting))
         case "document":
             return _written(meeting.state, await writing.document(meeting))
         case "complete":

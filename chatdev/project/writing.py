@@ -145,13 +145,40 @@ async def tests(meeting: Meeting) -> State:
         meeting.note("tests", 1, f"none were written: {meeting.state.language} products cannot be run here yet")
         return meeting.state
     gathering = _Gathering(meeting, _only_tests)
+    baseline = (await _insist_on_tests(meeting, gathering))[1]
+    if not gathering.files:
+        meeting.note("tests", 1, "no acceptance test was written; the product cannot be judged")
+        return meeting.state
+    return msgspec.structs.replace(meeting.write(gathering.close()), baseline=baseline)
+
+
+async def amend(meeting: Meeting) -> State:
+    """The tester may correct a test. The report tells the reason, and each test that is gone."""
+    gathering = _Gathering(meeting, _only_tests)
+    answer, baseline = await _insist_on_tests(meeting, gathering)
+    if not gathering.files or baseline is None or _proves_nothing(baseline):
+        return meeting.state
+    state = meeting.write(gathering.files)
+    reason = next((line.strip() for line in answer.text.split("\n") if line.strip()), "")
+    meeting.note("tests", 1, f"{', '.join(gathering.files)} was amended: {reason[:300]}")
+    before = {result.id for result in meeting.state.baseline.results} if meeting.state.baseline else set()
+    for number, gone in enumerate(sorted(before - {result.id for result in baseline.results}), 2):
+        meeting.note("tests", number, f"{gone} is gone with the amendment")
+    return msgspec.structs.replace(state, baseline=baseline)
+
+
+async def _insist_on_tests(meeting: Meeting, gathering: _Gathering) -> tuple[Answer, TestsRan | None]:
+    """The last answer, and how the tests that were gathered ran on the empty project, where they must fail."""
     baseline: TestsRan | None = None
+    others = meeting.state.acceptance_tests
 
     async def read(answer: Answer) -> Lack | None:
         nonlocal baseline
         if lack := gathering.take(answer):
             return lack
-        files = {path: text.encode() for path, text in gathering.files.items()}
+        if not gathering.files:  # the tester says that there is nothing to write
+            return None
+        files = {path: text.encode() for path, text in (others | gathering.files).items()}
         here = meeting.desk.at("baseline", gathering.answers)
         version = verdict.files_digest(files)
         ran = baseline = await here.perform(
@@ -162,15 +189,15 @@ async def tests(meeting: Meeting) -> State:
         if why := _untestable(ran):
             gathering.files.clear()
             return gathering.lack("no_tests", f"the tests cannot be run: {why}", why=why)
-        if all(result.outcome == "passed" for result in ran.results):
+        if _proves_nothing(ran):
             return gathering.lack("vacuous", "every test passes without a program")
         return None
 
-    await meeting.insist(read)
-    if not gathering.files:
-        meeting.note("tests", 1, "no acceptance test was written; the product cannot be judged")
-        return meeting.state
-    return msgspec.structs.replace(meeting.write(gathering.close()), baseline=baseline)
+    return await meeting.insist(read), baseline
+
+
+def _proves_nothing(baseline: TestsRan) -> bool:
+    return all(result.outcome == "passed" for result in baseline.results)
 
 
 def _untestable(ran: TestsRan) -> str:

@@ -22,6 +22,8 @@ TESTING = "TestWriting.1/SoftwareTestEngineer.1/ask"
 REVIEW = "CodeReview.1/CodeReviewComment.1/CodeReviewer.1/ask.1"
 MODIFY = "CodeReview.1/CodeReviewModification.1/Programmer.1/ask"
 MEND = "Test.1/TestModification.1/Programmer.1/ask.1"
+AMEND = "Amendment.1/TestAmendment.1/SoftwareTestEngineer.1/ask.1"
+AMENDED_MEND = "Amendment.1/TestModification.1/Programmer.1/ask.1"
 MANUAL = "together.1/Manual.1/ChiefProductOfficer.1/ask"
 
 BROKEN = WORDS.replace('"hello"', '"bye"')
@@ -141,8 +143,39 @@ async def test_a_failing_test_is_mended_by_the_programmer(tmp_path: Path) -> Non
 async def test_what_is_never_mended_ends_failed_with_the_count(tmp_path: Path) -> None:
     stubborn = {f"Test.{n}/TestModification.1/Programmer.1/ask.1": BROKEN for n in (1, 2, 3, 4)}
     late = {f"StartUp.{n}/StartModification.1/Programmer.1/ask.1": BROKEN for n in (1, 2)}
+    late |= {AMEND: "<INFO> Finished", AMENDED_MEND: BROKEN}
     ran = await run(tmp_path, recording(ANSWERS | {f"{CODING}.1": f"{BROKEN}\n{MAIN}"} | stubborn | late))
     assert ran.verdict.verdict == "failed (0 of 1)"
+
+
+NEVER = {f"Test.{n}/TestModification.1/Programmer.1/ask.1": BROKEN for n in (1, 2, 3)}
+TWO_TESTS = TESTS.replace(
+    "    def test_greets",
+    "    def test_is_text(self):\n        self.assertIsInstance(words.greeting(), str)\n\n    def test_greets",
+)
+
+
+async def test_a_wrong_test_may_be_amended_once_and_the_report_says_why(tmp_path: Path) -> None:
+    answers = {
+        f"{TESTING}.1": TWO_TESTS,
+        f"{CODING}.1": f"{BROKEN}\n{MAIN}",
+        AMEND: "The task names no word, so test_greets asks too much.\n\n" + TESTS.replace('"hello"', '"bye"'),
+    }
+    ran = await run(tmp_path, recording(ANSWERS | NEVER | answers))
+    assert ran.verdict.verdict == "passed"
+    report = (ran.folder / "REPORT.md").read_text()
+    assert "was amended: The task names no word, so test\\_greets asks too much." in report
+    assert "Greeting::test\\_is\\_text is gone with the amendment" in report
+
+
+async def test_an_amendment_that_proves_nothing_is_not_taken(tmp_path: Path) -> None:
+    vacuous = TESTS.replace("import words\n", "").replace('words.greeting(), "hello"', "1, 1")
+    amendments = {f"{AMEND[:-1]}{n}": vacuous for n in (1, 2, 3)}
+    late = {f"StartUp.{n}/StartModification.1/Programmer.1/ask.1": BROKEN for n in (1, 2)} | {AMENDED_MEND: BROKEN}
+    answers = {f"{CODING}.1": f"{BROKEN}\n{MAIN}"} | amendments | late
+    ran = await run(tmp_path, recording(ANSWERS | NEVER | answers))
+    assert ran.verdict.verdict == "failed (0 of 1)"
+    assert "hello" in (ran.folder / "tests" / "test_acceptance.py").read_text()
 
 
 @pytest.mark.parametrize(("changing", "same"), [("", "the same answer"), ("# try {}\n", "the same failing tests")])
@@ -152,6 +185,7 @@ async def test_cycles_that_lead_nowhere_end(tmp_path: Path, changing: str, same:
         for n in (1, 2, 3, 4)
     }
     late = {f"StartUp.{n}/StartModification.1/Programmer.1/ask.1": BROKEN for n in (1, 2)}
+    late |= {AMEND: "<INFO> Finished", AMENDED_MEND: BROKEN}
     ran = await run(tmp_path, recording(ANSWERS | {f"{CODING}.1": f"{BROKEN}\n{MAIN}"} | mends | late))
     assert f"Test: {same}, 3 times; that was the last cycle" in notes(ran)
     assert "Test.3" in "".join(call.place for call in ran.events(ModelAnswered))
