@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from chatdev.cli import options
+from chatdev.cli import ensure_utf8, options
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=options.ENVIRONMENT)
@@ -35,4 +35,5 @@ def command(config: str, org: str, task: str, name: str, model: str | None, path
 
 def main() -> None:
     """Called by ``run.py``."""
+    ensure_utf8()
     command(prog_name="run.py")

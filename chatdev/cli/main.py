@@ -5,6 +5,7 @@ import importlib
 import click
 
 import chatdev
+from chatdev.cli import ensure_utf8
 
 _COMMANDS = {
     "build": "chatdev.cli.build",
@@ -45,4 +46,5 @@ def cli() -> None:
 
 def main() -> None:
     """The console script."""
+    ensure_utf8()
     cli(prog_name="chatdev")

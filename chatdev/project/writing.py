@@ -19,11 +19,16 @@ class NoProgram(ChatDevError):
 
 
 class _Gathering:
-    """Files as they come in over the answers of one phase, and what is still missing."""
+    """Files as they come in over the answers of one phase, and what is still missing.
 
-    def __init__(self, meeting: Meeting, refusal: Callable[[str], str]) -> None:
+    ``expected`` are the files that the last question asked for; a lone block without a name is taken for a single one.
+    """
+
+    def __init__(self, meeting: Meeting, refusal: Callable[[str], str], expected: tuple[str, ...] = ()) -> None:
         self.meeting = meeting
         self.refusal = refusal
+        self.expected = expected
+        self.guessed: set[str] = set()
         self.files: dict[str, str] = {}
         self.partial: dict[str, str] = {}
         self.refused: dict[str, str] = {}
@@ -37,11 +42,15 @@ class _Gathering:
         cut: list[str] = []
         elided: list[replies.File] = []
         refused: dict[str, str] = {}
-        for file in replies.files(answer.text, finish_reason=answer.finish_reason):
+        for file in replies.files(answer.text, finish_reason=answer.finish_reason, expected=self.expected):
             path, why = self._path(file.path)
             if why:
                 refused[path] = why
-            elif file.elided:
+                continue
+            if "name guessed" in file.doubts and path not in self.guessed:
+                self.guessed.add(path)
+                self.meeting.note("guessed", len(self.guessed), f"the answer does not say that a block is {path}")
+            if file.elided:
                 elided.append(file)
             elif file.cut:
                 cut.append(path)
@@ -68,6 +77,8 @@ class _Gathering:
         return path, self.refusal(path)
 
     def _lack(self, cut: list[str], elided: list[replies.File], refused: Mapping[str, str]) -> Lack | None:
+        asked = cut or [file.path for file in elided]
+        self.expected = tuple(asked) or self.expected
         if cut:
             paths = ", ".join(cut)
             return self.lack("cut", f"the answer broke off inside {paths}", paths=paths)
@@ -105,8 +116,8 @@ def _only_tests(path: str) -> str:
     return "" if is_test(path) else "only acceptance tests are written now; the program comes later"
 
 
-async def _gather(meeting: Meeting, refusal: Callable[[str], str]) -> State:
-    gathering = _Gathering(meeting, refusal)
+async def _gather(meeting: Meeting, refusal: Callable[[str], str], *expected: str) -> State:
+    gathering = _Gathering(meeting, refusal, expected)
 
     async def read(answer: Answer) -> Lack | None:
         return gathering.take(answer)
@@ -130,11 +141,12 @@ async def complete(meeting: Meeting) -> State:
     if pending is None:
         return meeting.state
     path = pending[0]
-    state = await _gather(meeting, _not_a_test)
+    state = await _gather(meeting, _not_a_test, path)
     tries = {**state.tries, path: state.tries.get(path, 0) + 1}
     given_up = state.given_up
     if tries[path] >= meeting.phase.tries and state.unfinished is not None and state.unfinished[0] == path:
-        meeting.note("guessed", 1, f"{path} is still unfinished ({state.unfinished[1]}) after {tries[path]} tries")
+        # Numbers from 1 on are those of guessed names.
+        meeting.note("guessed", 0, f"{path} is still unfinished ({state.unfinished[1]}) after {tries[path]} tries")
         given_up |= {path}
     return msgspec.structs.replace(state, tries=tries, given_up=given_up)
 

@@ -84,6 +84,16 @@ def test_the_demo_needs_no_server_and_no_settings(tmp_path: Path) -> None:
     assert "Verdict: passed" in done.stdout
 
 
+def test_names_are_utf_8_whatever_the_locale(tmp_path: Path) -> None:
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = type_in(
+        tmp_path, "run.py", "--task", "print hello world", "--name", "Grüße 计算", "--model", "DEMO", **ascii_only
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Grüße 计算_DefaultOrganization" in done.stdout
+    assert type_in(tmp_path, "chatdev", "resume", "Grü", **ascii_only).returncode == 0
+
+
 @pytest.mark.parametrize("spelled", ["", "/", "/v1", "/v1/"])
 def test_the_endpoint_may_be_spelled_in_any_way(tmp_path: Path, server: str, spelled: str) -> None:
     endpoint = server.removesuffix("/v1") + spelled

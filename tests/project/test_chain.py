@@ -219,6 +219,15 @@ async def test_an_unfinished_file_is_completed_or_given_up(tmp_path: Path) -> No
     assert any("still unfinished" in note for note in notes(ran))
 
 
+async def test_a_nameless_block_is_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    stub = WORDS.replace('return "hello"', "pass")
+    nameless = "Here it is:\n" + WORDS.removeprefix("words.py\n")
+    complete = "CodeCompleteAll.1/CodeComplete.1/Programmer.1/ask.1"
+    ran = await run(tmp_path, recording(ANSWERS | {f"{CODING}.1": f"{stub}\n{MAIN}", complete: nameless}))
+    assert ran.verdict.verdict == "passed"
+    assert notes(ran) == ["CodeComplete: the answer does not say that a block is words.py"]
+
+
 async def test_the_company_says_how_the_model_is_asked(tmp_path: Path) -> None:
     folder = wiring.begin(wiring.Order(task="greet", name="Greeting"), tmp_path)
     head = folder / ".chatdev" / "company" / "company.toml"
