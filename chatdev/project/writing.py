@@ -9,6 +9,7 @@ from chatdev.agents.chat_agent import Answer, Lack
 from chatdev.errors import ChatDevError
 from chatdev.journal.events import TestsRan
 from chatdev.project import verdict
+from chatdev.project.languages import MANIFEST
 from chatdev.project.meeting import Meeting
 from chatdev.project.state import REQUIREMENTS, State
 from chatdev.project.workspace import PathRefused, is_test, safe_path
@@ -98,6 +99,8 @@ class _Gathering:
 
 
 def _not_a_test(path: str) -> str:
+    if path.casefold() == MANIFEST:
+        return "how the product is built and tested is stated by the company alone"
     return "the acceptance tests are written by the tester alone" if is_test(path) else ""
 
 
@@ -141,8 +144,9 @@ async def complete(meeting: Meeting) -> State:
 
 async def tests(meeting: Meeting) -> State:
     """The tester writes acceptance tests, which are run on the empty project at once and must fail there."""
-    if meeting.state.language != "Python":
-        meeting.note("tests", 1, f"none were written: {meeting.state.language} products cannot be run here yet")
+    way = meeting.state.way
+    if way is None:
+        meeting.note("tests", 1, f"none were written: nobody here can run {meeting.state.language}")
         return meeting.state
     gathering = _Gathering(meeting, _only_tests)
     baseline: TestsRan | None = None
@@ -157,8 +161,11 @@ async def tests(meeting: Meeting) -> State:
         ran = baseline = await here.perform(
             TestsRan,
             version,
-            lambda: verdict.run_tests(meeting.office.sandbox, files, place=here.place, digest=version),
+            lambda: way.run_tests(meeting.office.sandbox, files, place=here.place, digest=version),
         )
+        if ran.lacks:
+            meeting.note("tests", gathering.answers, f"they were not tried: there is no {ran.lacks} here")
+            return None
         if why := _untestable(ran):
             gathering.files.clear()
             return gathering.lack("no_tests", f"the tests cannot be run: {why}", why=why)
