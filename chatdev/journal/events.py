@@ -108,7 +108,8 @@ class TestsRan(Event, frozen=True, tag="tests.ran"):
 
     ``digest`` names the files that were run; ``results`` has an entry for every collected test. ``trouble`` says why
     the run as a whole cannot be believed (a limit, a tampered framework, an early exit), else it is empty. ``output``
-    is the end of what the program printed, normalised.
+    is the end of what the program printed, normalised. ``lacks`` is a tool of the language that is not here; then
+    nothing was run.
     """
 
     __test__ = False
@@ -119,13 +120,15 @@ class TestsRan(Event, frozen=True, tag="tests.ran"):
     trouble: str = ""
     output: str = ""
     seconds: float = 0.0
+    lacks: str = ""
 
 
 class ProductStarted(Event, frozen=True, tag="product.started"):
     """Effect: the product was started the way a user starts it, and watched.
 
     ``how`` is ``exited`` (by itself, with ``exit_status``), ``alive`` (still running after the watch), ``crashed``
-    (``why`` says with what) or ``missing`` (nothing to start). ``needs`` is a package that is not installed here.
+    (``why`` says with what) or ``missing`` (nothing to start). ``needs`` is a package that is not installed here,
+    ``lacks`` a tool of the language or a display, without which it could not be started.
     """
 
     place: str
@@ -136,6 +139,7 @@ class ProductStarted(Event, frozen=True, tag="product.started"):
     needs: str = ""
     output: str = ""
     seconds: float = 0.0
+    lacks: str = ""
 
 
 class PhaseBegan(Event, frozen=True, tag="phase.began"):

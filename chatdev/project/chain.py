@@ -9,8 +9,8 @@ import msgspec
 from chatdev.company.config import Step
 from chatdev.journal.effects import Desk
 from chatdev.journal.events import Noted, ProductStarted, RunFinished, TestsRan, VerdictReached
-from chatdev.project import verdict
-from chatdev.project.meeting import Office
+from chatdev.project import languages, verdict
+from chatdev.project.meeting import Office, write
 from chatdev.project.phase import hold
 from chatdev.project.state import State, merge
 from chatdev.project.writing import NoProgram
@@ -118,22 +118,24 @@ async def side_by_side(branches: Sequence[Awaitable[State]]) -> list[State]:
 
 async def _test(office: Office, desk: Desk, state: State) -> State:
     """Run the acceptance tests on this version, unless their results are known."""
-    if not state.runnable or not state.acceptance_tests or state.tested:
+    way = state.way
+    if way is None or not state.runnable or not state.acceptance_tests or state.tested:
         return state
     version, files = state.digest, state.product
     ran = await desk.perform(
-        TestsRan, version, lambda: verdict.run_tests(office.sandbox, files, place=desk.place, digest=version)
+        TestsRan, version, lambda: way.run_tests(office.sandbox, files, place=desk.place, digest=version)
     )
     return msgspec.structs.replace(state, tests=ran)
 
 
 async def _start(office: Office, desk: Desk, state: State) -> State:
     """Start this version of the product and watch it, unless that was done."""
-    if not state.runnable or state.watched:
+    way = state.way
+    if way is None or not state.runnable or state.watched:
         return state
     version, files = state.digest, state.product
     started = await desk.perform(
-        ProductStarted, version, lambda: verdict.start_product(office.sandbox, files, place=desk.place, digest=version)
+        ProductStarted, version, lambda: way.start(office.sandbox, files, place=desk.place, digest=version)
     )
     return msgspec.structs.replace(state, started=started)
 
@@ -142,8 +144,10 @@ async def _judge(office: Office, desk: Desk, state: State) -> verdict.Verdict:
     """What is true of the last version, from evidence that was taken on exactly that version."""
     if not state.program:
         return verdict.Verdict("not run (no program was written)", "The chain ended without a program.")
-    if state.language != "Python":
-        why = f"{state.language} products cannot be run here yet"
-        return verdict.Verdict(f"not run ({why})", f"{why.capitalize()}; only Python is.")
+    if state.way is None:
+        why = f"nobody here can run {state.language}"
+        return verdict.Verdict(f"not run ({why})", f"How {state.language} is built and tested is not known here.")
+    if manifest := languages.manifest(state.language):
+        state = write(office, desk, state, {languages.MANIFEST: manifest})
     state = merge(state, await side_by_side([_test(office, desk, state), _start(office, desk, state)]))
     return verdict.judge(state.baseline, state.tests if state.tested else None, state.started)

@@ -1,6 +1,6 @@
 """What a phase works with: the office it belongs to, and one place of the run's log."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -110,16 +110,21 @@ class Meeting:
 
     def write(self, files: dict[str, str]) -> State:
         """Write the files that really change, record each, and give the next state."""
-        for number, (path, text) in enumerate(files.items(), 1):
-            old = self.state.files.get(path)
-            data = text.encode()
-            self.office.workspace.write(path, data)
-            if old != text:
-                added, removed, diff = changes(old, text)
-                here = self.desk.at("file", number)
-                here.record(
-                    FileWritten(
-                        here.place, path, digest(data), len(data), len(text.splitlines()), added, removed, diff=diff
-                    )
+        return write(self.office, self.desk, self.state, files)
+
+
+def write(office: Office, desk: Desk, state: State, files: Mapping[str, str]) -> State:
+    """Write the files that really change, record each at ``desk``, and give the next state."""
+    for number, (path, text) in enumerate(files.items(), 1):
+        old = state.files.get(path)
+        data = text.encode()
+        office.workspace.write(path, data)
+        if old != text:
+            added, removed, diff = changes(old, text)
+            here = desk.at("file", number)
+            here.record(
+                FileWritten(
+                    here.place, path, digest(data), len(data), len(text.splitlines()), added, removed, diff=diff
                 )
-        return self.state.having(files)
+            )
+    return state.having(files)

@@ -48,7 +48,7 @@ def report_text(ran: TestsRan) -> str:
 def started_text(started: ProductStarted) -> str:
     """A start of the product in words for a programmer."""
     heading = {
-        "missing": "There is no main.py to start.",
+        "missing": f"It was not started: {started.why}.",
         "crashed": f"It crashed: {started.why}",
         "alive": "It runs.",
         "exited": f"It ended by itself with exit status {started.exit_status}.",
@@ -108,6 +108,7 @@ class Prompts:
 
     def _values(self, phase: Phase, state: State) -> dict[str, str]:
         unfinished = state.unfinished if phase.kind == "complete" else None
+        way = state.way
         return {
             "modality": "",
             "language": "",
@@ -119,6 +120,10 @@ class Prompts:
             "report": report_text(state.tests) if state.tests is not None and state.tested else "",
             "started": started_text(state.started) if state.started is not None and state.watched else "",
             "remarks": state.remarks,
+            "main": way.main if way else "",
+            "command": way.command if way else "",
+            "test_file": way.test_file if way else "",
+            "testing": way.how if way else "",
             "options": ", ".join(phase.options),
             "unfinished": unfinished[0] if unfinished else "",
             "unfinished_why": unfinished[1] if unfinished else "",

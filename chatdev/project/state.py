@@ -8,10 +8,11 @@ import msgspec
 from chatdev.agents import replies
 from chatdev.journal.effects import digest
 from chatdev.journal.events import ProductStarted, TestsRan
+from chatdev.project import languages
 from chatdev.project.workspace import is_test
 
 REQUIREMENTS, MANUAL = "requirements.txt", "manual.md"
-DOCUMENTS = frozenset({REQUIREMENTS, MANUAL})
+DOCUMENTS = frozenset({REQUIREMENTS, MANUAL, languages.MANIFEST})
 """Files that say something of the product and do not change what it does."""
 
 _unfinished = lru_cache(maxsize=256)(replies.unfinished)  # asked before each step, and answered by parsing the file
@@ -66,7 +67,12 @@ class State(msgspec.Struct, frozen=True):
     @property
     def language(self) -> str:
         """The language that was chosen; Python until one is."""
-        return self.values.get("language") or "Python"
+        return self.values.get("language") or languages.PYTHON
+
+    @property
+    def way(self) -> languages.Product | None:
+        """How products in the language are started and tested; None where nobody can here."""
+        return languages.find(self.language)
 
     @property
     def tested(self) -> bool:
@@ -86,21 +92,21 @@ class State(msgspec.Struct, frozen=True):
 
     @property
     def runnable(self) -> bool:
-        """Whether there is a program that can be started here: so far, one in Python."""
-        return self.language == "Python" and bool(self.program)
+        """Whether there is a program, in a language that is known how to be started."""
+        return self.way is not None and bool(self.program)
 
     @property
     def passing(self) -> bool:
         """Whether the tests of this version leave a programmer nothing to mend.
 
-        They all passed or were skipped; or there are none; or a package is missing that no change of code can bring.
+        They all passed or were skipped; or there are none; or something is missing that no change of code can bring.
         """
         if not self.runnable or not self.acceptance_tests:
             return True
         if self.tests is None or not self.tested:
             return False
         results = self.tests.results
-        if any(result.needs for result in results):
+        if self.tests.lacks or any(result.needs for result in results):
             return True
         return not self.tests.trouble and all(result.outcome in ("passed", "skipped") for result in results)
 
@@ -110,7 +116,9 @@ class State(msgspec.Struct, frozen=True):
         if not self.runnable:
             return True
         started = self.started if self.watched else None
-        return self.passing and started is not None and (started.how in ("exited", "alive") or bool(started.needs))
+        if not self.passing or started is None:
+            return False
+        return started.how in ("exited", "alive") or bool(started.needs or started.lacks)
 
     @property
     def unfinished(self) -> tuple[str, str] | None:

@@ -10,6 +10,7 @@ import msgspec
 from chatdev.errors import UserError
 from chatdev.journal.effects import digest
 from chatdev.journal.events import ProductStarted, TestsRan
+from chatdev.project import languages
 from chatdev.project.python_start import start_product
 from chatdev.project.python_tests import is_test_file, run_tests
 from chatdev.sandbox.port import Sandbox
@@ -30,6 +31,7 @@ _TEST_FOLDERS = {"test", "tests"}
 _NOT_THE_PRODUCT = {"__pycache__", "node_modules", "venv"}
 _MOST_BYTES = 64 << 20
 _SHOWN = 3
+_NO_TESTS = "No test was found; Python's are test_*.py or *_test.py files for unittest, others lie in tests/."
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -61,8 +63,10 @@ def _state(
 ) -> tuple[str, str]:
     if needs := _needs(tests, started):
         return f"not run (needs {', '.join(needs)})", f"Not installed here. Try: pip install {' '.join(needs)}"
+    if lacks := (tests.lacks if tests else "") or (started.lacks if started else ""):
+        return f"not run (no {lacks} here)", f"Nothing was run for want of {lacks}; install it, and test again."
     if tests is None or not tests.results:
-        return "not run (no tests)", "No test was found; tests are test_*.py or *_test.py files for unittest."
+        return "not run (no tests)", (tests.trouble if tests else "") or _NO_TESTS
     outcomes = [result.outcome for result in tests.results]
     passed, total = outcomes.count("passed"), len(outcomes)
     broken = started is not None and started.how in ("crashed", "missing")
@@ -90,7 +94,7 @@ def _needs(tests: TestsRan | None, started: ProductStarted | None) -> list[str]:
 def _failures(tests: TestsRan, broken: ProductStarted | None) -> Iterator[str]:
     """A word on the start, on the run as a whole, and on the first tests that went wrong by themselves."""
     if broken:
-        yield f"main.py: {_last_line(broken.why)}"
+        yield f"the start: {_last_line(broken.why)}"
     if tests.trouble:
         yield f"the tests' run: {tests.trouble}"
     untold = {"passed", "no result"} if tests.trouble else {"passed"}
@@ -144,19 +148,23 @@ class Judged(msgspec.Struct, frozen=True):
             lines.append(f"  {one.outcome:<9} {one.id}{hollow}")
             lines += [f"            {line}" for line in one.why.splitlines()]
         status = f" with status {self.started.exit_status}" if self.started.how == "exited" else ""
-        lines.append(f"  main.py   {self.started.how}{status}")
+        lines.append(f"  start     {self.started.how}{status}")
         lines += [f"            {line}" for line in self.started.why.splitlines()]
         return "\n".join(lines)
 
 
 async def judge_folder(sandbox: Sandbox, folder: Path) -> Judged:
-    """The verdict on whatever lies in a folder, of which only a copy is run. Raises UserError and SandboxError."""
+    """The verdict on whatever lies in a folder, of which only a copy is run. Raises UserError and SandboxError.
+
+    How it is run follows the folder's manifest, else what language it looks like.
+    """
     files = read_folder(folder)
+    product = languages.of_folder(files)
     version = files_digest(files)
     baseline, tests, started = await asyncio.gather(
-        run_tests(sandbox, without_product(files)),
-        run_tests(sandbox, files, digest=version),
-        start_product(sandbox, files, digest=version),
+        product.run_tests(sandbox, without_product(files)),
+        product.run_tests(sandbox, files, digest=version),
+        product.start(sandbox, files, digest=version),
     )
     found = judge(baseline, tests, started)
     return Judged(found.verdict, found.why, found.vacuous, tests, started)

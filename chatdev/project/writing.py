@@ -9,6 +9,7 @@ from chatdev.agents.chat_agent import Answer, Lack
 from chatdev.errors import ChatDevError
 from chatdev.journal.events import TestsRan
 from chatdev.project import verdict
+from chatdev.project.languages import MANIFEST, Product
 from chatdev.project.meeting import Meeting
 from chatdev.project.state import REQUIREMENTS, State
 from chatdev.project.workspace import PathRefused, is_test, safe_path
@@ -109,6 +110,8 @@ class _Gathering:
 
 
 def _not_a_test(path: str) -> str:
+    if path.casefold() == MANIFEST:
+        return "how the product is built and tested is stated by the company alone"
     return "the acceptance tests are written by the tester alone" if is_test(path) else ""
 
 
@@ -153,11 +156,12 @@ async def complete(meeting: Meeting) -> State:
 
 async def tests(meeting: Meeting) -> State:
     """The tester writes acceptance tests, which are run on the empty project at once and must fail there."""
-    if meeting.state.language != "Python":
-        meeting.note("tests", 1, f"none were written: {meeting.state.language} products cannot be run here yet")
+    way = meeting.state.way
+    if way is None:
+        meeting.note("tests", 1, f"none were written: nobody here can run {meeting.state.language}")
         return meeting.state
     gathering = _Gathering(meeting, _only_tests)
-    baseline = (await _insist_on_tests(meeting, gathering))[1]
+    baseline = (await _insist_on_tests(meeting, gathering, way))[1]
     if not gathering.files:
         meeting.note("tests", 1, "no acceptance test was written; the product cannot be judged")
         return meeting.state
@@ -166,8 +170,11 @@ async def tests(meeting: Meeting) -> State:
 
 async def amend(meeting: Meeting) -> State:
     """The tester may correct a test. The report tells the reason, and each test that is gone."""
+    way = meeting.state.way
+    if way is None:
+        return meeting.state
     gathering = _Gathering(meeting, _only_tests)
-    answer, baseline = await _insist_on_tests(meeting, gathering)
+    answer, baseline = await _insist_on_tests(meeting, gathering, way)
     if not gathering.files or baseline is None or _proves_nothing(baseline):
         return meeting.state
     state = meeting.write(gathering.files)
@@ -179,7 +186,7 @@ async def amend(meeting: Meeting) -> State:
     return msgspec.structs.replace(state, baseline=baseline)
 
 
-async def _insist_on_tests(meeting: Meeting, gathering: _Gathering) -> tuple[Answer, TestsRan | None]:
+async def _insist_on_tests(meeting: Meeting, gathering: _Gathering, way: Product) -> tuple[Answer, TestsRan | None]:
     """The last answer, and how the tests that were gathered ran on the empty project, where they must fail."""
     baseline: TestsRan | None = None
     others = meeting.state.acceptance_tests
@@ -196,8 +203,11 @@ async def _insist_on_tests(meeting: Meeting, gathering: _Gathering) -> tuple[Ans
         ran = baseline = await here.perform(
             TestsRan,
             version,
-            lambda: verdict.run_tests(meeting.office.sandbox, files, place=here.place, digest=version),
+            lambda: way.run_tests(meeting.office.sandbox, files, place=here.place, digest=version),
         )
+        if ran.lacks:
+            meeting.note("tests", gathering.answers, f"they were not tried: there is no {ran.lacks} here")
+            return None
         if why := _untestable(ran):
             gathering.files.clear()
             return gathering.lack("no_tests", f"the tests cannot be run: {why}", why=why)

@@ -106,7 +106,9 @@ def test_a_fault_is_told_with_file_and_key(folder: Path, edit: Edit, name: str, 
 
 def test_a_choice_needs_options(folder: Path, edit: Edit) -> None:
     edit(
-        "phases/LanguageChoose.md", 'options = ["Python", "JavaScript", "HTML", "Java", "C++", "C", "Go", "Rust"]\n', ""
+        "phases/LanguageChoose.md",
+        'options = ["Python", "JavaScript", "HTML", "Java", "C++", "C", "Go", "Rust", "Shell"]\n',
+        "",
     )
     with pytest.raises(CompanyError, match="options: expected"):
         config.load(folder)

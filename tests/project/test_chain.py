@@ -1,5 +1,6 @@
 """The whole company over real HTTP: what it does with good answers and with bad ones, and what its verdict is worth."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from chatdev.journal.events import (
     PhaseEnded,
     TestsRan,
 )
+from chatdev.project.languages import manifest
 
 CODING = "Coding.1/Programmer.1/ask"
 TESTING = "TestWriting.1/SoftwareTestEngineer.1/ask"
@@ -266,12 +268,33 @@ async def test_a_bare_manual_is_taken_and_a_missing_one_told(tmp_path: Path) -> 
     assert "Manual: manual.md was not written: no answer held one" in notes(ran)
 
 
-async def test_a_product_in_another_language_is_not_called_passed(tmp_path: Path) -> None:
-    ran = await run(
-        tmp_path,
-        recording(ANSWERS | {"LanguageChoose.1/ChiefTechnologyOfficer.1/ask.1": "<INFO> JavaScript"}),
-    )
-    assert ran.verdict.verdict == "not run (JavaScript products cannot be run here yet)"
+@pytest.mark.skipif(shutil.which("bash") is None, reason="Shell: no bash here")
+async def test_a_product_in_another_language_is_tested_and_delivered_with_its_manifest(tmp_path: Path) -> None:
+    tests = 'echo 1..1\nif [ "$(bash main.sh)" = hello ]; then echo ok 1 - greets; else echo not ok 1 - greets; fi'
+    answers = {
+        "LanguageChoose.1/ChiefTechnologyOfficer.1/ask.1": "<INFO> Shell",
+        "TestWriting.1/SoftwareTestEngineer.1/ask.1": f"tests/acceptance.sh\n```sh\n{tests}\n```\n",
+        "Coding.1/Programmer.1/ask.1": "main.sh\n```sh\necho hello\n```\nproduct.toml\n```toml\ntest = ['true']\n```\n",
+    }
+    ran = await run(tmp_path, recording(ANSWERS | answers))
+    assert ran.verdict.verdict == "passed", ran.verdict
+    assert [refused.path for refused in ran.events(FileRefused)] == ["product.toml"]
+    assert (ran.folder / "product.toml").read_text() == manifest("Shell")
+    asked = [message.content for message in ran.events(MessageStored)]
+    assert any("One file, `tests/acceptance.sh`" in text and "unittest" not in text for text in asked)
+    assert any("a person who runs `bash main.sh`" in text for text in asked)
+
+
+async def test_a_product_whose_toolchain_is_missing_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    answers = {
+        "LanguageChoose.1/ChiefTechnologyOfficer.1/ask.1": "<INFO> Shell",
+        "TestWriting.1/SoftwareTestEngineer.1/ask.1": "tests/acceptance.sh\n```sh\necho 1..0\n```\n",
+        "Coding.1/Programmer.1/ask.1": "main.sh\n```sh\necho hello\n```\n",
+    }
+    ran = await run(tmp_path, recording(ANSWERS | answers))
+    assert ran.verdict.verdict == "not run (no bash here)"
+    assert notes(ran) == ["TestWriting: they were not tried: there is no bash here"]
 
 
 async def test_an_empty_review_is_asked_again_and_then_left(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_report_counts_explains_the_first_and_names_the_rest() -> None:
 
 @pytest.mark.parametrize(
     ("how", "said"),
-    [("missing", "no main.py"), ("crashed", "crashed: KeyError"), ("alive", "runs"), ("exited", "status 3")],
+    [("missing", "not started: KeyError"), ("crashed", "crashed: KeyError"), ("alive", "runs"), ("exited", "status 3")],
 )
 def test_a_start_is_told_in_words(how: str, said: str) -> None:
     started = ProductStarted("p", "d", how, exit_status=3, why="KeyError")  # type: ignore[arg-type]

@@ -69,7 +69,7 @@ def test_tests_that_pass_without_the_product_are_listed() -> None:
 def test_the_reason_names_the_start_the_trouble_and_the_first_failures() -> None:
     found = judge(ran("EEEEEE"), ran("?FFEF.", "stopped by the time limit"), CRASHES)
     assert found.why == (
-        "main.py: ZeroDivisionError: division by zero; the tests' run: stopped by the time limit; "
+        "the start: ZeroDivisionError: division by zero; the tests' run: stopped by the time limit; "
         "t1: why 1; t2: why 2; t3: why 3; and 1 more"
     )
 
@@ -112,7 +112,7 @@ async def test_a_folder_is_judged_on_a_copy(tmp_path: Path) -> None:
         "passed: All 2 tests pass, all of them only with the product, and it starts.",
         "  passed    tests/test_calculator.py::Adding::test_small",
         "  passed    tests/test_calculator.py::Adding::test_negative",
-        "  main.py   exited with status 0",
+        "  start     exited with status 0",
     ]
 
 

@@ -1,0 +1,132 @@
+"""Which language a product is written in, and so how it is built, started and tested."""
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Protocol
+
+import msgspec
+
+from chatdev.errors import UserError
+from chatdev.journal.events import ProductStarted, TestsRan
+from chatdev.project import python_start, python_tests
+from chatdev.project.recipe import Recipe, RecipeProduct
+from chatdev.sandbox.port import Sandbox
+
+MANIFEST = "product.toml"
+PYTHON = "Python"
+
+
+class Product(Protocol):
+    """A language's way to run products. Both raise SandboxError, and never say anything good of what did not run."""
+
+    @property
+    def main(self) -> str:
+        """The file that is started."""
+        ...
+
+    @property
+    def test_file(self) -> str:
+        """Where the tester writes the acceptance tests."""
+        ...
+
+    @property
+    def command(self) -> str:
+        """How a user starts it, as text."""
+        ...
+
+    @property
+    def how(self) -> str:
+        """What the tests look like, in words for the tester; empty where the company's own text says it."""
+        ...
+
+    async def run_tests(
+        self, sandbox: Sandbox, files: Mapping[str, bytes], *, place: str = "", digest: str = "", seconds: float = 60
+    ) -> TestsRan:
+        """Run every test of ``files`` for at most ``seconds``."""
+        ...
+
+    async def start(
+        self, sandbox: Sandbox, files: Mapping[str, bytes], *, place: str = "", digest: str = "", watch: float = 5.0
+    ) -> ProductStarted:
+        """Start the product with a silent user before it, and watch it for ``watch`` seconds."""
+        ...
+
+
+class _Python:
+    main = python_start.MAIN
+    test_file = "tests/test_acceptance.py"
+    command = f"python3 {python_start.MAIN}"
+    how = ""
+    run_tests = staticmethod(python_tests.run_tests)
+    start = staticmethod(python_start.start_product)
+
+
+@cache
+def recipes() -> Mapping[str, Recipe]:
+    """The languages besides Python, by the name that a company uses."""
+    text = resources.files("chatdev.project").joinpath("languages.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomllib.loads(text), dict[str, Recipe])
+
+
+def find(language: str) -> Product | None:
+    """The way of a language, in any letter case; None where we have none."""
+    if language.casefold() == PYTHON.casefold():
+        return _Python()
+    found = next((name for name in recipes() if name.casefold() == language.casefold()), None)
+    return RecipeProduct(recipes()[found]) if found else None
+
+
+def manifest(language: str) -> str:
+    """The manifest of a product in that language, which is one of ``recipes``; empty for any other."""
+    recipe = recipes().get(language)
+    if recipe is None:
+        return ""
+    lines = [
+        "# How `chatdev test` builds, starts and tests this product: words of command lines, run without a shell.",
+        f"language = {_toml(language)}",
+        *(f"{name} = {_toml(getattr(recipe, name))}" for name in ("build", "start", "build_tests", "test")),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    return msgspec.json.encode(value).decode()  # strings and lists of them read the same in both
+
+
+class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    language: str
+    build: tuple[tuple[str, ...], ...] | msgspec.UnsetType = msgspec.UNSET
+    start: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    build_tests: tuple[tuple[str, ...], ...] | msgspec.UnsetType = msgspec.UNSET
+    test: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
+def of_folder(files: Mapping[str, bytes]) -> Product:
+    """The way that a folder's manifest states; without one, the language whose main file is there, else Python.
+
+    Raises UserError with what is wrong in the manifest.
+    """
+    if MANIFEST not in files:
+        known = (name for name, recipe in recipes().items() if recipe.main in files)
+        return find(PYTHON if python_start.MAIN in files else next(known, PYTHON)) or _Python()
+    try:
+        stated = msgspec.convert(tomllib.loads(files[MANIFEST].decode()), _Manifest)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise _wrong(f"{error}") from error
+    recipe = next((one for name, one in recipes().items() if name.casefold() == stated.language.casefold()), None)
+    if recipe is None:
+        if stated.language.casefold() == PYTHON.casefold():
+            return _Python()
+        raise _wrong(f'language: "{stated.language}" is none of {", ".join([PYTHON, *recipes()])}')
+    fields = {name: getattr(stated, name) for name in ("build", "start", "build_tests", "test")}
+    return RecipeProduct(
+        msgspec.structs.replace(recipe, **{name: v for name, v in fields.items() if v is not msgspec.UNSET})
+    )
+
+
+def _wrong(what: str) -> UserError:
+    return UserError(
+        f"{MANIFEST} cannot be followed: {what}.", do="Mend it, or remove it to have the language guessed."
+    )

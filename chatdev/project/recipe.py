@@ -1,0 +1,267 @@
+"""Products in languages other than Python: built, started and tested by the command lines of a recipe."""
+
+import os
+import re
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from html.parser import HTMLParser
+from pathlib import Path, PurePosixPath
+
+import msgspec
+from msgspec.structs import replace
+
+from chatdev.journal.events import ProductStarted, TestResult, TestsRan
+from chatdev.project.output import normalise
+from chatdev.project.test_output import READERS, Reads, Told
+from chatdev.sandbox.port import Job, Limits, Outcome, Sandbox, SandboxError
+
+_BEGIN = "import sys; sys.path.insert(0, sys.argv[1]); from runner import steps; steps.main(sys.argv[2])"
+_BUILD_SECONDS = 60.0
+_WHY = 1500
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A language as ``languages.toml`` states it, which also says what the fields mean."""
+
+    tools: tuple[str, ...]
+    main: str
+    suffixes: tuple[str, ...]
+    test_file: str
+    test: tuple[str, ...]
+    reads: Reads
+    how: str
+    start: tuple[str, ...] = ()
+    build: tuple[tuple[str, ...], ...] = ()
+    build_tests: tuple[tuple[str, ...], ...] = ()
+    announces: str = ""
+    crash: str = ""
+    environment: Mapping[str, str] = {}
+
+
+class _Ran(msgspec.Struct, frozen=True):
+    """How building and running went: ``failed`` is the number of the step that failed; ``status`` is the program's."""
+
+    outcome: Outcome
+    output: str = ""
+    failed: int | None = None
+    status: int | None = None
+    alive: bool = False
+
+
+class RecipeProduct:
+    """Runs products by a recipe; a ``languages.Product``."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self.main, self.test_file, self.how = recipe.main, recipe.test_file, recipe.how
+        self.command = " ".join(recipe.start) or f"a browser that opens {recipe.main}"
+
+    async def run_tests(
+        self, sandbox: Sandbox, files: Mapping[str, bytes], *, place: str = "", digest: str = "", seconds: float = 60
+    ) -> TestsRan:
+        """Build product and tests and run these in one process of their own; see ``languages.Product``."""
+        recipe = self._recipe
+        tests = [path for path in sorted(files) if _below_tests(path) and _suffix(path) in self._test_suffixes()]
+        if not tests:
+            return TestsRan(place, digest, ())
+        if lacks := self._lacking():
+            return TestsRan(place, digest, (), lacks=lacks)
+        product = self._steps(recipe.build, files)
+        steps = product + self._steps(recipe.build_tests, files)
+        ran = await self._run(sandbox, files, steps, self._words(recipe.test, files), seconds)
+        told = normalise(ran.outcome.stderr)
+        empty = TestsRan(place, digest, (), output=told, seconds=round(ran.outcome.seconds, 3))
+        if ran.failed is not None and ran.failed < len(product):
+            return replace(empty, results=(TestResult("build", "error", told[-_WHY:]),))
+        if ran.failed is not None:
+            return replace(empty, trouble=f"the tests cannot be built: {told[-_WHY:]}")
+        heard = READERS[recipe.reads](ran.output)
+        trouble = _trouble(ran, heard)
+        return replace(empty, results=tuple(self._results(tests, files, ran, heard, trouble)), trouble=trouble)
+
+    async def start(
+        self, sandbox: Sandbox, files: Mapping[str, bytes], *, place: str = "", digest: str = "", watch: float = 5.0
+    ) -> ProductStarted:
+        """Build it and start it as its user does; see ``languages.Product``.
+
+        A crash is a signal, a build that failed, a limit other than time, or a status other than 0 with the last words
+        that the language's runtime has for an error which nobody caught.
+        """
+        recipe = self._recipe
+        if recipe.main not in files:
+            return ProductStarted(place, digest, "missing", why=f"there is no {recipe.main} to start")
+        if not recipe.start:
+            return _opened(ProductStarted(place, digest, "exited", exit_status=0), recipe.main, files)
+        if lacks := self._lacking():
+            return ProductStarted(place, digest, "missing", why=f"there is no {lacks} here", lacks=lacks)
+        steps = self._steps(recipe.build, files)
+        ran = await self._run(sandbox, files, steps, self._words(recipe.start, files), watch, hold_stdin=True)
+        told = normalise(f"{ran.output}\n{ran.outcome.stderr}".strip())
+        started = ProductStarted(
+            place, digest, "exited", exit_status=ran.status, output=told, seconds=round(ran.outcome.seconds, 3)
+        )
+        if ran.alive:
+            return replace(started, how="alive", exit_status=None)
+        if why := self._crash(ran, told):
+            return replace(started, how="crashed", why=why[-_WHY:])
+        return started
+
+    def _crash(self, ran: _Ran, told: str) -> str:
+        if ran.failed is not None:
+            return f"it does not build:\n{told}"
+        if how := _ending(ran):
+            return f"{how}\n{told}".strip()
+        last = normalise(ran.outcome.stderr).strip().splitlines()[-3:]
+        if ran.status and self._recipe.crash and any(re.search(self._recipe.crash, line) for line in last):
+            return normalise(ran.outcome.stderr)
+        return ""
+
+    def _lacking(self) -> str:
+        return next((tool for tool in self._recipe.tools if shutil.which(tool) is None), "")
+
+    def _test_suffixes(self) -> set[str]:
+        return {_suffix(self.test_file)}
+
+    def _steps(self, steps: tuple[tuple[str, ...], ...], files: Mapping[str, bytes]) -> list[list[str]]:
+        """The steps whose files are there: the empty project is not built, so that its tests can run and fail."""
+        there = [step for step in steps if all(self._expand(word, files) for word in step if self._names(word))]
+        return [self._words(step, files) for step in there]
+
+    def _names(self, word: str) -> bool:
+        return word in ("{sources}", "{tests}", self._recipe.main)
+
+    def _words(self, words: tuple[str, ...], files: Mapping[str, bytes]) -> list[str]:
+        return [part for word in words for part in self._expand(word, files)]
+
+    def _expand(self, word: str, files: Mapping[str, bytes]) -> list[str]:
+        if word == "{sources}":
+            return [path for path in sorted(files) if not _below_tests(path) and _suffix(path) in self._recipe.suffixes]
+        if word == "{tests}":
+            return [path for path in sorted(files) if _below_tests(path) and _suffix(path) in self._test_suffixes()]
+        return [] if word == self._recipe.main and word not in files else [word]
+
+    async def _run(
+        self,
+        sandbox: Sandbox,
+        files: Mapping[str, bytes],
+        steps: list[list[str]],
+        program: list[str],
+        seconds: float,
+        *,
+        hold_stdin: bool = False,
+    ) -> _Ran:
+        nonce = os.urandom(16).hex()
+        order = msgspec.json.encode({"steps": steps, "program": program, "seconds": seconds}).decode()
+        job = Job(
+            argv=(sys.executable, "-I", "-S", "-B", "-c", _BEGIN, str(Path(__file__).parent), order),
+            files=files,
+            stdin=nonce.encode(),
+            hold_stdin=hold_stdin,
+            limits=Limits(seconds=seconds + (_BUILD_SECONDS if steps else 5.0)),
+            environment=self._environment(),
+        )
+        return _read(await sandbox.run(job), nonce)
+
+    def _environment(self) -> dict[str, str]:
+        """The tools' folders on the path, since a tool may lie anywhere, and what they themselves need."""
+        found = [str(Path(path).parent) for tool in self._recipe.tools if (path := shutil.which(tool))]
+        path = os.pathsep.join(dict.fromkeys([*found, "/usr/local/bin", "/usr/bin", "/bin"]))
+        stated = {name: str(Path(value).expanduser()) for name, value in self._recipe.environment.items()}
+        return {"PATH": path, **stated}
+
+    def _results(
+        self, tests: list[str], files: Mapping[str, bytes], ran: _Ran, heard: Told, trouble: str
+    ) -> Iterator[TestResult]:
+        """A result for each test that was told or announced; what is told of a whole file explains the latter."""
+        owner = tests[0] if len(tests) == 1 else "tests"
+        met: Counter[str] = Counter()
+        why = trouble or "it did not run"
+        for test in heard.tests:
+            if any(PurePosixPath(test.name).match(path) for path in tests):  # node tells of a file without tests so
+                why = f"{test.why}\n{ran.output}".strip() if test.outcome == "failed" else why
+                continue
+            met[test.name] += 1
+            name = f"{owner}::{test.name}" + (f" ({met[test.name]})" if met[test.name] > 1 else "")
+            yield TestResult(name, test.outcome, "" if test.outcome == "passed" else normalise(test.why, limit=_WHY))
+        leaves = {name.rpartition(" > ")[2] for name in met}
+        for name in dict.fromkeys(self._announced(tests, files)):
+            if name not in leaves:
+                yield TestResult(f"{owner}::{name}", "no result", normalise(why, limit=_WHY))
+
+    def _announced(self, tests: list[str], files: Mapping[str, bytes]) -> Iterator[str]:
+        for path in tests if self._recipe.announces else []:
+            text = files[path].decode(errors="replace")
+            yield from (found["name"] for found in re.finditer(self._recipe.announces, text, re.M))
+
+
+def _suffix(path: str) -> str:
+    return path.rpartition(".")[2].lower()
+
+
+def _below_tests(path: str) -> bool:
+    return "tests" in path.casefold().split("/")[:-1]
+
+
+def _read(outcome: Outcome, nonce: str) -> _Ran:
+    """The driver's reports, and between ``ready`` and the end what the program printed."""
+    before, *parts = re.split(rf"\n?^{nonce} (.*)\n", outcome.stdout, flags=re.M)
+    reports = [report.split() for report in parts[::2]]
+    output = parts[1] if len(parts) > 1 and parts[0] == "ready" else ""
+    if not reports and not outcome.stopped:
+        raise SandboxError(
+            f"The product's driver did not come up in the sandbox (exit status {outcome.exit_status}).",
+            tried=[*outcome.stderr.splitlines()[-1:], *before.splitlines()[-1:]],
+            do="Free some memory and processor time on this machine, and try again.",
+        )
+    last = reports[-1] if reports else ["none"]
+    match last:
+        case ["failed", step, _]:
+            return _Ran(outcome, failed=int(step))
+        case ["ended", status]:
+            return _Ran(outcome, output, status=int(status))
+        case ["alive"]:
+            return _Ran(outcome, output, alive=True)
+    return _Ran(outcome, output)
+
+
+def _ending(ran: _Ran) -> str:
+    """How the program ended if it did not exit by itself."""
+    if ran.outcome.stopped:
+        return f"stopped by the {ran.outcome.stopped} limit"
+    if ran.alive:
+        return "stopped by the time limit"
+    if ran.status is None:
+        return "ended without a report"
+    return f"killed by signal {-ran.status}" if ran.status < 0 else ""
+
+
+def _trouble(ran: _Ran, heard: Told) -> str:
+    if how := _ending(ran):
+        return how
+    failing = any(test.outcome == "failed" for test in heard.tests)
+    if ran.status and not failing:
+        return f"left with exit status {ran.status} although no test failed"
+    return heard.trouble
+
+
+class _References(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.local: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        wanted = {"script": "src", "img": "src", "link": "href"}.get(tag)
+        value = dict(attrs).get(wanted, "") if wanted else ""
+        if value and not re.match(r"[a-zA-Z][\w+.-]*:|//|#", value):
+            self.local.append(re.split(r"[?#]", value)[0].removeprefix("./").removeprefix("/"))
+
+
+def _opened(started: ProductStarted, main: str, files: Mapping[str, bytes]) -> ProductStarted:
+    """A page is not run, since there is no browser: it is whole if all that it loads from its own folder is there."""
+    page = _References()
+    page.feed(files[main].decode(errors="replace"))
+    if absent := [path for path in page.local if path not in files]:
+        return replace(started, how="crashed", exit_status=None, why=f"{main} loads {absent[0]}, which is not there")
+    return started

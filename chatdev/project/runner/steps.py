@@ -1,0 +1,56 @@
+"""Builds a product and runs one program of it inside the sandbox, for every language but Python.
+
+A program of its own, as its neighbours are, with the nonce on standard input as they have it. Its argument is JSON:
+``{"steps": [[WORD…]…], "program": [WORD…], "seconds": N}``. It reports on standard output, a line each::
+
+    NONCE ready                        all steps are done; what follows is the program's own output
+    NONCE failed STEP STATUS           a step (by its number) ended with that status; its output is on standard error
+    NONCE ended STATUS                 the program's exit status, or minus its signal
+    NONCE alive                        it still runs after its seconds
+
+The steps' output never reaches standard output, and the program inherits standard input, so it is its user's.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+_NONCE = 32
+_MISSING = 127
+
+
+def main(order: str) -> None:
+    """Do what the order says, and leave the rest to whoever ends all processes afterwards."""
+    nonce = b""
+    while len(nonce) < _NONCE and (piece := os.read(0, _NONCE - len(nonce))):
+        nonce += piece
+    wanted = json.loads(order)
+
+    def say(*fields: object) -> None:
+        os.write(1, b"\n%s %s\n" % (nonce, " ".join(map(str, fields)).encode()))
+
+    for number, step in enumerate(wanted["steps"]):
+        os.makedirs("build", exist_ok=True)  # noqa: PTH103 - pathlib is large
+        if status := _call(step):
+            say("failed", number, status)
+            return
+    say("ready")
+    try:
+        program = subprocess.Popen(wanted["program"])  # noqa: S603 - it is what this program is for
+    except OSError as error:
+        print(f"{wanted['program'][0]}: {error.strerror}", file=sys.stderr)
+        say("ended", _MISSING)
+        return
+    try:
+        say("ended", program.wait(wanted["seconds"]))
+    except subprocess.TimeoutExpired:
+        say("alive")
+
+
+def _call(step: list[str]) -> int:
+    try:
+        return subprocess.run(step, stdin=subprocess.DEVNULL, stdout=2, check=False).returncode  # noqa: S603
+    except OSError as error:
+        print(f"{step[0]}: {error.strerror}", file=sys.stderr)
+        return _MISSING
