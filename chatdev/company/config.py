@@ -19,9 +19,9 @@ Kind = Literal["talk", "choice", "code", "complete", "tests", "document"]
 """What a phase does with its conclusion: keep the text, settle one of its options, write files to the product, finish
 one unfinished file, write acceptance tests, write one named document."""
 
-Until = Literal["", "finished", "complete", "passing", "healthy"]
-"""When a loop ends early: the reviewer has nothing to add; no file is unfinished; all acceptance tests pass; they pass
-and the product starts."""
+Until = Literal["", "finished", "complete", "passing", "starts", "healthy"]
+"""When a loop ends early: somebody says ``<INFO> Finished``; no file is unfinished; all acceptance tests pass; the
+product starts; they pass and it starts."""
 
 
 class CompanyError(UserError):
@@ -33,7 +33,8 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``sets`` is the name under which later templates find the conclusion; ``otherwise`` is taken when nothing
     concludes; ``writes`` is the path of a ``document``; ``tries`` bounds the rounds that a ``complete`` phase spends on
-    one file.
+    one file. ``context`` says whether ``context.md`` leads the question; a text that names the program itself does
+    without.
     """
 
     assistant: str
@@ -46,6 +47,7 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     turns: int = 1
     reflect: bool = False
     tries: int = 2
+    context: bool = True
     name: str = ""
     question: str = ""
 
@@ -91,10 +93,14 @@ class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     description: str
     chain: tuple[Step, ...]
     requests: Requests
+    values: Mapping[str, str] = {}
 
 
 class Company(msgspec.Struct, frozen=True):
-    """Who works here, and in which order. ``sources`` are the folder's files as read, for the run's copy."""
+    """Who works here, and in which order.
+
+    ``values`` are placeholders with a fixed text; ``sources`` are the folder's files as read, for the run's copy.
+    """
 
     name: str
     description: str
@@ -104,6 +110,7 @@ class Company(msgspec.Struct, frozen=True):
     background: str
     context: str
     requests: Requests
+    values: Mapping[str, str]
     sources: Mapping[str, str]
 
     @property
@@ -116,6 +123,11 @@ class Company(msgspec.Struct, frozen=True):
             for role in (self.phases[step.phase].user, self.phases[step.phase].assistant)
         )
         return tuple(names)
+
+    @property
+    def tests(self) -> bool:
+        """Whether anybody here writes acceptance tests; without them a product starts or does not."""
+        return any(step.phase and self.phases[step.phase].kind == "tests" for step in walk(self.chain))
 
 
 BUILT_IN = Path(__file__).parent
@@ -149,12 +161,21 @@ def find(name: str) -> Path:
 
 def load(folder: Path) -> Company:
     """Read and check a company's folder. Raises CompanyError that names the file and the key."""
-    sources = {
+    return from_sources(read(folder), f"The company in {folder}")
+
+
+def read(folder: Path) -> dict[str, str]:
+    """The texts of a company's folder by relative path. Raises CompanyError where one cannot be read."""
+    return {
         path.relative_to(folder).as_posix(): _text(path) for path in sorted(folder.rglob("*")) if path.suffix in _KINDS
     }
+
+
+def from_sources(sources: Mapping[str, str], called: str = "The company") -> Company:
+    """The company whose folder holds these texts. Raises CompanyError as ``load`` does."""
     for needed in ("company.toml", "background.md", "context.md"):
         if needed not in sources:
-            raise CompanyError(f"The company in {folder} has no {needed}.")
+            raise CompanyError(f"{called} has no {needed}.")
     head = _convert(_toml(sources["company.toml"], "company.toml"), _Head, "company.toml")
     roles = {Path(name).stem: text for name, text in sources.items() if name.startswith("roles/")}
     phases = {Path(name).stem: _phase(name, text) for name, text in sources.items() if name.startswith("phases/")}
@@ -167,6 +188,7 @@ def load(folder: Path) -> Company:
         background=sources["background.md"],
         context=sources["context.md"],
         requests=head.requests,
+        values=head.values,
         sources=sources,
     )
     _check(company)

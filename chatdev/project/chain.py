@@ -61,12 +61,12 @@ async def _step(office: Office, desk: Desk, step: Step, ordinal: int, state: Sta
 
 
 async def _loop(office: Office, desk: Desk, step: Step, state: State) -> State:
-    state = msgspec.structs.replace(state, finished=False)
+    before, state = state.finished, msgspec.structs.replace(state, finished=False)
     for cycle in range(1, step.cycles + 1):
         if state.holds(step.until):
             break
         state = await _steps(office, desk.at(step.loop, cycle), step.steps, state, step.until)
-    return state
+    return msgspec.structs.replace(state, finished=before)  # an inner loop's end is not the outer one's
 
 
 async def _together(office: Office, desk: Desk, steps: Sequence[Step], state: State) -> State:
@@ -123,5 +123,7 @@ async def _judge(office: Office, desk: Desk, state: State) -> verdict.Verdict:
     if state.language != "Python":
         why = f"{state.language} products cannot be run here yet"
         return verdict.Verdict(f"not run ({why})", f"{why.capitalize()}; only Python is.")
+    if not office.company.tests:
+        return verdict.judge_start((await _start(office, desk, state)).started)
     state = merge(state, await side_by_side([_test(office, desk, state), _start(office, desk, state)]))
     return verdict.judge(state.baseline, state.tests if state.tested else None, state.started)

@@ -20,6 +20,7 @@ __all__ = [
     "files_digest",
     "judge",
     "judge_folder",
+    "judge_start",
     "read_folder",
     "run_tests",
     "start_product",
@@ -30,10 +31,14 @@ _TEST_FOLDERS = {"test", "tests"}
 _NOT_THE_PRODUCT = {"__pycache__", "node_modules", "venv"}
 _MOST_BYTES = 64 << 20
 _SHOWN = 3
+STARTS = "starts (not tested)"
+"""The best that a company without tests can come to."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
     """``passed``, ``failed (7 of 9)`` (passed, of how many; with a remark if that is not all) or ``not run (why)``.
+
+    Of a company that writes no tests: ``starts (not tested)``, ``does not start`` or ``not run (why)``.
 
     ``why`` is one line for a person. ``vacuous`` are ids of tests that pass without the product, and so say nothing.
     """
@@ -54,6 +59,17 @@ def judge(baseline: TestsRan | None, tests: TestsRan | None, started: ProductSta
     vacuous = tuple(result.id for result in results if result.outcome == "passed" and result.id in hollow)
     state, why = _state(baseline, tests, started, len(vacuous))
     return Verdict(state, why, vacuous)
+
+
+def judge_start(started: ProductStarted | None) -> Verdict:
+    """Judge a product of a company that writes no acceptance tests: by its start alone."""
+    if needs := _needs(None, started):
+        return Verdict(f"not run (needs {', '.join(needs)})", f"Not installed here. Try: pip install {' '.join(needs)}")
+    if started is None:
+        return Verdict("not run (not started)", "Nobody started the product.")
+    if started.how in ("crashed", "missing"):
+        return Verdict("does not start", f"main.py: {_last_line(started.why)}")
+    return Verdict(STARTS, "This company writes no acceptance tests: only that the product starts is known.")
 
 
 def _state(
