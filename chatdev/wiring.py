@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 import chatdev
-from chatdev.company import config
+from chatdev.company import classic_folder, config
 from chatdev.errors import ChatDevError, UserError
 from chatdev.journal import events
 from chatdev.journal.effects import Desk
@@ -73,14 +73,11 @@ def begin(order: Order, warehouse: Path, now: datetime.datetime | None = None) -
     Two runs that begin in the same second get folders of their own. Raises UserError, CompanyError and JournalError.
     """
     order = order.checked()
-    company = config.load(config.find(order.config))
+    company = classic_folder.load(config.find(order.config))
     Prompts(company)  # a template that cannot be compiled is told now, before anything is made
     stamp = (now or datetime.datetime.now()).strftime("%Y%m%d%H%M%S")
     folder = _new_folder(warehouse, f"{order.name}_{order.org}_{stamp}")
-    for name, text in company.sources.items():
-        copy = folder / HIDDEN / "company" / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text(text, encoding="utf-8")
+    config.write(company.sources, folder / HIDDEN / "company")
     (folder / f"{order.name}.prompt").write_text(order.task, encoding="utf-8")
     store = Store(log_of(folder))
     store.append(

@@ -131,6 +131,8 @@ class Company(msgspec.Struct, frozen=True):
 
 
 BUILT_IN = Path(__file__).parent
+CLASSIC_FILES = ("ChatChainConfig.json", "PhaseConfig.json", "RoleConfig.json")
+"""Any of these makes a folder one of ChatDev 1.0's; see ``classic_folder``."""
 COUNSELOR = "Counselor"
 CHIEF = "Chief Executive Officer"
 """The two roles that reflect on a talk that did not conclude."""
@@ -144,18 +146,31 @@ def walk(steps: tuple[Step, ...]) -> Iterator[Step]:
         yield from walk(step.steps)
 
 
+def built_in() -> dict[str, Path]:
+    """The folders of the companies that come with ChatDev, by name."""
+    return {file.parent.name: file.parent for file in sorted(BUILT_IN.glob("*/company.toml"))}
+
+
 def find(name: str) -> Path:
-    """The folder of a built-in company by name in any letter case, or a folder by path. Raises CompanyError."""
-    built_in = {folder.parent.name: folder.parent for folder in sorted(BUILT_IN.glob("*/company.toml"))}
-    if folder := built_in.get(name.lower()):
+    """The folder of a company: one that is built in, by name in any letter case; ``./CompanyConfig/NAME``; or a path.
+
+    Raises CompanyError.
+    """
+    known = built_in()
+    if folder := known.get(name.lower()):
         return folder
-    path = Path(name)
-    if (path / "company.toml").is_file():
-        return path
+    places = (Path("CompanyConfig") / name, Path(name))
+    for path in places if name else ():
+        if any((path / file).is_file() for file in ("company.toml", *CLASSIC_FILES)):
+            return path
+    if name.lower() in ("art", "human", "incremental"):
+        raise CompanyError(
+            f"ChatDev 1.0's company {name.capitalize()} is not yet here.", do=f"Built in are: {', '.join(known)}."
+        )
     raise CompanyError(
         f'There is no company called "{name}".',
-        tried=(f"built in: {', '.join(built_in)}", f"a folder with a company.toml: {path}"),
-        do="Choose one with --config, or make a folder with a company.toml.",
+        tried=(f"built in: {', '.join(known)}", *(f"a company's folder: {path}" for path in places)),
+        do="Choose one with --config, or make one with: chatdev company new NAME",
     )
 
 
@@ -193,6 +208,14 @@ def from_sources(sources: Mapping[str, str], called: str = "The company") -> Com
     )
     _check(company)
     return company
+
+
+def write(sources: Mapping[str, str], folder: Path) -> None:
+    """Write a company's texts into a folder. Raises OSError."""
+    for name, text in sources.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
 
 
 _KINDS = {".toml", ".md"}
