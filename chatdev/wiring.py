@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 import chatdev
-from chatdev.company import config
+from chatdev.company import classic_folder, config
 from chatdev.errors import ChatDevError, UserError
 from chatdev.journal import events
 from chatdev.journal.effects import Desk
@@ -73,7 +73,7 @@ def begin(order: Order, warehouse: Path, now: datetime.datetime | None = None) -
     Two runs that begin in the same second get folders of their own. Raises UserError, CompanyError and JournalError.
     """
     order = order.checked()
-    company = config.load(config.find(order.config))
+    company = classic_folder.load(config.find(order.config))
     Prompts(company)  # a template that cannot be compiled is told now, before anything is made
     start = events.RunStarted(
         schema=events.SCHEMA,
@@ -118,10 +118,7 @@ def _stamp(now: datetime.datetime | None) -> str:
 def _set_up(start: events.RunStarted, company: config.Company, before: tuple[events.Any, ...], warehouse: Path) -> Path:
     """A run's folder with the company's copy, the task, and a log that begins with these events."""
     folder = _new_folder(warehouse, f"{start.name}_{start.org}_{start.stamp}")
-    for name, text in company.sources.items():
-        copy = folder / HIDDEN / "company" / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text(text, encoding="utf-8")
+    config.write(company.sources, folder / HIDDEN / "company")
     (folder / f"{start.name}.prompt").write_text(start.task, encoding="utf-8")
     store = Store(log_of(folder))
     for event in (start, *before):

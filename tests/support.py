@@ -78,12 +78,14 @@ class Ran(msgspec.Struct, frozen=True):
         return [record.event for record in self.records if isinstance(record.event, kind)]
 
 
-async def run(warehouse: Path, played: Recording, *manners: Manner, folder: Path | None = None) -> Ran:
-    """Run the default company on a recording, from the start or on from ``folder``."""
+async def run(
+    warehouse: Path, played: Recording, *manners: Manner, folder: Path | None = None, config: str = "default"
+) -> Ran:
+    """Run a company on a recording, from the start or on from ``folder``."""
     async with Playback(played, manners=manners) as endpoint:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, warehouse))
         try:
-            folder = folder or wiring.begin(wiring.Order(task="greet", name="Greeting"), warehouse)
+            folder = folder or wiring.begin(wiring.Order(task="greet", name="Greeting", config=config), warehouse)
             verdict = await wiring.work(folder, choice)
         finally:
             await choice.backend.aclose()

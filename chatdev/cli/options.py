@@ -20,8 +20,8 @@ Environment (chatdev.toml in this folder may hold the same; the environment wins
   OPENAI_API_KEY    the fallback when VLLM_ENDPOINT is set but does not answer, and for OpenAI's models
   OPENAI_MODEL, OPENAI_BASE_URL
 
-Exit status: 0 only if the product passed its acceptance tests; 1 for any other end; 2 for usage or set-up; 130 after
-Ctrl-C, which saves the run.
+Exit status: 0 only if the product passed its acceptance tests, or starts where the company writes none; 1 for any
+other end; 2 for usage or set-up; 130 after Ctrl-C, which saves the run.
 """
 
 

@@ -14,6 +14,7 @@ from chatdev.errors import ChatDevError
 from chatdev.journal.events import RunStarted
 from chatdev.journal.store import read
 from chatdev.models.choose import Choice, choose
+from chatdev.project.verdict import STARTS
 from chatdev.settings import Settings, load_here
 from chatdev.views.terminal import Terminal
 
@@ -109,7 +110,7 @@ async def _work(folder: Path, choice: Choice, settings: Settings, *, quiet: bool
 def closing(folder: Path, verdict: str) -> int:
     """Print what every run ends with; the exit status that its verdict deserves."""
     common.conclude(f"{wiring.software_info(folder)}\n\nVerdict: {verdict}\nReport:  {folder / 'REPORT.md'}")
-    return 0 if verdict == "passed" else 1
+    return 0 if verdict in ("passed", STARTS) else 1
 
 
 class DebugLog:

@@ -19,9 +19,9 @@ Kind = Literal["talk", "choice", "code", "complete", "tests", "amend", "document
 """What a phase does with its conclusion: keep the text, settle one of its options, write files to the product, finish
 one unfinished file, write acceptance tests, correct one that is wrong, write one named document."""
 
-Until = Literal["", "finished", "complete", "passing", "healthy"]
-"""When a loop ends early: the reviewer has nothing to add; no file is unfinished; all acceptance tests pass; they pass
-and the product starts."""
+Until = Literal["", "finished", "complete", "passing", "starts", "healthy"]
+"""When a loop ends early: somebody says ``<INFO> Finished``; no file is unfinished; all acceptance tests pass; the
+product starts; they pass and it starts."""
 
 
 class CompanyError(UserError):
@@ -44,7 +44,8 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``sets`` is the name under which later templates find the conclusion; ``otherwise`` is taken when nothing
     concludes; ``writes`` is the path of a ``document``; ``tries`` bounds the rounds that a ``complete`` phase spends on
-    one file.
+    one file. ``context`` says whether ``context.md`` leads the question; a text that names the program itself does
+    without.
     """
 
     assistant: str
@@ -58,6 +59,7 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reflect: bool = False
     tries: int = 2
     model: Parameters = Parameters()
+    context: bool = True
     name: str = ""
     question: str = ""
 
@@ -105,10 +107,14 @@ class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     requests: Requests
     model: Parameters = Parameters()
     role_models: Mapping[str, Parameters] = {}
+    values: Mapping[str, str] = {}
 
 
 class Company(msgspec.Struct, frozen=True):
-    """Who works here, and in which order. ``sources`` are the folder's files as read, for the run's copy."""
+    """Who works here, and in which order.
+
+    ``values`` are placeholders with a fixed text; ``sources`` are the folder's files as read, for the run's copy.
+    """
 
     name: str
     description: str
@@ -118,6 +124,7 @@ class Company(msgspec.Struct, frozen=True):
     background: str
     context: str
     requests: Requests
+    values: Mapping[str, str]
     sources: Mapping[str, str]
     model: Parameters = Parameters()
     role_models: Mapping[str, Parameters] = {}
@@ -140,8 +147,15 @@ class Company(msgspec.Struct, frozen=True):
         )
         return tuple(names)
 
+    @property
+    def tests(self) -> bool:
+        """Whether anybody here writes acceptance tests; without them a product starts or does not."""
+        return any(step.phase and self.phases[step.phase].kind == "tests" for step in walk(self.chain))
+
 
 BUILT_IN = Path(__file__).parent
+CLASSIC_FILES = ("ChatChainConfig.json", "PhaseConfig.json", "RoleConfig.json")
+"""Any of these makes a folder one of ChatDev 1.0's; see ``classic_folder``."""
 COUNSELOR = "Counselor"
 CHIEF = "Chief Executive Officer"
 """The two roles that reflect on a talk that did not conclude."""
@@ -155,29 +169,51 @@ def walk(steps: tuple[Step, ...]) -> Iterator[Step]:
         yield from walk(step.steps)
 
 
+def built_in() -> dict[str, Path]:
+    """The folders of the companies that come with ChatDev, by name."""
+    return {file.parent.name: file.parent for file in sorted(BUILT_IN.glob("*/company.toml"))}
+
+
 def find(name: str) -> Path:
-    """The folder of a built-in company by name in any letter case, or a folder by path. Raises CompanyError."""
-    built_in = {folder.parent.name: folder.parent for folder in sorted(BUILT_IN.glob("*/company.toml"))}
-    if folder := built_in.get(name.lower()):
+    """The folder of a company: one that is built in, by name in any letter case; ``./CompanyConfig/NAME``; or a path.
+
+    Raises CompanyError.
+    """
+    known = built_in()
+    if folder := known.get(name.lower()):
         return folder
-    path = Path(name)
-    if (path / "company.toml").is_file():
-        return path
+    places = (Path("CompanyConfig") / name, Path(name))
+    for path in places if name else ():
+        if any((path / file).is_file() for file in ("company.toml", *CLASSIC_FILES)):
+            return path
+    if name.lower() in ("art", "human", "incremental"):
+        raise CompanyError(
+            f"ChatDev 1.0's company {name.capitalize()} is not yet here.", do=f"Built in are: {', '.join(known)}."
+        )
     raise CompanyError(
         f'There is no company called "{name}".',
-        tried=(f"built in: {', '.join(built_in)}", f"a folder with a company.toml: {path}"),
-        do="Choose one with --config, or make a folder with a company.toml.",
+        tried=(f"built in: {', '.join(known)}", *(f"a company's folder: {path}" for path in places)),
+        do="Choose one with --config, or make one with: chatdev company new NAME",
     )
 
 
 def load(folder: Path) -> Company:
     """Read and check a company's folder. Raises CompanyError that names the file and the key."""
-    sources = {
+    return from_sources(read(folder), f"The company in {folder}")
+
+
+def read(folder: Path) -> dict[str, str]:
+    """The texts of a company's folder by relative path. Raises CompanyError where one cannot be read."""
+    return {
         path.relative_to(folder).as_posix(): _text(path) for path in sorted(folder.rglob("*")) if path.suffix in _KINDS
     }
+
+
+def from_sources(sources: Mapping[str, str], called: str = "The company") -> Company:
+    """The company whose folder holds these texts. Raises CompanyError as ``load`` does."""
     for needed in ("company.toml", "background.md", "context.md"):
         if needed not in sources:
-            raise CompanyError(f"The company in {folder} has no {needed}.")
+            raise CompanyError(f"{called} has no {needed}.")
     head = _convert(_toml(sources["company.toml"], "company.toml"), _Head, "company.toml")
     roles = {Path(name).stem: text for name, text in sources.items() if name.startswith("roles/")}
     phases = {Path(name).stem: _phase(name, text) for name, text in sources.items() if name.startswith("phases/")}
@@ -190,12 +226,21 @@ def load(folder: Path) -> Company:
         background=sources["background.md"],
         context=sources["context.md"],
         requests=head.requests,
+        values=head.values,
         sources=sources,
         model=head.model,
         role_models=head.role_models,
     )
     _check(company)
     return company
+
+
+def write(sources: Mapping[str, str], folder: Path) -> None:
+    """Write a company's texts into a folder. Raises OSError."""
+    for name, text in sources.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
 
 
 _KINDS = {".toml", ".md"}

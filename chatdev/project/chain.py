@@ -65,7 +65,7 @@ async def _step(office: Office, desk: Desk, step: Step, ordinal: int, state: Sta
 
 async def _loop(office: Office, desk: Desk, step: Step, state: State) -> State:
     """Repeat until what the loop is for holds, its cycles are used up, or they have gone in circles."""
-    state = msgspec.structs.replace(state, finished=False)
+    before, state = state.finished, msgspec.structs.replace(state, finished=False)
     states: list[State] = []
     for cycle in range(1, step.cycles + 1):
         if state.holds(step.until):
@@ -77,14 +77,14 @@ async def _loop(office: Office, desk: Desk, step: Step, state: State) -> State:
             note = here.at("note-circles")
             note.record(Noted(note.place, "in circles", f"{step.loop}: {why}, {_SAME} times; that was the last cycle"))
             break
-    return state
+    return msgspec.structs.replace(state, finished=before)  # an inner loop's end is not the outer one's
 
 
 def _circles(states: Sequence[State]) -> str:
     """What was the same in so many cycles; empty if nothing was."""
     if len(states) < _SAME:
         return ""
-    if len({(state.digest, tuple(sorted(state.values.items()))) for state in states}) == 1:
+    if len({(state.digest, *sorted(state.values.items()), *sorted(state.tries.items())) for state in states}) == 1:
         return "the same answer"
     runs = {state.tests.place for state in states if state.tests}
     failures = {state.failures for state in states}
@@ -149,5 +149,7 @@ async def _judge(office: Office, desk: Desk, state: State) -> verdict.Verdict:
         return verdict.Verdict(f"not run ({why})", f"How {state.language} is built and tested is not known here.")
     if manifest := languages.manifest(state.language):
         state = write(office, desk, state, {languages.MANIFEST: manifest})
+    if not office.company.tests:
+        return verdict.judge_start((await _start(office, desk, state)).started)
     state = merge(state, await side_by_side([_test(office, desk, state), _start(office, desk, state)]))
     return verdict.judge(state.baseline, state.tests if state.tested else None, state.started)

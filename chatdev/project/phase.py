@@ -5,7 +5,7 @@ import msgspec
 from chatdev.agents import replies
 from chatdev.agents.chat_agent import Answer, Lack
 from chatdev.agents.reflection import reflect
-from chatdev.agents.role_playing import Line, talk
+from chatdev.agents.role_playing import talk
 from chatdev.company.config import COUNSELOR, Phase
 from chatdev.journal.effects import Desk
 from chatdev.journal.events import PhaseBegan, PhaseEnded
@@ -40,22 +40,22 @@ async def _take_place(meeting: Meeting) -> Held:
         case "choice":
             return await _choose(meeting)
         case "talk":
-            return await _talk(meeting)
+            return await (_talk(meeting) if meeting.phase.turns > 1 or meeting.phase.reflect else _remark(meeting))
         case "tests":
             return _written(meeting.state, await writing.tests(meeting))
         case "amend":
             return _written(meeting.state, await writing.amend(meeting))
         case "document":
-            return _written(meeting.state, await writing.document(meeting))
+            return _written(meeting.state, *await writing.document(meeting))
         case "complete":
             return _written(meeting.state, await writing.complete(meeting))
         case "code":
             return _written(meeting.state, await writing.code(meeting))
 
 
-def _written(before: State, after: State) -> Held:
+def _written(before: State, after: State, reflected: bool = False) -> Held:
     changed = [path for path, text in after.files.items() if before.files.get(path) != text]
-    return Held(after, ", ".join(changed) or "no file changed")
+    return Held(after, ", ".join(changed) or "no file changed", reflected)
 
 
 async def _choose(meeting: Meeting) -> Held:
@@ -77,7 +77,7 @@ async def _choose(meeting: Meeting) -> Held:
     )
     choice, reflected = held.conclusion, False
     if choice is None and phase.reflect:
-        question = prompts.request("reflect", talk=_transcript(held.lines), options=options)
+        question = prompts.request("reflect", talk=held.text, options=options)
         choice, reflected = await reflect(meeting.ask, meeting.seat(COUNSELOR), question, conclude, phase.options), True
     if choice is None:
         choice = phase.otherwise or phase.options[0]
@@ -85,13 +85,31 @@ async def _choose(meeting: Meeting) -> Held:
     return Held(meeting.state.knowing(phase.sets, choice), choice, reflected)
 
 
-def _transcript(lines: tuple[Line, ...]) -> str:
-    return "\n\n".join(f"{line.role}: {line.text}" for line in lines)
-
-
 async def _talk(meeting: Meeting) -> Held:
-    """Keep what was said under the phase's name. ``<INFO> Finished`` alone says that nothing must change."""
+    """Keep what two roles agree on: what one of them marks, else what a reflection finds, else what was said last."""
     phase, prompts = meeting.phase, meeting.office.prompts
+    held = await talk(
+        meeting.ask,
+        meeting.seat(phase.assistant),
+        meeting.seat(phase.user),
+        meeting.question(phase.assistant),
+        prompts.request("reply"),
+        replies.conclusion,
+        turns=phase.turns,
+    )
+    said, reflected = held.conclusion, False
+    if said is None and phase.reflect:
+        question = prompts.request("reflect", talk=held.text)
+        said, reflected = await reflect(meeting.ask, meeting.seat(COUNSELOR), question, replies.conclusion), True
+    if said is None:
+        said = held.lines[-1].text
+        meeting.note("guessed", 1, f"nobody settled the {phase.sets}; what was said last was taken")
+    return _said(meeting, said, replies.finished(held.lines[-1].text), reflected)
+
+
+async def _remark(meeting: Meeting) -> Held:
+    """Keep the one answer whole: a reviewer's reasons count as much as the conclusion."""
+    prompts = meeting.office.prompts
 
     async def read(answer: Answer) -> Lack | None:
         if answer.text.strip() and not replies.looping(answer.text):
@@ -101,5 +119,11 @@ async def _talk(meeting: Meeting) -> Held:
     answer = await meeting.insist(read, attempts=2)
     said = "" if replies.looping(answer.text) else answer.text.strip()
     finished = replies.finished(said) or not said
-    state = msgspec.structs.replace(meeting.state.knowing(phase.sets, said), finished=finished)
-    return Held(state, "nothing must change" if finished else said.splitlines()[0][:200])
+    if len(said.splitlines()) == 1:
+        said = replies.conclusion(said) or said
+    return _said(meeting, said, finished)
+
+
+def _said(meeting: Meeting, said: str, finished: bool, reflected: bool = False) -> Held:
+    state = msgspec.structs.replace(meeting.state.knowing(meeting.phase.sets, said), finished=finished)
+    return Held(state, "nothing must change" if finished else (said.splitlines() or [""])[0][:200], reflected)

@@ -8,7 +8,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from chatdev.company.config import Company, CompanyError, Phase
 from chatdev.journal.events import ProductStarted, TestsRan
-from chatdev.project.state import State
+from chatdev.project.state import REQUIREMENTS, State
 
 _LANGUAGES = {
     "py": "python", "js": "javascript", "html": "html", "css": "css", "c": "c", "cpp": "cpp", "java": "java",
@@ -75,7 +75,8 @@ class Prompts:
     """A company's templates. Making and rendering them raise CompanyError that names the file."""
 
     def __init__(self, company: Company) -> None:
-        self._names = tuple(phase.sets for phase in company.phases.values() if phase.sets)
+        conclusions = (phase.sets for phase in company.phases.values() if phase.sets)
+        self._fixed = {**dict.fromkeys(conclusions, ""), **company.values}
         sources = {
             "background.md": company.background,
             "context.md": company.context,
@@ -90,13 +91,13 @@ class Prompts:
 
     def background(self, state: State) -> str:
         """What everybody is told; the same for every call of a run."""
-        return self._render("background.md", task=state.task, name=state.name)
+        return self._render("background.md", **self._fixed, task=state.task, name=state.name)
 
     def question(self, phase: Phase, state: State, role: str, **more: str) -> str:
         """What ``role`` reads at the start of a phase: what is known, who it is, and the question, in this order."""
         values = self._values(phase, state) | more
         parts = [
-            self._render("context.md", **values),
+            self._render("context.md", **values) if phase.context else "",
             self._render(f"roles/{role}.md", **values),
             self._render(f"phases/{phase.name}.md", **values),
         ]
@@ -112,7 +113,9 @@ class Prompts:
         return {
             "modality": "",
             "language": "",
-            **{name: state.values.get(name, "") for name in self._names},
+            "requirements": state.files.get(REQUIREMENTS, ""),
+            **self._fixed,
+            **state.values,
             "task": state.task,
             "name": state.name,
             "tests": listing(state.acceptance_tests),

@@ -111,14 +111,17 @@ class State(msgspec.Struct, frozen=True):
         return not self.tests.trouble and all(result.outcome in ("passed", "skipped") for result in results)
 
     @property
-    def healthy(self) -> bool:
-        """Whether this version passes and starts, or lacks a package for it."""
+    def starts(self) -> bool:
+        """Whether this version starts, or lacks a package for it that no change of code can bring."""
         if not self.runnable:
             return True
         started = self.started if self.watched else None
-        if not self.passing or started is None:
-            return False
-        return started.how in ("exited", "alive") or bool(started.needs or started.lacks)
+        return started is not None and (started.how in ("exited", "alive") or bool(started.needs or started.lacks))
+
+    @property
+    def healthy(self) -> bool:
+        """Whether this version passes and starts."""
+        return self.passing and self.starts
 
     @property
     def unfinished(self) -> tuple[str, str] | None:
@@ -137,6 +140,8 @@ class State(msgspec.Struct, frozen=True):
                 return self.unfinished is None
             case "passing":
                 return self.passing
+            case "starts":
+                return self.starts
             case "healthy":
                 return self.healthy
         return False

@@ -21,6 +21,7 @@ __all__ = [
     "files_digest",
     "judge",
     "judge_folder",
+    "judge_start",
     "read_folder",
     "run_tests",
     "start_product",
@@ -32,10 +33,14 @@ _NOT_THE_PRODUCT = {"__pycache__", "node_modules", "venv"}
 _MOST_BYTES = 64 << 20
 _SHOWN = 3
 _NO_TESTS = "No test was found; Python's are test_*.py or *_test.py files for unittest, others lie in tests/."
+STARTS = "starts (not tested)"
+"""The best that a company without tests can come to."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
     """``passed``, ``failed (7 of 9)`` (passed, of how many; with a remark if that is not all) or ``not run (why)``.
+
+    Of a company that writes no tests: ``starts (not tested)``, ``does not start`` or ``not run (why)``.
 
     ``why`` is one line for a person. ``vacuous`` are ids of tests that pass without the product, and so say nothing.
     """
@@ -58,13 +63,26 @@ def judge(baseline: TestsRan | None, tests: TestsRan | None, started: ProductSta
     return Verdict(state, why, vacuous)
 
 
+def judge_start(started: ProductStarted | None) -> Verdict:
+    """Judge a product of a company that writes no acceptance tests: by its start alone."""
+    if needs := _needs(None, started):
+        return Verdict(f"not run (needs {', '.join(needs)})", f"Not installed here. Try: pip install {' '.join(needs)}")
+    if started is None:
+        return Verdict("not run (not started)", "Nobody started the product.")
+    if started.lacks:
+        return Verdict(*_for_want_of(started.lacks))
+    if started.how in ("crashed", "missing"):
+        return Verdict("does not start", f"the start: {_last_line(started.why)}")
+    return Verdict(STARTS, "This company writes no acceptance tests: only that the product starts is known.")
+
+
 def _state(
     baseline: TestsRan | None, tests: TestsRan | None, started: ProductStarted | None, vacuous: int
 ) -> tuple[str, str]:
     if needs := _needs(tests, started):
         return f"not run (needs {', '.join(needs)})", f"Not installed here. Try: pip install {' '.join(needs)}"
     if lacks := (tests.lacks if tests else "") or (started.lacks if started else ""):
-        return f"not run (no {lacks} here)", f"Nothing was run for want of {lacks}; install it, and test again."
+        return _for_want_of(lacks)
     if tests is None or not tests.results:
         return "not run (no tests)", (tests.trouble if tests else "") or _NO_TESTS
     outcomes = [result.outcome for result in tests.results]
@@ -84,6 +102,10 @@ def _state(
         return "not run (not started)", f"All {total} tests pass, but nobody started the product."
     telling = total - vacuous if vacuous else "all"
     return "passed", f"All {total} tests pass, {telling} of them only with the product, and it starts."
+
+
+def _for_want_of(tool: str) -> tuple[str, str]:
+    return f"not run (no {tool} here)", f"Nothing was run for want of {tool}; install it, and test again."
 
 
 def _needs(tests: TestsRan | None, started: ProductStarted | None) -> list[str]:

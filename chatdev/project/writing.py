@@ -5,7 +5,9 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from chatdev.agents import replies
-from chatdev.agents.chat_agent import Answer, Lack
+from chatdev.agents.chat_agent import Answer, Lack, quoted
+from chatdev.agents.reflection import reflect
+from chatdev.company.config import COUNSELOR
 from chatdev.errors import ChatDevError
 from chatdev.journal.events import TestsRan
 from chatdev.project import verdict
@@ -34,11 +36,13 @@ class _Gathering:
         self.partial: dict[str, str] = {}
         self.refused: dict[str, str] = {}
         self.answers = 0
+        self.finished = False
 
     def take(self, answer: Answer) -> Lack | None:
         """Keep the whole files of an answer; what it lacks."""
         self.answers += 1
         if replies.finished(answer.text) and not replies.files(answer.text):
+            self.finished = True
             return None
         cut: list[str] = []
         elided: list[replies.File] = []
@@ -119,7 +123,9 @@ def _only_tests(path: str) -> str:
     return "" if is_test(path) else "only acceptance tests are written now; the program comes later"
 
 
-async def _gather(meeting: Meeting, refusal: Callable[[str], str], *expected: str) -> State:
+async def _gather(meeting: Meeting, *expected: str) -> State:
+    """The programmer's files. Only where nobody writes acceptance tests may tests be among them."""
+    refusal = _not_a_test if meeting.office.company.tests else lambda path: ""
     gathering = _Gathering(meeting, refusal, expected)
 
     async def read(answer: Answer) -> Lack | None:
@@ -127,12 +133,12 @@ async def _gather(meeting: Meeting, refusal: Callable[[str], str], *expected: st
 
     await meeting.insist(read)
     state = meeting.write(gathering.close())
-    return msgspec.structs.replace(state, remarks=gathering.remarks)
+    return msgspec.structs.replace(state, remarks=gathering.remarks, finished=state.finished or gathering.finished)
 
 
 async def code(meeting: Meeting) -> State:
     """The programmer writes or changes the program. Raises NoProgram if there is none afterwards."""
-    state = await _gather(meeting, _not_a_test)
+    state = await _gather(meeting)
     if not state.program:
         raise NoProgram("No program was written: no file could be read out of any of the programmer's answers.")
     return state
@@ -144,7 +150,7 @@ async def complete(meeting: Meeting) -> State:
     if pending is None:
         return meeting.state
     path = pending[0]
-    state = await _gather(meeting, _not_a_test, path)
+    state = await _gather(meeting, path)
     tries = {**state.tries, path: state.tries.get(path, 0) + 1}
     given_up = state.given_up
     if tries[path] >= meeting.phase.tries and state.unfinished is not None and state.unfinished[0] == path:
@@ -232,23 +238,33 @@ def _untestable(ran: TestsRan) -> str:
     return ""
 
 
-async def document(meeting: Meeting) -> State:
-    """One named document is written: the requirements, or the manual. A bare text counts as the document."""
-    target = meeting.phase.writes
+async def document(meeting: Meeting) -> tuple[State, bool]:
+    """One named document is written: the requirements, or the manual. A bare text counts as the document.
+
+    Gives the next state, and whether it took a reflection on the talk.
+    """
+    phase, prompts = meeting.phase, meeting.office.prompts
+    target = phase.writes
     found: list[str] = []
 
     async def read(answer: Answer) -> Lack | None:
         if text := _document(target, answer):
             found[:] = [text]
             return None
-        request = meeting.office.prompts.request("document", paths=target)
-        return Lack(request, f"no {target} could be read out of the answer")
+        return Lack(prompts.request("document", paths=target), f"no {target} could be read out of the answer")
 
-    await meeting.insist(read, attempts=2)
+    answer = await meeting.insist(read, attempts=2)
+    if reflected := not found and phase.reflect:
+        said = f"{phase.assistant}: {quoted(answer)}"
+        question = prompts.request("reflect", talk=said, paths=target)
+        text = await reflect(
+            meeting.ask, meeting.seat(COUNSELOR), question, lambda text: _document(target, Answer(text))
+        )
+        found = [text] if text else []
     if not found:
         meeting.note("cut", 1, f"{target} was not written: no answer held one")
-        return meeting.state
-    return meeting.write({target: found[0]})
+        return meeting.state, reflected
+    return meeting.write({target: found[0]}), reflected
 
 
 def _document(target: str, answer: Answer) -> str:

@@ -292,3 +292,12 @@ def test_a_missing_dependency_names_the_one_command(tmp_path: Path) -> None:
     done = type_in(tmp_path, "run.py", PYTHONPATH=str(tmp_path))
     assert done.returncode == 2
     assert "pip install -r requirements.txt" in done.stderr
+
+
+def test_a_company_without_tests_exits_0_when_its_product_starts(tmp_path: Path) -> None:
+    answers = {place.removeprefix("together.1/"): text for place, text in ANSWERS.items()}
+    (tmp_path / "classic.recording").write_text(write(recording(answers)))
+    with serving(tmp_path, "classic.recording") as endpoint:
+        done = type_in(tmp_path, "run.py", "--config", "classic", "--task", "greet", VLLM_ENDPOINT=endpoint)
+    assert done.returncode == 0, done.stderr
+    assert "Verdict: starts (not tested)" in done.stdout

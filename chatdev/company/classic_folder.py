@@ -1,0 +1,309 @@
+"""A company's folder in the form of ChatDev 1.0: three JSON files, put into the texts of a native folder.
+
+``ChatChainConfig.json`` has the chain, the recruited roles and the switches; ``PhaseConfig.json`` the roles and the
+question of each phase; ``RoleConfig.json`` what each role is told. What is missing is taken from ``classic``. The
+result is the same whether the folder is used as it is or converted first: both go through the native texts.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import msgspec
+
+from chatdev.company import config
+from chatdev.company.config import CHIEF, COUNSELOR, Company, CompanyError, Phase, Step
+
+CHAIN, PHASES, ROLES = config.CLASSIC_FILES
+
+PLACEHOLDERS = {
+    name: f"{{{{ {name} }}}}"
+    for name in (
+        *("task", "modality", "language", "ideas", "description", "gui", "chatdev_prompt"),
+        *("comments", "error_summary", "requirements"),
+    )
+} | {"codes": "{{ program }}", "unimplemented_file": "{{ unfinished }}", "test_reports": "{{ started }}"}
+"""ChatDev 1.0's placeholders and ours; ``assistant_role`` is filled in at once."""
+
+_UNSET = dict.fromkeys(("ideas", "description", "comments", "error_summary"), "")
+_IN_PHASES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")  # as Python's str.format, where a doubled brace is a brace
+_IN_ROLES = re.compile(r"\{(\w+)\}")  # were filled by plain replacement: other braces stand for themselves
+_NOT_YET_PHASES = {"Art", "ArtDesign", "ArtIntegration", "HumanAgentInteraction", "CodeReviewHuman"}
+_NOT_YET = ("git_management", "web_spider", "self_improve", "incremental_develop", "with_memory", "brainstorming")
+_TURNS = 10
+
+_Switch = bool | str
+T = TypeVar("T")
+
+
+class _Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    phase: str
+    phaseType: Literal["SimplePhase", "ComposedPhase"]  # noqa: N815 - the file's own keys
+    max_turn_step: int = 0
+    need_reflect: _Switch = False
+    cycleNum: int = 1  # noqa: N815
+    Composition: tuple["_Step", ...] = ()
+
+
+class _Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    chain: tuple[_Step, ...]
+    recruitments: tuple[str, ...]
+    clear_structure: _Switch = True
+    gui_design: _Switch = True
+    git_management: _Switch = False
+    web_spider: _Switch = False
+    self_improve: _Switch = False
+    incremental_develop: _Switch = False
+    with_memory: _Switch = False
+    brainstorming: _Switch = False
+    background_prompt: str = ""
+
+
+class _Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    assistant_role_name: str
+    user_role_name: str
+    phase_prompt: tuple[str, ...] | str
+
+
+def load(folder: Path) -> Company:
+    """The company in a folder of either form. Raises CompanyError that names file, key, expectation and finding."""
+    if (folder / "company.toml").exists() or not any((folder / name).exists() for name in config.CLASSIC_FILES):
+        return config.load(folder)
+    return config.from_sources(convert(folder), f"The company in {folder}")
+
+
+def convert(folder: Path) -> dict[str, str]:
+    """The texts of the native folder for one of ChatDev 1.0's, by relative path. Raises CompanyError."""
+    classic = config.load(config.BUILT_IN / "classic")
+    settings = _read(folder / CHAIN, _Settings) or _settings(classic)
+    for switch in _NOT_YET:
+        if _on(getattr(settings, switch), f"{CHAIN}: {switch}"):
+            raise CompanyError(
+                f"{CHAIN}: {switch}: expected False, found True: this is not yet here.",
+                do=f'Set {switch} to "False".',
+            )
+    _on(settings.clear_structure, f"{CHAIN}: clear_structure")  # nothing to do: no __pycache__ is ever delivered
+    roles = _roles(_read(folder / ROLES, dict[str, tuple[str, ...] | str]), classic)
+    phases = _Phases(settings, _read(folder / PHASES, dict[str, _Text]) or {}, roles, classic)
+    chain = tuple(phases.steps(settings.chain, "chain"))
+    values = {
+        "chatdev_prompt": settings.background_prompt or classic.values["chatdev_prompt"],
+        "gui": classic.values["gui"] if _on(settings.gui_design, f"{CHAIN}: gui_design") else "",
+    }
+    return {
+        "company.toml": _company(folder.resolve().name, chain, {**_UNSET, **values}, classic),
+        "background.md": classic.background,
+        "context.md": classic.context,
+        **{f"roles/{_file(name, ROLES)}.md": text for name, text in roles.items()},
+        **{f"phases/{_file(name, PHASES)}.md": _phase(phase) for name, phase in phases.found.items()},
+    }
+
+
+def _read(path: Path, kind: type[T]) -> T | None:
+    if not path.exists():
+        return None
+    try:
+        return msgspec.json.decode(path.read_text(encoding="utf-8-sig"), type=kind)
+    except (OSError, UnicodeDecodeError) as error:
+        raise CompanyError(f"{path} cannot be read: {error}.") from error
+    except msgspec.DecodeError as error:  # a ValidationError, which names the key, is one too
+        raise CompanyError(f"{path.name}: {error}.") from error
+
+
+def _on(value: _Switch, where: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    if (word := value.strip().lower()) not in ("true", "false"):
+        raise CompanyError(f'{where}: expected "True" or "False", found {value!r}.')
+    return word == "true"
+
+
+def _file(name: str, source: str) -> str:
+    if not name.strip() or name.startswith(".") or any(mark in name for mark in "/\\\0\n"):
+        raise CompanyError(f"{source}: {name!r}: expected a name that can name a file, found this.")
+    return name
+
+
+def _settings(classic: Company) -> _Settings:
+    """What ``classic`` is in the words of ChatDev 1.0."""
+
+    def steps(native: tuple[Step, ...]) -> tuple[_Step, ...]:
+        return tuple(
+            _Step(step.loop, "ComposedPhase", cycleNum=step.cycles, Composition=steps(step.steps))
+            if step.loop
+            else _Step(step.phase, "SimplePhase", classic.phases[step.phase].turns, classic.phases[step.phase].reflect)
+            for step in native
+            if not step.run
+        )
+
+    return _Settings(chain=steps(classic.chain), recruitments=tuple(classic.roles))
+
+
+def _roles(told: Mapping[str, tuple[str, ...] | str] | None, classic: Company) -> dict[str, str]:
+    if told is None:
+        return dict(classic.roles)
+    names = {name: PLACEHOLDERS[name] for name in ("chatdev_prompt", "task")}
+    return {role: _translate(_lines(text), _IN_ROLES, names, f"{ROLES}: {role}") for role, text in told.items()}
+
+
+def _lines(text: tuple[str, ...] | str) -> str:
+    return text if isinstance(text, str) else "\n".join(text)
+
+
+class _Phases:
+    """The phases that a chain names, as they are met on the way through it."""
+
+    def __init__(
+        self, settings: _Settings, texts: Mapping[str, _Text], roles: Mapping[str, str], classic: Company
+    ) -> None:
+        self.found: dict[str, Phase] = {}
+        self._texts = texts
+        self._recruited = {role: role in roles for role in settings.recruitments}
+        self._known = classic.phases
+        self._loops = {step.loop: step for step in classic.chain if step.loop}
+        self._names = PLACEHOLDERS | {
+            step.phase: f"{{{{ {_name(step.phase)} }}}}"
+            for step in _walk(settings.chain)
+            if step.phaseType == "SimplePhase" and step.phase not in classic.phases
+        }
+
+    def steps(self, steps: tuple[_Step, ...], where: str) -> Iterator[Step]:
+        met: Counter[str] = Counter()
+        for number, step in enumerate(steps):
+            here = f"{where}[{number}]"
+            if step.phase in _NOT_YET_PHASES:
+                raise CompanyError(
+                    f"{CHAIN}: {here}.phase: {step.phase} is not yet here.", do="Take this phase out of the chain."
+                )
+            if (step.phaseType == "ComposedPhase") != bool(step.Composition):
+                wanted, has = ("a list of phases", "none") if not step.Composition else ("none", "a list of phases")
+                raise CompanyError(
+                    f"{CHAIN}: {here}.Composition: expected {wanted} in a {step.phaseType}, found {has}."
+                )
+            if step.phaseType == "ComposedPhase":
+                met[step.phase] += 1
+                yield self._loop(step, here, f"-{met[step.phase]}" if met[step.phase] > 1 else "")
+            else:
+                self._simple(step, here)
+                yield Step(phase=step.phase)
+
+    def _loop(self, step: _Step, here: str, suffix: str) -> Step:
+        if step.cycleNum < 1:
+            raise CompanyError(f"{CHAIN}: {here}.cycleNum: expected 1 or more, found {step.cycleNum}.")
+        known = self._loops.get(step.phase)
+        runs = tuple(inner for inner in known.steps if inner.run) if known else ()
+        inner = tuple(self.steps(step.Composition, f"{here}.Composition"))
+        until = known.until if known else "finished"
+        return Step(loop=step.phase + suffix, steps=runs + inner, cycles=step.cycleNum, until=until)
+
+    def _simple(self, step: _Step, here: str) -> None:
+        reflect = _on(step.need_reflect, f"{CHAIN}: {here}.need_reflect")
+        turns = step.max_turn_step if step.max_turn_step > 0 else _TURNS
+        phase = msgspec.structs.replace(self._phase(step.phase), turns=turns, reflect=reflect)
+        if self.found.setdefault(step.phase, phase) != phase:
+            raise CompanyError(
+                f"{CHAIN}: {here}: expected the same max_turn_step and need_reflect wherever {step.phase} stands, "
+                f"found {step.max_turn_step} and {reflect}.",
+                do="Give the second one a name of its own in PhaseConfig.json.",
+            )
+        for role in (phase.assistant, phase.user, *((CHIEF, COUNSELOR) if reflect else ())):
+            if not self._recruited.get(role):
+                file, key = (ROLES, role) if role in self._recruited else (CHAIN, "recruitments")
+                raise CompanyError(f"{file}: {key}: expected the role {role}, which {step.phase} needs; found none.")
+
+    def _phase(self, name: str) -> Phase:
+        known, text = self._known.get(name), self._texts.get(name)
+        if text is None and known is not None:
+            return known
+        if text is None:
+            raise CompanyError(f"{PHASES}: {name}: expected this phase, which {CHAIN} names; found none.")
+        if text.assistant_role_name == text.user_role_name:
+            raise CompanyError(
+                f"{PHASES}: {name}: user_role_name: expected another role than the assistant's, "
+                f"found {text.user_role_name} twice."
+            )
+        names = self._names | {"assistant_role": _literal(text.assistant_role_name)}
+        question = _translate(_lines(text.phase_prompt), _IN_PHASES, names, f"{PHASES}: {name}: phase_prompt")
+        invented = Phase(assistant="", user="", sets=_name(name), name=name)
+        return msgspec.structs.replace(
+            known or invented,
+            assistant=text.assistant_role_name,
+            user=text.user_role_name,
+            question=question,
+            context=False,
+        )
+
+
+def _walk(steps: tuple[_Step, ...]) -> Iterator[_Step]:
+    for step in steps:
+        yield step
+        yield from _walk(step.Composition)
+
+
+def _name(phase: str) -> str:
+    """The name of an invented phase's conclusion in a template."""
+    name = re.sub(r"\W", "_", phase)
+    return name if name.isidentifier() else f"_{name}"
+
+
+def _translate(text: str, pattern: re.Pattern[str], names: Mapping[str, str], where: str) -> str:
+    """A text with braces for placeholders, as a Jinja2 template."""
+    parts, end = [], 0
+    for match in pattern.finditer(text):
+        name = match[1]
+        if name is not None and name not in names:
+            raise CompanyError(
+                f"{where}: expected one of the placeholders {', '.join(sorted(names))}; found {{{name}}}.",
+                do="Mend the name, or double the braces if they are meant literally.",
+            )
+        parts += [_literal(text[end : match.start()]), _literal(match[0][0]) if name is None else names[name]]
+        end = match.end()
+    return "".join(parts) + _literal(text[end:])
+
+
+def _literal(text: str) -> str:
+    return text.replace("{", "{{ '{' }}")
+
+
+def _company(name: str, chain: tuple[Step, ...], values: Mapping[str, str], classic: Company) -> str:
+    lines = [
+        f"name = {_toml(name)}",
+        'description = "Converted from a ChatDev 1.0 folder."',
+        "",
+        *(line for step in chain for line in ("[[chain]]", *_entries(step), "")),
+        "[values]",
+        *(f"{key} = {_toml(value)}" for key, value in values.items()),
+        "",
+    ]
+    _, heading, requests = classic.sources["company.toml"].partition("[requests]")
+    return "\n".join(lines) + "\n" + heading + requests
+
+
+def _entries(step: Step) -> list[str]:
+    if not step.loop:
+        return [f"phase = {_toml(step.phase)}" if step.phase else f"run = {_toml(step.run)}"]
+    inner = ", ".join(f"{{ {', '.join(_entries(each))} }}" for each in step.steps)
+    return [
+        f"loop = {_toml(step.loop)}",
+        f"cycles = {step.cycles}",
+        f"until = {_toml(step.until)}",
+        f"steps = [{inner}]",
+    ]
+
+
+def _phase(phase: Phase) -> str:
+    plain = Phase(assistant="", user="", name=phase.name, question=phase.question)
+    head = [
+        f"{key} = {_toml(value)}"
+        for key in phase.__struct_fields__
+        if (value := getattr(phase, key)) != getattr(plain, key)
+    ]
+    return "\n".join(["+++", *head, "+++", phase.question]) + "\n"
+
+
+def _toml(value: object) -> str:
+    """JSON's strings, numbers, booleans and lists are TOML's too, but for one control character."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
