@@ -13,6 +13,7 @@ _COMMANDS = {
     "runs": "chatdev.cli.runs",
     "test": "chatdev.cli.test",
     "playback": "chatdev.cli.playback",
+    "company": "chatdev.cli.company",
 }
 
 
