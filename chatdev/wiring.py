@@ -20,7 +20,7 @@ from chatdev.models.choose import Choice
 from chatdev.models.types import Progress
 from chatdev.project import chain
 from chatdev.project.meeting import Office
-from chatdev.project.prompts import Prompts
+from chatdev.project.prompts import Prompts, checked
 from chatdev.project.state import State
 from chatdev.project.workspace import Workspace
 from chatdev.sandbox.local import LocalSandbox
@@ -73,8 +73,7 @@ def begin(order: Order, warehouse: Path, now: datetime.datetime | None = None) -
     Two runs that begin in the same second get folders of their own. Raises UserError, CompanyError and JournalError.
     """
     order = order.checked()
-    company = classic_folder.load(config.find(order.config))
-    Prompts(company)  # a template that cannot be compiled is told now, before anything is made
+    company = checked(classic_folder.load(config.find(order.config)))  # told now, before anything is made
     start = events.RunStarted(
         schema=events.SCHEMA,
         version=chatdev.__version__,

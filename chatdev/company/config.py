@@ -192,7 +192,7 @@ def find(name: str) -> Path:
         )
     raise CompanyError(
         f'There is no company called "{name}".',
-        tried=(f"built in: {', '.join(known)}", *(f"a company's folder: {path}" for path in places)),
+        tried=(f"built in: {', '.join(known)}", *(f"a company's folder: {path}" for path in dict.fromkeys(places))),
         do="Choose one with --config, or make one with: chatdev company new NAME",
     )
 

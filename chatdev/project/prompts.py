@@ -142,3 +142,18 @@ class Prompts:
             ) from error
         except jinja2.TemplateError as error:
             raise CompanyError(f"{name}: {error}.") from error
+
+
+def checked(company: Company) -> Company:
+    """The company, if each of its templates can be rendered. Raises CompanyError that names the file.
+
+    Tried once before the first call, so that a misspelt placeholder does not end a run in its middle.
+    """
+    prompts = Prompts(company)
+    state = State(task="a task", name="Name", files={"main.py": "pass\n"})
+    prompts.background(state)
+    for phase in company.phases.values():
+        prompts.question(phase, state, phase.assistant)
+    for request in company.requests.__struct_fields__:
+        prompts.request(request)
+    return company

@@ -1,0 +1,100 @@
+"""A company's chain as it is shown to a person: a tree for the terminal, and a Mermaid flowchart."""
+
+from collections.abc import Iterator
+
+from chatdev.company.config import Company, Step
+
+UNTIL = {
+    "finished": "somebody says <INFO> Finished",
+    "complete": "no file is unfinished",
+    "passing": "all acceptance tests pass",
+    "starts": "the product starts",
+    "healthy": "the tests pass and the product starts",
+}
+_RUNS = {"tests": "run the acceptance tests", "start": "start the product"}
+
+
+def tree(company: Company) -> str:
+    """The company's name, what it is, and a line for each step of its chain, indented below the loop it is in."""
+    heading = f"{company.name}: {company.description}" if company.description else company.name
+    return "\n".join([heading, "", *_lines(company, company.chain, "  ")])
+
+
+def _lines(company: Company, steps: tuple[Step, ...], indent: str) -> Iterator[str]:
+    for step in steps:
+        yield indent + _label(company, step)
+        yield from _lines(company, step.steps or step.together, indent + "  ")
+
+
+def _label(company: Company, step: Step) -> str:
+    if step.loop:
+        return f"{step.loop}, {_bound(step)}"
+    if step.together:
+        return "side by side"
+    if step.run:
+        return _RUNS[step.run]
+    phase = company.phases[step.phase]
+    remarks = [
+        f"up to {phase.turns} turns" if phase.turns > 1 else "",
+        "reflection" if phase.reflect else "",
+        f"sets {phase.sets}" if phase.sets else "",
+        f"writes {phase.writes}" if phase.writes else "",
+    ]
+    told = ", ".join(filter(None, remarks))
+    return f"{phase.name}: {phase.assistant} <- {phase.user}" + (f" ({told})" if told else "")
+
+
+def _bound(step: Step) -> str:
+    times = "once" if step.cycles == 1 else f"up to {step.cycles} times"
+    return f"{times}, until {UNTIL[step.until]}" if step.until else times
+
+
+def mermaid(company: Company) -> str:
+    """The chain as a Mermaid flowchart in a fenced block, ready for a Markdown file."""
+    lines = ["flowchart TD"]
+    _, ends = _draw(company, company.chain, "s", [], "    ", lines)
+    lines += [f"    {end} --> verdict" for end in ends] + ['    verdict(["verdict"])']
+    return "\n".join(["```mermaid", *lines, "```"])
+
+
+def _draw(
+    company: Company, steps: tuple[Step, ...], name: str, ends: list[str], indent: str, lines: list[str]
+) -> tuple[list[str], list[str]]:
+    """Add steps to ``lines``, the first one reached from ``ends``; the nodes that begin and end them."""
+    first: list[str] = []
+    for number, step in enumerate(steps):
+        node = f"{name}{number}"
+        if step.together:
+            branches = [
+                _draw(company, (branch,), f"{node}_{index}_", ends, indent, lines)
+                for index, branch in enumerate(step.together)
+            ]
+            starts, ends = ([node for branch in branches for node in branch[side]] for side in (0, 1))
+        elif step.loop:
+            lines.append(f'{indent}subgraph {node}["{_quoted(f"{step.loop}, {_bound(step)}")}"]')
+            inner, last = _draw(company, step.steps, f"{node}_", [], indent + "    ", lines)
+            lines.append(f"{indent}end")
+            lines += [f"{indent}{end} --> {node}" for end in ends]
+            if step.cycles > 1:
+                lines += [f"{indent}{end} -.-> {begin}" for end in last for begin in inner]
+            starts = ends = [node]
+        else:
+            lines.append(f'{indent}{node}["{_quoted(_box(company, step))}"]')
+            lines += [f"{indent}{end} --> {node}" for end in ends]
+            starts = ends = [node]
+        first = first or starts
+    return first, ends
+
+
+def _box(company: Company, step: Step) -> str:
+    if step.run:
+        return _RUNS[step.run]
+    phase = company.phases[step.phase]
+    return f"{phase.name}\n{phase.assistant} ← {phase.user}"
+
+
+def _quoted(text: str) -> str:
+    """Text inside a quoted Mermaid label, which knows HTML's entities and ``<br>``."""
+    for mark, entity in (("&", "#amp;"), ('"', "#quot;"), ("<", "#lt;"), (">", "#gt;"), ("\n", "<br>")):
+        text = text.replace(mark, entity)
+    return text
