@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from chatdev.models import budget, prices, refusals, request
+from chatdev.models import budget, endpoint, prices, refusals, request
 from chatdev.models.budget import Gauge
 from chatdev.models.endpoint import Facts
 from chatdev.models.errors import ServerFault, Unreachable
@@ -29,6 +29,7 @@ class Known(msgspec.Struct):
     facts: Facts
     gauge: Gauge = Gauge()
     adaptations: Adaptations = frozenset()
+    asked_again: bool = False
 
 
 class Call:
@@ -48,6 +49,7 @@ class Call:
         self._asked = 0
         self._sent_again = 0
         self._retry_after = 0.0
+        self._told: list[str] = []
 
     async def answered(self, backoff: Sequence[float]) -> Completion:
         """The answer; passing faults are waited out for ``backoff`` seconds each, then raised. Raises ModelError."""
@@ -73,6 +75,7 @@ class Call:
             self._sent_again += reply.sent - 1
             outcome = reply.outcome
             if isinstance(outcome, Answer):
+                await self._ask_again_for_the_window()
                 return self._completion(outcome, reply, limit, made)
             if outcome.overflow:
                 self._shrink(outcome, limit)
@@ -95,6 +98,15 @@ class Call:
         budget.require(self._ceiling, window, low, counted=self._counted is not None)
         return budget.clamp(self._ceiling, window, high)
 
+    async def _ask_again_for_the_window(self) -> None:
+        """Ollama and LM Studio tell the window of a loaded model alone; now that it has answered, it is loaded."""
+        known = self._known
+        if known.facts.assumed and not known.asked_again:
+            known.asked_again = True
+            if window := await endpoint.probe(self._transport, known.facts.model):
+                known.facts = msgspec.structs.replace(known.facts, window=window, assumed=False)
+                self._told.append(f"the server told its window after its first answer: {window:,} tokens")
+
     def _shrink(self, refusal: Refusal, limit: int) -> None:
         """Make the answer smaller, once, by what the server told of the overflow. Raises WindowTooSmall.
 
@@ -102,8 +114,8 @@ class Call:
         from it there.
         """
         known = self._known
-        if known.facts.window is None and refusal.window:
-            known.facts = msgspec.structs.replace(known.facts, window=refusal.window)
+        if refusal.window and (known.facts.window is None or known.facts.assumed):
+            known.facts = msgspec.structs.replace(known.facts, window=refusal.window, assumed=False)
         window = known.facts.window
         if refusal.prompt:
             known.gauge = known.gauge.learn(self._messages, refusal.prompt)
@@ -125,7 +137,7 @@ class Call:
     def _completion(self, answer: Answer, reply: "Reply", limit: int, made: Adaptations) -> Completion:
         known, address = self._known, self._transport.address
         low, high = known.gauge.span(self._messages)
-        told = sorted(made)
+        told = [*sorted(made), *self._told]
         usage = answer.usage
         if usage is None:
             pieces = max(answer.pieces, math.ceil(budget.weight(answer.text + answer.reasoning)))

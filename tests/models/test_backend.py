@@ -246,14 +246,14 @@ UNKNOWN_WINDOW = {"data": [{"id": "m"}]}
 
 
 async def test_an_overflow_teaches_the_window_and_the_answer_is_shrunk_to_it() -> None:
-    words = "maximum context length is 4096 tokens. However, you requested 5096 tokens (1000 in the messages)."
+    words = "maximum context length is 2048 tokens. However, you requested 4080 tokens (1000 in the messages)."
     async with model(refuses(words), OK, models=UNKNOWN_WINDOW) as (backend, server):
         talk = [Message("user", "x" * 2500)]
         assert (await backend.complete(talk, Options())).receipt.tries == 2
-        assert [asked["max_tokens"] for asked in server.asked] == [4096, 3096]
-        assert (await backend.facts()).window == 4096
+        assert [asked["max_tokens"] for asked in server.asked] == [4096 - 1016, 2048 - 1000]
+        assert (await backend.facts()).window == 2048
         await backend.complete(talk, Options())
-        assert server.asked[2]["max_tokens"] < 3096
+        assert server.asked[2]["max_tokens"] < 2048 - 1000
 
 
 async def test_a_counted_prompt_that_cannot_fit_is_told_with_the_servers_count() -> None:
@@ -268,14 +268,14 @@ async def test_a_counted_prompt_that_cannot_fit_is_told_with_the_servers_count()
     ("words", "told"),
     [
         ("maximum context length is 4096 tokens, at least 4097", "has 4096"),
-        ("over the context window", "has an unknown"),
+        ("over the context window", "has 4096"),
     ],
 )
 async def test_an_overflow_without_a_count_shrinks_the_answer_once(words: str, told: str) -> None:
     async with model(refuses(words), models=UNKNOWN_WINDOW) as (backend, server):
         with pytest.raises(errors.WindowTooSmall, match=told):
             await backend.complete(HI, Options())
-    assert [asked["max_tokens"] for asked in server.asked] == [4096, 1024]
+    assert [asked["max_tokens"] for asked in server.asked] == [4096 - 17, (4096 - 17) // 4]
     async with model(refuses(words), OK, models=UNKNOWN_WINDOW) as (backend, server):
         assert (await backend.complete(HI, Options(max_tokens=300))).text == "Hello"
     assert server.asked[1]["max_tokens"] == MINIMUM_ANSWER
