@@ -1,4 +1,4 @@
-"""One call: asked, adapted to the endpoint, shrunk to its window, and asked again after a passing fault."""
+"""One call: asked, adapted to the endpoint, cut to its window, and asked again after a passing fault."""
 
 import asyncio
 import math
@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from chatdev.models import budget, endpoint, prices, refusals, request
-from chatdev.models.budget import Gauge
+from chatdev.models.budget import Fitted, Gauge
 from chatdev.models.endpoint import Facts
 from chatdev.models.errors import ServerFault, Unreachable
 from chatdev.models.refusals import Refusal
@@ -40,11 +40,12 @@ class Call:
     ) -> None:
         self._transport = transport
         self._known = known
-        self._messages = messages
+        self._uncut = messages
+        self._fitted = Fitted(tuple(messages))
         self._options = options
         self._watch = watch
         self._ceiling = options.max_tokens
-        self._counted: int | None = None
+        self._counted: tuple[Fitted, int] | None = None
         self._shrunk = False
         self._asked = 0
         self._sent_again = 0
@@ -69,7 +70,7 @@ class Call:
         known = self._known
         while True:
             made, limit = known.adaptations, self._limit()
-            body = request.body(known.facts.model, self._messages, self._options, limit, made)
+            body = request.body(known.facts.model, self._fitted.messages, self._options, limit, made)
             self._asked += 1
             reply = await self._transport.ask(body, request_id=self._request_id(), watch=self._watch)
             self._sent_again += reply.sent - 1
@@ -79,7 +80,7 @@ class Call:
                 return self._completion(outcome, reply, limit, made)
             if outcome.overflow:
                 self._shrink(outcome, limit)
-            elif change := request.adaptation(outcome, body, self._messages, made):
+            elif change := request.adaptation(outcome, body, self._fitted.messages, made):
                 known.adaptations |= {change}
             else:
                 self._retry_after = min(outcome.retry_after or 0.0, 60.0)
@@ -92,11 +93,24 @@ class Call:
         return f"{quote(self._options.request_id)};{self._asked};{random.getrandbits(32):08x}"
 
     def _limit(self) -> int:
-        """What the answer may take. Raises WindowTooSmall if the conversation cannot fit."""
-        window = self._known.facts.window
-        low, high = (self._counted, self._counted) if self._counted else self._known.gauge.span(self._messages)
-        budget.require(self._ceiling, window, low, counted=self._counted is not None)
+        """Cut the conversation to the window as far as it must be; what the answer may take beside it.
+
+        Raises WindowTooSmall if the conversation cannot fit.
+        """
+        window, gauge = self._known.facts.window, self._known.gauge
+        # A server that refused without a count has a tokenizer of its own mind: twice the estimate is cut to.
+        careful = msgspec.structs.replace(gauge, high=2 * gauge.high) if self._shrunk and not self._counted else gauge
+        self._fitted = budget.fit(self._uncut, careful, self._ceiling, window)
+        low, high = gauge.span(self._fitted.messages)
+        if counted := self._count:
+            low = high = counted
+        budget.require(self._ceiling, window, low, counted=counted is not None, cuts=self._fitted.cuts)
         return budget.clamp(self._ceiling, window, high)
+
+    @property
+    def _count(self) -> int | None:
+        """What the server counted, if it was this conversation, cut as it is now."""
+        return self._counted[1] if self._counted and self._counted[0] == self._fitted else None
 
     async def _ask_again_for_the_window(self) -> None:
         """Ollama and LM Studio tell the window of a loaded model alone; now that it has answered, it is loaded."""
@@ -118,12 +132,12 @@ class Call:
             known.facts = msgspec.structs.replace(known.facts, window=refusal.window, assumed=False)
         window = known.facts.window
         if refusal.prompt:
-            known.gauge = known.gauge.learn(self._messages, refusal.prompt)
-            self._counted = refusal.prompt
+            known.gauge = known.gauge.learn(self._fitted.messages, refusal.prompt)
+            self._counted = self._fitted, refusal.prompt
         if self._shrunk:
-            minimum = min(self._ceiling, budget.MINIMUM_ANSWER)
-            least = max(known.gauge.span(self._messages)[1], (window or 0) - minimum + 1)
-            raise budget.too_small(minimum, window, self._counted or least, counted=self._counted is not None)
+            minimum, count = min(self._ceiling, budget.MINIMUM_ANSWER), self._count
+            least = max(known.gauge.span(self._fitted.messages)[1], (window or 0) - minimum + 1)
+            raise budget.too_small(minimum, window, count or least, counted=count is not None, cuts=self._fitted.cuts)
         self._shrunk = True
         if not (refusal.prompt and window):
             self._ceiling = min(limit, max(limit // 4, budget.MINIMUM_ANSWER))
@@ -136,7 +150,7 @@ class Call:
 
     def _completion(self, answer: Answer, reply: "Reply", limit: int, made: Adaptations) -> Completion:
         known, address = self._known, self._transport.address
-        low, high = known.gauge.span(self._messages)
+        low, high = known.gauge.span(self._fitted.messages)
         told = [*sorted(made), *self._told]
         usage = answer.usage
         if usage is None:
@@ -145,10 +159,11 @@ class Call:
         elif budget.seems_cut(low, usage.prompt_tokens):
             told.append(f"the server seems to have cut the prompt: {usage.prompt_tokens} of at least {low} tokens")
         else:
-            known.gauge = known.gauge.learn(self._messages, usage.prompt_tokens)
+            known.gauge = known.gauge.learn(self._fitted.messages, usage.prompt_tokens)
         if self._starved(answer, usage, limit):
             minimum = min(self._options.max_tokens, budget.MINIMUM_ANSWER)
-            raise budget.too_small(minimum, known.facts.window, usage.prompt_tokens, counted=not usage.estimated)
+            prompt, cuts = usage.prompt_tokens, self._fitted.cuts
+            raise budget.too_small(minimum, known.facts.window, prompt, counted=not usage.estimated, cuts=cuts)
         cost = prices.load().cost(known.facts.model, usage) if address.is_openai else None
         return Completion(
             text=answer.text,
@@ -163,6 +178,7 @@ class Call:
                 seconds=reply.seconds,
                 max_tokens=limit,
                 adapted=tuple(told),
+                cuts=self._fitted.cuts,
                 cost=0.0 if address.free else cost,
             ),
             id=answer.id or f"chatcmpl-{random.getrandbits(64):016x}",

@@ -30,11 +30,26 @@ class ModelType(Enum):
 Role = Literal["system", "user", "assistant"]
 
 
-class Message(msgspec.Struct, frozen=True):
-    """One message of a conversation."""
+class Part(msgspec.Struct, frozen=True):
+    """A piece of a message, with what becomes of it where the context window is too small for everything.
+
+    ``shorten`` gives the text that then takes its place, and ``how`` says in a word or two what that is; without it, a
+    part is never cut. Of all parts of a conversation, the one of the lowest ``rank`` is cut first.
+    """
+
+    text: str
+    name: str = ""
+    rank: int = 0
+    how: str = ""
+    shorten: Callable[[], str] | None = None
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One message of a conversation. ``parts``, if there are any, make up the ``content``; they are never sent."""
 
     role: Role
     content: str
+    parts: tuple[Part, ...] = ()
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -56,7 +71,8 @@ class Receipt(msgspec.Struct, frozen=True):
     """Who answered a call, and at what price.
 
     ``endpoint`` is a base URL without credentials; ``first_token`` and ``seconds`` are seconds of wall time; ``tries``
-    counts the requests sent; ``adapted`` says what the endpoint made us change (dropped fields, merged messages);
+    counts the requests sent; ``adapted`` says what the endpoint made us change (dropped fields, merged messages),
+    ``cuts`` what of the conversation was cut to fit its window;
     ``cost`` is in US dollars, 0 for a local endpoint and None where the price is not known.
     """
 
@@ -67,6 +83,7 @@ class Receipt(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     max_tokens: int = 0
     adapted: tuple[str, ...] = ()
+    cuts: tuple[str, ...] = ()
     cost: float | None = None
 
 

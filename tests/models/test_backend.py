@@ -17,7 +17,7 @@ from chatdev.models.address import Address
 from chatdev.models.backend import ModelBackend, ModelFactory, OpenAIModel, StubModel, VLLMModel
 from chatdev.models.background import BACKGROUND, Background
 from chatdev.models.budget import MINIMUM_ANSWER
-from chatdev.models.types import Message, ModelType, Options
+from chatdev.models.types import Message, ModelType, Options, Part
 from chatdev.settings import Secret, Settings
 
 HI = [Message("user", "hi")]
@@ -232,6 +232,40 @@ async def test_an_answer_gets_what_the_window_leaves() -> None:
         with pytest.raises(errors.WindowTooSmall, match=r"the window has 2000\."):
             await backend.complete([Message("user", "x" * 25000)], Options())
     assert len(server.asked) == 1
+
+
+def cuttable(text: str) -> Message:
+    return Message("user", text, (Part(text, "talk", 1, "left out", lambda: "[…]"),))
+
+
+async def test_a_conversation_is_cut_to_the_window_and_the_receipt_says_so() -> None:
+    talk = [cuttable("x" * 25000), Message("user", "go on")]
+    async with model(models={"data": [{"id": "default", "max_model_len": 2000}]}) as (backend, server):
+        completion = await backend.complete(talk, Options())
+    assert server.asked[0]["messages"] == [{"role": "user", "content": "[…]"}, {"role": "user", "content": "go on"}]
+    assert completion.receipt.cuts == ("talk left out (3 of 25,000 characters)",)
+
+
+async def test_parts_that_need_no_cut_are_never_sent() -> None:
+    async with model() as (backend, server):
+        completion = await backend.complete([cuttable("hi")], Options())
+    assert (server.asked[0]["messages"], completion.receipt.cuts) == (DICTS, ())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "maximum context length is 2000 tokens (1990 in the messages)",
+        "maximum context length is 2000 tokens, your prompt contains at least 2001 input tokens",
+    ],
+)
+async def test_a_conversation_that_overflows_after_all_is_cut_further(words: str) -> None:
+    """A tokenizer that makes more of the text than we thought."""
+    models = {"data": [{"id": "default", "max_model_len": 2000}]}
+    async with model(refuses(words), OK, models=models) as (backend, server):
+        completion = await backend.complete([cuttable("x" * 3000), Message("user", "go on")], Options())
+    assert [asked["messages"][0]["content"] for asked in server.asked] == ["x" * 3000, "[…]"]
+    assert (completion.receipt.tries, len(completion.receipt.cuts)) == (2, 1)
 
 
 async def test_an_answer_that_the_window_ends_at_once_is_no_answer() -> None:
