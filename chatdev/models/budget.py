@@ -6,6 +6,7 @@ by its lower end cannot fit, and what the answer may take is reckoned from its u
 
 import math
 from collections.abc import Mapping, Sequence
+from enum import Enum
 
 import msgspec
 
@@ -144,6 +145,22 @@ def too_small(
     )
 
 
-def seems_cut(low: int, counted: int) -> bool:
-    """Whether the server counted so few tokens that it must have cut the prompt, as Ollama does, without a word."""
-    return low > LARGE_ENOUGH and counted < 0.6 * low
+class Doubt(Enum):
+    """What a server's count says of whether it read the whole prompt."""
+
+    NONE = "it did"
+    SOME = "it may not have"
+    CERTAIN = "it did not"
+
+
+def doubt(span: tuple[int, int], counted: int) -> Doubt:
+    """Whether the server cut the prompt, as Ollama does without a word: it counted far less than was expected.
+
+    Under half is more than one text differs from another in characters per token. A count under two thirds must teach
+    nothing, else a prompt that grows while its count stands still would lower what is expected, step by step. In less
+    than a thousand tokens, what the chat template adds weighs too much to tell, and no window is that small.
+    """
+    expected = sum(span) / 2
+    if counted >= expected * 2 / 3:
+        return Doubt.NONE
+    return Doubt.CERTAIN if counted < expected / 2 and expected >= 1_000 else Doubt.SOME

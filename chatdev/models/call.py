@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from chatdev.models import budget, endpoint, prices, refusals, request
-from chatdev.models.budget import Fitted, Gauge
+from chatdev.models.budget import Doubt, Fitted, Gauge
 from chatdev.models.endpoint import Facts
 from chatdev.models.errors import ServerFault, Unreachable
 from chatdev.models.refusals import Refusal
@@ -150,15 +150,15 @@ class Call:
 
     def _completion(self, answer: Answer, reply: "Reply", limit: int, made: Adaptations) -> Completion:
         known, address = self._known, self._transport.address
-        low, high = known.gauge.span(self._fitted.messages)
+        span = known.gauge.span(self._fitted.messages)
         told = [*sorted(made), *self._told]
         usage = answer.usage
         if usage is None:
             pieces = max(answer.pieces, math.ceil(budget.weight(answer.text + answer.reasoning)))
-            usage = Usage(high, pieces, estimated=True)
-        elif budget.seems_cut(low, usage.prompt_tokens):
-            told.append(f"the server seems to have cut the prompt: {usage.prompt_tokens} of at least {low} tokens")
-        else:
+            usage = Usage(span[1], pieces, estimated=True)
+        elif (doubt := budget.doubt(span, usage.prompt_tokens)) is Doubt.CERTAIN:
+            raise refusals.prompt_cut(address, usage.prompt_tokens, sum(span) // 2)
+        elif doubt is Doubt.NONE:
             known.gauge = known.gauge.learn(self._fitted.messages, usage.prompt_tokens)
         if self._starved(answer, usage, limit):
             minimum = min(self._options.max_tokens, budget.MINIMUM_ANSWER)

@@ -322,10 +322,24 @@ async def test_what_no_server_counted_is_estimated_and_marked() -> None:
     assert usage_found.prompt_tokens >= 9 and usage_found.completion_tokens >= 3
 
 
-async def test_a_prompt_that_was_cut_without_a_word_is_told() -> None:
-    async with model(streams(sse(delta(content="x"), delta("stop"), usage(prompt_tokens=2048)))) as (backend, _):
-        completion = await backend.complete([Message("user", "word " * 6000)], Options(max_tokens=10))
-    assert "cut the prompt: 2048 of at least" in completion.receipt.adapted[0]
+async def test_an_answer_to_a_prompt_that_was_cut_without_a_word_is_no_answer() -> None:
+    cut = streams(sse(delta(content="x"), delta("stop"), usage(prompt_tokens=2048)))
+    async with model(cut, models={"data": [{"id": "m", "max_model_len": 32768}]}) as (backend, server):
+        with pytest.raises(
+            errors.PromptCut, match=r"it read 2048 tokens of about 8411.*\n.*OLLAMA_CONTEXT_LENGTH"
+        ) as told:
+            await backend.complete([Message("user", "word " * 6000)], Options(max_tokens=10))
+    assert (told.value.exit_status, len(server.asked)) == (2, 1)
+
+
+async def test_a_prompt_that_grows_while_its_count_stands_still_teaches_nothing() -> None:
+    """Else each step would lower what is expected of the next, and none would be far below it."""
+    cut = streams(sse(delta(content="x"), delta("stop"), usage(prompt_tokens=1000)))
+    async with model(cut, models={"data": [{"id": "m", "max_model_len": 32768}]}) as (backend, _):
+        for words in (1000, 1200, 1400):
+            await backend.complete([Message("user", "word " * words)], Options())
+        with pytest.raises(errors.PromptCut):
+            await backend.complete([Message("user", "word " * 1600)], Options())
 
 
 async def test_a_model_that_went_away_is_told_with_those_that_are_served() -> None:

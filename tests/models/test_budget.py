@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatdev.models import budget
-from chatdev.models.budget import Fitted, Gauge
+from chatdev.models.budget import Doubt, Fitted, Gauge
 from chatdev.models.errors import WindowTooSmall
 from chatdev.models.types import Message, Part
 
@@ -111,7 +111,16 @@ def test_what_was_cut_in_vain_is_told() -> None:
         budget.require(4096, 1000, 9000, cuts=["a shortened"])
 
 
-def test_a_prompt_that_a_server_cut_without_a_word_is_noticed() -> None:
-    assert budget.seems_cut(10_000, 4096)
-    assert not budget.seems_cut(10_000, 9000)
-    assert not budget.seems_cut(100, 10)
+@pytest.mark.parametrize(
+    ("span", "counted", "doubt"),
+    [
+        ((9_000, 11_000), 4_999, Doubt.CERTAIN),
+        ((9_000, 11_000), 5_000, Doubt.SOME),
+        ((9_000, 11_000), 6_667, Doubt.NONE),
+        ((900, 1_000), 10, Doubt.SOME),
+    ],
+)
+def test_a_prompt_that_a_server_cut_without_a_word_is_noticed(
+    span: tuple[int, int], counted: int, doubt: Doubt
+) -> None:
+    assert budget.doubt(span, counted) is doubt

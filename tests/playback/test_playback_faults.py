@@ -2,7 +2,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from playing import PLACE, RECORDING, TEXT, playing
+from playing import PING, PLACE, RECORDING, TEXT, playing
 
 from chatdev.errors import UserError
 from chatdev.playback.faults import Manner, merge, parse
@@ -260,3 +260,16 @@ def test_a_manner_can_be_typed() -> None:
 def test_a_manner_that_cannot_be_read_says_why(text: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
         parse(text)
+
+
+async def test_a_prompt_is_cut_in_silence_on_demand() -> None:
+    long = [{"role": "user", "content": "ping " + "x" * 500}]
+    async with playing(manners=[Manner(cut_prompt=40)]) as client:
+        replies = [await client.chat(messages=messages, stream=False, max_tokens=9) for messages in (PING, long)]
+    assert [reply.status for reply in replies] == [200, 200]
+    assert [reply.json["usage"]["prompt_tokens"] for reply in replies] == [5, 40]
+
+
+async def test_a_window_is_kept_secret_on_demand() -> None:
+    async with playing(manners=[Manner(no_window=True)]) as client:
+        assert "max_model_len" not in (await client.get("/v1/models")).json["data"][0]

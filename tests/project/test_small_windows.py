@@ -94,6 +94,24 @@ async def test_a_run_that_was_cut_goes_on_in_another_window(tmp_path: Path) -> N
     assert [attempt.window for attempt in finished.events(AttemptStarted)] == [2816, 16384]
 
 
+async def test_a_window_that_nobody_tells_is_assumed_and_said_once(tmp_path: Path) -> None:
+    ran = await calculator(tmp_path, Manner(no_window=True))
+    assert ran.verdict == "passed"
+    assert ran.report.count("4,096 tokens are assumed") == 1
+    assert all(call.prompt_tokens + call.max_tokens <= 4096 for call in ran.events(ModelAnswered))
+
+
+async def test_a_prompt_that_is_cut_in_silence_ends_the_run_with_the_cure(tmp_path: Path) -> None:
+    ran = await calculator(tmp_path, Manner(cut_prompt=900))
+    assert "cut the prompt without a word: it read 900 tokens of about" in ran.error
+    assert "OLLAMA_CONTEXT_LENGTH" in ran.error
+    assert ran.report.startswith("# Not finished: The server at")
+    last = ran.events(ModelAnswered)[-1]
+    finished = await calculator(tmp_path, folder=ran.folder)
+    assert finished.verdict == "passed"
+    assert last in finished.events(ModelAnswered)
+
+
 @pytest.mark.parametrize(
     ("manner", "told"),
     [
