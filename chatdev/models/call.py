@@ -51,6 +51,7 @@ class Call:
         self._sent_again = 0
         self._retry_after = 0.0
         self._told: list[str] = []
+        self._spent: Usage | None = None
 
     async def answered(self, backoff: Sequence[float]) -> Completion:
         """The answer; passing faults are waited out for ``backoff`` seconds each, then raised. Raises ModelError."""
@@ -76,6 +77,9 @@ class Call:
             self._sent_again += reply.sent - 1
             outcome = reply.outcome
             if isinstance(outcome, Answer):
+                if self._lost_in_thought(outcome) and self._spent is None:
+                    self._think_no_more(outcome, limit)
+                    continue
                 await self._ask_again_for_the_window()
                 return self._completion(outcome, reply, limit, made)
             if outcome.overflow:
@@ -111,6 +115,24 @@ class Call:
     def _count(self) -> int | None:
         """What the server counted, if it was this conversation, cut as it is now."""
         return self._counted[1] if self._counted and self._counted[0] == self._fitted else None
+
+    @staticmethod
+    def _lost_in_thought(answer: Answer) -> bool:
+        """Whether the limit came before the first word of the answer itself."""
+        thought = answer.reasoning.strip() or (answer.usage and answer.usage.reasoning_tokens)
+        return answer.finish_reason == "length" and not answer.text.strip() and bool(thought)
+
+    def _think_no_more(self, answer: Answer, limit: int) -> None:
+        """Ask once more with thinking off, as vLLM, SGLang and llama.cpp understand it, and twice the room where the
+        window has it: a server that does not know the field ignores it, and thinks again."""
+        given = self._options.extra.get("chat_template_kwargs")
+        template = {**(given if isinstance(given, dict) else {}), "enable_thinking": False}
+        extra = self._options.extra | {"chat_template_kwargs": template}
+        self._options = msgspec.structs.replace(self._options, extra=extra)
+        self._spent = answer.usage or Usage(0, answer.pieces, estimated=True)
+        if self._known.facts.window is not None and not self._shrunk:
+            self._ceiling = max(self._ceiling, 2 * limit)
+        self._told.append("asked again with thinking off: an answer was cut before it had ended its thoughts")
 
     async def _ask_again_for_the_window(self) -> None:
         """Ollama and LM Studio tell the window of a loaded model alone; now that it has answered, it is loaded."""
@@ -164,6 +186,8 @@ class Call:
             minimum = min(self._options.max_tokens, budget.MINIMUM_ANSWER)
             prompt, cuts = usage.prompt_tokens, self._fitted.cuts
             raise budget.too_small(minimum, known.facts.window, prompt, counted=not usage.estimated, cuts=cuts)
+        if self._spent:
+            usage = usage.plus(self._spent)
         cost = prices.load().cost(known.facts.model, usage) if address.is_openai else None
         return Completion(
             text=answer.text,

@@ -66,6 +66,16 @@ class Usage(msgspec.Struct, frozen=True):
         """Prompt and completion together."""
         return self.prompt_tokens + self.completion_tokens
 
+    def plus(self, other: "Usage") -> "Usage":
+        """Both together. What came from a cache counts as none where it was not told."""
+        return msgspec.structs.replace(
+            self,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            cached_tokens=None if self.cached_tokens is None else self.cached_tokens + (other.cached_tokens or 0),
+            estimated=self.estimated or other.estimated,
+        )
+
 
 class Receipt(msgspec.Struct, frozen=True):
     """Who answered a call, and at what price.

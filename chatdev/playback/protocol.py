@@ -61,6 +61,12 @@ class Chat(msgspec.Struct):
     top_p: float | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
+
+    @property
+    def thinks(self) -> bool:
+        """Whether reasoning is wanted: it is, unless the template is told otherwise, as Qwen's is."""
+        return (self.chat_template_kwargs or {}).get("enable_thinking") is not False
 
     @property
     def prompt_tokens(self) -> int:

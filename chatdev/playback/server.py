@@ -171,8 +171,11 @@ class Playback:
 
     def _answer(self, entry: Entry, chat: Chat, call: _Call, limit: int) -> Answer:
         thought, said = self._in_pieces(entry.reasoning), self._in_pieces(entry.text)
-        if call.manner.null_content:
+        null = bool(call.manner.null_content) and chat.thinks
+        if null:
             thought, said = thought + said, ()
+        elif not chat.thinks:
+            thought = ()
         return Answer(
             id=f"chatcmpl-{call.id}",
             model=self._model,
@@ -182,7 +185,7 @@ class Playback:
             finish_reason="length" if len(thought) + len(said) > limit else entry.finish,
             prompt_tokens=protocol.prompt_tokens(chat, call.manner),
             field=call.manner.reasoning_field or "reasoning",
-            null=bool(call.manner.null_content),
+            null=null,
         )
 
     def _in_pieces(self, text: str) -> Pieces:

@@ -342,6 +342,41 @@ async def test_a_prompt_that_grows_while_its_count_stands_still_teaches_nothing(
             await backend.complete([Message("user", "word " * 1600)], Options())
 
 
+THOUGHT = streams(sse(delta(reasoning="Hm, "), delta("length", reasoning="well"), usage(completion_tokens=1000)))
+AGAIN = "asked again with thinking off: an answer was cut before it had ended its thoughts"
+
+
+async def test_an_answer_that_is_all_thought_is_asked_for_without_thinking_and_with_more_room() -> None:
+    async with model(THOUGHT, OK) as (backend, server):
+        template: dict[str, Any] = {"chat_template_kwargs": {"a": 1}}
+        completion = await backend.complete(HI, Options(max_tokens=1000, extra=template))
+    assert (completion.text, completion.receipt.adapted, completion.receipt.tries) == ("Hello", (AGAIN,), 2)
+    assert [asked["max_tokens"] for asked in server.asked] == [1000, 2000]
+    assert server.asked[1]["chat_template_kwargs"] == {"a": 1, "enable_thinking": False}
+    assert (completion.usage.prompt_tokens, completion.usage.completion_tokens) == (18, 1002)
+
+
+async def test_a_server_that_refuses_to_hear_of_thinking_is_given_the_room_alone() -> None:
+    async with model(THOUGHT, refuses("unknown field chat_template_kwargs"), OK) as (backend, server):
+        completion = await backend.complete(HI, Options(max_tokens=1000))
+    assert (completion.text, completion.receipt.tries) == ("Hello", 3)
+    assert (server.asked[2]["max_tokens"], "chat_template_kwargs" in server.asked[2]) == (2000, False)
+
+
+async def test_a_model_that_only_thinks_is_asked_again_once() -> None:
+    async with model(THOUGHT, models={"data": [{"id": "m", "max_model_len": 1100}]}) as (backend, server):
+        completion = await backend.complete(HI, Options(max_tokens=1000))
+    assert (completion.text, completion.finish_reason, len(server.asked)) == ("", "length", 2)
+    assert server.asked[1]["max_tokens"] == 1100 - 17
+
+
+async def test_a_short_answer_behind_a_thought_is_an_answer() -> None:
+    answer = streams(sse(delta(reasoning="Hm"), delta("length", content="Yes"), usage()))
+    async with model(answer) as (backend, server):
+        assert (await backend.complete(HI, Options())).text == "Yes"
+    assert len(server.asked) == 1
+
+
 async def test_a_model_that_went_away_is_told_with_those_that_are_served() -> None:
     gone = refuses("The model `default` does not exist. Valid aliases: other.", 404, param="model")
     async with model(gone) as (backend, _):

@@ -6,7 +6,7 @@ from playing import PING, PLACE, RECORDING, TEXT, playing
 
 from chatdev.errors import UserError
 from chatdev.playback.faults import Manner, merge, parse
-from chatdev.playback.recording import Recording
+from chatdev.playback.recording import Entry, Recording
 
 USER, ASSISTANT = {"role": "user", "content": "ping"}, {"role": "assistant", "content": "ping"}
 SYSTEM = {"role": "system", "content": "ping"}
@@ -273,3 +273,12 @@ async def test_a_prompt_is_cut_in_silence_on_demand() -> None:
 async def test_a_window_is_kept_secret_on_demand() -> None:
     async with playing(manners=[Manner(no_window=True)]) as client:
         assert "max_model_len" not in (await client.get("/v1/models")).json["data"][0]
+
+
+async def test_thinking_can_be_turned_off() -> None:
+    entry = Entry(when="ping", text="pong", reasoning="Well, well.")
+    off = {"chat_template_kwargs": {"enable_thinking": False}}
+    async with playing(Recording(model="tiny", entries=(entry,))) as client:
+        messages = [(await client.chat(stream=False, **more)).json["choices"][0]["message"] for more in ({}, off)]
+    said = {"role": "assistant", "content": "pong"}
+    assert messages == [said | {"reasoning": "Well, well."}, said]

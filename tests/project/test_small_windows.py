@@ -101,6 +101,12 @@ async def test_a_window_that_nobody_tells_is_assumed_and_said_once(tmp_path: Pat
     assert all(call.prompt_tokens + call.max_tokens <= 4096 for call in ran.events(ModelAnswered))
 
 
+async def test_an_answer_that_is_all_thought_comes_at_the_second_asking(tmp_path: Path) -> None:
+    ran = await calculator(tmp_path, Manner(place="Coding.1/Programmer.1/ask.1", null_content=True))
+    assert ran.verdict == "passed"
+    assert ran.report.count("asked again with thinking off") == 1
+
+
 async def test_a_prompt_that_is_cut_in_silence_ends_the_run_with_the_cure(tmp_path: Path) -> None:
     ran = await calculator(tmp_path, Manner(cut_prompt=900))
     assert "cut the prompt without a word: it read 900 tokens of about" in ran.error
