@@ -277,7 +277,7 @@ async def test_a_window_is_kept_secret_on_demand() -> None:
 
 async def test_thinking_can_be_turned_off() -> None:
     entry = Entry(when="ping", text="pong", reasoning="Well, well.")
-    off = {"chat_template_kwargs": {"enable_thinking": False}}
+    off: dict[str, Any] = {"chat_template_kwargs": {"enable_thinking": False}}
     async with playing(Recording(model="tiny", entries=(entry,))) as client:
         messages = [(await client.chat(stream=False, **more)).json["choices"][0]["message"] for more in ({}, off)]
     said = {"role": "assistant", "content": "pong"}
