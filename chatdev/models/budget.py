@@ -83,6 +83,12 @@ def clamp(max_tokens: int, window: int | None, prompt: int) -> int:
     return min(max_tokens, max(window - prompt, MINIMUM_ANSWER))
 
 
+def roomy(messages: Sequence[Message], window: int | None) -> bool:
+    """Whether a conversation is so short for its window that no tokenizer makes it too long, so that nobody need look
+    for what could be cut: a quarter of it, by the estimate. A window that is not known is not a small one."""
+    return prompt_weight(messages) * 4 < (window or 32_768)
+
+
 class Fitted(msgspec.Struct, frozen=True):
     """A conversation as it is sent, and what was cut of it, in words."""
 

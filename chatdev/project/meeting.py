@@ -8,6 +8,7 @@ from chatdev.agents.chat_agent import Answer, Read, Seat, insist, quoted
 from chatdev.company.config import Company, Phase
 from chatdev.journal.effects import Desk, digest
 from chatdev.journal.events import FileRefused, FileWritten, ModelAnswered, Noted
+from chatdev.models import budget
 from chatdev.models.backend import ModelBackend
 from chatdev.models.types import Message, Options, Progress
 from chatdev.project import parts
@@ -59,7 +60,7 @@ class Meeting:
 
         async def act() -> ModelAnswered:
             completion = await self.office.model.complete(
-                parts.named(messages, self.state, self.said),
+                await self._cuttable(messages),
                 Options(request_id=here.place),
                 lambda progress: self.office.watcher(role, progress),
             )
@@ -91,6 +92,11 @@ class Meeting:
         answer = Answer(event.text, event.finish_reason)
         self.said.append(quoted(answer))
         return answer
+
+    async def _cuttable(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """The messages, with their parts where the window may be too small for all of them."""
+        window = (await self.office.model.facts()).window
+        return messages if budget.roomy(messages, window) else parts.named(messages, self.state, self.said)
 
     def note(self, kind: Literal["asked again", "guessed", "cut", "refused", "tests"], number: int, text: str) -> None:
         """Tell the report's reader something; ``number`` tells notes of one kind apart."""

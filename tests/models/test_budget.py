@@ -85,6 +85,11 @@ def joined(*parts: Part) -> Message:
     return Message("user", "".join(part.text for part in parts), parts)
 
 
+@pytest.mark.parametrize(("window", "roomy"), [(8192, True), (8000, False), (None, True)])
+def test_room_is_plenty_where_a_quarter_of_it_does(window: int | None, roomy: bool) -> None:
+    assert budget.roomy(LONG, window) is roomy
+
+
 def test_parts_are_cut_by_rank_and_no_more_than_needed() -> None:
     talk = [Message("system", "S"), joined(Part("("), cuttable("a", 2), cuttable("b", 1), Part(")"), cuttable("c", 3))]
     assert budget.fit(talk, Gauge(), 4096, 8192) == Fitted(tuple(talk))
