@@ -1,7 +1,7 @@
 """What the user set: environment variables and ``chatdev.toml``. The only module that reads the environment.
 
 Every variable may stand in ``chatdev.toml`` under its name in lower case; the environment wins. The file may also hold
-what has no variable: deadlines, extra headers, a CA file and a proxy. ``chatdev.toml.example`` shows them all.
+what has no variable: deadlines, extra headers, a CA file, a proxy, a window. ``chatdev.toml.example`` shows them all.
 """
 
 import os
@@ -63,7 +63,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that was set, checked. What was not set is None or the default.
 
     ``vllm_endpoint`` is None unless somebody set it; ``endpoint`` is where to look in any case. Base URLs are
-    normalised: a scheme, a version segment such as ``/v1``, no closing slash. ``notes`` are lines to print.
+    normalised: a scheme, a version segment such as ``/v1``, no closing slash. ``window`` is the context window, in
+    tokens, of a server that does not tell it. ``notes`` are lines to print.
     """
 
     vllm_endpoint: str | None = None
@@ -77,6 +78,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[str, Secret] = {}
     ca_file: Path | None = None
     proxy: Secret | None = None
+    window: int | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -99,6 +101,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     headers: dict[str, str] = {}
     ca_file: str = ""
     proxy: str = ""
+    window: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 def load_here() -> Settings:
@@ -139,6 +142,7 @@ def load(environ: Mapping[str, str], folder: Path) -> Settings:
         headers={name: Secret(value) for name, value in file.headers.items()},
         ca_file=ca_file,
         proxy=_secret(file.proxy),
+        window=file.window or None,
         notes=(note,) if placeholder else (),
     )
 
@@ -201,7 +205,13 @@ def _read(path: Path) -> _File:
         raise _complaint(path, raw, str(error)) from None
 
 
-_WORDS = {"str": "a text", "float": "a number above 0", "bool": "true or false", "object": "a table"}
+_WORDS = {
+    "str": "a text",
+    "float": "a number above 0",
+    "bool": "true or false",
+    "object": "a table",
+    "int": "a whole number",
+}
 
 
 def _complaint(path: Path, raw: dict[str, Any], said: str) -> SettingsError:

@@ -100,6 +100,7 @@ openai_model = "gpt-9"
 openai_base_url = "https://proxy/v1"
 ca_file = "ca.pem"
 proxy = "http://user:k3@proxy"
+window = 8192
 [headers]
 X-Team = "k4"
 [deadlines]
@@ -117,7 +118,7 @@ def test_the_file_holds_the_same_and_more(folder: Path) -> None:
     assert found.deadlines == Deadlines(connect=1, idle=2.5)
     secrets = [found.vllm_api_key, found.openai_api_key, found.proxy, found.headers["X-Team"]]
     assert [secret and secret.reveal() for secret in secrets] == ["k1", "sk-k2", "http://user:k3@proxy", "k4"]
-    assert found.ca_file == folder / "ca.pem"
+    assert (found.ca_file, found.window) == (folder / "ca.pem", 8192)
 
 
 def test_the_environment_wins_unless_it_is_blank(folder: Path) -> None:
@@ -146,6 +147,7 @@ def test_no_secret_shows(folder: Path) -> None:
         ("[deadlines]\nidle = 'long'", r"deadlines\.idle must be a number above 0, and is 'long'\."),
         ("[deadlines]\nidle = 0", r"deadlines\.idle must be a number above 0, and is 0\."),
         ("deadlines = 3", r"deadlines must be a table, and is 3\."),
+        ("window = -1", r"window must be a whole number, and is -1\."),
         ("vllm_debug = 'yes'", r"vllm_debug must be true or false, and is 'yes'\."),
         ("vllm_api_key = 12345", r"vllm_api_key must be a text, and is of type int\."),
         ("[headers]\nA = 'a'\nX-Team = 5", r"headers\.X-Team must be a text, and is of type int\."),

@@ -65,7 +65,8 @@ class ModelAnswered(Event, frozen=True, tag="model.answered"):
 
     ``messages`` are ids of ``message.stored``; ``digest`` is over the uncut messages; ``role`` is who spoke. Token
     counts are the server's, or marked as ``estimated``. ``cost`` in US dollars, None where the price is unknown.
-    ``first_token`` and ``seconds`` are seconds of wall time.
+    ``first_token`` and ``seconds`` are seconds of wall time. ``cuts`` says what of the messages was cut to fit the
+    window.
     """
 
     place: str
@@ -87,6 +88,7 @@ class ModelAnswered(Event, frozen=True, tag="model.answered"):
     seconds: float = 0.0
     max_tokens: int = 0
     adapted: tuple[str, ...] = ()
+    cuts: tuple[str, ...] = ()
 
 
 TestOutcome = Literal["passed", "failed", "error", "skipped", "no result"]

@@ -14,6 +14,7 @@ OPENAI = "https://api.openai.com/v1"
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
     """An endpoint's base URL (without credentials) and all that the connection needs. ``free``: calls cost nothing.
+    ``window`` is in tokens, for a server that does not tell its own.
 
     ``how_to_reach``, ``key_name`` and ``how_to_name`` are the next step in an error message: what to do when nothing
     answers, which variable holds the key, and how another model is named.
@@ -26,6 +27,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     proxy: Secret | None = None
     deadlines: Deadlines = Deadlines()
     free: bool = False
+    window: int | None = None
     how_to_reach: str = ""
     key_name: str = ""
     how_to_name: str = ""
@@ -59,6 +61,7 @@ def of_vllm(settings: Settings) -> Address:
         proxy=settings.proxy,
         deadlines=settings.deadlines,
         free=True,
+        window=settings.window,
         how_to_reach='Start one with "vllm serve MODEL", or set VLLM_ENDPOINT to where yours is.',
         key_name="VLLM_API_KEY",
         how_to_name='Set VLLM_MODEL_NAME to one of them, or to "default".',
@@ -76,6 +79,7 @@ def of_openai(settings: Settings) -> Address:
         proxy=settings.proxy,
         deadlines=settings.deadlines,
         free=_is_private(urlsplit(base_url).hostname or ""),
+        window=settings.window,
         how_to_reach="Check the network and OPENAI_BASE_URL.",
         key_name="OPENAI_API_KEY",
         how_to_name="Choose one of them with --model openai:NAME, or with OPENAI_MODEL.",

@@ -61,7 +61,9 @@ class ModelBackend(ABC):
         config = msgspec.structs.asdict(options)
         extra, _ = config.pop("extra"), config.pop("request_id")
         config = {name: value for name, value in config.items() if value not in (None, ())}
-        answer = await self.arun(messages=[msgspec.structs.asdict(message) for message in messages], **config, **extra)
+        answer = await self.arun(
+            messages=[{"role": each.role, "content": each.content} for each in messages], **config, **extra
+        )
         return _from_dict(answer, messages, type(self).__name__)
 
     async def facts(self) -> Facts:

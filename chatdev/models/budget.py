@@ -5,15 +5,19 @@ by its lower end cannot fit, and what the answer may take is reckoned from its u
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from enum import Enum
 
 import msgspec
 
 from chatdev.models.errors import WindowTooSmall
-from chatdev.models.types import Message
+from chatdev.models.types import Message, Part
 
 MINIMUM_ANSWER = 256
 """Tokens that an answer needs to be worth asking for: about 25 lines of code."""
+
+SHARE = 3
+"""An answer is to have at least one third of the window: whoever changes a file reads it, and sends it back whole."""
 
 PER_MESSAGE = 8
 """Tokens that a chat template puts around a message: 4 to 7 in ChatML, Llama 3 and Gemma."""
@@ -79,25 +83,90 @@ def clamp(max_tokens: int, window: int | None, prompt: int) -> int:
     return min(max_tokens, max(window - prompt, MINIMUM_ANSWER))
 
 
-def require(max_tokens: int, window: int | None, prompt: int, *, counted: bool = False) -> None:
+def roomy(messages: Sequence[Message], window: int | None) -> bool:
+    """Whether a conversation is so short for its window that no tokenizer makes it too long, so that nobody need look
+    for what could be cut: a quarter of it, by the estimate. A window that is not known is not a small one."""
+    return prompt_weight(messages) * 4 < (window or 32_768)
+
+
+class Fitted(msgspec.Struct, frozen=True):
+    """A conversation as it is sent, and what was cut of it, in words."""
+
+    messages: tuple[Message, ...]
+    cuts: tuple[str, ...] = ()
+
+
+def fit(messages: Sequence[Message], gauge: Gauge, max_tokens: int, window: int | None) -> Fitted:
+    """Cut parts, in the order of their rank, until the upper estimate leaves an answer its share of ``window``.
+
+    What may be cut and is no shorter then stays as it is. The result may still be too long: see ``require``.
+    """
+    if window is None:
+        return Fitted(tuple(messages))
+    room = (window - min(max_tokens, max(window // SHARE, MINIMUM_ANSWER))) / gauge.high
+    tokens = prompt_weight(messages)
+    parts = [part for message in messages for part in message.parts if part.shorten is not None]
+    shorter: dict[Part, str] = {}
+    cuts: list[str] = []
+    for part in sorted(parts, key=lambda part: part.rank):
+        if tokens <= room:
+            break
+        assert part.shorten is not None
+        text = part.shorten()
+        saved = weight(part.text) - weight(text)
+        if saved > 0:
+            tokens -= saved
+            shorter[part] = text
+            cuts.append(f"{part.name} {part.how} ({len(text):,} of {len(part.text):,} characters)")
+    return Fitted(tuple(_shortened(message, shorter) for message in messages), tuple(cuts))
+
+
+def _shortened(message: Message, shorter: Mapping[Part, str]) -> Message:
+    if shorter.keys().isdisjoint(message.parts):
+        return message
+    return Message(message.role, "".join(shorter.get(part, part.text) for part in message.parts))
+
+
+def require(
+    max_tokens: int, window: int | None, prompt: int, *, counted: bool = False, cuts: Sequence[str] = ()
+) -> None:
     """Raise WindowTooSmall unless ``prompt`` tokens and a minimum answer fit into ``window``."""
     minimum = min(max_tokens, MINIMUM_ANSWER)
     if window is not None and prompt + minimum > window:
-        raise too_small(minimum, window, prompt, counted=counted)
+        raise too_small(minimum, window, prompt, counted=counted, cuts=cuts)
 
 
-def too_small(minimum: int, window: int | None, prompt: int, *, counted: bool = False) -> WindowTooSmall:
+def too_small(
+    minimum: int, window: int | None, prompt: int, *, counted: bool = False, cuts: Sequence[str] = ()
+) -> WindowTooSmall:
     """The error with the arithmetic, in tokens; ``counted`` if the server counted the prompt, else it is estimated."""
     about = "" if counted else "about "
     size = "an unknown number" if window is None else window
     return WindowTooSmall(
         f"The conversation does not fit the model's context window: it takes {about}{prompt} tokens, the shortest "
         f"useful answer {minimum}, together {about}{prompt + minimum}; the window has {size}.",
+        tried=[f"cut to fit: {cut}" for cut in cuts],
         do=f"Serve the model with a window of at least {1 << (prompt + 4095).bit_length()} tokens "
         "(vLLM: --max-model-len, llama.cpp: -c, Ollama: OLLAMA_CONTEXT_LENGTH), or give a smaller task.",
     )
 
 
-def seems_cut(low: int, counted: int) -> bool:
-    """Whether the server counted so few tokens that it must have cut the prompt, as Ollama does, without a word."""
-    return low > LARGE_ENOUGH and counted < 0.6 * low
+class Doubt(Enum):
+    """What a server's count says of whether it read the whole prompt."""
+
+    NONE = "it did"
+    SOME = "it may not have"
+    CERTAIN = "it did not"
+
+
+def doubt(span: tuple[int, int], counted: int) -> Doubt:
+    """Whether the server cut the prompt, as Ollama does without a word: it counted far less than was expected.
+
+    Under half is more than one text differs from another in characters per token. A count under two thirds must teach
+    nothing, else a prompt that grows while its count stands still would lower what is expected, step by step. In less
+    than a thousand tokens, what the chat template adds weighs too much to tell, and no window is that small.
+    """
+    expected = sum(span) / 2
+    if counted >= expected * 2 / 3:
+        return Doubt.NONE
+    return Doubt.CERTAIN if counted < expected / 2 and expected >= 1_000 else Doubt.SOME

@@ -1,4 +1,4 @@
-"""One call: asked, adapted to the endpoint, shrunk to its window, and asked again after a passing fault."""
+"""One call: asked, adapted to the endpoint, cut to its window, and asked again after a passing fault."""
 
 import asyncio
 import math
@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from chatdev.models import budget, prices, refusals, request
-from chatdev.models.budget import Gauge
+from chatdev.models import budget, endpoint, prices, refusals, request
+from chatdev.models.budget import Doubt, Fitted, Gauge
 from chatdev.models.endpoint import Facts
 from chatdev.models.errors import ServerFault, Unreachable
 from chatdev.models.refusals import Refusal
@@ -29,6 +29,7 @@ class Known(msgspec.Struct):
     facts: Facts
     gauge: Gauge = Gauge()
     adaptations: Adaptations = frozenset()
+    asked_again: bool = False
 
 
 class Call:
@@ -39,15 +40,18 @@ class Call:
     ) -> None:
         self._transport = transport
         self._known = known
-        self._messages = messages
+        self._uncut = messages
+        self._fitted = Fitted(tuple(messages))
         self._options = options
         self._watch = watch
         self._ceiling = options.max_tokens
-        self._counted: int | None = None
+        self._counted: tuple[Fitted, int] | None = None
         self._shrunk = False
         self._asked = 0
         self._sent_again = 0
         self._retry_after = 0.0
+        self._told: list[str] = []
+        self._spent: Usage | None = None
 
     async def answered(self, backoff: Sequence[float]) -> Completion:
         """The answer; passing faults are waited out for ``backoff`` seconds each, then raised. Raises ModelError."""
@@ -67,16 +71,22 @@ class Call:
         known = self._known
         while True:
             made, limit = known.adaptations, self._limit()
-            body = request.body(known.facts.model, self._messages, self._options, limit, made, known.facts.engine)
+            body = request.body(
+                known.facts.model, self._fitted.messages, self._options, limit, made, known.facts.engine
+            )
             self._asked += 1
             reply = await self._transport.ask(body, request_id=self._request_id(), watch=self._watch)
             self._sent_again += reply.sent - 1
             outcome = reply.outcome
             if isinstance(outcome, Answer):
+                if self._lost_in_thought(outcome) and self._spent is None:
+                    self._think_no_more(outcome, limit)
+                    continue
+                await self._ask_again_for_the_window()
                 return self._completion(outcome, reply, limit, made)
             if outcome.overflow:
                 self._shrink(outcome, limit)
-            elif change := request.adaptation(outcome, body, self._messages, made):
+            elif change := request.adaptation(outcome, body, self._fitted.messages, made):
                 known.adaptations |= {change}
             else:
                 self._retry_after = min(outcome.retry_after or 0.0, 60.0)
@@ -89,11 +99,51 @@ class Call:
         return f"{quote(self._options.request_id)};{self._asked};{random.getrandbits(32):08x}"
 
     def _limit(self) -> int:
-        """What the answer may take. Raises WindowTooSmall if the conversation cannot fit."""
-        window = self._known.facts.window
-        low, high = (self._counted, self._counted) if self._counted else self._known.gauge.span(self._messages)
-        budget.require(self._ceiling, window, low, counted=self._counted is not None)
+        """Cut the conversation to the window as far as it must be; what the answer may take beside it.
+
+        Raises WindowTooSmall if the conversation cannot fit.
+        """
+        window, gauge = self._known.facts.window, self._known.gauge
+        # A server that refused without a count has a tokenizer of its own mind: twice the estimate is cut to.
+        careful = msgspec.structs.replace(gauge, high=2 * gauge.high) if self._shrunk and not self._counted else gauge
+        self._fitted = budget.fit(self._uncut, careful, self._ceiling, window)
+        low, high = gauge.span(self._fitted.messages)
+        if counted := self._count:
+            low = high = counted
+        budget.require(self._ceiling, window, low, counted=counted is not None, cuts=self._fitted.cuts)
         return budget.clamp(self._ceiling, window, high)
+
+    @property
+    def _count(self) -> int | None:
+        """What the server counted, if it was this conversation, cut as it is now."""
+        return self._counted[1] if self._counted and self._counted[0] == self._fitted else None
+
+    @staticmethod
+    def _lost_in_thought(answer: Answer) -> bool:
+        """Whether the limit came before the first word of the answer itself."""
+        thought = answer.reasoning.strip() or (answer.usage and answer.usage.reasoning_tokens)
+        return answer.finish_reason == "length" and not answer.text.strip() and bool(thought)
+
+    def _think_no_more(self, answer: Answer, limit: int) -> None:
+        """Ask once more with thinking off, as vLLM, SGLang and llama.cpp understand it, and twice the room where the
+        window has it: a server that does not know the field ignores it, and thinks again."""
+        given = self._options.extra.get("chat_template_kwargs")
+        template = {**(given if isinstance(given, dict) else {}), "enable_thinking": False}
+        extra = self._options.extra | {"chat_template_kwargs": template}
+        self._options = msgspec.structs.replace(self._options, extra=extra)
+        self._spent = answer.usage or Usage(0, answer.pieces, estimated=True)
+        if self._known.facts.window is not None and not self._shrunk:
+            self._ceiling = max(self._ceiling, 2 * limit)
+        self._told.append("asked again with thinking off: an answer was cut before it had ended its thoughts")
+
+    async def _ask_again_for_the_window(self) -> None:
+        """Ollama and LM Studio tell the window of a loaded model alone; now that it has answered, it is loaded."""
+        known = self._known
+        if known.facts.assumed and not known.asked_again:
+            known.asked_again = True
+            if window := await endpoint.probe(self._transport, known.facts.model):
+                known.facts = msgspec.structs.replace(known.facts, window=window, assumed=False)
+                self._told.append(f"the server told its window after its first answer: {window:,} tokens")
 
     def _shrink(self, refusal: Refusal, limit: int) -> None:
         """Make the answer smaller, once, by what the server told of the overflow. Raises WindowTooSmall.
@@ -102,16 +152,16 @@ class Call:
         from it there.
         """
         known = self._known
-        if known.facts.window is None and refusal.window:
-            known.facts = msgspec.structs.replace(known.facts, window=refusal.window)
+        if refusal.window and (known.facts.window is None or known.facts.assumed):
+            known.facts = msgspec.structs.replace(known.facts, window=refusal.window, assumed=False)
         window = known.facts.window
         if refusal.prompt:
-            known.gauge = known.gauge.learn(self._messages, refusal.prompt)
-            self._counted = refusal.prompt
+            known.gauge = known.gauge.learn(self._fitted.messages, refusal.prompt)
+            self._counted = self._fitted, refusal.prompt
         if self._shrunk:
-            minimum = min(self._ceiling, budget.MINIMUM_ANSWER)
-            least = max(known.gauge.span(self._messages)[1], (window or 0) - minimum + 1)
-            raise budget.too_small(minimum, window, self._counted or least, counted=self._counted is not None)
+            minimum, count = min(self._ceiling, budget.MINIMUM_ANSWER), self._count
+            least = max(known.gauge.span(self._fitted.messages)[1], (window or 0) - minimum + 1)
+            raise budget.too_small(minimum, window, count or least, counted=count is not None, cuts=self._fitted.cuts)
         self._shrunk = True
         if not (refusal.prompt and window):
             self._ceiling = min(limit, max(limit // 4, budget.MINIMUM_ANSWER))
@@ -124,19 +174,22 @@ class Call:
 
     def _completion(self, answer: Answer, reply: "Reply", limit: int, made: Adaptations) -> Completion:
         known, address = self._known, self._transport.address
-        low, high = known.gauge.span(self._messages)
-        told = sorted(made)
+        span = known.gauge.span(self._fitted.messages)
+        told = [*sorted(made), *self._told]
         usage = answer.usage
         if usage is None:
             pieces = max(answer.pieces, math.ceil(budget.weight(answer.text + answer.reasoning)))
-            usage = Usage(high, pieces, estimated=True)
-        elif budget.seems_cut(low, usage.prompt_tokens):
-            told.append(f"the server seems to have cut the prompt: {usage.prompt_tokens} of at least {low} tokens")
-        else:
-            known.gauge = known.gauge.learn(self._messages, usage.prompt_tokens)
+            usage = Usage(span[1], pieces, estimated=True)
+        elif (doubt := budget.doubt(span, usage.prompt_tokens)) is Doubt.CERTAIN:
+            raise refusals.prompt_cut(address, usage.prompt_tokens, sum(span) // 2)
+        elif doubt is Doubt.NONE:
+            known.gauge = known.gauge.learn(self._fitted.messages, usage.prompt_tokens)
         if self._starved(answer, usage, limit):
             minimum = min(self._options.max_tokens, budget.MINIMUM_ANSWER)
-            raise budget.too_small(minimum, known.facts.window, usage.prompt_tokens, counted=not usage.estimated)
+            prompt, cuts = usage.prompt_tokens, self._fitted.cuts
+            raise budget.too_small(minimum, known.facts.window, prompt, counted=not usage.estimated, cuts=cuts)
+        if self._spent:
+            usage = usage.plus(self._spent)
         cost = prices.load().cost(known.facts.model, usage) if address.is_openai else None
         return Completion(
             text=answer.text,
@@ -151,6 +204,7 @@ class Call:
                 seconds=reply.seconds,
                 max_tokens=limit,
                 adapted=tuple(told),
+                cuts=self._fitted.cuts,
                 cost=0.0 if address.free else cost,
             ),
             id=answer.id or f"chatcmpl-{random.getrandbits(64):016x}",

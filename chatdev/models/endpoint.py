@@ -28,9 +28,14 @@ _WINDOW_NAMES = (
     "context_length",  # Ollama's /api/ps, LM Studio's loaded instances, OpenRouter
     "context_window",  # Groq
     "max_total_tokens",  # TGI
+    "max_req_input_len",  # SGLang, where no context length was set
 )
-_OWN_PATHS = ("/props", "/api/ps", "/api/v1/models", "/api/v0/models", "/info")
-"""Where llama.cpp, Ollama, LM Studio (new and old) and TGI tell the window."""
+_OWN_PATHS = ("/props", "/api/ps", "/api/v1/models", "/api/v0/models", "/info", "/get_server_info")
+"""Where llama.cpp, Ollama, LM Studio (new and old), TGI and SGLang tell the window."""
+
+ASSUMED = 4096
+"""Tokens of the window where no server and no setting tells it: Ollama's default below 24 GiB of GPU memory, and the
+smallest that engines allot unasked today."""
 
 _NO_CHAT = re.compile(
     r"embed|rerank|whisper|\btts\b|transcri|moderation|\bbge\b|\bgte\b|\be5\b|minilm|colbert|clip\b|dall-e|diffusion",
@@ -39,15 +44,18 @@ _NO_CHAT = re.compile(
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """An endpoint as it described itself. ``model`` is the one to ask; ``window`` is in tokens, None if not told.
+    """An endpoint as it described itself. ``model`` is the one to ask; ``window`` is in tokens.
 
-    ``engine`` is what the model list says of its owner, such as ``vllm`` and ``llamacpp``; empty if it says nothing.
+    ``assumed``: nobody told the window, and what stands there is a careful guess. OpenAI does not tell it either, but
+    refuses what does not fit, so that nothing is guessed there: None. ``engine`` is what the model list says of its
+    owner, such as ``vllm`` and ``llamacpp``; empty if it says nothing.
     """
 
     base_url: str
     model: str
     served: tuple[str, ...] = ()
     window: int | None = None
+    assumed: bool = False
     notes: tuple[str, ...] = ()
     engine: str = ""
 
@@ -68,9 +76,16 @@ async def ask(transport: "Transport", wanted: str, patience: float = PATIENCE) -
     if address.is_openai:
         notes += ending(model, models[model])
     elif window is None:
-        window = await _probe(transport, model)
-        notes += () if window else ("The server does not tell the size of its context window.",)
-    return Facts(address.base_url, model, served, window, notes, str(models[model].get("owned_by") or ""))
+        window = await probe(transport, model) or address.window
+    assumed = window is None and not address.is_openai
+    if assumed:
+        window = ASSUMED
+        notes += (
+            f"The server does not tell the size of its context window: {ASSUMED:,} tokens are assumed. If it is "
+            "another, say so in chatdev.toml, as in: window = 16384",
+        )
+    engine = str(models[model].get("owned_by") or "")
+    return Facts(address.base_url, model, served, window, assumed, notes, engine)
 
 
 def _listed(body: bytes, address: Address) -> dict[str, Mapping[str, Any]]:
@@ -140,7 +155,7 @@ def ending(model: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
     return (f"{model} will be shut down on {date}.{instead}",)
 
 
-async def _probe(transport: "Transport", model: str) -> int | None:
+async def probe(transport: "Transport", model: str) -> int | None:
     """The window as the server's own pages tell it; None if there is none of them."""
     root = transport.address.base_url.rpartition("/v")[0]
     windows = await asyncio.gather(*(_ask_own(transport, root + path, model) for path in _OWN_PATHS))

@@ -9,6 +9,7 @@ Foreign errors (sockets, HTTP status codes, broken JSON) are mapped to this tree
     │   ├── NotAModelServer  something answered that is not an OpenAI-compatible server
     │   ├── KeyRefused       401 or 403
     │   ├── ModelNotServed   the named model is not among those served
+    │   ├── PromptCut        the server answered, but to a prompt that it had cut in silence
     │   └── RequestRefused   any other 4xx, with the server's own words
     ├── WindowTooSmall       the conversation does not fit the context window
     └── ServerFault          passing trouble: asking again may help
@@ -45,6 +46,10 @@ class KeyRefused(EndpointError):
 
 class ModelNotServed(EndpointError):
     """The named model is not served here; the message lists those that are."""
+
+
+class PromptCut(EndpointError):
+    """The server cut the prompt without a word, and answered what was left of it; that answer is not used."""
 
 
 class RequestRefused(EndpointError):

@@ -131,6 +131,16 @@ def not_served(address: Address, model: str, served: tuple[str, ...]) -> errors.
     return errors.ModelNotServed(f"{what} Served there: {listed}.", do=address.how_to_name)
 
 
+def prompt_cut(address: Address, counted: int, expected: int) -> errors.PromptCut:
+    """The error for an answer to a prompt of which the server read ``counted`` tokens of about ``expected``."""
+    return errors.PromptCut(
+        f"The server at {address.base_url} cut the prompt without a word: it read {counted} tokens of about "
+        f"{expected}, so its answer is to another question and was not used.",
+        do=f"Serve the model with a window of at least {1 << (expected + 4095).bit_length()} tokens (Ollama: "
+        f"OLLAMA_CONTEXT_LENGTH, llama.cpp: -c), or say in chatdev.toml how large it is, as in: window = {counted}",
+    )
+
+
 def not_a_model_server(address: Address, found: str) -> errors.NotAModelServer:
     """The error for something that answers, but with ``found`` instead of the protocol."""
     return errors.NotAModelServer(

@@ -30,11 +30,26 @@ class ModelType(Enum):
 Role = Literal["system", "user", "assistant"]
 
 
-class Message(msgspec.Struct, frozen=True):
-    """One message of a conversation."""
+class Part(msgspec.Struct, frozen=True):
+    """A piece of a message, with what becomes of it where the context window is too small for everything.
+
+    ``shorten`` gives the text that then takes its place, and ``how`` says in a word or two what that is; without it, a
+    part is never cut. Of all parts of a conversation, the one of the lowest ``rank`` is cut first.
+    """
+
+    text: str
+    name: str = ""
+    rank: int = 0
+    how: str = ""
+    shorten: Callable[[], str] | None = None
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One message of a conversation. ``parts``, if there are any, make up the ``content``; they are never sent."""
 
     role: Role
     content: str
+    parts: tuple[Part, ...] = ()
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -51,12 +66,23 @@ class Usage(msgspec.Struct, frozen=True):
         """Prompt and completion together."""
         return self.prompt_tokens + self.completion_tokens
 
+    def plus(self, other: "Usage") -> "Usage":
+        """Both together. What came from a cache counts as none where it was not told."""
+        return msgspec.structs.replace(
+            self,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            cached_tokens=None if self.cached_tokens is None else self.cached_tokens + (other.cached_tokens or 0),
+            estimated=self.estimated or other.estimated,
+        )
+
 
 class Receipt(msgspec.Struct, frozen=True):
     """Who answered a call, and at what price.
 
     ``endpoint`` is a base URL without credentials; ``first_token`` and ``seconds`` are seconds of wall time; ``tries``
-    counts the requests sent; ``adapted`` says what the endpoint made us change (dropped fields, merged messages);
+    counts the requests sent; ``adapted`` says what the endpoint made us change (dropped fields, merged messages),
+    ``cuts`` what of the conversation was cut to fit its window;
     ``cost`` is in US dollars, 0 for a local endpoint and None where the price is not known.
     """
 
@@ -67,6 +93,7 @@ class Receipt(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     max_tokens: int = 0
     adapted: tuple[str, ...] = ()
+    cuts: tuple[str, ...] = ()
     cost: float | None = None
 
 

@@ -25,8 +25,9 @@ class Manner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     Time: ``first_token`` seconds of silence, then ``per_token`` seconds between tokens.
 
     The door: ``html`` (a web page instead of the API), ``status`` (this HTTP status, in vLLM's form), ``api_key`` (401
-    without it), ``window`` (tokens), ``refuse_fields`` (400 if the request holds one of them), ``refuse_system`` and
-    ``alternate_roles`` (strict chat templates).
+    without it), ``window`` (tokens), ``no_window`` (it is not told), ``cut_prompt`` (as with Ollama, a prompt of more
+    tokens is cut to so many, in silence), ``refuse_fields`` (400 if the request holds one of them), ``refuse_system``
+    and ``alternate_roles`` (strict chat templates).
 
     The end: after ``after`` tokens (None: after the last one) the ``fault`` happens. ``cut``: the stream ends without
     a finish reason; ``drop``: the connection breaks; ``stall``: silence until the client leaves; ``error``: an error
@@ -44,6 +45,8 @@ class Manner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     status: Annotated[int, msgspec.Meta(ge=400, le=599)] | None = None
     api_key: str | None = None
     window: AtLeastOne | None = None
+    no_window: bool | None = None
+    cut_prompt: AtLeastOne | None = None
     refuse_fields: tuple[str, ...] | None = None
     refuse_system: bool | None = None
     alternate_roles: bool | None = None

@@ -61,6 +61,12 @@ class Chat(msgspec.Struct):
     top_p: float | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
+
+    @property
+    def thinks(self) -> bool:
+        """Whether reasoning is wanted: it is, unless the template is told otherwise, as Qwen's is."""
+        return (self.chat_template_kwargs or {}).get("enable_thinking") is not False
 
     @property
     def prompt_tokens(self) -> int:
@@ -105,13 +111,19 @@ def admit(chat: Chat, body: bytes, model: str, window: int, manner: Manner) -> i
     _check_template([message.role for message in chat.messages], manner)
     name = "max_tokens" if chat.max_completion_tokens is None else "max_completion_tokens"
     asked = chat.max_tokens if chat.max_completion_tokens is None else chat.max_completion_tokens
-    _check_window(name, asked, chat.prompt_tokens, window)
+    prompt = prompt_tokens(chat, manner)
+    _check_window(name, asked, prompt, window)
     _check_sampling(chat)
-    room = window - chat.prompt_tokens
+    room = window - prompt
     limit = room if asked is None else min(asked, room)
     if limit < 1:
         raise _invalid(f"max_tokens must be at least 1, got {limit}.", "max_tokens", limit)
     return limit
+
+
+def prompt_tokens(chat: Chat, manner: Manner) -> int:
+    """The size of the prompt that is read, in tokens."""
+    return min(chat.prompt_tokens, manner.cut_prompt or chat.prompt_tokens)
 
 
 def error_object(status: int, message: str, kind: str, param: str | None = None) -> Refusal:

@@ -128,7 +128,9 @@ class Playback:
 
     async def _models(self, _: web.Request, call: _Call) -> web.Response:
         card = {"id": self._model, "object": "model", "created": self._started, "owned_by": "vllm"}
-        card |= {"root": self._model, "parent": None, "max_model_len": call.window, "permission": []}
+        card |= {"root": self._model, "parent": None, "permission": []}
+        if not call.manner.no_window:
+            card["max_model_len"] = call.window
         return web.json_response({"object": "list", "data": [card]})
 
     async def _tokenize(self, request: web.Request, call: _Call) -> web.Response:
@@ -169,8 +171,11 @@ class Playback:
 
     def _answer(self, entry: Entry, chat: Chat, call: _Call, limit: int) -> Answer:
         thought, said = self._in_pieces(entry.reasoning), self._in_pieces(entry.text)
-        if call.manner.null_content:
+        null = bool(call.manner.null_content) and chat.thinks
+        if null:
             thought, said = thought + said, ()
+        elif not chat.thinks:
+            thought = ()
         return Answer(
             id=f"chatcmpl-{call.id}",
             model=self._model,
@@ -178,9 +183,9 @@ class Playback:
             thought=thought[:limit],
             said=said[: max(limit - len(thought), 0)],
             finish_reason="length" if len(thought) + len(said) > limit else entry.finish,
-            prompt_tokens=chat.prompt_tokens,
+            prompt_tokens=protocol.prompt_tokens(chat, call.manner),
             field=call.manner.reasoning_field or "reasoning",
-            null=bool(call.manner.null_content),
+            null=null,
         )
 
     def _in_pieces(self, text: str) -> Pieces:

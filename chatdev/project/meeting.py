@@ -1,15 +1,17 @@
 """What a phase works with: the office it belongs to, and one place of the run's log."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from chatdev.agents.chat_agent import Answer, Read, Seat, insist
+from chatdev.agents.chat_agent import Answer, Read, Seat, insist, quoted
 from chatdev.company.config import Company, Phase
 from chatdev.journal.effects import Desk, digest
 from chatdev.journal.events import FileRefused, FileWritten, ModelAnswered, Noted
+from chatdev.models import budget
 from chatdev.models.backend import ModelBackend
 from chatdev.models.types import Message, Options, Progress
+from chatdev.project import parts
 from chatdev.project.prompts import Prompts
 from chatdev.project.state import State
 from chatdev.project.workspace import Workspace, changes
@@ -39,6 +41,8 @@ class Meeting:
     desk: Desk
     phase: Phase
     state: State
+    said: list[str] = field(default_factory=list)
+    """What was answered so far, oldest first, as it enters later prompts: the talk, which is cut first."""
 
     def seat(self, role: str) -> Seat:
         """A role that was told what everybody is told."""
@@ -61,7 +65,7 @@ class Meeting:
 
         async def act() -> ModelAnswered:
             completion = await self.office.model.complete(
-                messages, options, lambda progress: self.office.watcher(role, progress)
+                await self._cuttable(messages), options, lambda progress: self.office.watcher(role, progress)
             )
             usage, receipt = completion.usage, completion.receipt
             return ModelAnswered(
@@ -84,10 +88,18 @@ class Meeting:
                 seconds=receipt.seconds,
                 max_tokens=receipt.max_tokens,
                 adapted=receipt.adapted,
+                cuts=receipt.cuts,
             )
 
         event = await here.perform(ModelAnswered, key, act)
-        return Answer(event.text, event.finish_reason)
+        answer = Answer(event.text, event.finish_reason)
+        self.said.append(quoted(answer))
+        return answer
+
+    async def _cuttable(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """The messages, with their parts where the window may be too small for all of them."""
+        window = (await self.office.model.facts()).window
+        return messages if budget.roomy(messages, window) else parts.named(messages, self.state, self.said)
 
     def note(self, kind: Literal["asked again", "guessed", "cut", "refused", "tests"], number: int, text: str) -> None:
         """Tell the report's reader something; ``number`` tells notes of one kind apart."""

@@ -27,7 +27,8 @@ def of(event: events.Any) -> list[Line]:
     """The lines that tell of an event; none for what only the log needs."""
     match event:
         case events.ModelAnswered():
-            return [Line(f"  {one_line(event.role, 40)}: {_said(event.text)}  ({words.call(event)})")]
+            answer = Line(f"  {one_line(event.role, 40)}: {_said(event.text)}  ({words.call(event)})")
+            return [*(Line(f"  cut to fit: {one_line(cut, 160)}", "yellow") for cut in event.cuts), answer]
         case events.FileWritten():
             return _file(event)
         case events.PhaseBegan():

@@ -66,8 +66,8 @@ class Summary(msgspec.Struct, frozen=True):
     """What the log says of a run. Tuples are in the log's order; ``files`` holds each path once, as last written.
 
     ``verdict`` is empty while there is none. ``duration`` is in seconds: each attempt from its first record to its
-    last. ``tests`` are the last that ran on the product; ``utterances`` counts the answers and those of the questions
-    that no model wrote.
+    last. ``fitted`` are the answers to conversations that were cut to the window. ``tests`` are the last that ran on
+    the product; ``utterances`` counts the answers and those of the questions that no model wrote.
     """
 
     started: events.RunStarted | None
@@ -80,6 +80,7 @@ class Summary(msgspec.Struct, frozen=True):
     refused: tuple[events.FileRefused, ...]
     notes: tuple[events.Noted, ...]
     adapted: tuple[str, ...]
+    fitted: tuple[events.ModelAnswered, ...]
     tests: events.TestsRan | None
     product: events.ProductStarted | None
     verdict: str
@@ -128,6 +129,7 @@ def fold(records: Sequence[Record]) -> Summary:
         refused=every(events.FileRefused),
         notes=every(events.Noted),
         adapted=tuple(dict.fromkeys(change for call in calls for change in call.adapted)),
+        fitted=tuple(call for call in calls if call.cuts),
         tests=next((ran for ran in reversed(every(events.TestsRan)) if not is_baseline(ran)), None),
         product=last(events.ProductStarted),
         verdict=verdict.verdict if verdict else finished.verdict if finished else "",

@@ -17,7 +17,7 @@ from chatdev.models.address import Address
 from chatdev.models.backend import ModelBackend, ModelFactory, OpenAIModel, StubModel, VLLMModel
 from chatdev.models.background import BACKGROUND, Background
 from chatdev.models.budget import MINIMUM_ANSWER
-from chatdev.models.types import Message, ModelType, Options
+from chatdev.models.types import Message, ModelType, Options, Part
 from chatdev.settings import Secret, Settings
 
 HI = [Message("user", "hi")]
@@ -234,6 +234,40 @@ async def test_an_answer_gets_what_the_window_leaves() -> None:
     assert len(server.asked) == 1
 
 
+def cuttable(text: str) -> Message:
+    return Message("user", text, (Part(text, "talk", 1, "left out", lambda: "[…]"),))
+
+
+async def test_a_conversation_is_cut_to_the_window_and_the_receipt_says_so() -> None:
+    talk = [cuttable("x" * 25000), Message("user", "go on")]
+    async with model(models={"data": [{"id": "default", "max_model_len": 2000}]}) as (backend, server):
+        completion = await backend.complete(talk, Options())
+    assert server.asked[0]["messages"] == [{"role": "user", "content": "[…]"}, {"role": "user", "content": "go on"}]
+    assert completion.receipt.cuts == ("talk left out (3 of 25,000 characters)",)
+
+
+async def test_parts_that_need_no_cut_are_never_sent() -> None:
+    async with model() as (backend, server):
+        completion = await backend.complete([cuttable("hi")], Options())
+    assert (server.asked[0]["messages"], completion.receipt.cuts) == (DICTS, ())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "maximum context length is 2000 tokens (1990 in the messages)",
+        "maximum context length is 2000 tokens, your prompt contains at least 2001 input tokens",
+    ],
+)
+async def test_a_conversation_that_overflows_after_all_is_cut_further(words: str) -> None:
+    """A tokenizer that makes more of the text than we thought."""
+    models = {"data": [{"id": "default", "max_model_len": 2000}]}
+    async with model(refuses(words), OK, models=models) as (backend, server):
+        completion = await backend.complete([cuttable("x" * 3000), Message("user", "go on")], Options())
+    assert [asked["messages"][0]["content"] for asked in server.asked] == ["x" * 3000, "[…]"]
+    assert (completion.receipt.tries, len(completion.receipt.cuts)) == (2, 1)
+
+
 async def test_an_answer_that_the_window_ends_at_once_is_no_answer() -> None:
     """llama.cpp takes a prompt that leaves hardly any room, and cuts the answer there without a word."""
     cut = sse(delta(content="so"), delta("length"), usage(prompt_tokens=1990, completion_tokens=10))
@@ -246,14 +280,14 @@ UNKNOWN_WINDOW = {"data": [{"id": "m"}]}
 
 
 async def test_an_overflow_teaches_the_window_and_the_answer_is_shrunk_to_it() -> None:
-    words = "maximum context length is 4096 tokens. However, you requested 5096 tokens (1000 in the messages)."
+    words = "maximum context length is 2048 tokens. However, you requested 4080 tokens (1000 in the messages)."
     async with model(refuses(words), OK, models=UNKNOWN_WINDOW) as (backend, server):
         talk = [Message("user", "x" * 2500)]
         assert (await backend.complete(talk, Options())).receipt.tries == 2
-        assert [asked["max_tokens"] for asked in server.asked] == [4096, 3096]
-        assert (await backend.facts()).window == 4096
+        assert [asked["max_tokens"] for asked in server.asked] == [4096 - 1016, 2048 - 1000]
+        assert (await backend.facts()).window == 2048
         await backend.complete(talk, Options())
-        assert server.asked[2]["max_tokens"] < 3096
+        assert server.asked[2]["max_tokens"] < 2048 - 1000
 
 
 async def test_a_counted_prompt_that_cannot_fit_is_told_with_the_servers_count() -> None:
@@ -268,14 +302,14 @@ async def test_a_counted_prompt_that_cannot_fit_is_told_with_the_servers_count()
     ("words", "told"),
     [
         ("maximum context length is 4096 tokens, at least 4097", "has 4096"),
-        ("over the context window", "has an unknown"),
+        ("over the context window", "has 4096"),
     ],
 )
 async def test_an_overflow_without_a_count_shrinks_the_answer_once(words: str, told: str) -> None:
     async with model(refuses(words), models=UNKNOWN_WINDOW) as (backend, server):
         with pytest.raises(errors.WindowTooSmall, match=told):
             await backend.complete(HI, Options())
-    assert [asked["max_tokens"] for asked in server.asked] == [4096, 1024]
+    assert [asked["max_tokens"] for asked in server.asked] == [4096 - 17, (4096 - 17) // 4]
     async with model(refuses(words), OK, models=UNKNOWN_WINDOW) as (backend, server):
         assert (await backend.complete(HI, Options(max_tokens=300))).text == "Hello"
     assert server.asked[1]["max_tokens"] == MINIMUM_ANSWER
@@ -288,10 +322,59 @@ async def test_what_no_server_counted_is_estimated_and_marked() -> None:
     assert usage_found.prompt_tokens >= 9 and usage_found.completion_tokens >= 3
 
 
-async def test_a_prompt_that_was_cut_without_a_word_is_told() -> None:
-    async with model(streams(sse(delta(content="x"), delta("stop"), usage(prompt_tokens=2048)))) as (backend, _):
-        completion = await backend.complete([Message("user", "word " * 6000)], Options(max_tokens=10))
-    assert "cut the prompt: 2048 of at least" in completion.receipt.adapted[0]
+async def test_an_answer_to_a_prompt_that_was_cut_without_a_word_is_no_answer() -> None:
+    cut = streams(sse(delta(content="x"), delta("stop"), usage(prompt_tokens=2048)))
+    async with model(cut, models={"data": [{"id": "m", "max_model_len": 32768}]}) as (backend, server):
+        with pytest.raises(
+            errors.PromptCut, match=r"it read 2048 tokens of about 8411.*\n.*OLLAMA_CONTEXT_LENGTH"
+        ) as told:
+            await backend.complete([Message("user", "word " * 6000)], Options(max_tokens=10))
+    assert (told.value.exit_status, len(server.asked)) == (2, 1)
+
+
+async def test_a_prompt_that_grows_while_its_count_stands_still_teaches_nothing() -> None:
+    """Else each step would lower what is expected of the next, and none would be far below it."""
+    cut = streams(sse(delta(content="x"), delta("stop"), usage(prompt_tokens=1000)))
+    async with model(cut, models={"data": [{"id": "m", "max_model_len": 32768}]}) as (backend, _):
+        for words in (1000, 1200, 1400):
+            await backend.complete([Message("user", "word " * words)], Options())
+        with pytest.raises(errors.PromptCut):
+            await backend.complete([Message("user", "word " * 1600)], Options())
+
+
+THOUGHT = streams(sse(delta(reasoning="Hm, "), delta("length", reasoning="well"), usage(completion_tokens=1000)))
+AGAIN = "asked again with thinking off: an answer was cut before it had ended its thoughts"
+
+
+async def test_an_answer_that_is_all_thought_is_asked_for_without_thinking_and_with_more_room() -> None:
+    async with model(THOUGHT, OK) as (backend, server):
+        template: dict[str, Any] = {"chat_template_kwargs": {"a": 1}}
+        completion = await backend.complete(HI, Options(max_tokens=1000, extra=template))
+    assert (completion.text, completion.receipt.adapted, completion.receipt.tries) == ("Hello", (AGAIN,), 2)
+    assert [asked["max_tokens"] for asked in server.asked] == [1000, 2000]
+    assert server.asked[1]["chat_template_kwargs"] == {"a": 1, "enable_thinking": False}
+    assert (completion.usage.prompt_tokens, completion.usage.completion_tokens) == (18, 1002)
+
+
+async def test_a_server_that_refuses_to_hear_of_thinking_is_given_the_room_alone() -> None:
+    async with model(THOUGHT, refuses("unknown field chat_template_kwargs"), OK) as (backend, server):
+        completion = await backend.complete(HI, Options(max_tokens=1000))
+    assert (completion.text, completion.receipt.tries) == ("Hello", 3)
+    assert (server.asked[2]["max_tokens"], "chat_template_kwargs" in server.asked[2]) == (2000, False)
+
+
+async def test_a_model_that_only_thinks_is_asked_again_once() -> None:
+    async with model(THOUGHT, models={"data": [{"id": "m", "max_model_len": 1100}]}) as (backend, server):
+        completion = await backend.complete(HI, Options(max_tokens=1000))
+    assert (completion.text, completion.finish_reason, len(server.asked)) == ("", "length", 2)
+    assert server.asked[1]["max_tokens"] == 1100 - 17
+
+
+async def test_a_short_answer_behind_a_thought_is_an_answer() -> None:
+    answer = streams(sse(delta(reasoning="Hm"), delta("length", content="Yes"), usage()))
+    async with model(answer) as (backend, server):
+        assert (await backend.complete(HI, Options())).text == "Yes"
+    assert len(server.asked) == 1
 
 
 async def test_a_model_that_went_away_is_told_with_those_that_are_served() -> None:

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatdev.models import budget
-from chatdev.models.budget import Gauge
+from chatdev.models.budget import Doubt, Fitted, Gauge
 from chatdev.models.errors import WindowTooSmall
-from chatdev.models.types import Message
+from chatdev.models.types import Message, Part
 
 LONG = [Message("user", "word " * 1000)]
 
@@ -77,7 +77,55 @@ def test_what_cannot_fit_is_told_with_its_arithmetic() -> None:
     assert "takes 745 tokens" in str(budget.too_small(256, None, 745, counted=True))
 
 
-def test_a_prompt_that_a_server_cut_without_a_word_is_noticed() -> None:
-    assert budget.seems_cut(10_000, 4096)
-    assert not budget.seems_cut(10_000, 9000)
-    assert not budget.seems_cut(100, 10)
+def cuttable(letter: str, rank: int, size: int = 2500, shorter: str = "-") -> Part:
+    return Part(letter * size, letter, rank, "shortened", lambda: shorter)
+
+
+def joined(*parts: Part) -> Message:
+    return Message("user", "".join(part.text for part in parts), parts)
+
+
+@pytest.mark.parametrize(("window", "roomy"), [(8192, True), (8000, False), (None, True)])
+def test_room_is_plenty_where_a_quarter_of_it_does(window: int | None, roomy: bool) -> None:
+    assert budget.roomy(LONG, window) is roomy
+
+
+def test_parts_are_cut_by_rank_and_no_more_than_needed() -> None:
+    talk = [Message("system", "S"), joined(Part("("), cuttable("a", 2), cuttable("b", 1), Part(")"), cuttable("c", 3))]
+    assert budget.fit(talk, Gauge(), 4096, 8192) == Fitted(tuple(talk))
+    assert budget.fit(talk, Gauge(), 4096, None) == Fitted(tuple(talk))
+    fitted = budget.fit(talk, Gauge(), 4096, 3400)  # a third is the answer's; b is cut, and then there is room
+    assert fitted.messages == (talk[0], Message("user", f"({'a' * 2500}-){'c' * 2500}"))
+    assert fitted.cuts == ("b shortened (1 of 2,500 characters)",)
+    assert len(budget.fit(talk, Gauge(), 4096, 1000).cuts) == 3
+
+
+def test_a_part_that_grows_no_shorter_stays() -> None:
+    talk = [joined(cuttable("a", 1, size=2500, shorter="b" * 2500))]
+    assert budget.fit(talk, Gauge(), 4096, 600) == Fitted(tuple(talk))
+
+
+def test_a_small_answer_asks_for_no_more_room_than_it_needs() -> None:
+    talk = [joined(cuttable("a", 1))]
+    assert not budget.fit(talk, Gauge(), 100, 1200).cuts
+    assert budget.fit(talk, Gauge(), 4096, 1200).cuts
+
+
+def test_what_was_cut_in_vain_is_told() -> None:
+    with pytest.raises(WindowTooSmall, match="tried: cut to fit: a shortened"):
+        budget.require(4096, 1000, 9000, cuts=["a shortened"])
+
+
+@pytest.mark.parametrize(
+    ("span", "counted", "doubt"),
+    [
+        ((9_000, 11_000), 4_999, Doubt.CERTAIN),
+        ((9_000, 11_000), 5_000, Doubt.SOME),
+        ((9_000, 11_000), 6_667, Doubt.NONE),
+        ((900, 1_000), 10, Doubt.SOME),
+    ],
+)
+def test_a_prompt_that_a_server_cut_without_a_word_is_noticed(
+    span: tuple[int, int], counted: int, doubt: Doubt
+) -> None:
+    assert budget.doubt(span, counted) is doubt

@@ -9,6 +9,7 @@ from chatdev.models import endpoint, errors
 from chatdev.models.address import Address
 from chatdev.models.backend import VLLMModel
 from chatdev.models.endpoint import Facts
+from chatdev.models.types import Message, Options
 from chatdev.settings import Deadlines, Settings
 
 PLACE = Address(base_url="http://host/v1", how_to_name="Set VLLM_MODEL_NAME.")
@@ -38,7 +39,7 @@ async def test_vllm_tells_its_window_and_its_names() -> None:
         ({"meta": {"n_ctx_train": 131072, "n_ctx": 1024}}, 1024),
         ({"context_window": 8192}, 8192),
         ({"context_length": 32768, "top_provider": {"context_length": 9}}, 32768),
-        ({"max_model_len": 0, "context_length": "long", "n_ctx": [1]}, None),
+        ({"max_model_len": 0, "context_length": "long", "n_ctx": [1]}, endpoint.ASSUMED),
     ],
 )
 async def test_the_window_has_many_names(entry: dict[str, Any], window: int | None) -> None:
@@ -62,6 +63,8 @@ async def test_the_window_has_many_names(entry: dict[str, Any], window: int | No
         ),
         ("/api/v0/models", {"data": [{"id": "m", "max_context_length": 9, "loaded_context_length": 7}]}, 7),
         ("/info", {"max_input_tokens": 5, "max_total_tokens": 6}, 6),
+        ("/get_server_info", {"context_length": None, "max_req_input_len": 2043, "max_total_num_tokens": 2048}, 2043),
+        ("/get_server_info", {"context_length": 8192, "max_req_input_len": 2043}, 8192),
         ("/props", b"<html>", None),
     ],
 )
@@ -69,8 +72,32 @@ async def test_servers_that_hide_the_window_are_asked_in_their_own_way(
     path: str, page: object, window: int | None
 ) -> None:
     found = await facts(listed("m"), pages={path: says(page)})
-    assert found.window == window
-    assert any("context window" in note for note in found.notes) is (window is None)
+    assert (found.window, found.assumed) == (window or 4096, window is None)
+    assert any("4,096 tokens are assumed" in note for note in found.notes) is (window is None)
+
+
+async def test_a_window_that_only_the_user_knows_is_taken_and_no_guess() -> None:
+    async with serving(models=listed("m")) as server:
+        backend = VLLMModel(settings=Settings(vllm_endpoint=server.url, window=2048))
+        found = await backend.facts()
+        await backend.aclose()
+    assert (found.window, found.assumed, found.notes) == (2048, False, ())
+
+
+async def test_a_model_that_tells_its_window_once_it_is_loaded_is_asked_again() -> None:
+    """Ollama's ``/api/ps`` lists no model before the first question."""
+    pages: dict[str, object] = {"/api/ps": {"models": []}}
+    async with serving(models=listed("m"), pages=pages) as server:
+        backend = VLLMModel(settings=Settings(vllm_endpoint=server.url))
+        assert (await backend.facts()).window == 4096
+        server.pages["/api/ps"] = {"models": [{"name": "m", "context_length": 2048}]}
+        receipts = [(await backend.complete([Message("user", "hi")], Options())).receipt for _ in range(2)]
+        found = await backend.facts()
+        await backend.aclose()
+    assert (found.window, found.assumed) == (2048, False)
+    told = ("the server told its window after its first answer: 2,048 tokens",)
+    assert [receipt.adapted for receipt in receipts] == [told, ()]
+    assert server.got.count("/api/ps") == 2
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,11 @@ import asyncio
 from typing import Any
 
 import pytest
-from playing import PLACE, RECORDING, TEXT, playing
+from playing import PING, PLACE, RECORDING, TEXT, playing
 
 from chatdev.errors import UserError
 from chatdev.playback.faults import Manner, merge, parse
-from chatdev.playback.recording import Recording
+from chatdev.playback.recording import Entry, Recording
 
 USER, ASSISTANT = {"role": "user", "content": "ping"}, {"role": "assistant", "content": "ping"}
 SYSTEM = {"role": "system", "content": "ping"}
@@ -260,3 +260,25 @@ def test_a_manner_can_be_typed() -> None:
 def test_a_manner_that_cannot_be_read_says_why(text: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
         parse(text)
+
+
+async def test_a_prompt_is_cut_in_silence_on_demand() -> None:
+    long = [{"role": "user", "content": "ping " + "x" * 500}]
+    async with playing(manners=[Manner(cut_prompt=40)]) as client:
+        replies = [await client.chat(messages=messages, stream=False, max_tokens=9) for messages in (PING, long)]
+    assert [reply.status for reply in replies] == [200, 200]
+    assert [reply.json["usage"]["prompt_tokens"] for reply in replies] == [5, 40]
+
+
+async def test_a_window_is_kept_secret_on_demand() -> None:
+    async with playing(manners=[Manner(no_window=True)]) as client:
+        assert "max_model_len" not in (await client.get("/v1/models")).json["data"][0]
+
+
+async def test_thinking_can_be_turned_off() -> None:
+    entry = Entry(when="ping", text="pong", reasoning="Well, well.")
+    off: dict[str, Any] = {"chat_template_kwargs": {"enable_thinking": False}}
+    async with playing(Recording(model="tiny", entries=(entry,))) as client:
+        messages = [(await client.chat(stream=False, **more)).json["choices"][0]["message"] for more in ({}, off)]
+    said = {"role": "assistant", "content": "pong"}
+    assert messages == [said | {"reasoning": "Well, well."}, said]

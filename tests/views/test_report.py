@@ -3,7 +3,7 @@ from markdown_it import MarkdownIt
 from sample_log import LOCAL, PAID, begun, finished, hostile, results, worked
 
 from chatdev.journal import events
-from chatdev.views import report
+from chatdev.views import lines, report, transcript
 
 
 def table(text: str, heading: str) -> list[list[str]]:
@@ -147,3 +147,11 @@ def test_hostile_text_cannot_break_the_markdown() -> None:
     assert kinds <= {"text", "text_special", "code_inline", "softbreak", "strong_open", "strong_close"}
     assert sum(token.type == "table_open" for token in tokens) == text.count("\n| --- |")
     assert [token.markup for token in tokens if token.type == "heading_open"] == ["#"] + ["##"] * text.count("\n## ")
+
+
+def test_what_was_cut_to_fit_the_window_is_listed_by_place() -> None:
+    cuts = ("main.py as signatures (10 of 2,000 characters)", "an earlier answer left out (21 of 900 characters)")
+    log = begun().ask("Coding.1/P.1/ask.1", "P", "Write.", "code", cuts=cuts).ask("Coding.1/P.1/ask.2", "P", "?", "a")
+    assert f"- **cut to fit**: Coding.1/P.1/ask.1: {'; '.join(cuts)}" in report.render(log.records)
+    assert [line.text for line in lines.of(log.records[-3].event)][:2] == [f"  cut to fit: {cut}" for cut in cuts]
+    assert "cut to fit the context window: main.py" in transcript.render(log.records)
