@@ -7,7 +7,8 @@ from support import ANSWERS, MAIN, TESTS, WORDS, Ran, recording, run
 
 from chatdev.company import config
 from chatdev.company.config import CHIEF, Company, Step
-from chatdev.journal.events import MessageStored, ModelAnswered, Noted, PhaseBegan, PhaseEnded
+from chatdev.journal.events import FileWritten, MessageStored, ModelAnswered, Noted, PhaseBegan, PhaseEnded
+from chatdev.playback import demo
 
 CPO, CTO, PROGRAMMER = "Chief Product Officer", "Chief Technology Officer", "Programmer"
 REVIEWER, TESTER = "Code Reviewer", "Software Test Engineer"
@@ -154,3 +155,25 @@ async def test_the_programmer_may_write_tests_where_nobody_else_does(tmp_path: P
     ran = await play(tmp_path, {CODING: f"{WORDS}\n{MAIN}\n{TESTS}"})
     assert (ran.folder / "tests/test_acceptance.py").exists()
     assert ran.verdict.verdict == "starts (not tested)"
+
+
+async def test_classic_and_default_end_with_the_same_calculator(tmp_path: Path) -> None:
+    """What default learns from a failing test, classic is told by its third review."""
+    played = demo.recording_of("create a calculator")
+    texts = {entry.place: (entry.text, entry.finish) for entry in played.entries}
+    moved = {place.removeprefix("together.1/"): said for place, said in texts.items() if "TestWriting" not in place}
+    moved[MODIFY.format(3)] = moved.pop(MEND.format(1))
+    moved[COMMENT.format(3)] = ("2 ^ 3 ^ 2 must give 512.", "stop")
+    old = recording(
+        {place: text for place, (text, _) in moved.items()},
+        finish={place: finish for place, (_, finish) in moved.items()},
+    )
+    classic = await run(tmp_path, old, config="classic")
+    default = await run(tmp_path, played)
+    assert (classic.verdict.verdict, default.verdict.verdict) == ("starts (not tested)", "passed")
+    assert {call.place for call in classic.events(ModelAnswered)} == set(moved)
+    assert delivered(classic) == {path: data for path, data in delivered(default).items() if "tests" not in path}
+
+
+def delivered(ran: Ran) -> dict[str, bytes]:
+    return {name: (ran.folder / name).read_bytes() for name in {written.path for written in ran.events(FileWritten)}}
