@@ -262,3 +262,11 @@ def test_a_missing_dependency_names_the_one_command(tmp_path: Path) -> None:
     done = type_in(tmp_path, "run.py", PYTHONPATH=str(tmp_path))
     assert done.returncode == 2
     assert "pip install -r requirements.txt" in done.stderr
+
+
+def test_a_window_that_is_too_small_ends_with_status_2_and_the_arithmetic(tmp_path: Path) -> None:
+    (tmp_path / "greet.recording").write_text(write(recording(ANSWERS)))
+    with serving(tmp_path, "greet.recording", "--manner", "window = 500") as endpoint:
+        done = type_in(tmp_path, "chatdev", "build", "greet", "--name", "G", VLLM_ENDPOINT=endpoint)
+    assert done.returncode == 2
+    assert re.search(r"takes (about )?\d+ tokens, the shortest useful answer 256, .* the window has 500\.", done.stderr)
