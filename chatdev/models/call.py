@@ -13,7 +13,7 @@ import msgspec
 from chatdev.models import budget, endpoint, prices, refusals, request
 from chatdev.models.budget import Doubt, Fitted, Gauge
 from chatdev.models.endpoint import Facts
-from chatdev.models.errors import ServerFault, Unreachable
+from chatdev.models.errors import ServerFault, Unreachable, WindowTooSmall
 from chatdev.models.refusals import Refusal
 from chatdev.models.request import Adaptations
 from chatdev.models.stream import Answer
@@ -59,6 +59,13 @@ class Call:
         for pause in (*backoff, None):
             try:
                 return await self._answer()
+            except WindowTooSmall as error:
+                if self._known.facts.assumed:
+                    error.do += (
+                        "\nThe server does not tell its window, so that this one is assumed. If it is larger, say "
+                    )
+                    error.do += "so in chatdev.toml, as in: window = 16384"
+                raise
             except (ServerFault, Unreachable) as fault:  # it did answer once, when it told its facts
                 if pause is None:
                     fault.tried += (f"{self._asked} requests within {time.monotonic() - began:.0f} s",)

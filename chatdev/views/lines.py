@@ -28,7 +28,8 @@ def of(event: events.Any) -> list[Line]:
     match event:
         case events.ModelAnswered():
             answer = Line(f"  {one_line(event.role, 40)}: {_said(event.text)}  ({words.call(event)})")
-            return [*(Line(f"  cut to fit: {one_line(cut, 160)}", "yellow") for cut in event.cuts), answer]
+            cuts = Line(f"  cut to fit: {one_line('; '.join(event.cuts), 240)}", "yellow")
+            return [cuts, answer] if event.cuts else [answer]
         case events.FileWritten():
             return _file(event)
         case events.PhaseBegan():

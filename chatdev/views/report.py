@@ -126,7 +126,7 @@ def _notes(run: Summary) -> Iterable[str]:
     notes += [("refused", f"the file {code(refused.path)}: {md(refused.why)}") for refused in run.refused]
     if run.work.cut:
         notes.append(("cut", f"{words.count(run.work.cut, 'answer')} ended at the token limit"))
-    notes += [("cut to fit", f"{md(call.place, 120)}: {md('; '.join(call.cuts), 1000)}") for call in run.fitted]
+    notes += [("cut to fit", f"{md(call.place, 120)}: {md('; '.join(call.cuts), 20_000)}") for call in run.fitted]
     if notes:
         yield "## Cut, refused, guessed or asked again"
         yield "\n".join(f"- **{kind}**: {text}" for kind, text in sorted(notes, key=lambda note: note[0]))

@@ -40,7 +40,7 @@ def _entries(record: Record, phases: dict[str, Phase], asked: dict[int, str]) ->
                 yield f"{asker or 'ChatDev'} ({name}):\n{indent(asked[record.n])}"
             yield f"{one_line(event.role)} ({name}):\n{indent(event.text)}"
             if event.cuts:
-                yield f"cut to fit the context window: {one_line('; '.join(event.cuts), 1000)}"
+                yield f"cut to fit the context window: {one_line('; '.join(event.cuts), 20_000)}"
             who = f"{one_line(event.model)} at {one_line(event.endpoint)}"
             yield f"{words.call(event)}, {words.money(event.cost)}, {who}, {one_line(event.finish_reason)}"
         case events.FileWritten():

@@ -301,3 +301,11 @@ def test_a_company_without_tests_exits_0_when_its_product_starts(tmp_path: Path)
         done = type_in(tmp_path, "run.py", "--config", "classic", "--task", "greet", VLLM_ENDPOINT=endpoint)
     assert done.returncode == 0, done.stderr
     assert "Verdict: starts (not tested)" in done.stdout
+
+
+def test_a_window_that_is_too_small_ends_with_status_2_and_the_arithmetic(tmp_path: Path) -> None:
+    (tmp_path / "greet.recording").write_text(write(recording(ANSWERS)))
+    with serving(tmp_path, "greet.recording", "--manner", "window = 500") as endpoint:
+        done = type_in(tmp_path, "chatdev", "build", "greet", "--name", "G", VLLM_ENDPOINT=endpoint)
+    assert done.returncode == 2
+    assert re.search(r"takes (about )?\d+ tokens, the shortest useful answer 256, .* the window has 500\.", done.stderr)

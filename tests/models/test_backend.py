@@ -290,6 +290,13 @@ async def test_an_overflow_teaches_the_window_and_the_answer_is_shrunk_to_it() -
         assert server.asked[2]["max_tokens"] < 2048 - 1000
 
 
+async def test_what_does_not_fit_a_window_that_is_only_assumed_is_told_so() -> None:
+    async with model(models=UNKNOWN_WINDOW) as (backend, server):
+        with pytest.raises(errors.WindowTooSmall, match=r"the window has 4096\.\n(.*\n)+.*assumed.*window = 16384"):
+            await backend.complete([Message("user", "x" * 50_000)], Options())
+    assert not server.asked
+
+
 async def test_a_counted_prompt_that_cannot_fit_is_told_with_the_servers_count() -> None:
     refusal: dict[str, Any] = {"type": "exceed_context_size_error", "n_prompt_tokens": 15014, "n_ctx": 1024}
     async with model(refuses("too long", **refusal), models=UNKNOWN_WINDOW) as (backend, server):

@@ -19,7 +19,7 @@ from chatdev.journal import store
 from chatdev.journal.events import ModelAnswered, RunFinished
 from chatdev.models.backend import VLLMModel
 from chatdev.models.errors import CutShort, ModelNotServed, WindowTooSmall
-from chatdev.models.types import Message, Options, Progress
+from chatdev.models.types import Message, Options, Part, Progress
 from chatdev.settings import Settings, load
 
 WINDOW = 40_960
@@ -112,6 +112,21 @@ async def test_an_answer_ends_where_the_window_does(tmp_path: Path) -> None:
         await model.aclose()
     assert answer.finish_reason == "length"
     assert answer.usage.total_tokens == 2048
+
+
+async def test_a_talk_is_cut_to_the_window_once_the_server_has_counted_it(tmp_path: Path) -> None:
+    """This tokenizer makes twice the tokens of our estimate: only the server's refusal tells that it does not fit."""
+    talk = [
+        Message("user", text, (Part(text, name, rank, "left out", lambda: "[…]"),))
+        for name, rank, text in (("old", 1, "z " * 700), ("new", 2, "z " * 350))
+    ]
+    with llamacpp.running(tmp_path, window=2048) as server:
+        model = VLLMModel(settings=load({"VLLM_ENDPOINT": server.url}, tmp_path))
+        answer = await model.complete([*talk, Message("user", "Go on.")], Options(max_tokens=300))
+        await model.aclose()
+    assert answer.receipt.cuts == ("old left out (3 of 1,400 characters)",)
+    assert answer.receipt.tries == 2
+    assert answer.usage.prompt_tokens < 2048 - 256
 
 
 async def test_gibberish_never_raises(settings: Settings) -> None:

@@ -151,7 +151,9 @@ def test_hostile_text_cannot_break_the_markdown() -> None:
 
 def test_what_was_cut_to_fit_the_window_is_listed_by_place() -> None:
     cuts = ("main.py as signatures (10 of 2,000 characters)", "an earlier answer left out (21 of 900 characters)")
+    many = tuple(f"module{number}.py as signatures (10 of 2,000 characters)" for number in range(60))
     log = begun().ask("Coding.1/P.1/ask.1", "P", "Write.", "code", cuts=cuts).ask("Coding.1/P.1/ask.2", "P", "?", "a")
     assert f"- **cut to fit**: Coding.1/P.1/ask.1: {'; '.join(cuts)}" in report.render(log.records)
-    assert [line.text for line in lines.of(log.records[-3].event)][:2] == [f"  cut to fit: {cut}" for cut in cuts]
+    assert lines.of(log.records[-3].event)[0].text == f"  cut to fit: {'; '.join(cuts)}"
+    assert report.render(begun().ask("a.1", "P", "?", "a", cuts=many).records).count("as signatures") == 60
     assert "cut to fit the context window: main.py" in transcript.render(log.records)
