@@ -29,6 +29,7 @@ _ELLIPSIS = re.compile(
     r"|^(?:#|//|/\*|<!--)\W*(?:\.\.\.|…)\W*$",
     re.I,
 )
+_BODILESS = re.compile(r"^[^\n]{0,200}[:{][ \t]*(?:#|//|/\*)[ \t]*(?:\.\.\.|…)[ \t*/}]*$", re.M)
 _COMMENT = re.compile(r"^[^\S\n]*(?:#|//|/\*|<!--|--\s|;|%|\*\s|\.\.\.|…|\(\*|\{/\*).*", re.M)
 _TODO = re.compile(
     r"(?:#|//|/\*|<!--|--)\W{0,4}(?:"
@@ -56,7 +57,8 @@ def elided(text: str) -> str:
             words: str = line.strip()
             if _ELIDED.search(words) or _ELLIPSIS.search(words):
                 return words
-    return ""
+    bodiless = _BODILESS.search(text) if "..." in text or "…" in text else None
+    return bodiless[0].strip() if bodiless else ""
 
 
 @lru_cache(maxsize=32)  # a file is asked about once as an answer and once as part of the project
@@ -86,6 +88,12 @@ def is_only_methods(text: str) -> bool:
     if any(isinstance(node, ast.ClassDef | ast.Import | ast.ImportFrom) for node in nodes):
         return False
     return any(isinstance(node, _Function) and _is_method(node) for node in nodes)
+
+
+def is_only_imports(text: str) -> bool:
+    """Whether a Python text imports, and does nothing else."""
+    tree = parsed(text) if "import" in text else None
+    return tree is not None and all(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body)
 
 
 def lacks_imports(text: str) -> bool:

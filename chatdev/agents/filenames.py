@@ -42,7 +42,7 @@ _PART = re.compile(
 )
 _WHOLE = re.compile(
     r"\b(?:create|creating|save|saved|new file|named|called|name it|implement|implementation|updated|complete|full"
-    r"|modified|revised|corrected|fixed|rewritten|contents?"
+    r"|modified|revised|corrected|fixed|rewritten|contents?|final (?:version\b|content\b|[`\"'](?=[\w./\\-]+\.\w))"
     r"|(?:what|how) (?:the|your) \S+ (?:file )?(?:should|would) look"
     r"|should (?:now |then )?look (?:something )?like (?:this|the following))\b",
     re.I,
@@ -53,6 +53,7 @@ _SUPPOSED = re.compile(
     re.I,
 )
 _ALTERNATIVE = re.compile(r"\balternatively\b|\bif you(?:['’]d| would)? (?:prefer|rather|want|wish|like)\b", re.I)
+_FORMER = re.compile(r"^\W*(?:replace|instead of|remove|delete)\b[^`]*:\W*$", re.I)
 _CREATE = re.compile(
     r"\bcreat(?:e|ing) (?:an? |the |new |another |second |main |[\w.-]+ ){0,4}"
     r"(?:file\b|[`\"'][\w./\\-]+\.\w+[`\"'])",
@@ -118,7 +119,7 @@ def named(line: str) -> Named | None:
         return Named(path, True, whole=True, removed=any(word in _REMOVED for word in _words(after)))
     if len({path for _, path in paths}) > 1:
         return None
-    if decorated and len(text.split()) <= 12 and not _RUNNING.search(text):
+    if decorated and len(text.split()) <= 12 and not _RUNNING.search(text) and not _PART.search(text):
         return Named(path, True)
     whole = _CREATE.search(text) or (_WHOLE.search(text) and not _PART.search(text) and not _RUNNING.search(text))
     return Named(path, False, whole=bool(whole))
@@ -127,6 +128,11 @@ def named(line: str) -> Named | None:
 def supposes(line: str) -> bool:
     """Whether a sentence says that what follows is no file to write: what might be, an input, an error."""
     return _SUPPOSED.search(line[-_MAX_SENTENCE:]) is not None
+
+
+def is_former(line: str) -> bool:
+    """Whether a sentence says that what follows is what stood there before."""
+    return len(line) <= _MAX_LINE and _FORMER.match(line) is not None
 
 
 def is_alternative(line: str) -> bool:

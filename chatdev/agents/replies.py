@@ -123,7 +123,7 @@ def _title(block: Block, lines: Sequence[str], expected: Sequence[str]) -> _Titl
     first = named[0] if named else None
     if first and first.header and first.whole:
         return _Title(first.path, "header", first.removed)
-    if path := _in_body(block):
+    if (path := _in_body(block)) and not (above and filenames.is_former(above[0])):
         return _Title(path, "body")
     if first and first.header:
         return _Title(first.path, "header", first.removed)
@@ -175,6 +175,8 @@ def _in_body(block: Block) -> str:
             return path
         if docstring and (path := filenames.alone(text)):
             return path
+        if not docstring and text.lstrip()[:1].isalpha():
+            return ""
         docstring = docstring or text.strip() in ('"""', "'''", "/*", "/**", "<!--")
     return ""
 
@@ -211,6 +213,8 @@ def _no_module(block: Block, title: _Title) -> str:
     text = "\n".join(block.lines)
     if "test" not in title.path.casefold() and completeness.is_only_tests(text):
         return f"it holds only tests, and {title.path} is the program"
+    if title.source != "header" and completeness.is_only_imports(text) and not title.path.endswith("__init__.py"):
+        return f"it holds only imports of {title.path}"
     if completeness.is_only_methods(text) or (title.source == "sentence" and completeness.lacks_imports(text)):
         return f"it is a part of {title.path}"
     return ""

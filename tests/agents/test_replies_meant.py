@@ -43,6 +43,7 @@ def test_what_is_supposed_wrong_or_a_part_is_no_file(above: str, text: str) -> N
         "With that your `main.py` should look something like this:",
         "Here is how the `main.py` file should look:",
         "Here is what the `main.py` file would look like:",
+        "After all that, this is the final `main.py` file:",
         'Create a second script called "main.py":',
         "The error is gone from the corrected `main.py`:",
     ],
@@ -113,3 +114,33 @@ def test_an_alternative_counts_where_nothing_whole_stands_above_it() -> None:
     for before in ("", elided):
         (file,) = replies.files(f"{before}Alternatively:\n\na.py\n```\nx = 2\n```\n")
         assert file.text == "x = 2\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Import the hands first:\n```python\n# clock.py\nfrom hands import Hands\n```\n",
+        "### 2. Mend the import statements of `clock.py`\n\nReplace:\n```python\nfrom .hands import Hands\n```\n",
+        "Replace these two lines:\n```python\n# clock.py\nx = 1\n```\n",
+        "Not like this:\n```python\nx = 1\n\n# clock.py\ny = 2\n```\n",
+    ],
+)
+def test_imports_alone_and_names_further_down_make_no_file(answer: str) -> None:
+    assert replies.files(answer) == ()
+
+
+def test_imports_alone_under_a_name_are_a_file_and_so_is_a_package_of_them() -> None:
+    text = "from hands import Hands\n"
+    answer = f"clock.py\n```python\n{text}```\n```python\n# hands/__init__.py\n{text}```\n"
+    assert [file.path for file in replies.files(answer)] == ["clock.py", "hands/__init__.py"]
+
+
+@pytest.mark.parametrize("line", ["class Clock:  # ...", "def tick(self): # …", "function tick() { /* ... */ }"])
+def test_a_body_that_is_only_dots_in_a_comment_is_left_out(line: str) -> None:
+    (file,) = replies.files(f"clock.x.py\n```\n{line}\n```\n")
+    assert (file.elided, file.whole) == (line, False)
+
+
+def test_a_name_below_a_shebang_and_a_docstring_still_counts() -> None:
+    text = '#!/usr/bin/env python3\n"""\nclock.py\n"""\nx = 1\n'
+    assert [file.path for file in replies.files(f"```python\n{text}```\n")] == ["clock.py"]
