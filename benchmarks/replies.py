@@ -2,9 +2,9 @@
 
 PATH is a file of JSON lines (``.gz`` or not) with ``id``, ``model``, ``response`` and, where the answer should hold
 code, ``reference``: a list of blocks with ``name``, ``is_file`` and ``body_sha1`` (SHA-1 of a block's text without its
-last newline). The reference was made by rules too and is not gold: ``rulings.jsonl`` holds what a person said of our
-reading, ``right`` or ``wrong`` and why, by the answer's id and a hash of the answer and the reading. A reading that
-changed since must be ruled on again. The exit status is 1 if an answer made the reader raise.
+last newline). The reference was made by rules too and is not gold: ``rulings.jsonl`` holds what one who
+read the answer said of our reading, ``right`` or ``wrong`` and why, by the answer's id and a hash of the answer and the
+reading. A reading that changed since must be ruled on again. The exit status is 1 if an answer made the reader raise.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """Is a file that a model wrote whole? Code left out, stubs, tests under a program's name."""
 
 import ast
+import builtins
 import io
 import re
 import tokenize
@@ -28,6 +29,7 @@ _ELLIPSIS = re.compile(
     r"|^(?:#|//|/\*|<!--)\W*(?:\.\.\.|…)\W*$",
     re.I,
 )
+_BODILESS = re.compile(r"^[^\n]{0,200}[:{][ \t]*(?:#|//|/\*)[ \t]*(?:\.\.\.|…)[ \t*/}]*$", re.M)
 _COMMENT = re.compile(r"^[^\S\n]*(?:#|//|/\*|<!--|--\s|;|%|\*\s|\.\.\.|…|\(\*|\{/\*).*", re.M)
 _TODO = re.compile(
     r"(?:#|//|/\*|<!--|--)\W{0,4}(?:"
@@ -43,7 +45,9 @@ _STUBS = re.compile(
     re.I,
 )
 _MAX_LINE = 400
+_KNOWN_NAMES = frozenset((*dir(builtins), "__file__"))
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
+_Binder = ast.ClassDef | ast.ExceptHandler | ast.MatchAs | ast.MatchStar
 
 
 def elided(text: str) -> str:
@@ -53,7 +57,8 @@ def elided(text: str) -> str:
             words: str = line.strip()
             if _ELIDED.search(words) or _ELLIPSIS.search(words):
                 return words
-    return ""
+    bodiless = _BODILESS.search(text) if "..." in text or "…" in text else None
+    return bodiless[0].strip() if bodiless else ""
 
 
 @lru_cache(maxsize=32)  # a file is asked about once as an answer and once as part of the project
@@ -74,6 +79,39 @@ def is_only_tests(text: str) -> bool:
     tree = parsed(text)
     defined = [node for node in tree.body if isinstance(node, _Function | ast.ClassDef)] if tree else []
     return bool(defined) and all(_is_test(node) for node in defined)
+
+
+def is_only_methods(text: str) -> bool:
+    """Whether a Python text was taken out of a class: functions of ``self``, and neither a class nor an import."""
+    tree = parsed(text) if "self" in text else None
+    nodes = tree.body if tree else []
+    if any(isinstance(node, ast.ClassDef | ast.Import | ast.ImportFrom) for node in nodes):
+        return False
+    return any(isinstance(node, _Function) and _is_method(node) for node in nodes)
+
+
+def is_only_imports(text: str) -> bool:
+    """Whether a Python text imports, and does nothing else."""
+    tree = parsed(text) if "import" in text else None
+    return tree is not None and all(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body)
+
+
+def lacks_imports(text: str) -> bool:
+    """Whether a Python text uses names that nothing in it brings in, and imports none at all."""
+    tree = parsed(text)
+    nodes = list(ast.walk(tree)) if tree else []
+    if any(isinstance(node, ast.Import | ast.ImportFrom) for node in nodes):
+        return False
+    bound = {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+    bound |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    bound |= {str(node.name) for node in nodes if isinstance(node, _Function | _Binder)}
+    used = {node.id for node in nodes if isinstance(node, ast.Name)}
+    return bool(used - bound - _KNOWN_NAMES)
+
+
+def _is_method(node: _Function) -> bool:
+    arguments = [*node.args.posonlyargs, *node.args.args]
+    return bool(arguments) and arguments[0].arg == "self"
 
 
 def unfinished(path: str, text: str) -> str | None:

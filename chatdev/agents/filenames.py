@@ -36,22 +36,36 @@ _RUNNING = re.compile(
 )
 _PART = re.compile(
     r"\b(?:add(?: the| this)? (?:following|line|import|method|function|code)|insert"
-    r"|at the (?:top|beginning|end|start) of"
+    r"|(?:top|beginning|end|start|section) of"
     r"|import statements?|the (?:following )?lines?|change|replace|in the \S+ (?:class|method|function) of)\b",
     re.I,
 )
 _WHOLE = re.compile(
     r"\b(?:create|creating|save|saved|new file|named|called|name it|implement|implementation|updated|complete|full"
-    r"|modified|revised|corrected|fixed|rewritten|contents?)\b",
+    r"|modified|revised|corrected|fixed|rewritten|contents?|final (?:version\b|content\b|[`\"'](?=[\w./\\-]+\.\w))"
+    r"|(?:what|how) (?:the|your) \S+ (?:file )?(?:should|would) look"
+    r"|should (?:now |then )?look (?:something )?like (?:this|the following))\b",
     re.I,
 )
-_CREATE = re.compile(r"\bcreat(?:e|ing) (?:an? |the |new |another |second |main |[\w.-]+ ){0,4}(?:file\b|[`\"'])", re.I)
+_SUPPOSED = re.compile(
+    r"\b(?:could|may|might) look\b|\bif (?:i|we|you) were\b|\b(?:suppose|assume|assuming)\b"
+    r"|\berrors?(?: message)? (?:is|was|says|reads):",
+    re.I,
+)
+_ALTERNATIVE = re.compile(r"\balternatively\b|\bif you(?:['’]d| would)? (?:prefer|rather|want|wish|like)\b", re.I)
+_FORMER = re.compile(r"^\W*(?:replace|instead of|remove|delete)\b[^`]*:\W*$", re.I)
+_CREATE = re.compile(
+    r"\bcreat(?:e|ing) (?:an? |the |new |another |second |main |[\w.-]+ ){0,4}"
+    r"(?:file\b|[`\"'][\w./\\-]+\.\w+[`\"'])",
+    re.I,
+)
 _NUMBER = re.compile(r"^(?:step|part)?\s*(?:\(?\d{1,3}[.):]|\d{1,3}\s+(?=\S))\s*", re.I)
 _TOKEN = re.compile(r"[^\s`'\"“”‘’*()\[\]<>{},;:|=!?]+")
 _WORD = re.compile(r"[a-z][a-z']*")
 _COMMENT = re.compile(r"^\s*(?:#(?!!)+|//+|/\*+|<!--+|--+|;+|%+|\(\*|\"\"\"|'''|::|@?rem\b|@file)\s*", re.I)
 _COMMENT_END = re.compile(r"\s*(?:\*+/|--+>|\*\)|\"\"\"|''')\s*$")
 _MAX_LINE = 300
+_MAX_SENTENCE = 1000
 PLACEHOLDER = "FILENAME"
 """What ChatDev's own prompts call the place of the name; models copy it literally."""
 
@@ -59,7 +73,8 @@ PLACEHOLDER = "FILENAME"
 class Named(NamedTuple):
     """A path that a line names. ``header``: the line is there to name it; else it is a sentence that mentions it.
 
-    ``whole`` is true of a sentence that announces a file, not a part of one; ``removed`` says that the file is to go.
+    ``whole`` is true of a sentence that announces a file, not a part of one, and of a header that is no more than the
+    name; ``removed`` says that the file is to go.
     """
 
     path: str
@@ -101,13 +116,28 @@ def named(line: str) -> Named | None:
     if "." not in path and (not alone or path in ("License", "Readme")):
         return None
     if alone:
-        return Named(path, True, removed=any(word in _REMOVED for word in _words(after)))
+        return Named(path, True, whole=True, removed=any(word in _REMOVED for word in _words(after)))
     if len({path for _, path in paths}) > 1:
         return None
-    if decorated and len(text.split()) <= 12 and not _RUNNING.search(text):
+    if decorated and len(text.split()) <= 12 and not _RUNNING.search(text) and not _PART.search(text):
         return Named(path, True)
     whole = _CREATE.search(text) or (_WHOLE.search(text) and not _PART.search(text) and not _RUNNING.search(text))
     return Named(path, False, whole=bool(whole))
+
+
+def supposes(line: str) -> bool:
+    """Whether a sentence says that what follows is no file to write: what might be, an input, an error."""
+    return _SUPPOSED.search(line[-_MAX_SENTENCE:]) is not None
+
+
+def is_former(line: str) -> bool:
+    """Whether a sentence says that what follows is what stood there before."""
+    return len(line) <= _MAX_LINE and _FORMER.match(line) is not None
+
+
+def is_alternative(line: str) -> bool:
+    """Whether a sentence says that what follows is another way to write what stands above."""
+    return _ALTERNATIVE.search(line[-_MAX_SENTENCE:]) is not None
 
 
 def in_comment(line: str) -> str | None:
@@ -141,6 +171,11 @@ def is_shell(info: str) -> bool:
 def is_source(path: str) -> bool:
     """Whether the path's ending is that of a programming language that is not a shell's."""
     return path.rpartition(".")[2].casefold() in _SOURCES
+
+
+def is_script(path: str) -> bool:
+    """Whether the path's ending is that of a file in which commands stand."""
+    return path.rpartition(".")[2].casefold() in _SHELLS
 
 
 def language(info: str) -> str:

@@ -26,7 +26,7 @@ Doubt = Literal[
 
 _LABEL_LINE = re.compile(r"\s*[*#`]{0,4}(?:LANGUAGE|DOCSTRING|CODE|FILENAME)\b", re.I)
 _TEMPLATE = frozenset(("DOCSTRING", "CODE", "LANGUAGE", "FILENAME", "'''", '"""', "# CODE"))
-_COMMAND = re.compile(r"\s*(?:[$>]\s|(?:pip3?|npm|yarn|apt|apt-get|brew|cd|git|make|docker) |python3? \S+\.py\b)")
+_COMMAND = re.compile(r"\s*(?:[$>]\s|(?:pip3?|npm|yarn|apt|apt-get|brew|cd|echo|git|make|docker) |python3? \S+\.py\b)")
 _MARK = re.compile(r"<\s*INFO\s*>", re.I)
 _LOOSE_MARK = re.compile(r"\W{0,6}(?:/?INFO>|\(INFO\)|\*\*INFO\*\*)[:\s]*")
 _CONSTRAINED = re.compile(r'\{\s*"choice"\s*:\s*"([^"\\]*)"\s*\}\s*$')
@@ -86,7 +86,7 @@ def read(text: str, *, finish_reason: str = "stop", expected: Sequence[str] = ()
     ``finish_reason`` is the endpoint's: with ``length``, a file that holds fences and ends where the answer ends is
     cut, since its last fence may be one of its own. ``expected`` are the paths that the question asked for; if it is
     a single one, a lone block without a name is taken for it. Of a file that is given twice the last whole version
-    counts.
+    counts, unless it is said to be only an alternative.
     """
     lines = fences.clean(text)
     blocks = fences.blocks(lines)
@@ -97,6 +97,8 @@ def read(text: str, *, finish_reason: str = "stop", expected: Sequence[str] = ()
     nameless: list[Block] = []
     for block, title in zip(blocks, titles, strict=True):
         why = _no_file(block, title, headed)
+        if not why and any(file.whole for file in found.get(title.path, ())) and _is_alternative(block, lines):
+            why = "it is an alternative to the version above it"
         if why:
             if not title.path and why == _NO_NAME:
                 nameless.append(block)
@@ -118,14 +120,19 @@ def _title(block: Block, lines: Sequence[str], expected: Sequence[str]) -> _Titl
         return _Title(path, "header")
     above, placeholder = _above(block, lines)
     named = [filenames.named(line) for line in above]
-    if named and (first := named[0]) and first.header:
+    first = named[0] if named else None
+    if first and first.header and first.whole:
         return _Title(first.path, "header", first.removed)
-    if path := _in_body(block):
+    if (path := _in_body(block)) and not (above and filenames.is_former(above[0])):
         return _Title(path, "body")
+    if first and first.header:
+        return _Title(first.path, "header", first.removed)
     for line, found in zip(above[1:], named[1:], strict=True):
         if found and found.header and line.lstrip().startswith(("#", "*", "File", "FILE")):
             return _Title(found.path, "header", found.removed)
-    for found in named[:2]:
+    for line, found in zip(above[:2], named[:2], strict=True):
+        if filenames.supposes(line):
+            break
         if found and not found.header and (found.whole or placeholder):
             return _Title(found.path, "sentence")
     if placeholder and len(expected) == 1:
@@ -153,6 +160,10 @@ def _above(block: Block, lines: Sequence[str]) -> tuple[list[str], bool]:
     return above, placeholder
 
 
+def _is_alternative(block: Block, lines: Sequence[str]) -> bool:
+    return any(filenames.is_alternative(line) for line in _above(block, lines)[0][:2])
+
+
 def _in_body(block: Block) -> str:
     """The path that the block's own first lines name: a comment, a docstring, or the bare path."""
     texts = [line for line in block.lines[:8] if line.strip()][:3]
@@ -164,6 +175,8 @@ def _in_body(block: Block) -> str:
             return path
         if docstring and (path := filenames.alone(text)):
             return path
+        if not docstring and text.lstrip()[:1].isalpha():
+            return ""
         docstring = docstring or text.strip() in ('"""', "'''", "/*", "/**", "<!--")
     return ""
 
@@ -187,12 +200,23 @@ def _no_file(block: Block, title: _Title, headed: set[str]) -> str:
         return "the file is said to be removed"
     if title.source == "sentence" and path in headed:
         return "it is a part of a file that stands elsewhere in the answer"
-    if texts and filenames.is_source(path) and all(_COMMAND.match(text) for text in texts):
+    typed = filenames.is_source(path) or (filenames.is_shell(block.info) and not filenames.is_script(path))
+    if texts and typed and all(_COMMAND.match(text) for text in texts):
         return "it holds shell commands"
     if block.lines and [filenames.alone(text) for text in texts] == [path]:
         return "it holds nothing but the name"
-    if path.endswith(".py") and "test" not in path.casefold() and completeness.is_only_tests("\n".join(block.lines)):
-        return f"it holds only tests, and {path} is the program"
+    return _no_module(block, title) if path.casefold().endswith((".py", ".pyw")) else ""
+
+
+def _no_module(block: Block, title: _Title) -> str:
+    """Why a block is not the Python file that it is said to be; empty if it may be."""
+    text = "\n".join(block.lines)
+    if "test" not in title.path.casefold() and completeness.is_only_tests(text):
+        return f"it holds only tests, and {title.path} is the program"
+    if title.source != "header" and completeness.is_only_imports(text) and not title.path.endswith("__init__.py"):
+        return f"it holds only imports of {title.path}"
+    if completeness.is_only_methods(text) or (title.source == "sentence" and completeness.lacks_imports(text)):
+        return f"it is a part of {title.path}"
     return ""
 
 
