@@ -14,16 +14,23 @@ _WHY = 1500
 
 
 async def start_product(
-    sandbox: Sandbox, files: Mapping[str, bytes], *, place: str = "", digest: str = "", watch: float = 5.0
+    sandbox: Sandbox,
+    files: Mapping[str, bytes],
+    *,
+    place: str = "",
+    digest: str = "",
+    watch: float = 5.0,
+    python: str = "",
 ) -> ProductStarted:
-    """Run ``main.py`` with a silent user before it, for at most ``watch`` seconds. Raises SandboxError.
+    """Run ``main.py`` with a silent user before it, for at most ``watch`` seconds, by ``python`` if given. Raises
+    SandboxError.
 
     Only an exception that nobody caught, a signal, or a limit other than time counts as a crash: never a word in the
     output, and no exit status, since a program may well end itself for want of arguments.
     """
     if MAIN not in files:
         return ProductStarted(place, digest, "missing", why=f"there is no {MAIN} to start")
-    heard = await python_run.run(sandbox, files, "start", seconds=watch, hold_stdin=True)
+    heard = await python_run.run(sandbox, files, "start", seconds=watch, hold_stdin=True, python=python)
     crashes = heard.of("crash")
     missing = [module for *_, module in (*crashes, *heard.of("lacks"))]
     started = ProductStarted(

@@ -153,13 +153,13 @@ class Judged(msgspec.Struct, frozen=True):
         return "\n".join(lines)
 
 
-async def judge_folder(sandbox: Sandbox, folder: Path) -> Judged:
+async def judge_folder(sandbox: Sandbox, folder: Path, python: str = "") -> Judged:
     """The verdict on whatever lies in a folder, of which only a copy is run. Raises UserError and SandboxError.
 
-    How it is run follows the folder's manifest, else what language it looks like.
+    How it is run follows the folder's manifest, else what language it looks like; ``python`` is another interpreter.
     """
     files = read_folder(folder)
-    product = languages.of_folder(files)
+    product = languages.of_folder(files, python)
     version = files_digest(files)
     baseline, tests, started = await asyncio.gather(
         product.run_tests(sandbox, without_product(files)),

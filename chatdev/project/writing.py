@@ -9,8 +9,9 @@ from chatdev.agents.chat_agent import Answer, Lack
 from chatdev.errors import ChatDevError
 from chatdev.journal.events import TestsRan
 from chatdev.project import verdict
-from chatdev.project.languages import MANIFEST
+from chatdev.project.languages import MANIFEST, PYTHON
 from chatdev.project.meeting import Meeting
+from chatdev.project.packages import vouched
 from chatdev.project.state import REQUIREMENTS, State
 from chatdev.project.workspace import PathRefused, is_test, safe_path
 
@@ -193,10 +194,12 @@ def _untestable(ran: TestsRan) -> str:
 async def document(meeting: Meeting) -> State:
     """One named document is written: the requirements, or the manual. A bare text counts as the document."""
     target = meeting.phase.writes
+    if target == REQUIREMENTS and meeting.state.language != PYTHON:
+        return meeting.state
     found: list[str] = []
 
     async def read(answer: Answer) -> Lack | None:
-        if text := _document(target, answer):
+        if text := _requirements(meeting, answer) if target == REQUIREMENTS else _document(target, answer):
             found[:] = [text]
             return None
         request = meeting.office.prompts.request("document", paths=target)
@@ -209,10 +212,21 @@ async def document(meeting: Meeting) -> State:
     return meeting.write({target: found[0]})
 
 
+def _requirements(meeting: Meeting, answer: Answer) -> str:
+    """The packages that are some; the report hears of each line that is not taken."""
+    read = replies.requirements(answer.text)
+    unknown = {line for line in read.lines if not vouched(line, meeting.state.product)}
+    lost = [
+        *read.dropped,
+        *(f"{line}: no package that we know, and the program does not import it" for line in unknown),
+    ]
+    for number, line in enumerate(sorted(lost), 1):
+        meeting.note("refused", number, f"{REQUIREMENTS}, {line}")
+    lines = [line for line in read.lines if line not in unknown]
+    return "\n".join(lines or ("# nothing beyond the standard library",)) + "\n" if answer.text.strip() else ""
+
+
 def _document(target: str, answer: Answer) -> str:
-    if target == REQUIREMENTS:
-        lines = replies.requirement_lines(answer.text)
-        return "\n".join(lines or ("# nothing beyond the standard library",)) + "\n" if answer.text.strip() else ""
     named = replies.files(answer.text, finish_reason=answer.finish_reason)
     for file in named:
         if file.path.rpartition("/")[2].lower() == target.lower() and not file.cut:
