@@ -11,7 +11,7 @@ from chatdev.errors import UserError
 from chatdev.journal.effects import digest
 from chatdev.journal.events import ProductStarted, TestsRan
 from chatdev.project import languages
-from chatdev.project.python_start import start_product
+from chatdev.project.python_start import DISPLAY, start_product
 from chatdev.project.python_tests import is_test_file, run_tests
 from chatdev.sandbox.port import Sandbox
 
@@ -63,13 +63,13 @@ def _state(
 ) -> tuple[str, str]:
     if needs := _needs(tests, started):
         return f"not run (needs {', '.join(needs)})", f"Not installed here. Try: pip install {' '.join(needs)}"
-    if lacks := (tests.lacks if tests else "") or (started.lacks if started else ""):
+    if lacks := tests.lacks if tests else "":
         return f"not run (no {lacks} here)", f"Nothing was run for want of {lacks}; install it, and test again."
     if tests is None or not tests.results:
         return "not run (no tests)", (tests.trouble if tests else "") or _NO_TESTS
     outcomes = [result.outcome for result in tests.results]
     passed, total = outcomes.count("passed"), len(outcomes)
-    broken = started is not None and started.how in ("crashed", "missing")
+    broken = started is not None and started.how in ("crashed", "missing") and not started.lacks
     remarks = [f"{passed} of {total}", *filter(None, [tests.trouble, "does not start" if broken else ""])]
     if len(remarks) > 1 or not set(outcomes) <= {"passed", "skipped"}:
         return f"failed ({', '.join(remarks)})", "; ".join(_failures(tests, started if broken else None))
@@ -82,6 +82,9 @@ def _state(
         return "not run (every test passes without the product)", "Tests that need no product say nothing about it."
     if started is None:
         return "not run (not started)", f"All {total} tests pass, but nobody started the product."
+    if started.lacks:
+        where = "" if started.lacks == DISPLAY else " here"
+        return f"not run (no {started.lacks}{where})", f"All {total} tests pass, but it could not be started."
     telling = total - vacuous if vacuous else "all"
     return "passed", f"All {total} tests pass, {telling} of them only with the product, and it starts."
 
