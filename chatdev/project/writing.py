@@ -169,7 +169,7 @@ async def tests(meeting: Meeting) -> State:
             return None
         if why := _untestable(ran):
             gathering.files.clear()
-            return gathering.lack("no_tests", f"the tests cannot be run: {why}", why=why)
+            return gathering.lack("no_tests", f"the tests cannot be run: {why}", why=why, paths=way.test_file)
         if all(result.outcome == "passed" for result in ran.results):
             return gathering.lack("vacuous", "every test passes without a program")
         return None
