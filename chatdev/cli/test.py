@@ -4,11 +4,17 @@ import sys
 
 import click
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 @click.command(name="test")
 @click.argument("folder")
 @click.option("--json", "as_json", is_flag=True, help='As JSON: {"verdict": …, "tests": […], "why": …}.')
-def command(folder: str, as_json: bool) -> None:
+@click.option("--install", is_flag=True, help="First install what requirements.txt lists, for this product alone.")
+@click.option("--yes", is_flag=True, help="Install without asking.")
+def command(folder: str, as_json: bool, install: bool, yes: bool) -> None:
     """Judge the product in FOLDER (any folder, or a run): start it, run its tests, and say what is true of it."""
     from pathlib import Path
 
@@ -22,7 +28,7 @@ def command(folder: str, as_json: bool) -> None:
 
     try:
         place = Path(folder) if Path(folder).is_dir() else wiring.find_run(folder, common.WAREHOUSE)
-        judged = common.run(verdict.judge_folder(LocalSandbox(), place))
+        judged = common.run(verdict.judge_folder(LocalSandbox(), place, _install(place, yes) if install else ""))
     except ChatDevError as error:
         common.fail(error)
     if as_json:
@@ -30,3 +36,20 @@ def command(folder: str, as_json: bool) -> None:
     else:
         click.echo(judged.text())
     sys.exit(0 if judged.verdict == "passed" else 1)
+
+
+def _install(place: "Path", yes: bool) -> str:
+    """Install the product's packages if its user agrees; the interpreter that has them, empty for our own."""
+    from chatdev.cli import common
+    from chatdev.project import environment
+
+    wanted = environment.wanted(place)
+    for line in wanted.dropped:
+        common.say(f"requirements.txt, not taken: {line}")
+    if not wanted.lines:
+        common.say("requirements.txt lists nothing to install.")
+        return ""
+    question = f"Install {', '.join(wanted.lines)} into {place / environment.PLACE}?"
+    if not yes and not click.confirm(question, err=True):
+        return ""
+    return environment.install(place, wanted.lines)

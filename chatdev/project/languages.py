@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import Protocol
 
@@ -59,8 +59,10 @@ class _Python:
     test_file = "tests/test_acceptance.py"
     command = f"python3 {python_start.MAIN}"
     how = ""
-    run_tests = staticmethod(python_tests.run_tests)
-    start = staticmethod(python_start.start_product)
+
+    def __init__(self, interpreter: str = "") -> None:
+        self.run_tests = partial(python_tests.run_tests, python=interpreter)
+        self.start = partial(python_start.start_product, python=interpreter)
 
 
 @cache
@@ -103,14 +105,16 @@ class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     test: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
-def of_folder(files: Mapping[str, bytes]) -> Product:
+def of_folder(files: Mapping[str, bytes], python: str = "") -> Product:
     """The way that a folder's manifest states; without one, the language whose main file is there, else Python.
 
-    Raises UserError with what is wrong in the manifest.
+    ``python`` is an interpreter other than our own, for a product in Python. Raises UserError with what is wrong in
+    the manifest.
     """
     if MANIFEST not in files:
         known = (name for name, recipe in recipes().items() if recipe.main in files)
-        return find(PYTHON if python_start.MAIN in files else next(known, PYTHON)) or _Python()
+        guessed = None if python_start.MAIN in files else next(known, None)
+        return (find(guessed) if guessed else None) or _Python(python)
     try:
         stated = msgspec.convert(tomllib.loads(files[MANIFEST].decode()), _Manifest)
     except (ValueError, msgspec.ValidationError) as error:
@@ -118,7 +122,7 @@ def of_folder(files: Mapping[str, bytes]) -> Product:
     recipe = next((one for name, one in recipes().items() if name.casefold() == stated.language.casefold()), None)
     if recipe is None:
         if stated.language.casefold() == PYTHON.casefold():
-            return _Python()
+            return _Python(python)
         raise _wrong(f'language: "{stated.language}" is none of {", ".join([PYTHON, *recipes()])}')
     fields = {name: getattr(stated, name) for name in ("build", "start", "build_tests", "test")}
     return RecipeProduct(

@@ -7,6 +7,7 @@ from functools import cache
 from importlib import resources
 
 _NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:[\[<>=!~;@#]|$)")  # PEP 508, the name alone
+_IMPORT = re.compile(r"^\s*(?:import|from)\s+(\w+)", re.M)
 
 
 def distribution(module: str, files: Mapping[str, bytes]) -> str:
@@ -25,6 +26,15 @@ def distribution(module: str, files: Mapping[str, bytes]) -> str:
         return found
     listed = requirements(files.get("requirements.txt", b""))
     return next((name for name in listed if _canonical(name) == _canonical(top)), "")
+
+
+def vouched(requirement: str, files: Mapping[str, bytes]) -> bool:
+    """Whether a line of requirements names a package that is known, or one that a file of the program imports."""
+    name = _canonical(next(iter(requirements(requirement.encode())), ""))
+    if name in {_canonical(known) for entry in _known().items() for known in entry}:
+        return True
+    source = b"\n".join(content for path, content in files.items() if path.endswith(".py")).decode(errors="replace")
+    return name in {_canonical(module) for module in _IMPORT.findall(source)}
 
 
 def requirements(content: bytes) -> list[str]:

@@ -38,12 +38,20 @@ class Heard(msgspec.Struct, frozen=True):
 
 
 async def run(
-    sandbox: Sandbox, files: Mapping[str, bytes], *arguments: str, seconds: float, hold_stdin: bool = False
+    sandbox: Sandbox,
+    files: Mapping[str, bytes],
+    *arguments: str,
+    seconds: float,
+    hold_stdin: bool = False,
+    python: str = "",
 ) -> Heard:
-    """Run the runner on a copy of the product. Raises SandboxError if Python itself does not come up."""
+    """Run the runner on a copy of the product, by our own interpreter or ``python``.
+
+    Raises SandboxError if Python itself does not come up.
+    """
     nonce = os.urandom(16).hex()
     job = Job(
-        argv=(sys.executable, "-s", "-P", "-B", "-c", _BEGIN, str(Path(__file__).parent), *arguments),
+        argv=(python or sys.executable, "-s", "-P", "-B", "-c", _BEGIN, str(Path(__file__).parent), *arguments),
         files=files,
         stdin=nonce.encode(),
         hold_stdin=hold_stdin,

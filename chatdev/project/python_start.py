@@ -1,5 +1,7 @@
 """Starts a Python product the way its user does, and watches it."""
 
+import re
+import shutil
 from collections.abc import Mapping
 
 from msgspec import structs
@@ -10,20 +12,41 @@ from chatdev.project.packages import distribution
 from chatdev.sandbox.port import Sandbox
 
 MAIN = "main.py"
+DISPLAY = "display"
+"""What a window program lacks where there is no screen."""
+# The last line of the error that a toolkit raises for want of a screen: tkinter's, pygame's, and pyglet's and arcade's.
+_NO_DISPLAY = re.compile(
+    r"(?:[\w.]*TclError: (?:no display name|couldn't connect to display)|[\w.]*error: No available video device"
+    r"|[\w.]*error: video system not initialized|[\w.]*NoSuchDisplayException: Cannot connect to)[^\n]*\Z"
+)
+_SCREEN = "Xvfb"
+_SCREEN_SECONDS = 10.0  # a virtual screen may take that long to come up
 _WHY = 1500
 
 
 async def start_product(
-    sandbox: Sandbox, files: Mapping[str, bytes], *, place: str = "", digest: str = "", watch: float = 5.0
+    sandbox: Sandbox,
+    files: Mapping[str, bytes],
+    *,
+    place: str = "",
+    digest: str = "",
+    watch: float = 5.0,
+    python: str = "",
 ) -> ProductStarted:
-    """Run ``main.py`` with a silent user before it, for at most ``watch`` seconds. Raises SandboxError.
+    """Run ``main.py`` with a silent user before it, for at most ``watch`` seconds, by ``python`` if given.
+
+    A window program gets a virtual screen if Xvfb is here. Raises SandboxError.
 
     Only an exception that nobody caught, a signal, or a limit other than time counts as a crash: never a word in the
     output, and no exit status, since a program may well end itself for want of arguments.
     """
     if MAIN not in files:
         return ProductStarted(place, digest, "missing", why=f"there is no {MAIN} to start")
-    heard = await python_run.run(sandbox, files, "start", seconds=watch, hold_stdin=True)
+    heard = await python_run.run(sandbox, files, "start", seconds=watch, hold_stdin=True, python=python)
+    screen = shutil.which(_SCREEN) if _blind(heard) else None
+    if screen:
+        seconds = watch + _SCREEN_SECONDS
+        heard = await python_run.run(sandbox, files, "start", screen, seconds=seconds, hold_stdin=True, python=python)
     crashes = heard.of("crash")
     missing = [module for *_, module in (*crashes, *heard.of("lacks"))]
     started = ProductStarted(
@@ -36,9 +59,15 @@ async def start_product(
         seconds=round(heard.outcome.seconds, 3),
     )
     if crashes:
-        return structs.replace(started, how="crashed", why=heard.normalise(crashes[0][0], _WHY))
+        lacks = DISPLAY if _blind(heard) else ""
+        return structs.replace(started, how="crashed", why=heard.normalise(crashes[0][0], _WHY), lacks=lacks)
     if heard.outcome.stopped == "time":
         return structs.replace(started, how="alive")
     if how := python_run.ending(heard.outcome):
         return structs.replace(started, how="crashed", why=how)
     return started
+
+
+def _blind(heard: python_run.Heard) -> bool:
+    """Whether it crashed for want of a screen."""
+    return any(_NO_DISPLAY.search(crash.strip()) for crash, *_ in heard.of("crash"))

@@ -65,7 +65,13 @@ def _methods(node: ast.ClassDef, known: Mapping[str, list[str]]) -> list[str]:
 
 
 async def run_tests(
-    sandbox: Sandbox, files: Mapping[str, bytes], *, place: str = "", digest: str = "", seconds: float = 60
+    sandbox: Sandbox,
+    files: Mapping[str, bytes],
+    *,
+    place: str = "",
+    digest: str = "",
+    seconds: float = 60,
+    python: str = "",
 ) -> TestsRan:
     """Run every test of ``files`` (relative path to content) in one process, for at most ``seconds``.
 
@@ -80,7 +86,7 @@ async def run_tests(
             broken.append(TestResult(path, "error", normalise(str(error), limit=_WHY)))
     if not expected:
         return TestsRan(place, digest, tuple(broken))
-    heard = await python_run.run(sandbox, files, "tests", *expected, seconds=seconds)
+    heard = await python_run.run(sandbox, files, "tests", *expected, seconds=seconds, python=python)
     trouble = _trouble(heard)
     return TestsRan(
         place,

@@ -11,7 +11,7 @@ from chatdev.errors import UserError
 from chatdev.journal.effects import digest
 from chatdev.journal.events import ProductStarted, TestsRan
 from chatdev.project import languages
-from chatdev.project.python_start import start_product
+from chatdev.project.python_start import DISPLAY, start_product
 from chatdev.project.python_tests import is_test_file, run_tests
 from chatdev.sandbox.port import Sandbox
 
@@ -70,7 +70,7 @@ def judge_start(started: ProductStarted | None) -> Verdict:
     if started is None:
         return Verdict("not run (not started)", "Nobody started the product.")
     if started.lacks:
-        return Verdict(*_for_want_of(started.lacks))
+        return Verdict(_not_run_without(started.lacks), f"It could not be started for want of {started.lacks}.")
     if started.how in ("crashed", "missing"):
         return Verdict("does not start", f"the start: {_last_line(started.why)}")
     return Verdict(STARTS, "This company writes no acceptance tests: only that the product starts is known.")
@@ -81,13 +81,13 @@ def _state(
 ) -> tuple[str, str]:
     if needs := _needs(tests, started):
         return f"not run (needs {', '.join(needs)})", f"Not installed here. Try: pip install {' '.join(needs)}"
-    if lacks := (tests.lacks if tests else "") or (started.lacks if started else ""):
-        return _for_want_of(lacks)
+    if lacks := tests.lacks if tests else "":
+        return _not_run_without(lacks), f"Nothing was run for want of {lacks}; install it, and test again."
     if tests is None or not tests.results:
         return "not run (no tests)", (tests.trouble if tests else "") or _NO_TESTS
     outcomes = [result.outcome for result in tests.results]
     passed, total = outcomes.count("passed"), len(outcomes)
-    broken = started is not None and started.how in ("crashed", "missing")
+    broken = started is not None and started.how in ("crashed", "missing") and not started.lacks
     remarks = [f"{passed} of {total}", *filter(None, [tests.trouble, "does not start" if broken else ""])]
     if len(remarks) > 1 or not set(outcomes) <= {"passed", "skipped"}:
         return f"failed ({', '.join(remarks)})", "; ".join(_failures(tests, started if broken else None))
@@ -100,12 +100,14 @@ def _state(
         return "not run (every test passes without the product)", "Tests that need no product say nothing about it."
     if started is None:
         return "not run (not started)", f"All {total} tests pass, but nobody started the product."
+    if started.lacks:
+        return _not_run_without(started.lacks), f"All {total} tests pass, but it could not be started."
     telling = total - vacuous if vacuous else "all"
     return "passed", f"All {total} tests pass, {telling} of them only with the product, and it starts."
 
 
-def _for_want_of(tool: str) -> tuple[str, str]:
-    return f"not run (no {tool} here)", f"Nothing was run for want of {tool}; install it, and test again."
+def _not_run_without(what: str) -> str:
+    return f"not run (no {what})" if what == DISPLAY else f"not run (no {what} here)"
 
 
 def _needs(tests: TestsRan | None, started: ProductStarted | None) -> list[str]:
@@ -175,13 +177,13 @@ class Judged(msgspec.Struct, frozen=True):
         return "\n".join(lines)
 
 
-async def judge_folder(sandbox: Sandbox, folder: Path) -> Judged:
+async def judge_folder(sandbox: Sandbox, folder: Path, python: str = "") -> Judged:
     """The verdict on whatever lies in a folder, of which only a copy is run. Raises UserError and SandboxError.
 
-    How it is run follows the folder's manifest, else what language it looks like.
+    How it is run follows the folder's manifest, else what language it looks like; ``python`` is another interpreter.
     """
     files = read_folder(folder)
-    product = languages.of_folder(files)
+    product = languages.of_folder(files, python)
     version = files_digest(files)
     baseline, tests, started = await asyncio.gather(
         product.run_tests(sandbox, without_product(files)),

@@ -11,8 +11,9 @@ from chatdev.company.config import COUNSELOR
 from chatdev.errors import ChatDevError
 from chatdev.journal.events import TestsRan
 from chatdev.project import verdict
-from chatdev.project.languages import MANIFEST, Product
+from chatdev.project.languages import MANIFEST, PYTHON, Product
 from chatdev.project.meeting import Meeting
+from chatdev.project.packages import vouched
 from chatdev.project.state import REQUIREMENTS, State
 from chatdev.project.workspace import PathRefused, is_test, safe_path
 
@@ -216,7 +217,7 @@ async def _insist_on_tests(meeting: Meeting, gathering: _Gathering, way: Product
             return None
         if why := _untestable(ran):
             gathering.files.clear()
-            return gathering.lack("no_tests", f"the tests cannot be run: {why}", why=why)
+            return gathering.lack("no_tests", f"the tests cannot be run: {why}", why=why, paths=way.test_file)
         if _proves_nothing(ran):
             return gathering.lack("vacuous", "every test passes without a program")
         return None
@@ -245,10 +246,12 @@ async def document(meeting: Meeting) -> tuple[State, bool]:
     """
     phase, prompts = meeting.phase, meeting.office.prompts
     target = phase.writes
+    if target == REQUIREMENTS and meeting.state.language != PYTHON:
+        return meeting.state, False
     found: list[str] = []
 
     async def read(answer: Answer) -> Lack | None:
-        if text := _document(target, answer):
+        if text := _concluded(meeting, answer):
             found[:] = [text]
             return None
         return Lack(prompts.request("document", paths=target), f"no {target} could be read out of the answer")
@@ -258,7 +261,7 @@ async def document(meeting: Meeting) -> tuple[State, bool]:
         said = f"{phase.assistant}: {quoted(answer)}"
         question = prompts.request("reflect", talk=said, paths=target)
         text = await reflect(
-            meeting.ask, meeting.seat(COUNSELOR), question, lambda text: _document(target, Answer(text))
+            meeting.ask, meeting.seat(COUNSELOR), question, lambda text: _concluded(meeting, Answer(text)) or None
         )
         found = [text] if text else []
     if not found:
@@ -267,10 +270,26 @@ async def document(meeting: Meeting) -> tuple[State, bool]:
     return meeting.write({target: found[0]}), reflected
 
 
+def _concluded(meeting: Meeting, answer: Answer) -> str:
+    target = meeting.phase.writes
+    return _requirements(meeting, answer) if target == REQUIREMENTS else _document(target, answer)
+
+
+def _requirements(meeting: Meeting, answer: Answer) -> str:
+    """The packages that are some; the report hears of each line that is not taken."""
+    read = replies.requirements(answer.text)
+    unknown = {line for line in read.lines if not vouched(line, meeting.state.product)}
+    lost = [
+        *read.dropped,
+        *(f"{line}: no package that we know, and the program does not import it" for line in unknown),
+    ]
+    for number, line in enumerate(sorted(lost), 1):
+        meeting.note("refused", number, f"{REQUIREMENTS}, {line}")
+    lines = [line for line in read.lines if line not in unknown]
+    return "\n".join(lines or ("# nothing beyond the standard library",)) + "\n" if answer.text.strip() else ""
+
+
 def _document(target: str, answer: Answer) -> str:
-    if target == REQUIREMENTS:
-        lines = replies.requirement_lines(answer.text)
-        return "\n".join(lines or ("# nothing beyond the standard library",)) + "\n" if answer.text.strip() else ""
     named = replies.files(answer.text, finish_reason=answer.finish_reason)
     for file in named:
         if file.path.rpartition("/")[2].lower() == target.lower() and not file.cut:

@@ -314,3 +314,13 @@ async def test_a_run_that_lost_its_server_goes_on_where_it_was(tmp_path: Path, s
     ran = await run(tmp_path, recording(rest), folder=folder)
     assert ran.verdict.verdict == "passed"
     assert sorted(call.place for call in ran.events(ModelAnswered)) == sorted(ANSWERS)
+
+
+async def test_requirements_lose_what_is_no_package_and_the_report_says_so(tmp_path: Path) -> None:
+    answer = "requirements.txt\n```\njson\nnobodyknows\nrequests>=2\n```\n"
+    ran = await run(tmp_path, recording(ANSWERS | {"together.1/EnvironmentDoc.1/Programmer.1/ask.1": answer}))
+    assert (ran.folder / "requirements.txt").read_text() == "requests>=2\n"
+    assert notes(ran) == [
+        "EnvironmentDoc: requirements.txt, json: part of the standard library",
+        "EnvironmentDoc: requirements.txt, nobodyknows: no package that we know, and the program does not import it",
+    ]

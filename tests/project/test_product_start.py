@@ -1,5 +1,8 @@
 """A product is started as its user would start it, and only what is broken is called so."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 from products import SANDBOX, product
 
@@ -139,3 +142,46 @@ if __name__ == "__main__":
 """
     started = await start(main, runner="name = 'own'\n")
     assert (started.output, started.how) == ("own [2]", "exited")
+
+
+WINDOW = "import tkinter\nwindow = tkinter.Tk()\nprint('shown', flush=True)\nwindow.mainloop()\n"
+LIKE_PYGAME = "import os\nclass error(Exception): pass\nif 'DISPLAY' not in os.environ:\n"
+LIKE_PYGAME += "  raise error('No available video device')\n"
+LIKE_PYGAME += "print(os.environ['DISPLAY'], flush=True)\ninput()\n"
+
+
+async def test_a_window_program_without_a_screen_lacks_a_display(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    started = await start(LIKE_PYGAME)
+    assert (started.how, started.lacks) == ("crashed", "display")
+
+
+async def test_tkinter_without_a_screen_lacks_a_display(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tkinter", reason="no tkinter here")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert (await start(WINDOW)).lacks == "display"
+
+
+async def test_a_window_program_gets_the_virtual_screen_by_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for Xvfb that says its number as Xvfb does, so that this is tried where there is none."""
+    (tmp_path / "Xvfb").write_text('#!/bin/sh\neval "echo 77 >&$2"\neval "exec $2>&-"\nexec sleep 60\n')
+    (tmp_path / "Xvfb").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    started = await start(LIKE_PYGAME, watch=0.7)
+    assert (started.how, started.lacks, started.output) == ("alive", "", ":77")
+
+
+@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="tkinter on a virtual screen: no Xvfb here")
+async def test_a_tkinter_program_is_alive_on_a_virtual_screen() -> None:
+    pytest.importorskip("tkinter", reason="no tkinter here")
+    started = await start(WINDOW, watch=5)
+    assert (started.how, started.output) == ("alive", "shown")
+
+
+async def test_an_error_that_only_speaks_of_a_display_is_a_crash() -> None:
+    started = await start("raise ValueError('no display name and no $DISPLAY environment variable')")
+    assert (started.how, started.lacks) == ("crashed", "")

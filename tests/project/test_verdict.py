@@ -15,6 +15,7 @@ RUNS = ProductStarted("", "", "exited", 0)
 WAITS = ProductStarted("", "", "alive")
 CRASHES = ProductStarted("", "", "crashed", why="Traceback:\nZeroDivisionError: division by zero")
 MISSING = ProductStarted("", "", "missing", why="there is no main.py to start")
+BLIND = ProductStarted("", "", "crashed", lacks="display")
 LACKS = ProductStarted("", "", "crashed", needs="pygame")
 
 OUTCOMES: dict[str, TestOutcome] = {".": "passed", "F": "failed", "E": "error", "s": "skipped", "?": "no result"}
@@ -40,6 +41,8 @@ def ran(outcomes: str, trouble: str = "", needs: str = "") -> TestsRan:
         ("EE", ran(".."), CRASHES, "failed (2 of 2, does not start)"),
         ("EE", ran(".."), MISSING, "failed (2 of 2, does not start)"),
         ("EE", ran(".."), LACKS, "not run (needs pygame)"),
+        ("EE", ran(".."), BLIND, "not run (no display)"),
+        ("EE", ran(".F"), BLIND, "failed (1 of 2)"),
         ("EE", ran("EE", needs="numpy"), LACKS, "not run (needs numpy, pygame)"),
         ("EE", ran(".F"), RUNS, "failed (1 of 2)"),
         ("EE", ran(".?"), RUNS, "failed (1 of 2)"),

@@ -1,9 +1,9 @@
 """Runs a product's tests, or the product, inside the sandbox, and reports what came of it.
 
-A program of its own on the standard library alone, started in the product's folder with the arguments ``start``, or
-``tests FILE…``. The first 32 bytes of standard input are a nonce. Reports go to the standard output that the runner was
-given, a line for each: the nonce and then the fields, each led by a unit separator (0x1f), with record separators
-(0x1e) for the ends of lines in them::
+A program of its own on the standard library alone, started in the product's folder with the arguments ``start``,
+``start XVFB`` (the path of that program), or ``tests FILE…``. The first 32 bytes of standard input are a nonce. Reports
+go to the standard output that the runner was given, a line for each: the nonce and then the fields, each led by a unit
+separator (0x1f), with record separators (0x1e) for the ends of lines in them::
 
     begin FOLDER HOME TMPDIR            before anything of the product is loaded
     file FILE OUTCOME WHY MISSING       a test file that could not be loaded
@@ -57,7 +57,7 @@ def _action(arguments: list[str]) -> "Callable[[Say, str], None]":
     if arguments[0] == "start":
         from .start import start
 
-        return start
+        return lambda say, root: start(say, root, *arguments[1:])
     from .tests import run_tests
 
     return lambda say, root: run_tests(say, root, arguments[1:], os._exit)
