@@ -130,7 +130,8 @@ class ProductStarted(Event, frozen=True, tag="product.started"):
 
     ``how`` is ``exited`` (by itself, with ``exit_status``), ``alive`` (still running after the watch), ``crashed``
     (``why`` says with what) or ``missing`` (nothing to start). ``needs`` is a package that is not installed here,
-    ``lacks`` a tool of the language or a display, without which it could not be started.
+    ``lacks`` a tool of the language or a display, without which it could not be started. ``made`` are the paths of
+    files that it wrote and left when it ended by itself, of the kind that their ending says.
     """
 
     place: str
@@ -142,6 +143,7 @@ class ProductStarted(Event, frozen=True, tag="product.started"):
     output: str = ""
     seconds: float = 0.0
     lacks: str = ""
+    made: tuple[str, ...] = ()
 
 
 class PhaseBegan(Event, frozen=True, tag="phase.began"):

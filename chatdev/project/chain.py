@@ -152,4 +152,4 @@ async def _judge(office: Office, desk: Desk, state: State) -> verdict.Verdict:
     if not office.company.tests:
         return verdict.judge_start((await _start(office, desk, state)).started)
     state = merge(state, await side_by_side([_test(office, desk, state), _start(office, desk, state)]))
-    return verdict.judge(state.baseline, state.tests if state.tested else None, state.started)
+    return verdict.judge(state.baseline, state.tests if state.tested else None, state.started, state.makes)

@@ -29,6 +29,40 @@ def normalise(text: str, *, folder: str = "", home: str = "", temporary: str = "
     return _end(text.strip("\n"), limit)
 
 
+_SIGNATURES = {
+    "png": b"\x89PNG\r\n\x1a\n",
+    "jpg": b"\xff\xd8\xff",
+    "jpeg": b"\xff\xd8\xff",
+    "gif": b"GIF8",
+    "bmp": b"BM",
+    "webp": b"RIFF",
+    "pdf": b"%PDF-",
+    "docx": b"PK\x03\x04",
+    "odt": b"PK\x03\x04",
+    "xlsx": b"PK\x03\x04",
+    "ods": b"PK\x03\x04",
+}
+_TEXTS = frozenset("csv htm html json md rst svg tex tsv txt xml".split())
+
+
+def is_sound(path: str, size: int, head: bytes) -> bool:
+    """Whether a file that a program made is a document, a picture or a table of the kind that its ending says.
+
+    ``head`` are its first bytes: the format's signature (PNG, JPEG, GIF, BMP, WebP, PDF, Office's zip), or UTF-8 text
+    with something in it.
+    """
+    ending = path.rpartition(".")[2].lower()
+    if signature := _SIGNATURES.get(ending):
+        return size > len(signature) and head.startswith(signature)
+    if ending not in _TEXTS or not head.strip():
+        return False
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        return size > len(head) and error.end == len(head)  # a character that goes on behind the head
+    return True
+
+
 def _longest_first(names: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     return sorted((entry for entry in names if len(entry[0]) > 1), key=lambda entry: -len(entry[0]))
 

@@ -45,14 +45,16 @@ def report_text(ran: TestsRan) -> str:
     return "\n".join(lines)
 
 
-def started_text(started: ProductStarted) -> str:
-    """A start of the product in words for a programmer."""
+def started_text(started: ProductStarted, makes: str = "") -> str:
+    """A start of the product in words for a programmer; ``makes`` is what it should have left as a file."""
     heading = {
         "missing": f"It was not started: {started.why}.",
         "crashed": f"It crashed: {started.why}",
         "alive": "It runs.",
         "exited": f"It ended by itself with exit status {started.exit_status}.",
     }[started.how]
+    if makes and not started.made and started.how in ("alive", "exited"):
+        heading += f" It left no {makes} as a file in the current directory."
     return f"{heading}\n{started.output}".rstrip()
 
 
@@ -121,8 +123,9 @@ class Prompts:
             "tests": listing(state.acceptance_tests),
             "program": listing(state.program),
             "report": report_text(state.tests) if state.tests is not None and state.tested else "",
-            "started": started_text(state.started) if state.started is not None and state.watched else "",
+            "started": started_text(state.started, state.makes) if state.started is not None and state.watched else "",
             "remarks": state.remarks,
+            "makes": state.makes,
             "main": way.main if way else "",
             "command": way.command if way else "",
             "test_file": way.test_file if way else "",

@@ -18,7 +18,7 @@ _ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONNOUSERSITE": "1",
 }
-_LENGTHS = {"begin": 4, "file": 5, "running": 2, "result": 5, "trouble": 2, "end": 1, "crash": 3, "lacks": 2}
+_LENGTHS = {"begin": 4, "file": 5, "running": 2, "result": 5, "trouble": 2, "end": 1, "crash": 3, "lacks": 2, "made": 4}
 
 
 class Heard(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from msgspec import structs
 
 from chatdev.journal.events import ProductStarted
 from chatdev.project import python_run
+from chatdev.project.output import is_sound
 from chatdev.project.packages import distribution
 from chatdev.sandbox.port import Sandbox
 
@@ -57,6 +58,7 @@ async def start_product(
         needs=next(filter(None, (distribution(module, files) for module in missing)), ""),
         output=heard.normalise(heard.outcome.stderr),
         seconds=round(heard.outcome.seconds, 3),
+        made=tuple(path for path, size, head in heard.of("made") if is_sound(path, int(size), bytes.fromhex(head))),
     )
     if crashes:
         lacks = DISPLAY if _blind(heard) else ""

@@ -15,6 +15,9 @@ REQUIREMENTS, MANUAL = "requirements.txt", "manual.md"
 DOCUMENTS = frozenset({REQUIREMENTS, MANUAL, languages.MANIFEST})
 """Files that say something of the product and do not change what it does."""
 
+MADE = ("document", "chart", "image", "table")
+"""Kinds of product that are judged by the file that they make. Only Python's runner tells of new files."""
+
 _unfinished = lru_cache(maxsize=256)(replies.unfinished)  # asked before each step, and answered by parsing the file
 
 
@@ -70,6 +73,12 @@ class State(msgspec.Struct, frozen=True):
         return self.values.get("language") or languages.PYTHON
 
     @property
+    def makes(self) -> str:
+        """What the product is for, if that is a file which it leaves: a document, a chart, an image, a table."""
+        modality = self.values.get("modality", "")
+        return modality if modality in MADE and self.language == languages.PYTHON else ""
+
+    @property
     def way(self) -> languages.Product | None:
         """How products in the language are started and tested; None where nobody can here."""
         return languages.find(self.language)
@@ -112,11 +121,15 @@ class State(msgspec.Struct, frozen=True):
 
     @property
     def starts(self) -> bool:
-        """Whether this version starts, or lacks a package for it that no change of code can bring."""
+        """Whether this version starts and makes what it is for, or lacks for it what no change of code can bring."""
         if not self.runnable:
             return True
         started = self.started if self.watched else None
-        return started is not None and (started.how in ("exited", "alive") or bool(started.needs or started.lacks))
+        if started is None:
+            return False
+        if started.needs or started.lacks:
+            return True
+        return started.how in ("exited", "alive") and bool(started.made or not self.makes)
 
     @property
     def healthy(self) -> bool:

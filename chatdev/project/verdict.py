@@ -50,16 +50,21 @@ class Verdict(msgspec.Struct, frozen=True):
     vacuous: tuple[str, ...] = ()
 
 
-def judge(baseline: TestsRan | None, tests: TestsRan | None, started: ProductStarted | None) -> Verdict:
+def judge(
+    baseline: TestsRan | None, tests: TestsRan | None, started: ProductStarted | None, makes: str = ""
+) -> Verdict:
     """Judge a product by its tests on the empty project, its tests, and its start.
 
     It has passed if it starts, each collected test passed in a run that can be believed, and at least one of them does
-    not pass without the product.
+    not pass without the product. One that ``makes`` a document or the like must have left such a file, too.
     """
     hollow = {result.id for result in baseline.results if result.outcome == "passed"} if baseline else set()
     results = tests.results if tests else ()
     vacuous = tuple(result.id for result in results if result.outcome == "passed" and result.id in hollow)
     state, why = _state(baseline, tests, started, len(vacuous))
+    if state == "passed" and makes and started and not started.made:
+        state = f"failed ({len(results)} of {len(results)}, makes no {makes})"
+        why = f"All tests pass, but when it was started it left no {makes} as a file."
     return Verdict(state, why, vacuous)
 
 

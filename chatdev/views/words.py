@@ -38,7 +38,8 @@ def started(product: events.ProductStarted) -> str:
         "missing": "was not there to be started",
     }[product.how]
     needs = f"needs {product.needs}" if product.needs else ""
-    return ": ".join(part for part in (said, product.why or needs) if part)
+    made = f", and left {', '.join(product.made)}" if product.made else ""
+    return ": ".join(part for part in (said + made, product.why or needs) if part)
 
 
 def tokens(work: Work) -> str:

@@ -150,6 +150,19 @@ async def test_what_is_never_mended_ends_failed_with_the_count(tmp_path: Path) -
     assert ran.verdict.verdict == "failed (0 of 1)"
 
 
+async def test_a_document_is_judged_by_the_file_that_the_program_makes(tmp_path: Path) -> None:
+    kind = {"DemandAnalysis.1/ChiefProductOfficer.1/ask.1": "<INFO> document"}
+    start = "StartUp.{}/StartModification.1/Programmer.1/ask.1"
+    writing = MAIN.replace("print(greeting())", 'open("greeting.txt", "w").write(greeting())')
+    ran = await run(tmp_path, recording(ANSWERS | kind | {start.format(1): writing}))
+    assert ran.verdict.verdict == "passed"
+    assert "and left greeting.txt" in (ran.folder / "REPORT.md").read_text()
+    asked = [message.content for message in ran.events(MessageStored)]
+    assert any("It left no document as a file in the current directory." in text for text in asked)
+    ran = await run(tmp_path, recording(ANSWERS | kind | {start.format(n): MAIN for n in (1, 2)}))
+    assert ran.verdict.verdict == "failed (1 of 1, makes no document)"
+
+
 NEVER = {f"Test.{n}/TestModification.1/Programmer.1/ask.1": BROKEN for n in (1, 2, 3)}
 TWO_TESTS = TESTS.replace(
     "    def test_greets",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatdev.project.output import normalise
+from chatdev.project.output import is_sound, normalise
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,22 @@ def test_the_limit_holds_in_bytes_and_a_second_pass_changes_nothing_but_size(tex
     once = normalise(text, limit=limit)
     assert len(once.encode()) <= limit
     assert not any(ord(character) < 32 and character not in "\t\n" for character in once)
+
+
+@pytest.mark.parametrize(
+    ("path", "size", "head", "sound"),
+    [
+        ("a/plot.PNG", 99, b"\x89PNG\r\n\x1a\n..", True),
+        ("plot.png", 8, b"\x89PNG\r\n\x1a\n", False),
+        ("plot.png", 9, b"not a png", False),
+        ("page.pdf", 99, b"%PDF-1.7", True),
+        ("table.csv", 3, b"a,b", True),
+        ("table.csv", 3, b" \n ", False),
+        ("long.md", 65, "ü".encode() + b"x" * 61 + "ü".encode()[:1], True),
+        ("bad.txt", 2, b"\xff\xfe", False),
+        ("cache.bin", 3, b"abc", False),
+        ("Makefile", 3, b"abc", False),
+    ],
+)
+def test_a_file_is_sound_if_it_is_what_its_ending_says(path: str, size: int, head: bytes, sound: bool) -> None:
+    assert is_sound(path, size, head) is sound

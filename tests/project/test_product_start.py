@@ -185,3 +185,19 @@ async def test_a_tkinter_program_is_alive_on_a_virtual_screen() -> None:
 async def test_an_error_that_only_speaks_of_a_display_is_a_crash() -> None:
     started = await start("raise ValueError('no display name and no $DISPLAY environment variable')")
     assert (started.how, started.lacks) == ("crashed", "")
+
+
+async def test_files_that_a_program_leaves_are_told_if_they_are_what_they_seem() -> None:
+    main = """
+import pathlib, sys
+pathlib.Path("out").mkdir()
+pathlib.Path("out/report.md").write_text("# Überschrift")
+pathlib.Path("plot.png").write_bytes(bytes.fromhex("89504e470d0a1a0a") + b"...")
+pathlib.Path("fake.png").write_text("no picture")
+pathlib.Path("empty.csv").write_text("")
+pathlib.Path("cache.bin").write_text("x")
+pathlib.Path("data.csv").write_text("a,b,c")
+sys.exit(0)
+"""
+    started = await start_product(SANDBOX, {**product(main), "data.csv": b"a"}, watch=20)
+    assert (started.how, started.made) == ("exited", ("data.csv", "out/report.md", "plot.png"))

@@ -14,6 +14,7 @@ separator (0x1f), with record separators (0x1e) for the ends of lines in them::
     end                                 all that was to be run was run
     crash WHY MISSING                   nobody in the product caught this exception
     lacks MISSING                       the product ended itself for want of a module
+    made PATH BYTES HEAD                a file that the product left when it ended; its first bytes in hexadecimal
 
 MISSING is a module that was not found, else empty. The product itself finds its standard output joined to standard
 error, and no nonce on a pipe.

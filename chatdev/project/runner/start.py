@@ -7,7 +7,12 @@ from .report import explain, missing_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .report import Say
+
+_MOST_MADE = 20
+_HEAD = 64
 
 
 def start(say: "Say", root: str, screen: str = "") -> None:
@@ -23,11 +28,14 @@ def start(say: "Say", root: str, screen: str = "") -> None:
     sys.path.insert(0, root)
     module = sys.modules["__main__"]
     module.__file__ = path
+    before = dict(_files(root))
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - pathlib is large
             code = compile(file.read(), path, "exec")
         exec(code, module.__dict__)  # noqa: S102 - it is what this program is for
+        _tell_made(say, root, before)
     except SystemExit as stop:
+        _tell_made(say, root, before)
         if missing := missing_module(stop):  # the product said politely what it lacks
             say("lacks", missing)
         raise
@@ -37,6 +45,26 @@ def start(say: "Say", root: str, screen: str = "") -> None:
         say("crash", why, missing_module(error))
         print(why, file=sys.stderr)
         sys.exit(1)
+
+
+def _tell_made(say: "Say", root: str, before: dict[str, tuple[int, int]]) -> None:
+    """Report the files that the product made or wrote anew: path, bytes, and the first of them in hexadecimal."""
+    made = [path for path, state in _files(root) if before.get(path) != state]
+    for path in sorted(made)[:_MOST_MADE]:
+        try:
+            with open(f"{root}/{path}", "rb") as file:  # noqa: PTH123 - pathlib is large
+                say("made", path, str(os.fstat(file.fileno()).st_size), file.read(_HEAD).hex())
+        except OSError:
+            continue
+
+
+def _files(root: str) -> "Iterator[tuple[str, tuple[int, int]]]":
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = f"{folder}/{name}"
+            if os.path.isfile(path) and not os.path.islink(path):  # noqa: PTH113, PTH114
+                state = os.stat(path)  # noqa: PTH116
+                yield path[len(root) + 1 :], (state.st_mtime_ns, state.st_size)
 
 
 def _show_on(screen: str) -> None:
