@@ -8,7 +8,7 @@ The first three are file descriptors that the program does not inherit. ORDER br
 STATUS the supervisor writes ``unlaid ERRNO`` if the program's files cannot be written, ``pid N`` when the program was
 forked, ``failed ERRNO`` if it could not be executed, and at the end ``exit|signal|limit CODE BYTES SECONDS``: how it
 ended, its highest resident set, its wall time. The other end of LIFELINE closes when the run is to be stopped, or when
-the process that wanted it has died. FOLDER exists and is empty; it gets ``work`` with the files, where the program
+the process that wanted it has died. FOLDER exists and is empty; it gets ``product`` with the files, where the program
 starts, ``home`` and ``tmp``, and is removed at the end. Standard input, output, error and environment are passed on.
 
 Imports are few on purpose, since each run pays for them: ``signal`` alone would cost 5 ms, so its numbers stand here.
@@ -99,16 +99,16 @@ def main(arguments: list[str]) -> None:
 
 
 def _lay_out(order: Order) -> None:
-    """The files in ``work``, with ``home`` and ``tmp`` beside it."""
-    for name in ("work", "home", "tmp"):
+    """The files in ``product``, with ``home`` and ``tmp`` beside it."""
+    for name in ("product", "home", "tmp"):
         os.mkdir(f"{order.folder}/{name}", 0o700)
     made = {""}
     for path, content in order.files.items():
         folder = path.rpartition("/")[0]
         if folder not in made:
-            os.makedirs(f"{order.folder}/work/{folder}", 0o700, exist_ok=True)
+            os.makedirs(f"{order.folder}/product/{folder}", 0o700, exist_ok=True)
             made.add(folder)
-        with open(f"{order.folder}/work/{path}", "xb", buffering=0) as file:
+        with open(f"{order.folder}/product/{path}", "xb", buffering=0) as file:
             file.write(content)
     order.files.clear()
 
@@ -138,7 +138,7 @@ def _start(order: Order) -> int:
         _confine(order)
         for ignored in (_SIGPIPE, _SIGXFSZ):  # Python ignores them, and exec would hand that on
             _libc().signal(ignored, None)  # SIG_DFL is the null pointer
-        os.chdir(f"{order.folder}/work")
+        os.chdir(f"{order.folder}/product")
         os.execvp(order.program[0], order.program)
     except OSError as error:
         os.write(order.status, f"failed {error.errno}\n".encode())

@@ -16,7 +16,7 @@ from chatdev.project.output import is_sound, normalise
         ("<calculator.Thing object at 0x7f12ab34cd56>", "<calculator.Thing object at 0x…>"),
         ("Thread 0x00007f12ab34cd56", "Thread 0x…"),
         ("colour 0xff00ff", "colour 0xff00ff"),
-        ("in /tmp/x/work/a.py and /tmp/x/work", "in a.py and ."),
+        ("in /tmp/x/product/a.py and /tmp/x/product", "in a.py and ."),
         ("/tmp/x/home/data.json", "~/data.json"),
         ("/tmp/x/tmp/tmpab12cd_e/file", "/tmp/tmp…/file"),
         ("\x1b[31mred\x1b[0m \x1b]0;title\x07bell\x07\x00 tab\t.", "red bell tab\t."),
@@ -25,7 +25,7 @@ from chatdev.project.output import is_sound, normalise
     ],
 )
 def test_what_differs_between_runs_is_replaced(text: str, expected: str) -> None:
-    assert normalise(text, folder="/tmp/x/work", home="/tmp/x/home", temporary="/tmp/x/tmp") == expected
+    assert normalise(text, folder="/tmp/x/product", home="/tmp/x/home", temporary="/tmp/x/tmp") == expected
 
 
 def test_the_end_is_kept_and_the_cut_marked() -> None:
