@@ -5,9 +5,12 @@ returned from the log instead of being performed. *Derived* events say what the 
 are compared, not written again. Both bear a ``place``: a path of ``name.ordinal`` segments, unique in a run.
 """
 
+import re
 from typing import Literal
 
 import msgspec
+
+_ERROR = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Warning|Exit|Interrupt|Failure)(?::|$)")
 
 SCHEMA = 1
 """Version of this file's classes, written into ``run.started``."""
@@ -103,6 +106,13 @@ class TestResult(msgspec.Struct, frozen=True, omit_defaults=True):
     outcome: TestOutcome
     why: str = ""
     needs: str = ""
+
+    @property
+    def cause(self) -> str:
+        """The line of ``why`` that names the error, which a comparison may follow; else its last line."""
+        lines = [line.strip() for line in self.why.splitlines() if line.strip()]
+        named = [line for line in lines if _ERROR.match(line)]
+        return (named or lines or [""])[-1]
 
 
 class TestsRan(Event, frozen=True, tag="tests.ran"):

@@ -129,7 +129,7 @@ def _failures(tests: TestsRan, broken: ProductStarted | None) -> Iterator[str]:
     untold = {"passed", "no result"} if tests.trouble else {"passed"}
     others = [result for result in tests.results if result.outcome not in untold]
     for result in others[:_SHOWN]:
-        yield f"{result.id}: {_last_line(result.why) or result.outcome}"
+        yield f"{result.id}: {result.cause[:200] or result.outcome}"
     if len(others) > _SHOWN:
         yield f"and {len(others) - _SHOWN} more"
 

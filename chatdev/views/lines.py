@@ -7,7 +7,7 @@ import msgspec
 from chatdev.journal import events
 from chatdev.views import words
 from chatdev.views.summary import is_baseline
-from chatdev.views.text import cut, last_line, one_line
+from chatdev.views.text import cut, one_line
 
 _DIFF_LINES = 12
 _WHYS = 5
@@ -99,7 +99,7 @@ def _tests(event: events.TestsRan) -> list[Line]:
         lines.append(Line(f"    {one_line(event.trouble, 160)}", "red"))
     bad = [result for result in event.results if result.outcome != "passed"]
     for result in bad[:_WHYS]:
-        lines.append(Line(f"    {result.outcome} {one_line(result.id)}: {one_line(last_line(result.why))}"))
+        lines.append(Line(f"    {result.outcome} {one_line(result.id)}: {one_line(result.cause)}"))
     if len(bad) > _WHYS:
         lines.append(Line(f"    ... {len(bad) - _WHYS} more", "dim"))
     return lines

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from chatdev.journal.store import Record
 from chatdev.views import summary, words
 from chatdev.views.summary import Summary
-from chatdev.views.text import code, indent, last_line, md
+from chatdev.views.text import code, indent, md
 
 _TOLD = 5
 """Failures told in full below the table of tests; the log holds them all."""
@@ -68,7 +68,7 @@ def _tests(run: Summary) -> Iterable[str]:
     rows = []
     for result in run.tests.results:
         remarks = [
-            last_line(result.why),
+            result.cause,
             f"needs {result.needs}" if result.needs and result.needs not in result.why else "",
         ]
         remarks.append("passes without the product" if result.id in run.vacuous else "")

@@ -30,11 +30,6 @@ def one_line(text: str, limit: int = 100) -> str:
     return line
 
 
-def last_line(text: str) -> str:
-    """The last line that holds anything: of a traceback, what went wrong."""
-    return text.rstrip().rpartition("\n")[2].strip()
-
-
 def cut(line: str, limit: int = 100) -> str:
     """One clean line with its indentation, cut at ``limit`` characters."""
     line = clean(line[: 4 * limit]).expandtabs(4)
