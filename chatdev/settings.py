@@ -64,7 +64,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     ``vllm_endpoint`` is None unless somebody set it; ``endpoint`` is where to look in any case. Base URLs are
     normalised: a scheme, a version segment such as ``/v1``, no closing slash. ``window`` is the context window, in
-    tokens, of a server that does not tell it. ``notes`` are lines to print.
+    tokens, of a server that does not tell it. ``keys`` are those of other endpoints, by base URL. ``cache`` is the
+    folder for what was found out about endpoints. ``sources`` says of each name that was set where. ``notes`` are
+    lines to print.
     """
 
     vllm_endpoint: str | None = None
@@ -79,6 +81,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ca_file: Path | None = None
     proxy: Secret | None = None
     window: int | None = None
+    keys: Mapping[str, Secret] = {}
+    cache: Path | None = None
+    sources: Mapping[str, str] = {}
     notes: tuple[str, ...] = ()
 
     @property
@@ -101,6 +106,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     headers: dict[str, str] = {}
     ca_file: str = ""
     proxy: str = ""
+    keys: dict[str, str] = {}
     window: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
@@ -115,9 +121,13 @@ def load(environ: Mapping[str, str], folder: Path) -> Settings:
     Raises SettingsError, which names the variable, or the file and its key.
     """
     file = _read(folder / FILE)
+    sources: dict[str, str] = {}
 
     def text(name: str) -> str:
-        return environ.get(name, "").strip() or getattr(file, name.lower()).strip()
+        here, there = environ.get(name, "").strip(), getattr(file, name.lower()).strip()
+        if here or there:
+            sources[name] = "the environment" if here else FILE
+        return here or there
 
     def url(name: str, value: str) -> str | None:
         return base_url(value, name) if value else None
@@ -143,8 +153,19 @@ def load(environ: Mapping[str, str], folder: Path) -> Settings:
         ca_file=ca_file,
         proxy=_secret(file.proxy),
         window=file.window or None,
+        keys={base_url(url, f"keys in {FILE}"): Secret(key) for url, key in file.keys.items()},
+        cache=_cache(environ),
+        sources=sources,
         notes=(note,) if placeholder else (),
     )
+
+
+def _cache(environ: Mapping[str, str]) -> Path | None:
+    """The folder for what may be deleted at any time, as the XDG Base Directory Specification has it."""
+    stated, home = environ.get("XDG_CACHE_HOME", ""), environ.get("HOME", "")
+    if stated.startswith("/"):
+        return Path(stated) / "chatdev"
+    return Path(home) / ".cache" / "chatdev" if home else None
 
 
 def _secret(text: str) -> Secret | None:

@@ -14,6 +14,7 @@ _COMMANDS = {
     "runs": "chatdev.cli.runs",
     "test": "chatdev.cli.test",
     "parse": "chatdev.cli.parse",
+    "doctor": "chatdev.cli.doctor",
     "playback": "chatdev.cli.playback",
     "company": "chatdev.cli.company",
 }

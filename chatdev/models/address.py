@@ -62,7 +62,7 @@ def of_vllm(settings: Settings) -> Address:
         deadlines=settings.deadlines,
         free=True,
         window=settings.window,
-        how_to_reach='Start one with "vllm serve MODEL", or set VLLM_ENDPOINT to where yours is.',
+        how_to_reach='Start one with "chatdev serve MODEL", or set VLLM_ENDPOINT to where yours is.',
         key_name="VLLM_API_KEY",
         how_to_name='Set VLLM_MODEL_NAME to one of them, or to "default".',
     )

@@ -131,6 +131,7 @@ class Options(msgspec.Struct, frozen=True):
     """How one call is asked. ``max_tokens`` is a ceiling, clamped to what the window leaves.
 
     ``choices`` asks the server to answer with one of these texts, bare or as ``{"choice": …}``; a server may ignore it.
+    ``thinking``: False asks a model that thinks to answer at once, where the server can switch that off.
     ``request_id`` goes out as ``X-Request-Id``; ``extra`` joins the request body as it is.
     """
 
@@ -141,6 +142,7 @@ class Options(msgspec.Struct, frozen=True):
     stop: tuple[str, ...] = ()
     seed: int | None = None
     choices: tuple[str, ...] = ()
+    thinking: bool | None = None
     request_id: str = ""
     extra: dict[str, Any] = {}
 
