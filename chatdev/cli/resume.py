@@ -10,9 +10,10 @@ from chatdev.cli import options
 @click.command(name="resume")
 @click.argument("run")
 @click.option("--model", default=None, help="Another model than the run began with. " + options.MODEL_HELP)
+@click.option("--role-model", "role_models", multiple=True, metavar="WHO=MODEL", help=options.ROLE_MODEL_HELP)
 @click.option("--from", "phase", default=None, metavar="PHASE", help="In a new run: keep only what came before PHASE.")
 @click.option("--quiet", is_flag=True, help="Only phases and the verdict.")
-def command(run: str, model: str | None, phase: str | None, quiet: bool) -> None:
+def command(run: str, model: str | None, phase: str | None, quiet: bool, role_models: tuple[str, ...]) -> None:
     """Take RUN (a folder, or the beginning of its name) to its end. What was answered is not asked again.
 
     With --from a new run begins with all that RUN did before a phase, and goes on from there. RUN's copy of its
@@ -29,4 +30,4 @@ def command(run: str, model: str | None, phase: str | None, quiet: bool) -> None
             common.say(f"A new run from {phase} on: {folder}")
     except ChatDevError as error:
         common.fail(error)
-    sys.exit(work.resume(folder, model, quiet=quiet))
+    sys.exit(work.resume(folder, model, quiet=quiet, role_models=role_models))

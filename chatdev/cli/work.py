@@ -67,13 +67,13 @@ def build(order: wiring.Order, label: str | None, *, quiet: bool) -> int:
         common.fail(error)
 
 
-def resume(folder: Path, label: str | None, *, quiet: bool) -> int:
+def resume(folder: Path, label: str | None, *, quiet: bool, role_models: tuple[str, ...] = ()) -> int:
     """Take an interrupted run to its end; one that has ended is only shown again. The exit status."""
 
     async def work(order: RunStarted) -> int:
         settings = load_here()
         async with chosen(label or order.model, order.task, settings) as choice:
-            return await _work(folder, choice, settings, quiet=quiet)
+            return await _work(folder, choice, settings, quiet=quiet, role_models=role_models)
 
     try:
         records = read(wiring.log_of(folder))
@@ -86,7 +86,9 @@ def resume(folder: Path, label: str | None, *, quiet: bool) -> int:
         common.fail(error)
 
 
-async def _work(folder: Path, choice: Choice, settings: Settings, *, quiet: bool) -> int:
+async def _work(
+    folder: Path, choice: Choice, settings: Settings, *, quiet: bool, role_models: tuple[str, ...] = ()
+) -> int:
     """One attempt at a run, shown in the terminal as it goes."""
     terminal = Terminal(sys.stdout, quiet=quiet)
     hint = f'Nothing is lost. Go on with: {common.program()} resume "{folder}"'
@@ -94,7 +96,9 @@ async def _work(folder: Path, choice: Choice, settings: Settings, *, quiet: bool
     choice.backend.debug = debug
     try:
         with terminal:
-            verdict = await wiring.work(folder, choice, on_record=terminal.on_record, on_progress=terminal.on_progress)
+            verdict = await wiring.work(
+                folder, choice, on_record=terminal.on_record, on_progress=terminal.on_progress, role_models=role_models
+            )
     except asyncio.CancelledError:
         common.say(f"Interrupted. {hint}")
         raise

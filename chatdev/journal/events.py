@@ -21,7 +21,8 @@ class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
 
 
 class RunStarted(Event, frozen=True, tag="run.started"):
-    """The first event: what was asked, of which company, by which command. ``model`` is the label typed or chosen."""
+    """The first event: what was asked, of which company, by which command. ``model`` is the label typed or chosen,
+    ``role_models`` are those that were given for roles and phases, as typed."""
 
     schema: int
     version: str
@@ -32,6 +33,7 @@ class RunStarted(Event, frozen=True, tag="run.started"):
     company: str
     model: str
     roles: tuple[str, ...] = ()
+    role_models: tuple[str, ...] = ()
 
 
 class AttemptStarted(Event, frozen=True, tag="attempt.started"):

@@ -51,17 +51,22 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         return text
 
 
-def of_vllm(settings: Settings) -> Address:
-    """The user's own model server."""
+def of_vllm(settings: Settings, other: str = "") -> Address:
+    """The user's own model server, or an ``other`` one by its base URL.
+
+    Key and headers go to the server that they were set for: another one gets what ``keys`` has for it alone.
+    """
+    base_url = other or settings.endpoint
+    own = base_url == settings.endpoint
     return Address(
-        base_url=settings.endpoint,
-        key=settings.vllm_api_key,
-        headers=settings.headers,
+        base_url=base_url,
+        key=settings.keys.get(base_url) or (settings.vllm_api_key if own else None),
+        headers=settings.headers if own else {},
         ca_file=settings.ca_file,
         proxy=settings.proxy,
         deadlines=settings.deadlines,
         free=True,
-        window=settings.window,
+        window=settings.window if own else None,
         how_to_reach='Start one with "chatdev serve MODEL", or set VLLM_ENDPOINT to where yours is.',
         key_name="VLLM_API_KEY",
         how_to_name='Set VLLM_MODEL_NAME to one of them, or to "default".',

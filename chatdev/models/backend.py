@@ -18,8 +18,8 @@ from chatdev.models.endpoint import Facts
 from chatdev.models.errors import KeyRefused, ModelNotServed, ServerBroke
 from chatdev.models.profile import Profile, Profiles
 from chatdev.models.stream import Answer, AnswerReader
-from chatdev.models.types import Completion, Message, ModelType, Options, Receipt, Usage, Watch
-from chatdev.settings import Settings, load_here
+from chatdev.models.types import Completion, Message, ModelType, Options, Receipt, Target, Usage, Watch
+from chatdev.settings import Settings, base_url, load_here
 
 if TYPE_CHECKING:
     from chatdev.models.transport import Transport
@@ -210,6 +210,15 @@ class VLLMModel(OpenAIModel):
 
     def _target(self, model_type: ModelType | str | None, settings: Settings) -> tuple[str, Address]:
         return settings.vllm_model_name, addresses.of_vllm(settings)
+
+    @classmethod
+    def at(cls, target: Target, settings: Settings) -> "VLLMModel":
+        """Another model of the user's than the one that the settings name. Raises SettingsError."""
+        model = cls(settings=settings)
+        other = base_url(target.endpoint, "endpoint") if target.endpoint else ""
+        model.wanted = target.name or ("default" if other else model.wanted)
+        model.address = addresses.of_vllm(settings, other)
+        return model
 
 
 class StubModel(ModelBackend):

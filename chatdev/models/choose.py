@@ -1,24 +1,60 @@
 """Which model answers: from the label on the command line and the settings to a backend that was asked who it is."""
 
+import re
+from collections.abc import Iterable
+
 import msgspec
 
 from chatdev.errors import UserError
 from chatdev.models.backend import ModelBackend, OpenAIModel, StubModel, VLLMModel
 from chatdev.models.endpoint import Facts
 from chatdev.models.errors import Unreachable
-from chatdev.models.types import ModelType
-from chatdev.settings import Settings
+from chatdev.models.types import ModelType, Target
+from chatdev.settings import Settings, base_url
 
 OPENAI = "openai:"
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """A backend that answered for itself, under its label. ``notes`` are lines to print before the first call."""
+    """A backend that answered for itself, under its label, and the settings that it was chosen by. ``notes`` are lines
+    to print before the first call."""
 
     backend: ModelBackend
     facts: Facts
     label: str
+    settings: Settings
     notes: tuple[str, ...] = ()
+
+    async def colleague(self, target: Target) -> "Choice":
+        """Another model beside this one, asked who it is. Raises ModelError. The caller closes its backend.
+
+        What names no endpoint is served where this one is.
+        """
+        if target.name.lower().startswith(OPENAI) and not target.endpoint:
+            return await _openai(self.settings, target.name[len(OPENAI) :])
+        if isinstance(self.backend, VLLMModel) or target.endpoint:
+            return await _met(VLLMModel.at(target, self.settings), target.name, self.settings)
+        return await _openai(self.settings, target.name)
+
+
+_ENDPOINT = re.compile(r"^(?P<name>.*)@(?P<endpoint>https?://\S+|[\w.-]+:\d+\S*)$")
+
+
+def assignments(typed: Iterable[str]) -> dict[str, Target]:
+    """``ROLE=NAME``, ``ROLE=NAME@ENDPOINT`` or ``ROLE=@ENDPOINT`` as typed on a command line. Raises UserError."""
+    assigned = {}
+    for each in typed:
+        role, equals, model = (part.strip() for part in each.partition("="))
+        if not (role and equals and model):
+            raise UserError(
+                f"--role-model {each!r} does not say who is answered by what.",
+                do='Write a role or a phase and a model: --role-model "Programmer=NAME", or NAME@http://host:8001/v1.',
+            )
+        elsewhere = _ENDPOINT.match(model)
+        assigned[role] = (
+            Target(elsewhere["name"], base_url(elsewhere["endpoint"], each)) if elsewhere else Target(model)
+        )
+    return assigned
 
 
 async def choose(label: str | None, settings: Settings) -> Choice:
@@ -73,4 +109,4 @@ async def _met(backend: ModelBackend, label: str, settings: Settings, *notes: st
     except BaseException:
         await backend.aclose()
         raise
-    return Choice(backend, facts, label, (*settings.notes, *notes, *facts.notes))
+    return Choice(backend, facts, label, settings, (*settings.notes, *notes, *facts.notes))

@@ -147,6 +147,14 @@ class Options(msgspec.Struct, frozen=True):
     extra: dict[str, Any] = {}
 
 
+class Target(msgspec.Struct, frozen=True):
+    """Which model shall answer: a served name (an adapter's, too), and the base URL of the endpoint that serves it.
+    What is empty is the run's own; ``openai:NAME`` is OpenAI's model of that name."""
+
+    name: str = ""
+    endpoint: str = ""
+
+
 class Progress(msgspec.Struct, frozen=True):
     """A sign of life of a call in flight: ``waiting`` (nothing came yet), ``reasoning`` or ``text`` (a piece came).
 

@@ -178,7 +178,8 @@ class Playback:
         )
 
     def _answer(self, entry: Entry, chat: Chat, call: _Call, limit: int) -> Answer:
-        text = entry.text if call.manner.ignore_constraints else chat.held(entry.text)
+        held = entry is _EXAMINED and not call.manner.ignore_constraints  # what was recorded is given as it is
+        text = chat.held(entry.text) if held else entry.text
         thought, said = self._in_pieces(entry.reasoning), self._in_pieces(text)
         null = bool(call.manner.null_content) and chat.thinks
         if null:
