@@ -363,6 +363,23 @@ async def test_an_answer_that_is_all_thought_is_asked_for_without_thinking_and_w
     assert (completion.usage.prompt_tokens, completion.usage.completion_tokens) == (18, 1002)
 
 
+async def test_thinking_is_switched_off_only_for_a_model_that_was_seen_to_think() -> None:
+    quick = Options(thinking=False)
+    thought = sse(delta(reasoning="hm"), delta(content="Red"), delta("stop"), usage())
+    async with model(streams(thought), OK) as (backend, server):
+        for options in (quick, quick, Options()):
+            await backend.complete(HI, options)
+    assert ["chat_template_kwargs" in body for body in server.asked] == [False, True, False]
+
+
+async def test_a_switch_that_does_not_work_is_not_used_again() -> None:
+    thought = sse(delta(reasoning="hm"), delta(content="Red"), delta("stop"), usage())
+    async with model(streams(thought)) as (backend, server):
+        for _ in range(3):
+            await backend.complete(HI, Options(thinking=False))
+    assert ["chat_template_kwargs" in body for body in server.asked] == [False, True, False]
+
+
 async def test_a_server_that_refuses_to_hear_of_thinking_is_given_the_room_alone() -> None:
     async with model(THOUGHT, refuses("unknown field chat_template_kwargs"), OK) as (backend, server):
         completion = await backend.complete(HI, Options(max_tokens=1000))
