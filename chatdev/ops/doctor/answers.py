@@ -42,7 +42,7 @@ async def chat(subject: Subject) -> Finding:
                 "Serve a model that was made for chats (…-Instruct), or give it a template (vLLM: --chat-template "
                 "FILE, llama.cpp: --jinja --chat-template-file FILE).",
             )
-        return Finding("chat", "bad", error.what, error.do)
+        return Finding("chat", "bad", error.what, error.do or "The server's log says more.")
     seconds = time.monotonic() - began
     text = answer.text.strip()
     if not text and answer.reasoning:
@@ -85,7 +85,7 @@ async def stream(subject: Subject) -> AsyncIterator[Finding]:
         )
         return
     except ModelError as error:
-        yield Finding("streaming", "bad", error.what, error.do)
+        yield Finding("streaming", "bad", error.what, error.do or "The server's log says more.")
         return
     if not answer.streamed:
         yield Finding(

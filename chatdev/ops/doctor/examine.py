@@ -68,14 +68,15 @@ async def examine(address: Address, wanted: str, settings: Settings, tell: Tell 
 
 async def _tried(subject: Subject, *, paid: bool) -> AsyncIterator[Finding]:
     """What shows when the model is asked; without a chat there is nothing more to try."""
-    chat = await answers.chat(subject)
-    yield chat
+    yield await answers.chat(subject)
+    if subject.refused:
+        return
     async for finding in answers.stream(subject):
         yield finding
-    if chat.verdict == "bad" and not subject.seen:
+    if not subject.seen:
         return
-    yield await answers.structured(subject)
     yield await answers.reasoning(subject)
+    yield await answers.structured(subject)
     yield await answers.counting(subject)
     yield await answers.seed(subject)
     yield await speed.prefix_cache(subject)

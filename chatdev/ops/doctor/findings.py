@@ -61,6 +61,8 @@ def lines(finding: Finding, width: int = 100) -> Iterator[str]:
     """A finding as lines of a table: check, verdict, what was seen; below it the next step."""
     head = f"{finding.check:<18} {finding.verdict:<9} "
     indent = " " * len(head)
-    yield from textwrap.wrap(finding.seen, width, initial_indent=head, subsequent_indent=indent)
+    wrap = textwrap.TextWrapper(width, initial_indent=head, subsequent_indent=indent, break_on_hyphens=False)
+    yield from wrap.wrap(finding.seen)
     if finding.do:
-        yield from textwrap.wrap(f"→ {finding.do}", width, initial_indent=indent, subsequent_indent=indent + "  ")
+        wrap.initial_indent, wrap.subsequent_indent = indent, indent + "  "
+        yield from wrap.wrap(f"→ {finding.do}")

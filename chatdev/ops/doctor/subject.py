@@ -17,7 +17,8 @@ SHORT = 48
 
 
 class Subject:
-    """An endpoint whose facts are known. ``profile`` grows with what is found; ``answers`` are those that came."""
+    """An endpoint whose facts are known. ``profile`` grows with what is found; ``seen`` are the answers that came;
+    ``refused`` says that the last question was turned away for what it is."""
 
     def __init__(self, line: Transport, facts: Facts, profile: Profile) -> None:
         self.line = line
@@ -25,6 +26,7 @@ class Subject:
         self.profile = profile
         self.adapted: Adaptations = frozenset()
         self.seen: list[Answer] = []
+        self.refused = False
 
     async def ask(
         self,
@@ -38,15 +40,17 @@ class Subject:
         adapt: bool = True,
     ) -> tuple[Answer, Reply]:
         """The answer to one question, and how it came. What the server will not have is left out, as a run does,
-        unless ``adapt`` is False. Raises ModelError."""
+        unless ``adapt`` is False; a model that thinks is asked not to, once it is known how. Raises ModelError."""
         messages: Sequence[Message] = (Message("user", text),)
-        options = Options(temperature=temperature, stream=stream, extra=dict(fields or {}))
+        quiet = self.profile.thinking_off if self.profile.thinks else {}
+        options = Options(temperature=temperature, stream=stream, extra={**quiet, **(fields or {})})
         while True:
             made = self.adapted
             body = request.body(self.facts.model, messages, options, max_tokens, made)
             ident = f"doctor.1/{check}.1;1;{random.getrandbits(32):08x}"
             reply = await self.line.ask(body, request_id=ident)
             outcome = reply.outcome
+            self.refused = not isinstance(outcome, Answer) and outcome.status < 500
             if isinstance(outcome, Answer):
                 self.seen.append(outcome)
                 return outcome, reply
