@@ -135,7 +135,7 @@ print(backend.run(messages=[{"role": "user", "content": "hi"}])["choices"][0]["m
 done.set(); thread.join()
 """
     here = Path(__file__).parent
-    command = [sys.executable, "-X", "dev", "-W", "error", "-c", script, str(here)]
+    command = [sys.executable, "-X", "dev", "-W", "error", "-c", script, str(here.parent)]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=here.parents[1], timeout=60)
     assert (ran.stdout, ran.stderr, ran.returncode) == ("Hello\n", "", 0)
 

@@ -1,24 +1,30 @@
 """The doctor at servers with every fault that playback can show: the right check fails, with the right next step."""
 
+import asyncio
 import json
 import socket
 from pathlib import Path
 
+import msgspec
 import pytest
+from aiohttp import web
 from click.testing import CliRunner
+from fake_server import FakeServer, delta, says, serving, sse, streams, usage, whole
 
 import chatdev
 from chatdev.cli.doctor import command
 from chatdev.models import address as addresses
+from chatdev.models import discover
 from chatdev.models.backend import VLLMModel
 from chatdev.models.profile import Profile, Profiles
 from chatdev.models.types import Message, Options
-from chatdev.ops.doctor.examine import examine
+from chatdev.ops.doctor import surroundings
+from chatdev.ops.doctor.examine import examine, find
 from chatdev.ops.doctor.findings import Diagnosis, Finding, lines
 from chatdev.playback import demo
 from chatdev.playback.faults import Manner
 from chatdev.playback.server import Playback
-from chatdev.settings import Secret, Settings
+from chatdev.settings import Secret, Settings, load
 
 RECORDINGS = demo.recordings()
 
@@ -194,3 +200,109 @@ async def test_a_profile_of_another_version_is_not_used(cache: Path) -> None:
         answer = await model.complete(ASKED, Options(choices=("a", "b"), request_id="doctor.1/a.1"))
         await model.aclose()
     assert answer.text == "a"
+
+
+async def examined(server: FakeServer, cache: Path, **more: object) -> dict[str, Finding]:
+    given = Settings(vllm_endpoint=server.url, cache=cache)
+    address = msgspec.structs.replace(addresses.of_vllm(given), **more)
+    return by_check(await examine(address, "default", given))
+
+
+async def test_a_server_without_a_model_is_told_to_load_one(cache: Path) -> None:
+    async with serving(models={"data": []}) as server:
+        finding = (await examined(server, cache))["models"]
+    assert (finding.verdict, finding.do) == ("bad", "Load a model on that server first.")
+
+
+async def test_an_announced_end_is_warned_of(cache: Path) -> None:
+    async with serving(models={"data": [{"id": "m", "shutdown_date": "2031-01-01"}]}) as server:
+        finding = (await examined(server, cache))["shutdown"]
+    assert (finding.verdict, finding.seen) == ("warning", "m will be shut down on 2031-01-01.")
+
+
+async def test_a_model_that_cannot_stop_thinking_is_told(cache: Path) -> None:
+    thought = sse(delta(reasoning_content="hm"), delta(content="Red"), delta("stop"), usage())
+    async with serving(streams(thought)) as server:
+        checks = await examined(server, cache)
+    assert checks["reasoning"].verdict == "warning"
+    assert "reasoning_content" in checks["reasoning"].seen
+
+
+async def test_marks_of_a_template_in_an_answer_are_found(cache: Path) -> None:
+    async with serving(says(whole("Red.<|im_end|>\n<|im_start|>user"))) as server:
+        finding = (await examined(server, cache))["chat"]
+    assert finding.verdict == "bad"
+    assert "<|im_end|>, <|im_start|>" in finding.seen
+
+
+async def test_an_empty_answer_and_one_of_white_space_are_told_for_what_they_are(cache: Path) -> None:
+    blank = sse(delta(content='{ "'), delta(content=" " * 50), delta("length"), usage())
+    async with serving(says(whole("")), streams(blank)) as server:
+        checks = await examined(server, cache)
+    assert checks["chat"].seen == "The answer was empty."
+    assert "white space" in checks["structured output"].seen
+
+
+async def test_what_came_from_the_cache_is_told(cache: Path) -> None:
+    warm = usage(prompt_tokens=1000, prompt_tokens_details={"cached_tokens": 960})
+    async with serving(streams(sse(delta(content="x"), delta("stop"), warm))) as server:
+        finding = (await examined(server, cache))["prefix cache"]
+    assert (finding.verdict, "960 of 1,000 prompt tokens" in finding.seen) == ("good", True)
+
+
+async def test_calls_that_cost_money_are_not_spent_on_measuring_many_at_once(cache: Path) -> None:
+    async with serving() as server:
+        finding = (await examined(server, cache, free=False))["in flight"]
+    assert finding.verdict == "not known"
+
+
+async def test_a_server_that_takes_one_call_at_a_time_is_found_out(cache: Path) -> None:
+    alone = asyncio.Lock()
+    pieces: list[bytes | float] = [sse(delta(content="x"), done=False), 0.2, sse(delta("stop"), usage())]
+
+    async def one_by_one(request: web.Request) -> web.StreamResponse:
+        async with alone:
+            return await streams(*pieces)(request)
+
+    async with serving(one_by_one) as server:
+        checks = await examined(server, cache)
+    assert checks["in flight"].verdict == "warning"
+    assert checks["in flight"].seen.startswith("1 at once")
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "told"),
+    [
+        ("http://gpu-2:8000/v1", Secret("k"), "Your key, the task and all code go to gpu-2"),
+        ("http://gpu-2:8000/v1", None, "The task and all code go to gpu-2"),
+        ("https://gpu-2/v1", None, ""),
+        ("http://localhost:8000/v1", None, ""),
+        ("http://127.0.0.1:8000/v1", None, ""),
+    ],
+)
+def test_plain_http_to_another_machine_is_warned_of(url: str, key: Secret | None, told: str) -> None:
+    finding = surroundings.traffic(addresses.Address(base_url=url, key=key))
+    assert (finding is not None) == bool(told)
+    if finding:
+        assert finding.seen.startswith(told)
+        assert "ssh -N -L 8000:localhost:8000 gpu-2" in finding.do
+
+
+def test_each_setting_is_told_with_where_it_comes_from(tmp_path: Path) -> None:
+    (tmp_path / "chatdev.toml").write_text('vllm_model_name = "qwen"\nwindow = 4096\n')
+    given = load({"VLLM_ENDPOINT": "localhost:1", "OPENAI_API_KEY": "sk-secret"}, tmp_path)
+    told = surroundings.settings(given).seen
+    assert "VLLM_ENDPOINT from the environment" in told
+    assert "VLLM_MODEL_NAME from chatdev.toml" in told
+    assert "window from chatdev.toml" in told
+    assert "OpenAI takes over" in told
+    assert "sk-secret" not in told
+
+
+async def test_without_an_endpoint_what_listens_here_is_examined(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(models={"data": [{"id": "found"}]}) as server:
+        port = int(server.url.split(":")[2].split("/")[0])
+        monkeypatch.setattr(discover.servers, "__defaults__", ((port,),))
+        address, found = await find(Settings())
+    assert address.base_url == server.url
+    assert [facts.model for facts in found] == ["found"]
