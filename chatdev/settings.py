@@ -153,7 +153,7 @@ def load(environ: Mapping[str, str], folder: Path) -> Settings:
         ca_file=ca_file,
         proxy=_secret(file.proxy),
         window=file.window or None,
-        keys={base_url(url, f"keys in {FILE}"): Secret(key) for url, key in file.keys.items()},
+        keys={base_url(url, f"{folder / FILE}: a name in [keys]"): Secret(key) for url, key in file.keys.items()},
         cache=_cache(environ),
         sources=sources,
         notes=(note,) if placeholder else (),
@@ -243,7 +243,8 @@ def _complaint(path: Path, raw: dict[str, Any], said: str) -> SettingsError:
         key = f"{where}.{unknown[1]}" if where else unknown[1]
         return SettingsError(f"{path}: there is no setting {key}.", do=f"There are: {', '.join(known)}.")
     if where.endswith("[...]"):
-        where = "headers." + next(name for name, value in raw["headers"].items() if not isinstance(value, str))
+        table = where.removesuffix("[...]")
+        where = f"{table}." + next(name for name, value in raw[table].items() if not isinstance(value, str))
     found: Any = raw
     for step in where.split(".", 1):
         found = found[step]

@@ -151,6 +151,8 @@ def test_no_secret_shows(folder: Path) -> None:
         ("vllm_debug = 'yes'", r"vllm_debug must be true or false, and is 'yes'\."),
         ("vllm_api_key = 12345", r"vllm_api_key must be a text, and is of type int\."),
         ("[headers]\nA = 'a'\nX-Team = 5", r"headers\.X-Team must be a text, and is of type int\."),
+        ("[keys]\n'http://h:1/v1' = 12345", r"keys\.http://h:1/v1 must be a text, and is of type int\."),
+        ("[keys]\n'ftp://h' = 'k'", r"a name in \[keys\] is not the address of a model server"),
         ("x = \ny = 1", r"is not valid TOML: .*line 1"),
         ("ca_file = 'nowhere.pem'", r"ca_file names .*nowhere\.pem, which is not a file"),
     ],
@@ -175,7 +177,7 @@ def test_the_example_is_valid_as_it_is_and_with_every_line_taken(folder: Path) -
     assert load({}, folder) == load({}, folder / "nowhere")
     lines = [line.removeprefix("# ") for line in example.splitlines() if line.startswith("# ") and " = " in line]
     tables = [line.removeprefix("# ") for line in example.splitlines() if line.startswith("# [")]
-    assert len(lines) >= 14 and len(tables) == 2
+    assert len(lines) >= 14 and len(tables) == 3
     taken = "\n".join(
         line.removeprefix("# ") for line in example.splitlines() if " = " in line or line.startswith("# [")
     )

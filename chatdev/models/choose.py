@@ -6,6 +6,8 @@ from collections.abc import Iterable
 import msgspec
 
 from chatdev.errors import UserError
+from chatdev.models import address as addresses
+from chatdev.models import discover
 from chatdev.models.backend import ModelBackend, OpenAIModel, StubModel, VLLMModel
 from chatdev.models.endpoint import Facts
 from chatdev.models.errors import Unreachable
@@ -87,9 +89,18 @@ async def _own(settings: Settings) -> Choice:
     try:
         return await _met(VLLMModel(settings=settings), ModelType.VLLM.name, settings)
     except Unreachable as error:
+        if settings.vllm_endpoint is None:
+            await _point_to_others(error, settings)
         if not (settings.vllm_endpoint and settings.openai_api_key):
             raise
         return await _openai(settings, None, f"{error.what} OPENAI_API_KEY is set: OpenAI is asked instead.")
+
+
+async def _point_to_others(error: Unreachable, settings: Settings) -> None:
+    """Add to an error what does listen on this machine: whoever set nothing may have a server of another kind."""
+    found = await discover.servers(addresses.of_vllm(settings))
+    if found:
+        error.do = f"{found[0].model} is served at {found[0].base_url}: set VLLM_ENDPOINT to that."
 
 
 async def _openai(settings: Settings, name: str | None, *notes: str) -> Choice:
