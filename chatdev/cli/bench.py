@@ -54,6 +54,8 @@ def command(
     async def measure(plan: Plan) -> report.Report:
         settings = load_here()
         whom = [contenders.contender(text, settings) for text in endpoints or (settings.endpoint,)]
+        for each in whom if settings.debug else ():
+            each.backend.debug = common.say
         return await bench(whom, await _workload(run), plan, tell=common.say, agree=lambda costs: _agree(costs, yes))
 
     plan = Plan(_levels(levels), _positive(seconds), projects)

@@ -135,4 +135,16 @@ def test_a_file_that_cannot_be_saved_is_told_after_the_table(tmp_path: Path) -> 
 
 
 def test_without_a_run_the_shipped_one_is_asked() -> None:
-    assert "create a calculator" in asyncio.run(bench._workload(None)).title
+    found = asyncio.run(bench._workload(None))
+    assert "create a calculator" in found.title
+    assert len(found.calls) == 13
+    assert found.tokens > 5_000
+    assert all(found.bears_task(call) for call in found.calls)
+
+
+def test_with_vllm_debug_each_request_is_shown(run_folder: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLLM_DEBUG", "1")
+    done = type_in(server, "--run", str(run_folder), "--levels", "1", "--projects", "1")
+    assert done.exit_code == 0
+    assert "POST http" in done.stderr
+    assert "POST" not in done.stdout

@@ -107,9 +107,11 @@ async def test_what_takes_money_ends_after_one_project_in_each_place() -> None:
         report, told = await benched(paid, plan=Plan(levels=(1, 2), seconds=60))
     (found,) = report.endpoints
     assert "for 3 projects of 2 calls" in told[0]
+    assert told[1] == "1 of 1 endpoints answer; measuring them takes about 2 minutes."
     assert [level.answered for level in found.levels] == [2, 4]
     assert found.cost_per_project is None
     assert not found.own
+    assert "in each place in flight: 1." in found.notes[-1]
 
 
 async def test_no_two_projects_are_alike() -> None:

@@ -46,7 +46,7 @@ def test_answers_without_cached_tokens_count_where_others_tell_them() -> None:
 
 
 def test_a_client_that_is_too_busy_is_told() -> None:
-    assert any("90% of a core" in note for note in of(sample(0), busy=0.9).notes)
+    assert any("90 % of a core" in note for note in of(sample(0), busy=0.9).notes)
     assert not of(sample(0), busy=0.5).notes
 
 
@@ -64,6 +64,7 @@ def test_the_table_has_a_column_for_each_endpoint_and_a_dead_one_says_so() -> No
     assert cells["errors"] == ["2", "–"]
     assert cells["retries"] == ["4", "–"]
     assert cells["cost per project (US dollars)"] == ["0", "–"]
+    assert cells["engine"] == ["not told", "–"]
     assert cells["context window (tokens)"] == ["4,096 (assumed)", "–"]
     assert cells["model, adapters and flags"] == ["yours to change", "–"]
     assert r"- `10.0.0.9:8000`: No model server \| answered." in text

@@ -26,14 +26,6 @@ async def test_a_runs_requests_are_those_of_its_log(tmp_path: Path) -> None:
     assert found.tokens == sum(call.tokens for call in found.calls)
 
 
-async def test_the_shipped_recording_gives_a_whole_project() -> None:
-    found = await workload.shipped()
-    assert found.task == workload.SHIPPED
-    assert len(found.calls) == 13
-    assert found.tokens > 5_000
-    assert all(found.bears_task(call) for call in found.calls)
-
-
 def test_a_run_without_answers_is_refused(tmp_path: Path) -> None:
     folder = wiring.begin(wiring.Order(task="greet", name="Greeting"), tmp_path)
     with pytest.raises(UserError, match="No model answered"):

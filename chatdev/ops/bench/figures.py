@@ -176,7 +176,7 @@ def _notes(levels: Sequence[Level], answered: Sequence[Sample], samples: Sequenc
     limits = sum(sample.limit for sample in answered)
     written = sum(sample.tokens for sample in answered) / max(limits, 1)
     if answered and written < SHORT:
-        yield f"Its answers were {written:.0%} as long as the recorded ones: projects per hour flatter it."
+        yield f"Its answers were {100 * written:.0f} % as long as the recorded ones: projects per hour flatter it."
     if any(sample.estimated for sample in answered):
         yield "The server does not count tokens: they are estimated."
     if any(level.counted is not None for level in levels) and not any(s.cached_tokens is not None for s in answered):
@@ -184,6 +184,6 @@ def _notes(levels: Sequence[Level], answered: Sequence[Sample], samples: Sequenc
     for level in levels:
         if level.busy > CROWDED:
             yield (
-                f"At {level.in_flight} in flight measuring took {level.busy:.0%} of a core here: the server may be "
-                "faster than shown."
+                f"At {level.in_flight} in flight measuring took {100 * level.busy:.0f} % of a core here: the server "
+                "may be faster than shown."
             )

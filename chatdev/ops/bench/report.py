@@ -48,6 +48,8 @@ def notes(workload: Workload, plan: Plan) -> tuple[str, ...]:
         "tokens/s and in projects per hour.",
         "Time to first token is of the request that was answered. Inter-token latency is the time from an answer's "
         "first piece to its last one by the tokens in between; percentiles are over the answers.",
+        "Retries are requests beyond one for a call: after a fault that passes, where the endpoint would not have a "
+        "request as it was, and where it had closed the connection.",
         "Projects per hour and cost per project count a call by the recorded size of its answer. Cost is what is "
         "charged for tokens: machines and power of your own are not in it.",
     )
@@ -113,6 +115,7 @@ def _rows(levels: Sequence[int]) -> Iterator[tuple[str, _Cell]]:
     yield "retries", lambda endpoint: f"{sum(level.retries for level in endpoint.levels):,}"
     yield "cost per project (US dollars)", lambda endpoint: _money(endpoint.cost_per_project)
     yield "cost per 1K tokens (US dollars)", lambda endpoint: _money(endpoint.cost_per_1k_tokens)
+    yield "engine", lambda endpoint: md(endpoint.engine) or "not told"
     yield "model, adapters and flags", lambda endpoint: "yours to change" if endpoint.own else "the provider's"
     yield "models to choose from", lambda endpoint: f"{endpoint.models:,}"
     yield "context window (tokens)", _window

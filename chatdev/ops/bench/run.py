@@ -11,7 +11,7 @@ from chatdev.ops.bench import contenders, figures, report
 from chatdev.ops.bench.contenders import Contender, Met
 from chatdev.ops.bench.figures import EndpointFigures
 from chatdev.ops.bench.measure import Bench, Level, Plan
-from chatdev.ops.bench.report import Report
+from chatdev.ops.bench.report import Report, figure
 from chatdev.ops.bench.workload import Workload
 
 Tell = Callable[[str], None]
@@ -28,15 +28,12 @@ async def bench(whom: Sequence[Contender], workload: Workload, plan: Plan, *, te
     """
     try:
         met = await asyncio.gather(*map(contenders.meet, whom))
-        plans = [_bounded(plan) if each.contender.paid else plan for each in met]
-        agree(
-            [
-                _estimate(each, workload, its)
-                for each, its in zip(met, plans, strict=True)
-                if each.facts and each.contender.paid
-            ]
-        )
-        measured = [await _measured(each, workload, its, tell) for each, its in zip(met, plans, strict=True)]
+        alive = [each for each in met if each.facts]
+        bounded = msgspec.structs.replace(plan, projects=plan.projects or 1)
+        agree([contenders.estimate(each, workload, bounded.most) for each in alive if each.contender.paid])
+        minutes = len(alive) * len(plan.levels) * plan.seconds / 60
+        tell(f"{len(alive)} of {len(met)} endpoints answer; measuring them takes about {figure(minutes)} minutes.")
+        measured = [await _measured(each, workload, bounded if each.contender.paid else plan, tell) for each in met]
     finally:
         for contender in whom:
             await contender.backend.aclose()
@@ -52,19 +49,14 @@ async def bench(whom: Sequence[Contender], workload: Workload, plan: Plan, *, te
     )
 
 
-def _bounded(plan: Plan) -> Plan:
-    """The plan for an endpoint that takes money."""
-    return msgspec.structs.replace(plan, projects=plan.projects or 1)
-
-
-def _estimate(met: Met, workload: Workload, plan: Plan) -> str:
-    return contenders.estimate(met, workload, plan.most)
-
-
 async def _measured(met: Met, workload: Workload, plan: Plan, tell: Tell) -> EndpointFigures:
     levels: tuple[Level, ...] = ()
-    if met.facts:
-        levels = await Bench(met.contender, workload, plan, lambda text: tell(f"{met.name}: {text}")).run()
-    else:
+    notes: tuple[str, ...] = ()
+    if met.facts is None:
         tell(f"{met.name}: {met.why}")
-    return figures.of_endpoint(met, levels, workload)
+    else:
+        levels = await Bench(met.contender, workload, plan, lambda text: tell(f"{met.name}: {text}")).run()
+    if levels and met.contender.paid:
+        notes = (f"It takes money: projects that followed one another in each place in flight: {plan.projects}.",)
+    found = figures.of_endpoint(met, levels, workload)
+    return msgspec.structs.replace(found, notes=(*found.notes, *notes))
