@@ -16,7 +16,7 @@ from chatdev.ops.bench.contenders import Met, contender
         ("http://gpu:8000/v1/=Qwen/Qwen2.5", "http://gpu:8000/v1", "Qwen/Qwen2.5"),
         ("localhost:8000", "http://localhost:8000/v1", "mine"),
         ("openai:gpt-6-luna", "https://api.openai.com/v1", "gpt-6-luna"),
-        ("api.openai.com=gpt-4o", "http://api.openai.com/v1", "gpt-4o"),
+        ("api.openai.com=gpt-4o", "https://api.openai.com/v1", "gpt-4o"),
     ],
 )
 def test_an_endpoint_may_be_named_in_any_of_its_ways(text: str, base_url: str, model: str) -> None:

@@ -78,7 +78,8 @@ async def test_a_dead_endpoint_does_not_keep_the_others_from_being_measured() ->
         report, told = await benched(named("127.0.0.1:9"), named(url))
     assert [found.measured for found in report.endpoints] == [False, True]
     assert report.exit_status == 1
-    assert any("connection refused" in line for line in told)
+    assert "127.0.0.1:9 does not answer." in told
+    assert "connection refused" in report.endpoints[0].why
 
 
 async def test_what_is_in_flight_at_the_end_is_cut_and_its_tokens_count() -> None:

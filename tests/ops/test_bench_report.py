@@ -73,6 +73,10 @@ def test_the_table_has_a_column_for_each_endpoint_and_a_dead_one_says_so() -> No
     assert told.exit_status == 1
 
 
+def test_where_nothing_was_measured_only_the_reasons_are_told() -> None:
+    assert markdown(report(DEAD)) == ("No endpoint was measured.\n\n- `10.0.0.9:8000`: No model server \\| answered.")
+
+
 def test_what_is_not_told_is_not_made_up() -> None:
     silent = msgspec.structs.replace(level(wait=None), prefix_hits=None)
     unknown = msgspec.structs.replace(endpoint("x", silent, silent), window=None, cost_per_project=None, own=False)

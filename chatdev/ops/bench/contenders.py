@@ -53,7 +53,8 @@ def contender(text: str, settings: Settings, backoff: Sequence[float] = BACKOFF)
     url, _, model = text.partition("=")
     base_url = house.base_url(url.strip(), "The endpoint")
     if address.host_of(base_url).endswith("openai.com"):
-        settings = msgspec.structs.replace(settings, openai_base_url=base_url)
+        secured = base_url.replace("http://", "https://", 1)  # a key is to be sent
+        settings = msgspec.structs.replace(settings, openai_base_url=secured)
         return Contender(text, OpenAIModel(model.strip() or None, settings=settings, backoff=backoff), True, tries)
     own = base_url == settings.endpoint
     unnamed = settings.vllm_model_name if own else "default"

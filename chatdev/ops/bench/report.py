@@ -64,7 +64,11 @@ def as_json(report: Report) -> str:
 
 
 def markdown(report: Report) -> str:
-    """A table with a column for each endpoint, and under it what its reader must know."""
+    """A table with a column for each endpoint, and under it what its reader must know; where nothing was measured, only
+    why that is so."""
+    if not any(endpoint.measured for endpoint in report.endpoints):
+        whys = (f"- {code(endpoint.name)}: {md(endpoint.why, ROOM)}" for endpoint in report.endpoints)
+        return "\n".join(["No endpoint was measured.\n", *whys])
     lines = list(table(report.endpoints, report.plan.levels))
     lines.append(f"\nMeasured by `chatdev bench` {report.version}, {report.date}.\n")
     for endpoint in report.endpoints:

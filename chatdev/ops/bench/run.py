@@ -31,8 +31,9 @@ async def bench(whom: Sequence[Contender], workload: Workload, plan: Plan, *, te
         alive = [each for each in met if each.facts]
         bounded = msgspec.structs.replace(plan, projects=plan.projects or 1)
         agree([contenders.estimate(each, workload, bounded.most) for each in alive if each.contender.paid])
-        minutes = len(alive) * len(plan.levels) * plan.seconds / 60
-        tell(f"{len(alive)} of {len(met)} endpoints answer; measuring them takes about {figure(minutes)} minutes.")
+        if alive:
+            minutes = len(alive) * len(plan.levels) * plan.seconds / 60
+            tell(f"{len(alive)} of {len(met)} endpoints answer; measuring them takes about {figure(minutes)} minutes.")
         measured = [await _measured(each, workload, bounded if each.contender.paid else plan, tell) for each in met]
     finally:
         for contender in whom:
@@ -53,7 +54,7 @@ async def _measured(met: Met, workload: Workload, plan: Plan, tell: Tell) -> End
     levels: tuple[Level, ...] = ()
     notes: tuple[str, ...] = ()
     if met.facts is None:
-        tell(f"{met.name}: {met.why}")
+        tell(f"{met.name} does not answer.")
     else:
         levels = await Bench(met.contender, workload, plan, lambda text: tell(f"{met.name}: {text}")).run()
     if levels and met.contender.paid:
