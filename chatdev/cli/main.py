@@ -15,6 +15,7 @@ _COMMANDS = {
     "test": "chatdev.cli.test",
     "parse": "chatdev.cli.parse",
     "doctor": "chatdev.cli.doctor",
+    "bench": "chatdev.cli.bench",
     "playback": "chatdev.cli.playback",
     "company": "chatdev.cli.company",
 }

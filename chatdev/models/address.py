@@ -35,7 +35,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def host(self) -> str:
         """The host's name or number, in lower case."""
-        return urlsplit(self.base_url).hostname or ""
+        return host_of(self.base_url)
 
     @property
     def is_openai(self) -> bool:
@@ -83,7 +83,7 @@ def of_openai(settings: Settings) -> Address:
         ca_file=settings.ca_file,
         proxy=settings.proxy,
         deadlines=settings.deadlines,
-        free=_is_private(urlsplit(base_url).hostname or ""),
+        free=is_private(host_of(base_url)),
         window=settings.window,
         how_to_reach="Check the network and OPENAI_BASE_URL.",
         key_name="OPENAI_API_KEY",
@@ -91,7 +91,12 @@ def of_openai(settings: Settings) -> Address:
     )
 
 
-def _is_private(host: str) -> bool:
+def host_of(base_url: str) -> str:
+    """The host's name or number in an address, in lower case."""
+    return urlsplit(base_url).hostname or ""
+
+
+def is_private(host: str) -> bool:
     """Whether a host is this machine, or stands in a private network."""
     try:
         return ipaddress.ip_address(host).is_private
