@@ -17,6 +17,7 @@ _COMMANDS = {
     "doctor": "chatdev.cli.doctor",
     "playback": "chatdev.cli.playback",
     "company": "chatdev.cli.company",
+    "serve": "chatdev.cli.serve",
 }
 
 
