@@ -4,6 +4,7 @@ Every variable may stand in ``chatdev.toml`` under its name in lower case; the e
 what has no variable: deadlines, extra headers, a CA file, a proxy, a window. ``chatdev.toml.example`` shows them all.
 """
 
+import contextlib
 import os
 import re
 import tomllib
@@ -166,6 +167,44 @@ def _cache(environ: Mapping[str, str]) -> Path | None:
     if stated.startswith("/"):
         return Path(stated) / "chatdev"
     return Path(home) / ".cache" / "chatdev" if home else None
+
+
+class Hub(msgspec.Struct, frozen=True, kw_only=True):
+    """The Hugging Face Hub as its own library is set up here; ``cache`` is where that keeps the models."""
+
+    endpoint: str
+    token: Secret | None
+    cache: Path
+    offline: bool
+
+
+def load_hub(environ: Mapping[str, str] = os.environ) -> Hub:
+    """The Hub's variables: HF_ENDPOINT, HF_TOKEN (or the token that a log-in left), HF_HOME, HF_HUB_OFFLINE."""
+    caches = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = Path(environ.get("HF_HOME") or caches / "huggingface")
+    token = environ.get("HF_TOKEN", "").strip()
+    if not token:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            token = Path(environ.get("HF_TOKEN_PATH") or home / "token").read_text(encoding="utf-8").strip()
+    return Hub(
+        endpoint=(environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/"),
+        token=_secret(token),
+        cache=Path(environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE") or home / "hub"),
+        offline=environ.get("HF_HUB_OFFLINE", "").strip().upper() in ("1", "ON", "YES", "TRUE"),
+    )
+
+
+def visible_gpus(environ: Mapping[str, str] = os.environ) -> tuple[str, ...] | None:
+    """The GPUs that programs are to use, by index or by name, as CUDA and ROCm are told; None for all of them."""
+    for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"):
+        if (listed := environ.get(name)) is not None:
+            return tuple(filter(None, (each.strip() for each in listed.split(","))))
+    return None
+
+
+def inherited(suggested: Mapping[str, str], forced: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a server that we start: the user's own, which wins over ``suggested`` but not ``forced``."""
+    return {**suggested, **os.environ, **forced}
 
 
 def _secret(text: str) -> Secret | None:

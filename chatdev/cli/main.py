@@ -18,6 +18,7 @@ _COMMANDS = {
     "bench": "chatdev.cli.bench",
     "playback": "chatdev.cli.playback",
     "company": "chatdev.cli.company",
+    "serve": "chatdev.cli.serve",
 }
 
 

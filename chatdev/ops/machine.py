@@ -73,6 +73,15 @@ def look() -> Machine:
     return Machine(tuple(shared), total, available, complaint)
 
 
+def only(machine: Machine, visible: Sequence[str] | None) -> Machine:
+    """The machine with only those GPUs that programs are to use: by index, or as many as are named otherwise."""
+    if visible is None:
+        return machine
+    by_index = all(name.isdigit() for name in visible)
+    kept = [gpu for gpu in machine.gpus if str(gpu.index) in visible] if by_index else machine.gpus[: len(visible)]
+    return msgspec.structs.replace(machine, gpus=() if "-1" in visible else tuple(kept))
+
+
 def read_memory(meminfo: str) -> tuple[int, int]:
     """All memory and what is available, in bytes, from ``/proc/meminfo``."""
     sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB$", meminfo, re.M))

@@ -124,3 +124,12 @@ def test_a_shown_command_keeps_keys_to_itself() -> None:
 
 def test_this_process_may_use_some_cores() -> None:
     assert machine.cores() >= 1
+
+
+def test_gpus_that_programs_are_to_use() -> None:
+    gpus = tuple(Gpu(index, "G", "NVIDIA", GIB, 0) for index in range(3))
+    all_ = machine.Machine(gpus, GIB, GIB)
+    assert machine.only(all_, None).gpus == gpus
+    assert machine.only(all_, ("2", "0")).gpus == (gpus[0], gpus[2])
+    assert machine.only(all_, ("GPU-abc",)).gpus == gpus[:1]
+    assert machine.only(all_, ("-1",)).gpus == machine.only(all_, ()).gpus == ()
