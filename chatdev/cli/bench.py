@@ -38,7 +38,8 @@ def command(
     """Measure each ENDPOINT on the company's own prompts: latency, tokens/s, errors, cache hits, cost.
 
     ENDPOINT is a URL (localhost:8001 will do), URL=MODEL for one of several models, or openai:NAME. Without any,
-    VLLM_ENDPOINT is measured, or what stands at http://localhost:8000/v1. docs/bench.md says what the figures mean.
+    VLLM_ENDPOINT is measured, or if it is not set, every server found on this machine. docs/bench.md says what the
+    figures mean.
 
     Exit status: 0 if all endpoints were measured, 1 if some were, 2 if none was, or for wrong usage.
     """
@@ -53,7 +54,8 @@ def command(
 
     async def measure(plan: Plan) -> report.Report:
         settings = load_here()
-        whom = [contenders.contender(text, settings) for text in endpoints or (settings.endpoint,)]
+        named = endpoints or await contenders.unnamed(settings)
+        whom = [contenders.contender(text, settings) for text in named]
         for each in whom if settings.debug else ():
             each.backend.debug = common.say
         return await bench(whom, await _workload(run), plan, tell=common.say, agree=lambda costs: _agree(costs, yes))

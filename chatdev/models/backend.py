@@ -212,9 +212,9 @@ class VLLMModel(OpenAIModel):
         return settings.vllm_model_name, addresses.of_vllm(settings)
 
     @classmethod
-    def at(cls, target: Target, settings: Settings) -> "VLLMModel":
+    def at(cls, target: Target, settings: Settings, *, backoff: Sequence[float] = BACKOFF) -> "VLLMModel":
         """Another model of the user's than the one that the settings name. Raises SettingsError."""
-        model = cls(settings=settings)
+        model = cls(settings=settings, backoff=backoff)
         other = base_url(target.endpoint, "endpoint") if target.endpoint else ""
         model.wanted = target.name or ("default" if other else model.wanted)
         model.address = addresses.of_vllm(settings, other)

@@ -1,12 +1,19 @@
 """Whom a bench asks, and what that may cost."""
 
-import pytest
-from benching import USAGE, WORKLOAD, named, settings
+from pathlib import Path
 
+import msgspec
+import pytest
+from benching import RECORDING, USAGE, WORKLOAD, named, settings
+
+from chatdev import __version__
 from chatdev.errors import SettingsError
 from chatdev.models.endpoint import Facts
+from chatdev.models.profile import Profile, Profiles
 from chatdev.ops.bench import contenders
 from chatdev.ops.bench.contenders import Met, contender
+from chatdev.playback.server import Playback
+from chatdev.settings import Secret
 
 
 @pytest.mark.parametrize(
@@ -23,6 +30,32 @@ def test_an_endpoint_may_be_named_in_any_of_its_ways(text: str, base_url: str, m
     found = contender(text, settings(VLLM_MODEL_NAME="mine", OPENAI_API_KEY="sk-1"))
     assert found.backend.address.base_url == base_url
     assert found.backend.wanted == model
+
+
+async def test_where_nobody_is_named_the_servers_of_this_machine_are_measured() -> None:
+    async with Playback(RECORDING) as url:
+        port = int(url.removesuffix("/v1").rpartition(":")[2])
+        assert await contenders.unnamed(settings(), (9, port)) == (f"http://localhost:{port}/v1",)
+        assert await contenders.unnamed(settings(VLLM_ENDPOINT="gpu:1"), (port,)) == ("http://gpu:1/v1",)
+    assert await contenders.unnamed(settings(), (9,)) == ("http://localhost:8000/v1",)
+
+
+def test_a_key_goes_where_it_was_set_for() -> None:
+    mine = settings(VLLM_ENDPOINT="gpu:8000", VLLM_API_KEY="secret")
+    assert contender("gpu:8000", mine).backend.address.key == Secret("secret")
+    assert contender("https://api.somebody.ai", mine).backend.address.key is None
+
+
+async def test_what_doctor_found_out_limits_nothing(tmp_path: Path) -> None:
+    async with Playback(RECORDING) as url:
+        Profiles(tmp_path).put(Profile(url, "tiny", in_flight=1, version=f"{__version__}+playback"))
+        found = contender(url, msgspec.structs.replace(settings(), cache=tmp_path)).backend
+        try:
+            await found.facts()
+            assert found._known is not None
+            assert found._known.profile.in_flight is None
+        finally:
+            await found.aclose()
 
 
 def test_what_is_no_address_is_told() -> None:

@@ -6,12 +6,12 @@ from urllib.parse import urlsplit
 import msgspec
 
 from chatdev import settings as house
-from chatdev.models import address, prices
+from chatdev.models import address, discover, prices
 from chatdev.models.backend import BACKOFF, OpenAIModel, VLLMModel
 from chatdev.models.choose import OPENAI
 from chatdev.models.endpoint import Facts
 from chatdev.models.errors import ModelError
-from chatdev.models.types import Usage
+from chatdev.models.types import Target, Usage
 from chatdev.ops.bench.workload import Workload
 from chatdev.settings import Settings
 
@@ -40,27 +40,38 @@ class Met(msgspec.Struct, frozen=True):
         return f"{self.facts.model} at {where}" if self.facts else self.contender.named
 
 
+async def unnamed(settings: Settings, ports: tuple[int, ...] = discover.PORTS) -> tuple[str, ...]:
+    """Whom to measure where nobody is named: VLLM_ENDPOINT if it is set, else the servers on this machine that listen
+    at one of ``ports``, else the default address, which then does not answer."""
+    if settings.vllm_endpoint:
+        return (settings.vllm_endpoint,)
+    found = await discover.servers(address.of_vllm(settings), ports)
+    return tuple(facts.base_url.replace("127.0.0.1", "localhost") for facts in found) or (settings.endpoint,)
+
+
 def contender(text: str, settings: Settings, backoff: Sequence[float] = BACKOFF) -> Contender:
     """The endpoint that ``URL``, ``URL=MODEL`` or ``openai:NAME`` names. Raises SettingsError.
 
-    A server on this machine, in a private network, or at VLLM_ENDPOINT is the user's own and takes no money.
-    VLLM_API_KEY is sent to each URL but OpenAI's, which gets OPENAI_API_KEY.
+    A server on this machine, in a private network, or at VLLM_ENDPOINT is the user's own and takes no money. Keys go
+    where they were set for, as in a run. What doctor found out is left aside: it may limit the calls in flight.
     """
-    tries = 1 + len(backoff)
+    settings = msgspec.structs.replace(settings, cache=None)
     if text.lower().startswith(OPENAI):
-        backend = OpenAIModel(text[len(OPENAI) :].strip() or None, settings=settings, backoff=backoff)
-        return Contender(text, backend, not backend.address.free, tries)
-    url, _, model = text.partition("=")
-    base_url = house.base_url(url.strip(), "The endpoint")
+        return _openai(text, text[len(OPENAI) :].strip(), settings, backoff)
+    url, _, model = (part.strip() for part in text.partition("="))
+    base_url = house.base_url(url, "The endpoint")
     if address.host_of(base_url).endswith("openai.com"):
         secured = base_url.replace("http://", "https://", 1)  # a key is to be sent
-        settings = msgspec.structs.replace(settings, openai_base_url=secured)
-        return Contender(text, OpenAIModel(model.strip() or None, settings=settings, backoff=backoff), True, tries)
+        return _openai(text, model, msgspec.structs.replace(settings, openai_base_url=secured), backoff)
     own = base_url == settings.endpoint
-    unnamed = settings.vllm_model_name if own else "default"
-    settings = msgspec.structs.replace(settings, vllm_endpoint=base_url, vllm_model_name=model.strip() or unnamed)
+    target = Target(model or (settings.vllm_model_name if own else "default"), base_url)
     paid = not own and not address.is_private(address.host_of(base_url))
-    return Contender(text, VLLMModel(settings=settings, backoff=backoff), paid, tries)
+    return Contender(text, VLLMModel.at(target, settings, backoff=backoff), paid, 1 + len(backoff))
+
+
+def _openai(text: str, model: str, settings: Settings, backoff: Sequence[float]) -> Contender:
+    backend = OpenAIModel(model or None, settings=settings, backoff=backoff)
+    return Contender(text, backend, not backend.address.free, 1 + len(backoff))
 
 
 async def meet(contender: Contender) -> Met:
