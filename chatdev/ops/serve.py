@@ -197,11 +197,11 @@ class Service:
         clock = asyncio.get_running_loop().time
         began = said = clock()
         while not (model := await self._model()):
-            if self._child.exit_status is not None:
-                await self._fail("did not come up")
             if clock() - said > _HEARTBEAT:
                 said = clock()
                 self._say(f"  {said - began:.0f} s: {progress()}")
+            if self._child.exit_status is not None:
+                await self._fail("did not come up")
             await asyncio.sleep(_POLL)
         self._up = True
         return model
@@ -245,9 +245,14 @@ class Service:
 async def _quietly(argv: tuple[str, ...]) -> None:
     """Run a command whose failure means that there was nothing to do."""
     with contextlib.suppress(UserError, TimeoutError):
-        async with asyncio.timeout(20):
-            async for _ in (await Child.start(argv, inherited({}, {}))).lines():
-                pass
+        child = await Child.start(argv, inherited({}, {}))
+        try:
+            async with asyncio.timeout(20):
+                async for _ in child.lines():
+                    pass
+                await child.ended()
+        finally:
+            await child.stop(1)
 
 
 def as_client(settings: Settings, plan: Plan, key: Secret | None) -> Settings:
