@@ -19,7 +19,7 @@ from chatdev.ops.engines import Engine, Order, Plan
 from chatdev.ops.fit import Fit, Room
 from chatdev.ops.machine import Machine
 from chatdev.ops.processes import Child
-from chatdev.ops.server_log import Condenser, meaning
+from chatdev.ops.server_log import Condenser, clean, meaning
 from chatdev.ops.weights import Need
 from chatdev.settings import Hub, Secret, Settings, inherited
 
@@ -192,19 +192,23 @@ class Service:
     async def until_it_answers(self, progress: Callable[[], str]) -> str:
         """Wait until it serves the model; the model's name there. Raises ServerFailed if it ends before.
 
-        ``progress`` is asked now and then for what is to be said of a start that takes long.
+        ``progress`` is asked now and then for what is to be said of a start that takes long; empty for its last line.
         """
         clock = asyncio.get_running_loop().time
         began = said = clock()
         while not (model := await self._model()):
             if clock() - said > _HEARTBEAT:
                 said = clock()
-                self._say(f"  {said - began:.0f} s: {progress()}")
+                self._say(f"  {said - began:.0f} s: {progress() or self._last_words()}")
             if self._child.exit_status is not None:
                 await self._fail("did not come up")
             await asyncio.sleep(_POLL)
         self._up = True
         return model
+
+    def _last_words(self) -> str:
+        last = next((text for line in reversed(self._child.last) if (text := clean(line))), "nothing said yet")
+        return f"still starting ({last[:80]})"
 
     async def _model(self) -> str:
         """The name of the model that it serves; empty while it does not answer."""

@@ -158,7 +158,7 @@ def test_a_long_start_is_told_of_with_what_came_already(
     monkeypatch.setattr(serve, "_HEARTBEAT", 0.2)
     slow = "time.sleep(1); core.kill(); sys.exit(1)"
     done = serving.type_in(tmp_path, model, "--engine", "vllm", "--port", "0", PATH=stand_in(tmp_path, slow))
-    assert " s: still starting" in done.stderr
+    assert " s: still starting (Route: /health, Methods: GET)" in done.stderr
 
 
 def test_a_download_is_followed_in_the_cache(tmp_path: Path) -> None:
