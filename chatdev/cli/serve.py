@@ -97,7 +97,7 @@ async def _serve(
     serve.check_model(engine, order, need)
     fit = serve.fitted(engine, need, seen, window, force=force)
     plan = engines.plan(engine, order, seen, need, fit, place)
-    click.echo(_shown(plan, why, seen, need, fit))
+    click.echo(_shown(plan, why, seen, need, fit, key=order.key))
     obstacles = [found for found in (serve.missing(engine, seen), serve.taken(order.port)) if found]
     if dry_run:
         for obstacle in obstacles:
@@ -115,9 +115,7 @@ async def _run(plan: "Plan", order: "Order", need: "Need", place: "Hub", own: "S
     secrets = serve.secrets(plan, key, place)
     service = await serve.Service.start(plan, secrets, serve.as_client(own, plan, key), common.say)
     try:
-        served = await service.until_it_answers(
-            lambda: serve.downloaded(order.model, need, place.cache) or "still starting"
-        )
+        served = await service.until_it_answers(lambda: serve.downloaded(order.model, need, place.cache))
         lines = [f"export VLLM_ENDPOINT={plan.endpoint}", f"export VLLM_MODEL_NAME={shlex.quote(served)}"]
         also = "\n(and VLLM_API_KEY to its key)" if key else ""
         click.echo("\nIt answers. In another terminal:\n\n" + "\n".join(lines) + f"{also}\n")
@@ -129,7 +127,7 @@ async def _run(plan: "Plan", order: "Order", need: "Need", place: "Hub", own: "S
         common.say("Stopped; nothing of it is left.")
 
 
-def _shown(plan: "Plan", why: str, seen: "Machine", need: "Need", fit: "Fit") -> str:
+def _shown(plan: "Plan", why: str, seen: "Machine", need: "Need", fit: "Fit", *, key: bool) -> str:
     """All that is to be known before the start: machine, model, arithmetic, command, reasons."""
     from chatdev.ops.fit import size
 
@@ -144,9 +142,13 @@ def _shown(plan: "Plan", why: str, seen: "Machine", need: "Need", fit: "Fit") ->
         f"Memory:  {fit.words or 'not reckoned, since the size of the model is not known'}",
         f"Engine:  {plan.engine}, as {why}",
     ]
+    if key:
+        lines.append(
+            "Key:     clients must send it; the server gets it by the environment, where no other user sees it"
+        )
     if plan.remark:
         lines.append(f"Note:    {plan.remark}")
-    reasons = [f"  {_label(part.words):<31}  {part.why}" for part in plan.parts]
+    reasons = [f"  {_label(part.words):<31}  {part.why}" for part in (*plan.variables, *plan.parts)]
     return "\n".join([*lines, "", plan.command(), "", *reasons])
 
 

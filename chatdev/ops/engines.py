@@ -7,7 +7,7 @@ https://huggingface.co/docs/text-generation-inference/quicktour
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -58,7 +58,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A command to start a server. ``environment`` is suggested: what the user has set wins over it.
+    """A command to start a server. ``variables`` are suggested (NAME=VALUE): what the user has set wins over them.
 
     ``served`` is the model's name there. ``remark`` is a word of caution, and ``cleanup`` a command that takes away
     what could be left.
@@ -68,7 +68,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[Part, ...]
     served: str
     port: int
-    environment: Mapping[str, str] = {}
+    variables: tuple[Part, ...] = ()
     remark: str = ""
     cleanup: tuple[str, ...] = ()
 
@@ -78,17 +78,21 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(word for part in self.parts for word in part.words)
 
     @property
+    def environment(self) -> dict[str, str]:
+        """The suggested variables, by name."""
+        return dict(word.split("=", 1) for part in self.variables for word in part.words)
+
+    @property
     def endpoint(self) -> str:
         """Where it will answer."""
         return f"http://localhost:{self.port}/v1"
 
     def command(self) -> str:
         """The command as a person types it, one part a line."""
-        settings = [f"{name}={shlex.quote(value)}" for name, value in self.environment.items()]
-        return " \\\n  ".join(
-            [" ".join([*settings, shlex.join(self.parts[0].words)])]
-            + [shlex.join(part.words) for part in self.parts[1:]]
-        )
+        words = [part.words for part in (*self.variables, *self.parts)]
+        first = 1 + len(self.variables)
+        head = " ".join(shlex.join(each) for each in words[:first])
+        return " \\\n  ".join([head, *(shlex.join(each) for each in words[first:])])
 
 
 def usable(machine: Machine) -> tuple[Gpu, ...]:
@@ -147,13 +151,16 @@ def _vllm(order: Order, machine: Machine, need: Need, fit: Fit, hub: Hub) -> Pla
         ),
         served=_served(order, need),
         port=order.port,
-        environment={} if gpus else {"VLLM_CPU_KVCACHE_SPACE": str(_cpu_cache(need, fit))},
+        variables=() if gpus else (Part((_cpu_cache(need, fit),), _WHY_CACHE),),
     )
 
 
-def _cpu_cache(need: Need, fit: Fit) -> int:
-    """GiB of KV cache for vLLM's CPU build, which else takes most of the memory: one window, rounded up."""
-    return max(1, -(-need.kv * (fit.window or 0) >> 30))
+_WHY_CACHE = "GiB for the KV cache, which would else be most of the memory"
+
+
+def _cpu_cache(need: Need, fit: Fit) -> str:
+    """The variable that bounds the KV cache of vLLM's CPU build: the GiB of one window, rounded up."""
+    return f"VLLM_CPU_KVCACHE_SPACE={max(1, -(-need.kv * (fit.window or 0) >> 30))}"
 
 
 def _vllm_flags(order: Order, need: Need, fit: Fit, gpus: Sequence[Gpu]) -> tuple[Part, ...]:
@@ -201,8 +208,7 @@ def _docker(order: Order, machine: Machine, need: Need, fit: Fit, hub: Hub) -> P
         *_variables(order, hub, "VLLM_API_KEY"),
     ]
     if not gpus:
-        space = f"VLLM_CPU_KVCACHE_SPACE={_cpu_cache(need, fit)}"
-        parts.append(Part(("--env", space), "GiB for the KV cache, which would else be most of the memory"))
+        parts.append(Part(("--env", _cpu_cache(need, fit)), _WHY_CACHE))
     parts += [
         Part((image,), f"vLLM's image for {maker}; the first time it is pulled, 10 GB or so"),
         Part(("--model", model), "what is served"),

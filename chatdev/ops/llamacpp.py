@@ -16,7 +16,8 @@ from chatdev.errors import ChatDevError
 from chatdev.ops.machine import cores
 from chatdev.settings import load_here
 
-INSTALL = 'pip install "chatdev-local[local]"   (or: pip install xllamacpp)'
+INSTALL = f"{sys.executable} -m pip install xllamacpp"
+"""The same wheel comes with the extra: ``pip install ".[local]"`` in a clone."""
 PROMPT_CACHE = 1024
 """MiB of memory for prompts whose slot was given to another talk; llama.cpp's own default is 8,192."""
 
@@ -73,7 +74,7 @@ def main(words: Sequence[str]) -> int:
         key = load_here().vllm_api_key
         server = xllamacpp.Server(parameters(xllamacpp, chosen, key.reveal() if key else ""))
     except ImportError:
-        print(f"Error: llama.cpp's server is not installed. {INSTALL}", file=sys.stderr)
+        print(f"Error: llama.cpp's server is not installed. Install it: {INSTALL}", file=sys.stderr)
         return 2
     except ChatDevError as error:
         print(f"Error: {error}", file=sys.stderr)

@@ -1,6 +1,7 @@
 """A server as our child: in a session of its own, its output line by line, and all of it gone in the end."""
 
 import asyncio
+import codecs
 import contextlib
 import ctypes
 import os
@@ -54,9 +55,9 @@ class Child:
         """What it prints, line by line; each state of a progress bar is a line. Ends when it closes its output."""
         stream = self._process.stdout
         assert stream is not None
-        rest = ""
+        rest, decode = "", codecs.getincrementaldecoder("utf-8")(errors="replace").decode
         while chunk := await stream.read(65536):
-            *whole, rest = re.split(r"[\r\n]+", rest + chunk.decode(errors="replace"))
+            *whole, rest = re.split(r"[\r\n]+", rest + decode(chunk))
             for line in filter(None, whole):
                 self.last.append(line)
                 yield line

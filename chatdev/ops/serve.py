@@ -19,7 +19,7 @@ from chatdev.ops.engines import Engine, Order, Plan
 from chatdev.ops.fit import Fit, Room
 from chatdev.ops.machine import Machine
 from chatdev.ops.processes import Child
-from chatdev.ops.server_log import Condenser, meaning
+from chatdev.ops.server_log import Condenser, clean, meaning
 from chatdev.ops.weights import Need
 from chatdev.settings import Hub, Secret, Settings, inherited
 
@@ -192,19 +192,23 @@ class Service:
     async def until_it_answers(self, progress: Callable[[], str]) -> str:
         """Wait until it serves the model; the model's name there. Raises ServerFailed if it ends before.
 
-        ``progress`` is asked now and then for what is to be said of a start that takes long.
+        ``progress`` is asked now and then for what is to be said of a start that takes long; empty for its last line.
         """
         clock = asyncio.get_running_loop().time
         began = said = clock()
         while not (model := await self._model()):
-            if self._child.exit_status is not None:
-                await self._fail("did not come up")
             if clock() - said > _HEARTBEAT:
                 said = clock()
-                self._say(f"  {said - began:.0f} s: {progress()}")
+                self._say(f"  {said - began:.0f} s: {progress() or self._last_words()}")
+            if self._child.exit_status is not None:
+                await self._fail("did not come up")
             await asyncio.sleep(_POLL)
         self._up = True
         return model
+
+    def _last_words(self) -> str:
+        last = next((text for line in reversed(self._child.last) if (text := clean(line))), "nothing said yet")
+        return f"still starting ({last[:80]})"
 
     async def _model(self) -> str:
         """The name of the model that it serves; empty while it does not answer."""
@@ -245,9 +249,14 @@ class Service:
 async def _quietly(argv: tuple[str, ...]) -> None:
     """Run a command whose failure means that there was nothing to do."""
     with contextlib.suppress(UserError, TimeoutError):
-        async with asyncio.timeout(20):
-            async for _ in (await Child.start(argv, inherited({}, {}))).lines():
-                pass
+        child = await Child.start(argv, inherited({}, {}))
+        try:
+            async with asyncio.timeout(20):
+                async for _ in child.lines():
+                    pass
+                await child.ended()
+        finally:
+            await child.stop(1)
 
 
 def as_client(settings: Settings, plan: Plan, key: Secret | None) -> Settings:

@@ -36,6 +36,9 @@ core.stdout.readline()
 {more}
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        if self.path == "/v1/die":
+            core.kill()
+            os.kill(os.getpid(), 9)
         body = json.dumps({{"data": [{{"id": sys.argv[sys.argv.index("--served-model-name") + 1],
                                        "max_model_len": 2048, "key": os.environ.get("VLLM_API_KEY")}}]}}).encode()
         self.send_response(200)
@@ -114,19 +117,37 @@ async def test_it_ends_when_the_command_is_killed(tmp_path: Path, model: str) ->
         os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_second_signal_does_not_wait_for_answers_under_way(
+    tmp_path: Path, model: str, number: signal.Signals
+) -> None:
+    path = stand_in(tmp_path, "signal.signal(signal.SIGTERM, lambda *_: print('patience', flush=True))")
+    with serving.running(tmp_path, model, "--engine", "vllm", "--port", "0", PATH=path) as served:
+        served.until("It answers")
+        family = in_session(serving.server_of(served.process.pid))
+        served.process.send_signal(number)
+        served.until("patience")
+        assert served.stop(number) == 130
+        async with asyncio.timeout(30):
+            while alive(family):
+                await asyncio.sleep(0.02)
+
+
 def test_a_server_that_fails_is_quoted_with_what_it_means(tmp_path: Path, model: str) -> None:
-    dies = 'core.kill(); sys.exit("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB.")'
+    words = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB."
+    dies = f"core.kill(); print({words!r}, end='', flush=True); sys.exit(1)"  # without the end of its line
     done = serving.type_in(tmp_path, model, "--engine", "vllm", "--port", "0", PATH=stand_in(tmp_path, dies))
     assert done.exit_code == 1
     assert "Error: vllm did not come up (exit status 1). Its last words:" in done.stderr
-    assert "CUDA out of memory. Tried to allocate 2 GiB." in done.stderr
+    assert "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB." in done.stderr
     assert "It needs more memory than there is: a smaller --window" in done.stderr
 
 
 def test_a_server_that_ends_by_itself_is_told(tmp_path: Path, model: str) -> None:
-    dies = "import threading; threading.Timer(3, lambda: (core.kill(), os.kill(os.getpid(), 9))).start()"
-    with serving.running(tmp_path, model, "--engine", "vllm", "--port", "0", PATH=stand_in(tmp_path, dies)) as served:
-        served.until("It answers")
+    with serving.running(tmp_path, model, "--engine", "vllm", "--port", "0", PATH=stand_in(tmp_path)) as served:
+        endpoint = served.exported("VLLM_ENDPOINT")
+        with pytest.raises(OSError):
+            urllib.request.urlopen(f"{endpoint}/die")
         served.until("vllm ended (signal 9)")
         assert served.process.wait(30) == 1
 
@@ -135,9 +156,9 @@ def test_a_long_start_is_told_of_with_what_came_already(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serve, "_HEARTBEAT", 0.2)
-    slow = "time.sleep(2); core.kill(); sys.exit(1)"
+    slow = "time.sleep(1); core.kill(); sys.exit(1)"
     done = serving.type_in(tmp_path, model, "--engine", "vllm", "--port", "0", PATH=stand_in(tmp_path, slow))
-    assert " s: still starting" in done.stderr
+    assert " s: still starting (Route: /health, Methods: GET)" in done.stderr
 
 
 def test_a_download_is_followed_in_the_cache(tmp_path: Path) -> None:
@@ -151,7 +172,7 @@ def test_a_download_is_followed_in_the_cache(tmp_path: Path) -> None:
 
 
 def test_docker_that_fails_is_explained_and_its_container_taken_away(tmp_path: Path, model: str) -> None:
-    script = f'#!/bin/sh\necho "$*" >> {tmp_path}/calls\n[ "$1" = rm ] && exit 0\n'
+    script = f'#!/bin/sh\necho "$*" >> {tmp_path}/calls\n[ "$1" = rm ] && echo gone && exit 0\n'
     script += 'echo "docker: Cannot connect to the Docker daemon at unix:///var/run/docker.sock." >&2\nexit 125\n'
     bin = machines.tool(tmp_path / "bin", "docker", script)
     done = serving.type_in(tmp_path, model, "--engine", "docker", "--port", "0", PATH=f"{bin}:{SYSTEM}")
@@ -186,3 +207,10 @@ def test_a_port_of_root_and_a_port_of_which_nothing_is_known(monkeypatch: pytest
     refused = serve.taken(80)
     assert refused is not None
     assert "Port 80 is only for root" in str(refused)
+
+
+def test_a_port_that_is_held_for_ipv6_alone_counts_as_taken() -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as held:
+        found = serve.taken(held.getsockname()[1])
+    assert found is not None
+    assert f"(pid {os.getpid()})" in found.what

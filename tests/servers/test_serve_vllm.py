@@ -1,7 +1,7 @@
 """``chatdev serve`` with the real vLLM: started, used, stopped, and nothing left. Opt-in: ``pytest -m servers``.
 
-CHATDEV_TEST_VLLM names the ``vllm`` to use, else the one on PATH; beside it a folder ``tiny-qwen2`` holds the model, or
-CHATDEV_TEST_MODEL names one.
+CHATDEV_TEST_VLLM names the ``vllm`` to use, else it is that of ``.venv-servers`` or the one on PATH. CHATDEV_TEST_MODEL
+names the folder of a small model, else it is ``tiny-qwen2`` beside vLLM's environment, or one that the tests make.
 """
 
 import os
@@ -21,23 +21,28 @@ pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("vllm")]
 
 
 @pytest.fixture
-def vllm() -> Path:
-    found = os.environ.get("CHATDEV_TEST_VLLM") or shutil.which("vllm")
+def program() -> Path:
+    installed = serving.ROOT / ".venv-servers" / "bin" / "vllm"
+    found = os.environ.get("CHATDEV_TEST_VLLM") or (installed if installed.exists() else shutil.which("vllm"))
     if not found:
         pytest.skip("no vllm here: set CHATDEV_TEST_VLLM to it")
     return Path(found)
 
 
 @pytest.fixture
-def model(vllm: Path) -> Path:
-    folder = Path(os.environ.get("CHATDEV_TEST_MODEL") or vllm.parent.parent.parent / "tiny-qwen2")
-    if not folder.is_dir():
+def model(program: Path, request: pytest.FixtureRequest) -> Path:
+    folder = Path(os.environ.get("CHATDEV_TEST_MODEL") or program.parent.parent.parent / "tiny-qwen2")
+    if folder.is_dir():
+        return folder
+    try:
+        made: Path = request.getfixturevalue("gibberish")
+    except pytest.FixtureLookupError:
         pytest.skip(f"no model at {folder}: set CHATDEV_TEST_MODEL to a folder with a small one")
-    return folder
+    return made
 
 
-async def test_vllm_is_served_used_and_gone(vllm: Path, model: Path, tmp_path: Path) -> None:
-    path = f"{vllm.parent}:{serving.SYSTEM}"
+async def test_vllm_is_served_used_and_gone(program: Path, model: Path, tmp_path: Path) -> None:
+    path = f"{program.parent}:{serving.SYSTEM}"
     offline = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_API_KEY": "s3cret", "PATH": path}
     words = (str(model), "--engine", "vllm", "--port", "0", "--window", "2048", "--", "--enforce-eager")
     with serving.running(tmp_path, *words, **offline) as served:
