@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from chatdev.models import address as addresses
-from chatdev.models import budget, endpoint, prices, request
+from chatdev.models import budget, endpoint, metrics, prices, request
 from chatdev.models.address import Address
 from chatdev.models.background import BACKGROUND
 from chatdev.models.call import Call, Known
 from chatdev.models.endpoint import Facts
 from chatdev.models.errors import KeyRefused, ModelNotServed, ServerBroke
+from chatdev.models.metrics import Load
 from chatdev.models.stream import Answer, AnswerReader
 from chatdev.models.types import Completion, Message, ModelType, Options, Receipt, Usage, Watch
 from chatdev.settings import Settings, load_here
@@ -69,6 +70,10 @@ class ModelBackend(ABC):
     async def facts(self) -> Facts:
         """What the endpoint says of itself, asked once. Raises ModelError."""
         return Facts(base_url="", model=type(self).__name__)
+
+    async def load(self) -> Load | None:
+        """What the server counts of itself at this moment, its whole traffic; None where it does not tell."""
+        return None
 
     async def aclose(self) -> None:
         """Let go of all connections; they are opened again if the backend is used again."""
@@ -153,6 +158,10 @@ class OpenAIModel(ModelBackend):
                 if self._known is None:
                     self._known = Known(await endpoint.ask(line, self.wanted))
         return self._known
+
+    async def load(self) -> Load | None:
+        """See ModelBackend."""
+        return None if self.address.is_openai else await metrics.read(self._line())
 
     def _check(self) -> None:
         """Tell what OpenAI would refuse, before it is asked, and in plainer words."""

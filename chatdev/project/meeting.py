@@ -89,6 +89,8 @@ class Meeting:
                 max_tokens=receipt.max_tokens,
                 adapted=receipt.adapted,
                 cuts=receipt.cuts,
+                temperature=options.temperature,
+                answer_id=completion.id,
             )
 
         event = await here.perform(ModelAnswered, key, act)
