@@ -13,6 +13,10 @@ VLLM (or VLLM_LOCAL): the server at VLLM_ENDPOINT. DEMO: recorded answers, no mo
 openai:NAME, or a name of ChatDev 1.0 (GPT_4O, …): OpenAI, with OPENAI_API_KEY. Without this option: VLLM_ENDPOINT if
 it is set, else OpenAI if its key is, else a server on http://localhost:8000/v1."""
 
+ROLE_MODEL_HELP = """\
+Another model for a role or a phase: "Programmer=NAME", served (an adapter, too) where the others are, or
+"Programmer=NAME@http://host:8001/v1", or "Programmer=openai:NAME". May be given several times."""
+
 ENVIRONMENT = """
 \b
 Environment (chatdev.toml in this folder may hold the same; the environment wins):

@@ -83,7 +83,7 @@ def build(order: wiring.Order, label: str | None, how: How) -> int:
         sys.exit(error.exit_status)
 
 
-def resume(run: str, label: str | None, phase: str | None, how: How) -> int:
+def resume(run: str, label: str | None, phase: str | None, how: How, role_models: tuple[str, ...] = ()) -> int:
     """Take an interrupted run to its end, or a new one from a phase of it on; the exit status. One that has ended is
     only shown again."""
     voice = _voice(how)
@@ -95,7 +95,7 @@ def resume(run: str, label: str | None, phase: str | None, how: How) -> int:
             watch.watchers(how, settings, voice) as watchers,
             chosen(label or order.model, order.task, settings, voice.notice) as choice,
         ):
-            return await _work(folder, choice, settings, watchers)
+            return await _work(folder, choice, settings, watchers, role_models)
 
     try:
         folder = wiring.find_run(run, common.WAREHOUSE)
@@ -126,7 +126,9 @@ def _closed(end: End, voice: Voice) -> int:
     return end.status
 
 
-async def _work(folder: Path, choice: Choice, settings: Settings, watchers: watch.Watchers) -> End:
+async def _work(
+    folder: Path, choice: Choice, settings: Settings, watchers: watch.Watchers, role_models: tuple[str, ...] = ()
+) -> End:
     """One attempt at a run, shown as it goes."""
     voice = watchers.voice
     hint = f'Nothing is lost. Go on with: {common.program()} resume "{folder}"'
@@ -135,7 +137,13 @@ async def _work(folder: Path, choice: Choice, settings: Settings, watchers: watc
     watchers.begun(read(wiring.log_of(folder)))
     try:
         async with watch.server_shown(choice.backend, voice):
-            reached = await wiring.work(folder, choice, on_record=watchers.on_record, on_progress=voice.on_progress)
+            reached = await wiring.work(
+                folder,
+                choice,
+                on_record=watchers.on_record,
+                on_progress=voice.on_progress,
+                role_models=role_models,
+            )
     except asyncio.CancelledError:
         voice.paused()
         voice.notice(f"Interrupted. {hint}")

@@ -21,7 +21,8 @@ class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
 
 
 class RunStarted(Event, frozen=True, tag="run.started"):
-    """The first event: what was asked, of which company, by which command. ``model`` is the label typed or chosen."""
+    """The first event: what was asked, of which company, by which command. ``model`` is the label typed or chosen,
+    ``role_models`` are those that were given for roles and phases, as typed."""
 
     schema: int
     version: str
@@ -32,6 +33,7 @@ class RunStarted(Event, frozen=True, tag="run.started"):
     company: str
     model: str
     roles: tuple[str, ...] = ()
+    role_models: tuple[str, ...] = ()
 
 
 class AttemptStarted(Event, frozen=True, tag="attempt.started"):
@@ -87,7 +89,8 @@ class ModelAnswered(Event, frozen=True, tag="model.answered"):
     ``messages`` are ids of ``message.stored``; ``digest`` is over the uncut messages; ``role`` is who spoke. Token
     counts are the server's, or marked as ``estimated``. ``cost`` in US dollars, None where the price is unknown.
     ``first_token`` and ``seconds`` are seconds of wall time. ``cuts`` says what of the messages was cut to fit the
-    window. ``answer_id`` is the server's own name for the answer, which its log may hold.
+    window. ``answer_id`` is the server's own name for the answer, which its log may hold. ``model`` is what the answer
+    calls its model, ``asked`` the name that was asked for.
     """
 
     place: str
@@ -112,6 +115,7 @@ class ModelAnswered(Event, frozen=True, tag="model.answered"):
     cuts: tuple[str, ...] = ()
     temperature: float | None = None
     answer_id: str = ""
+    asked: str = ""
 
 
 TestOutcome = Literal["passed", "failed", "error", "skipped", "no result"]

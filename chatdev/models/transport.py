@@ -7,6 +7,7 @@ import asyncio
 import errno
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -50,6 +51,11 @@ class _Open(NamedTuple):
     session: aiohttp.ClientSession
     keeper: AsyncGenerator[None, None]
     asking: asyncio.Lock
+    rooms: dict[int, asyncio.Semaphore]
+
+    def room(self, calls: int | None) -> AbstractAsyncContextManager[object]:
+        """To be entered by each call where no more than ``calls`` shall be in flight at once."""
+        return self.rooms.setdefault(calls, asyncio.Semaphore(calls)) if calls else nullcontext()
 
 
 class Transport:
@@ -73,7 +79,7 @@ class Transport:
         if known is None or known.session.closed:
             self._open = {other: held for other, held in self._open.items() if not other.is_closed()}
             session = self._session()
-            known = self._open[loop] = _Open(session, _kept(session), asyncio.Lock())
+            known = self._open[loop] = _Open(session, _kept(session), asyncio.Lock(), {})
             await anext(known.keeper)
         return known
 
@@ -117,17 +123,26 @@ class Transport:
 
         Raises Unreachable, Stalled, ServerBroke.
         """
+        return await self._fetch("GET", url, None, seconds, told)
+
+    async def post(self, url: str, value: Mapping[str, Any], seconds: float) -> tuple[int, bytes]:
+        """The same for a JSON object that is sent there."""
+        return await self._fetch("POST", url, msgspec.json.encode(value), seconds, True)
+
+    async def _fetch(self, method: str, url: str, data: bytes | None, seconds: float, told: bool) -> tuple[int, bytes]:
         session = (await self.opened()).session
         try:
             async with asyncio.timeout(seconds):
-                async with session.get(url, proxy=self._proxy, allow_redirects=False) as response:
+                async with session.request(
+                    method, url, data=data, proxy=self._proxy, allow_redirects=False
+                ) as response:
                     body = await response.read()
         except aiohttp.ClientError as error:
             raise _mapped(error, self.address) from error
         except TimeoutError:
             raise Stalled(f"The server at {self.address.base_url} did not answer within {seconds:g} s.") from None
         if told and self.debug:
-            self.tell(f"< HTTP {response.status} from GET {url}\n{body.decode('utf-8', 'replace')}")
+            self.tell(f"< HTTP {response.status} from {method} {url}\n{body.decode('utf-8', 'replace')}")
         return response.status, _explained(response, body)
 
     async def ask(self, body: Mapping[str, Any], *, request_id: str = "", watch: Watch | None = None) -> Reply:

@@ -85,7 +85,7 @@ class Spans:
                 self._phases[event.place] = event
                 self._phase(event.place, record.at)
             case events.ModelAnswered():
-                return [self._leaf(event, f"chat {self._asked(event)}", "client", self._call(event))]
+                return [self._leaf(event, f"chat {event.asked or event.model}", "client", self._call(event))]
             case events.TestsRan():
                 trouble = "lacks" if event.lacks else "trouble" if event.trouble else ""
                 return [self._leaf(event, "sandbox tests", "internal", _tests(event), trouble)]
@@ -156,13 +156,9 @@ class Spans:
             error=error,
         )
 
-    def _asked(self, event: events.ModelAnswered) -> str:
-        """The name that was asked for: the attempt's model, or where somebody else answered, the answer's own."""
-        attempt = self._attempt[0] if self._attempt else None
-        return attempt.model if attempt and attempt.endpoint == event.endpoint else event.model
-
     def _call(self, event: events.ModelAnswered) -> dict[str, Value]:
-        engine = self._attempt[0].engine if self._attempt else ""
+        attempt = self._attempt[0] if self._attempt else None
+        engine = attempt.engine if attempt and attempt.endpoint == event.endpoint else ""
         optional = {
             "gen_ai.request.temperature": event.temperature,
             "gen_ai.request.max_tokens": event.max_tokens or None,
@@ -177,7 +173,7 @@ class Spans:
             "gen_ai.operation.name": "chat",
             # Whoever speaks OpenAI's protocol and does not say what it is counts as that flavour.
             "gen_ai.provider.name": "openai" if at_openai else engine or "openai",
-            "gen_ai.request.model": self._asked(event),
+            "gen_ai.request.model": event.asked or event.model,
             "gen_ai.response.model": event.model,
             "gen_ai.response.finish_reasons": [event.finish_reason],
             "gen_ai.usage.input_tokens": event.prompt_tokens,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import llamacpp
+import msgspec
 import pytest
 from llamacpp import MODEL_NAME, Server
 
@@ -17,9 +18,11 @@ from chatdev.company import config
 from chatdev.company.config import Company, Step
 from chatdev.journal import store
 from chatdev.journal.events import ModelAnswered, RunFinished, ServerCounted
+from chatdev.models import address as addresses
 from chatdev.models.backend import VLLMModel
 from chatdev.models.errors import CutShort, ModelNotServed, WindowTooSmall
 from chatdev.models.types import Message, Options, Part, Progress
+from chatdev.ops.doctor.examine import examine
 from chatdev.settings import Settings, load
 
 WINDOW = 40_960
@@ -168,6 +171,19 @@ async def test_a_server_that_dies_in_the_middle_of_an_answer_is_no_answer(tmp_pa
         with pytest.raises(CutShort):  # long before 30,000 tokens are written
             await model.complete(QUESTION, Options(max_tokens=30_000, extra={"ignore_eos": True}), die)
         await model.aclose()
+
+
+async def test_doctor_finds_what_this_server_can_do(settings: Settings, tmp_path: Path) -> None:
+    given = msgspec.structs.replace(settings, cache=tmp_path)
+    diagnosis = await examine(addresses.of_vllm(given), "default", given)
+    checks = {finding.check: finding for finding in diagnosis.findings}
+    assert diagnosis.exit_status == 0, diagnosis
+    assert diagnosis.engine == "llama.cpp"
+    assert checks["context window"].seen.startswith(f"{WINDOW:,} tokens")
+    assert "grammar" in checks["structured output"].seen.partition("; ignored: ")[0]
+    assert "structured_outputs" in checks["structured output"].seen.partition("; ignored: ")[2]
+    assert "prompt tokens came from it" in checks["prefix cache"].seen
+    assert checks["usage"].verdict == checks["streaming"].verdict == "good"
 
 
 def most_answers(company: Company) -> int:

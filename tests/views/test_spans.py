@@ -65,7 +65,9 @@ def test_a_call_bears_the_attributes_of_the_conventions() -> None:
 
 def test_the_provider_is_the_engine_where_the_server_tells_it_and_openai_at_openai() -> None:
     log = begun().add(events.AttemptStarted(1, LOCAL, "served-name", None, "plain", engine="vllm"))
-    (local,) = spans_of(log.add(answer("a.1/r.1/ask.1", "r", "x", model="served-name@main")).records)
+    (local,) = spans_of(
+        log.add(answer("a.1/r.1/ask.1", "r", "x", asked="served-name", model="served-name@main")).records
+    )
     assert local.attributes["gen_ai.provider.name"] == "vllm"
     assert local.name == "chat served-name"
     assert local.attributes["gen_ai.response.model"] == "served-name@main"
