@@ -66,8 +66,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ``vllm_endpoint`` is None unless somebody set it; ``endpoint`` is where to look in any case. Base URLs are
     normalised: a scheme, a version segment such as ``/v1``, no closing slash. ``window`` is the context window, in
     tokens, of a server that does not tell it. ``keys`` are those of other endpoints, by base URL. ``cache`` is the
-    folder for what was found out about endpoints. ``sources`` says of each name that was set where. ``notes`` are
-    lines to print.
+    folder for what was found out about endpoints. ``otlp_traces`` is where OpenTelemetry's spans go, None for nowhere.
+    ``sources`` says of each name that was set where. ``notes`` are lines to print.
     """
 
     vllm_endpoint: str | None = None
@@ -82,6 +82,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ca_file: Path | None = None
     proxy: Secret | None = None
     window: int | None = None
+    otlp_traces: str | None = None
     keys: Mapping[str, Secret] = {}
     cache: Path | None = None
     sources: Mapping[str, str] = {}
@@ -109,6 +110,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     proxy: str = ""
     keys: dict[str, str] = {}
     window: Annotated[int, msgspec.Meta(ge=0)] = 0
+    otel_exporter_otlp_endpoint: str = ""
 
 
 def load_here() -> Settings:
@@ -135,7 +137,9 @@ def load(environ: Mapping[str, str], folder: Path) -> Settings:
 
     key = text("OPENAI_API_KEY")
     placeholder = is_placeholder(key)
-    note = "OPENAI_API_KEY holds a placeholder, so it counts as not set."
+    traces, notes = _otlp(environ, text("OTEL_EXPORTER_OTLP_ENDPOINT"))
+    if placeholder:
+        notes = ("OPENAI_API_KEY holds a placeholder, so it counts as not set.", *notes)
     debug = environ.get("VLLM_DEBUG", "").strip().lower()
     ca_file = folder / file.ca_file if file.ca_file else None
     if ca_file and not ca_file.is_file():
@@ -154,10 +158,11 @@ def load(environ: Mapping[str, str], folder: Path) -> Settings:
         ca_file=ca_file,
         proxy=_secret(file.proxy),
         window=file.window or None,
+        otlp_traces=traces,
         keys={base_url(url, f"{folder / FILE}: a name in [keys]"): Secret(key) for url, key in file.keys.items()},
         cache=_cache(environ),
         sources=sources,
-        notes=(note,) if placeholder else (),
+        notes=notes,
     )
 
 
@@ -209,6 +214,29 @@ def inherited(suggested: Mapping[str, str], forced: Mapping[str, str]) -> dict[s
 
 def _secret(text: str) -> Secret | None:
     return Secret(text) if text else None
+
+
+def _otlp(environ: Mapping[str, str], endpoint: str) -> tuple[str | None, tuple[str, ...]]:
+    """Where spans go by OpenTelemetry's own variables, and what to say where they cannot. Those are often set for a
+    whole machine, for other programs' sake: nothing in them stops a run."""
+
+    def of(name: str) -> str:
+        return environ.get(name, "").strip()
+
+    own = of("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")  # a whole address, unlike the other
+    url = own or (traces_url(endpoint) if endpoint else "")
+    if not url or of("OTEL_SDK_DISABLED").lower() == "true" or of("OTEL_TRACES_EXPORTER").lower() == "none":
+        return None, ()
+    protocol = of("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or of("OTEL_EXPORTER_OTLP_PROTOCOL") or "http/protobuf"
+    if protocol == "http/protobuf" and re.match(r"https?://[^/\s]+", url):
+        return url, ()
+    why = f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol}" if protocol != "http/protobuf" else f"{url} is no http address"
+    return None, (f"No OpenTelemetry spans are sent: {why}. They go over http/protobuf, as a rule to port 4318.",)
+
+
+def traces_url(endpoint: str) -> str:
+    """Where a collector at this base address takes spans, as OpenTelemetry specifies."""
+    return f"{endpoint.rstrip('/')}/v1/traces"
 
 
 _PLACEHOLDER = re.compile(

@@ -18,7 +18,7 @@ from chatdev.journal.effects import Desk
 from chatdev.journal.store import Record, Store, read
 from chatdev.models.choose import Choice, assignments
 from chatdev.models.types import Progress, Target
-from chatdev.project import chain
+from chatdev.project import chain, traffic
 from chatdev.project.meeting import Office
 from chatdev.project.prompts import Prompts, checked
 from chatdev.project.state import State
@@ -238,14 +238,16 @@ async def work(
                 window=choice.facts.window,
                 sandbox=office.sandbox.level,
                 notes=(*choice.notes, *_told(company, others)),
+                engine=choice.facts.engine,
             )
         )
         await store.sync()
         try:
-            return await chain.run(office, Desk(store), State(task=order.task, name=order.name))
+            async with traffic.counted(choice.backend, store, number):
+                return await chain.run(office, Desk(store), State(task=order.task, name=order.name))
         except (ChatDevError, asyncio.CancelledError) as error:
             why = str(error) if isinstance(error, ChatDevError) else "interrupted"
-            store.append(events.AttemptStopped(number, why))
+            store.append(events.AttemptStopped(number, why, type(error).__name__))
             raise
         finally:
             deliver(folder, tuple(store.records))

@@ -231,3 +231,44 @@ def test_a_server_inherits_what_the_user_set_before_what_is_suggested(monkeypatc
     monkeypatch.setenv("MINE", "1")
     found = settings.inherited({"MINE": "2", "SUGGESTED": "3"}, {"FORCED": "4"})
     assert (found["MINE"], found["SUGGESTED"], found["FORCED"]) == ("1", "3", "4")
+
+
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, "http://c:4318/v1/traces"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "https://c/otlp/"}, "https://c/otlp/v1/traces"),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c:4318/own"}, "http://c:4318/own"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_SDK_DISABLED": "True"}, None),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_TRACES_EXPORTER": "none"}, None),
+        ({}, None),
+    ],
+)
+def test_spans_go_where_opentelemetrys_own_variables_say(
+    folder: Path, environ: dict[str, str], url: str | None
+) -> None:
+    found = load(environ, folder)
+    assert (found.otlp_traces, found.notes) == (url, ())
+
+
+def test_a_collector_may_stand_in_the_file(folder: Path) -> None:
+    (folder / "chatdev.toml").write_text('otel_exporter_otlp_endpoint = "http://file:4318"\n')
+    assert load({}, folder).otlp_traces == "http://file:4318/v1/traces"
+    own = load({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://own:4318"}, folder)
+    assert own.otlp_traces == "http://own:4318/v1/traces"
+
+
+@pytest.mark.parametrize(
+    ("environ", "why"),
+    [
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "PROTOCOL is grpc"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "c:4317"}, "c:4317/v1/traces is no http address"),
+    ],
+)
+def test_a_collector_that_is_spoken_to_otherwise_is_a_note_and_no_error(
+    folder: Path, environ: dict[str, str], why: str
+) -> None:
+    found = load(environ | {"OPENAI_API_KEY": "your_key_here"}, folder)
+    assert found.otlp_traces is None
+    assert "placeholder" in found.notes[0]
+    assert f"{why}. They go over http/protobuf, as a rule to port 4318." in found.notes[1]

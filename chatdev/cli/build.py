@@ -15,9 +15,16 @@ from chatdev.cli import options
 @click.option("--model", default=None, help=options.MODEL_HELP)
 @click.option("--role-model", "role_models", multiple=True, metavar="WHO=MODEL", help=options.ROLE_MODEL_HELP)
 @click.option("--path", default="", help="Existing code to extend; needs a company made for it.")
-@click.option("--quiet", is_flag=True, help="Only phases and the verdict.")
+@options.watching
 def command(
-    task: str, name: str, org: str, config: str, model: str | None, role_models: tuple[str, ...], path: str, quiet: bool
+    task: str,
+    name: str,
+    org: str,
+    config: str,
+    model: str | None,
+    role_models: tuple[str, ...],
+    path: str,
+    how: options.How,
 ) -> None:
     """Build the product that TASK describes. "-" reads TASK from standard input, "@FILE" from a file."""
     options.refuse_path(path)
@@ -25,6 +32,4 @@ def command(
     from chatdev.cli import work
     from chatdev.wiring import Order
 
-    sys.exit(
-        work.build(Order(task=task, name=name, org=org, config=config, role_models=role_models), model, quiet=quiet)
-    )
+    sys.exit(work.build(Order(task=task, name=name, org=org, config=config, role_models=role_models), model, how))

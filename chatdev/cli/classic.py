@@ -20,9 +20,16 @@ from chatdev.cli import ensure_utf8, options
 @click.option("--model", default=None, help=options.MODEL_HELP)
 @click.option("--role-model", "role_models", multiple=True, metavar="WHO=MODEL", help=options.ROLE_MODEL_HELP)
 @click.option("--path", default="", help="Existing code to extend; needs a company made for it.")
-@click.option("--quiet", is_flag=True, help="Only phases and the verdict.")
+@options.watching
 def command(
-    config: str, org: str, task: str, name: str, model: str | None, role_models: tuple[str, ...], path: str, quiet: bool
+    config: str,
+    org: str,
+    task: str,
+    name: str,
+    model: str | None,
+    role_models: tuple[str, ...],
+    path: str,
+    how: options.How,
 ) -> None:
     """Build software with a virtual company on your own models: one sentence in, tested software out.
 
@@ -33,9 +40,7 @@ def command(
     from chatdev.cli import work
     from chatdev.wiring import Order
 
-    sys.exit(
-        work.build(Order(task=task, name=name, org=org, config=config, role_models=role_models), model, quiet=quiet)
-    )
+    sys.exit(work.build(Order(task=task, name=name, org=org, config=config, role_models=role_models), model, how))
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -43,12 +43,25 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         return self.host.endswith("openai.com")
 
     def masked(self, text: str) -> str:
-        """``text`` without the key, which servers like to quote back."""
-        secrets = [self.key, *self.headers.values()]
-        for secret in secrets:
-            if secret and len(secret.reveal()) > 3:
-                text = text.replace(secret.reveal(), "***")
+        """``text`` without keys, headers' values and the proxy's password, which servers like to quote back."""
+        for secret in self._secrets():
+            text = text.replace(secret, "***")
         return text
+
+    def _secrets(self) -> list[str]:
+        """What must not be shown, longest first, also as it stands in JSON. Three characters are no secret, but a part
+        of every other word."""
+        whole = [secret.reveal() for secret in (self.key, *self.headers.values()) if secret]
+        bare = [value.partition(" ")[2].strip() for value in whole]  # of "Bearer …", "Basic …"
+        login = ""
+        if self.proxy:
+            login = urlsplit(self.proxy.reveal()).netloc.rpartition("@")[0]
+            password = login.partition(":")[2]
+            bare += [login, password, unquote(password)]
+        secrets = {secret for secret in (*whole, *bare) if len(secret) > 3}
+        secrets |= {f"//{login}@"} if 0 < len(login) <= 3 else set()
+        secrets |= {msgspec.json.encode(secret).decode()[1:-1] for secret in secrets}
+        return sorted(secrets, key=len, reverse=True)
 
 
 def of_vllm(settings: Settings, other: str = "") -> Address:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from chatdev.models import address as addresses
-from chatdev.models import budget, endpoint, prices, request
+from chatdev.models import budget, endpoint, metrics, prices, request
 from chatdev.models.address import Address
 from chatdev.models.background import BACKGROUND
 from chatdev.models.budget import Gauge
 from chatdev.models.call import Call, Known
 from chatdev.models.endpoint import Facts
 from chatdev.models.errors import KeyRefused, ModelNotServed, ServerBroke
+from chatdev.models.metrics import Load
 from chatdev.models.profile import Profile, Profiles
 from chatdev.models.stream import Answer, AnswerReader
 from chatdev.models.types import Completion, Message, ModelType, Options, Receipt, Target, Usage, Watch
@@ -71,6 +72,10 @@ class ModelBackend(ABC):
     async def facts(self) -> Facts:
         """What the endpoint says of itself, asked once. Raises ModelError."""
         return Facts(base_url="", model=type(self).__name__)
+
+    async def load(self) -> Load | None:
+        """What the server counts of itself at this moment, its whole traffic; None where it does not tell."""
+        return None
 
     async def aclose(self) -> None:
         """Let go of all connections; they are opened again if the backend is used again."""
@@ -165,6 +170,10 @@ class OpenAIModel(ModelBackend):
                         Gauge.between(self._found.low, self._found.high) if self._found else Gauge(),
                     )
         return self._known
+
+    async def load(self) -> Load | None:
+        """See ModelBackend."""
+        return None if self.address.is_openai else await metrics.read(self._line())
 
     async def _remembered(self, line: "Transport", facts: Facts) -> Profile | None:
         """What an earlier process found out about this endpoint, model and version."""

@@ -98,7 +98,9 @@ class Call:
                 if pause is None:
                     fault.tried += (f"{self._asked} requests within {time.monotonic() - began:.0f} s",)
                     raise
-                await asyncio.sleep(max(pause * random.uniform(0.8, 1.2), self._retry_after))
+                wait = max(pause * random.uniform(0.8, 1.2), self._retry_after)
+                self._transport.tell(f"~ {self._options.request_id}: asked again in {wait:.1f} s, since {fault.what}")
+                await asyncio.sleep(wait)
         raise AssertionError("the last round returns or raises")
 
     async def _answer(self) -> Completion:
@@ -240,6 +242,7 @@ class Call:
             receipt=Receipt(
                 endpoint=address.base_url,
                 model=answer.model or known.facts.model,
+                asked=known.facts.model,
                 tries=self._asked + self._sent_again,
                 first_token=reply.first_token,
                 seconds=reply.seconds,

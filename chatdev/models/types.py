@@ -83,7 +83,8 @@ class Receipt(msgspec.Struct, frozen=True):
     ``endpoint`` is a base URL without credentials; ``first_token`` and ``seconds`` are seconds of wall time; ``tries``
     counts the requests sent; ``adapted`` says what the endpoint made us change (dropped fields, merged messages),
     ``cuts`` what of the conversation was cut to fit its window;
-    ``cost`` is in US dollars, 0 for a local endpoint and None where the price is not known.
+    ``cost`` is in US dollars, 0 for a local endpoint and None where the price is not known. ``model`` is the answer's
+    word for itself, ``asked`` the name that was asked for.
     """
 
     endpoint: str
@@ -95,6 +96,7 @@ class Receipt(msgspec.Struct, frozen=True):
     adapted: tuple[str, ...] = ()
     cuts: tuple[str, ...] = ()
     cost: float | None = None
+    asked: str = ""
 
 
 class Completion(msgspec.Struct, frozen=True):

@@ -96,6 +96,9 @@ class Meeting:
                 max_tokens=receipt.max_tokens,
                 adapted=receipt.adapted,
                 cuts=receipt.cuts,
+                temperature=options.temperature,
+                answer_id=completion.id,
+                asked=receipt.asked,
             )
 
         event = await here.perform(ModelAnswered, key, act)

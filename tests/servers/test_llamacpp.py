@@ -17,7 +17,7 @@ from chatdev.agents import replies
 from chatdev.company import config
 from chatdev.company.config import Company, Step
 from chatdev.journal import store
-from chatdev.journal.events import ModelAnswered, RunFinished
+from chatdev.journal.events import ModelAnswered, RunFinished, ServerCounted
 from chatdev.models import address as addresses
 from chatdev.models.backend import VLLMModel
 from chatdev.models.errors import CutShort, ModelNotServed, WindowTooSmall
@@ -56,6 +56,22 @@ async def test_the_server_names_its_model_and_the_window_that_it_allotted(settin
     facts = await model.facts()
     await model.aclose()
     assert (facts.model, facts.served, facts.window) == (MODEL_NAME, (MODEL_NAME,), WINDOW)
+
+
+async def test_the_server_counts_what_it_found_in_its_prefix_cache(settings: Settings) -> None:
+    model = VLLMModel(settings=settings)
+    before = await model.load()
+    assert before is not None
+    options = Options(max_tokens=2, extra={"id_slot": 0})
+    answer, same = [await model.complete(QUESTION, options) for _ in range(2)]
+    after = await model.load()
+    await model.aclose()
+    assert after is not None
+    assert (after.engine, after.running, after.waiting, after.kv_used) == ("llama.cpp", 0, 0, None)
+    assert (after.prefix_queries or 0) - (
+        before.prefix_queries or 0
+    ) == answer.usage.prompt_tokens + same.usage.prompt_tokens
+    assert (after.prefix_hits or 0) > (before.prefix_hits or 0)
 
 
 async def test_a_model_that_is_not_served_is_not_asked_for(server: Server, tmp_path: Path) -> None:
@@ -199,10 +215,13 @@ def test_a_whole_run_on_gibberish_ends_by_itself_and_says_so(server: Server, tmp
     log = [record.event for record in store.read(folder / ".chatdev" / "events.jsonl")]
     asked = sum(event.tries for event in log if isinstance(event, ModelAnswered))
     assert 0 < asked <= most_answers(config.load(config.find("default")))
-    last = log[-1]
+    last, counted = log[-2:]
     assert isinstance(last, RunFinished)
+    assert isinstance(counted, ServerCounted)
+    assert counted.prefix_queries == sum(event.prompt_tokens for event in log if isinstance(event, ModelAnswered))
     assert last.verdict.startswith(("not run", "failed"))
     report = (folder / "REPORT.md").read_text(encoding="utf-8")
+    assert "found in its prefix cache" in report
     assert report.startswith("# Not tested") or last.verdict in report
     assert f"Verdict: {last.verdict}" in ran.stdout
     for text in (said, report):
