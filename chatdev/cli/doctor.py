@@ -36,11 +36,11 @@ def command(endpoint: str | None, as_json: bool) -> None:
         if endpoint and endpoint.lower().startswith("openai:"):
             return await examine(addresses.of_openai(settings), endpoint[7:] or prices.load().default, settings, tell)
         if endpoint:
-            settings = msgspec.structs.replace(
-                settings,
-                vllm_endpoint=base_url(endpoint, "ENDPOINT"),
-                sources={**settings.sources, "VLLM_ENDPOINT": "the command line"},
-            )
+            url = base_url(endpoint, "ENDPOINT")
+            if settings.vllm_endpoint not in (None, url):  # its key and its model's name are not this one's
+                return await examine(addresses.of_vllm(settings, url), "default", settings, tell)
+            sources = {**settings.sources, "VLLM_ENDPOINT": "the command line"}
+            settings = msgspec.structs.replace(settings, vllm_endpoint=url, sources=sources)
         address, found = await find(settings)
         if found and not as_json:
             served = "\n".join(f"  {facts.base_url}  {facts.model}" for facts in found)

@@ -77,6 +77,14 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
         return ", ".join(part for part in parts if part)
 
 
+def prefix_share(before: Load | None, after: Load | None) -> float | None:
+    """Prefix-cache hits of all prompt tokens that were looked up between two moments; None if that was not told."""
+    if before is None or after is None or before.prefix_hits is None or after.prefix_hits is None:
+        return None
+    looked_up = (after.prefix_queries or 0) - (before.prefix_queries or 0)
+    return (after.prefix_hits - before.prefix_hits) / looked_up if looked_up > 0 else None
+
+
 def parse(text: str) -> Load | None:
     """What a page of Prometheus text tells; None if no engine that is known here wrote it.
 

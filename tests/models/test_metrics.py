@@ -10,7 +10,7 @@ from fake_server import says, serving
 
 from chatdev.models import metrics
 from chatdev.models.backend import ModelBackend, OpenAIModel, StubModel, VLLMModel
-from chatdev.models.metrics import Load
+from chatdev.models.metrics import Load, prefix_share
 from chatdev.settings import Secret, Settings
 
 VLLM = (Path(__file__).parent / "vllm_metrics.txt").read_text()
@@ -134,3 +134,11 @@ async def test_a_dead_server_openai_and_other_backends_tell_nothing() -> None:
     backends: list[ModelBackend] = [dead, openai, StubModel()]
     assert [await backend.load() for backend in backends] == [None, None, None]
     await dead.aclose()
+
+
+def test_the_share_of_the_prefix_cache_is_of_what_was_looked_up_in_between() -> None:
+    before = Load(engine="vllm", prefix_queries=100, prefix_hits=10)
+    assert prefix_share(before, Load(engine="vllm", prefix_queries=300, prefix_hits=60)) == 0.25
+    assert prefix_share(before, before) is None
+    assert prefix_share(None, before) is None
+    assert prefix_share(before, Load(engine="tgi")) is None

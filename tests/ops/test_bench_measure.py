@@ -7,10 +7,7 @@ import pytest
 from aiohttp import web
 from benching import CALLS, ONCE, QUESTION, RECORDING, WORKLOAD, benched, named
 
-from chatdev.models.address import Address
 from chatdev.models.types import Completion, Progress, Receipt, Usage
-from chatdev.ops.bench import counters
-from chatdev.ops.bench.counters import Counters
 from chatdev.ops.bench.measure import Bench, Pace, Plan
 from chatdev.ops.bench.workload import Call, Workload
 from chatdev.playback.faults import Manner
@@ -161,11 +158,6 @@ async def test_a_servers_own_counters_tell_the_prefix_hits() -> None:
     assert {level.prefix_source for level in found.levels} == {"metrics"}
     assert any("counters" in note for note in found.notes)
     assert any("does not count tokens" in note for note in found.notes)
-
-
-async def test_a_server_without_counters_tells_none() -> None:
-    assert await counters.read(Address(base_url="http://127.0.0.1:9/v1")) is None
-    assert Counters(5, 10).share(Counters(5, 10)) is None
 
 
 class serving:  # noqa: N801 - a context manager, named like one

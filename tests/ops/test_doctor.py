@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import socket
+import sys
 from pathlib import Path
 
 import msgspec
@@ -26,6 +28,7 @@ from chatdev.playback.faults import Manner
 from chatdev.playback.server import Playback
 from chatdev.settings import Secret, Settings, load
 
+ROOT = Path(__file__).parents[2]
 RECORDINGS = demo.recordings()
 
 
@@ -146,6 +149,25 @@ def test_nothing_there_is_exit_status_2_with_the_way_to_start_one(monkeypatch: p
     assert 'Start one with "chatdev serve MODEL"' in told
     assert "Nothing answers there." in done.output
     assert "Traceback" not in done.output
+
+
+async def typed(url: str, tmp_path: Path, **environment: str) -> str:
+    """What ``chatdev doctor URL`` prints, on one line."""
+    doctor = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "chatdev", "doctor", url),
+        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "XDG_CACHE_HOME": str(tmp_path), **environment},
+        stdout=asyncio.subprocess.PIPE,
+        cwd=tmp_path,
+    )
+    out, _ = await doctor.communicate()
+    return " ".join(out.decode().split())
+
+
+async def test_another_endpoint_is_sent_no_key_of_the_own_one(tmp_path: Path) -> None:
+    async with Playback(*RECORDINGS, manners=(Manner(api_key="own-key"),)) as url:
+        told = await typed(url, tmp_path, VLLM_API_KEY="own-key", VLLM_ENDPOINT="http://own:8000/v1")
+        assert "wants a key" in told
+        assert "VLLM_API_KEY is accepted." in await typed(url, tmp_path, VLLM_API_KEY="own-key")
 
 
 def test_all_findings_come_as_json_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,9 @@ from typing import Literal
 
 import msgspec
 
+from chatdev.models import metrics
 from chatdev.models.errors import ModelError, ServerFault, Unreachable
 from chatdev.models.types import Completion, Options, Progress
-from chatdev.ops.bench import counters
 from chatdev.ops.bench.contenders import Contender
 from chatdev.ops.bench.workload import Call, Workload
 
@@ -120,7 +120,7 @@ class Bench:
     async def _level(self, in_flight: int) -> Level:
         self._tell(f"{in_flight} in flight, {self._plan.seconds:g} s at most")
         self._samples, self._finished = [], 0
-        before = await self._counters()
+        before = await self._load()
         began, spent = time.perf_counter(), time.process_time()
         try:
             async with asyncio.timeout(self._plan.seconds), asyncio.TaskGroup() as places:
@@ -129,14 +129,14 @@ class Bench:
         except TimeoutError:
             pass
         seconds, busy = time.perf_counter() - began, time.process_time() - spent
-        after = await self._counters()
+        after = await self._load()
         if any(sample.outcome == "cut" for sample in self._samples):
             await asyncio.sleep(SETTLING)
-        counted = after.share(before) if before and after else None
+        counted = metrics.prefix_share(before, after)
         return Level(in_flight, seconds, busy / seconds, self._finished, tuple(self._samples), counted)
 
-    async def _counters(self) -> counters.Counters | None:
-        return None if self._contender.paid else await counters.read(self._contender.backend.address)
+    async def _load(self) -> metrics.Load | None:
+        return None if self._contender.paid else await self._contender.backend.load()
 
     async def _place(self) -> None:
         """One project after the other. Where a whole project got no answer, no further one is begun: a server that

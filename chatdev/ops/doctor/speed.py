@@ -6,6 +6,7 @@ import time
 
 import msgspec
 
+from chatdev.models import metrics
 from chatdev.models.errors import ModelError
 from chatdev.models.stream import Answer
 from chatdev.models.transport import Reply
@@ -56,6 +57,7 @@ async def prefix_cache(subject: Subject) -> Finding:
     text = f"Note {secrets.token_hex(8)}. " + (PROSE * (1 + LONG // len(PROSE)))[: max(length - 64, 100)]
     try:
         _, cold = await subject.ask("cache", text, max_tokens=2)
+        before = await metrics.read(subject.line)
         again, warm = await subject.ask("cache", text, max_tokens=2)
     except ModelError as error:
         return Finding("prefix cache", "warning", f"Not tried: {error.what}", error.do)
@@ -65,6 +67,14 @@ async def prefix_cache(subject: Subject) -> Finding:
     if cached:
         return Finding(
             "prefix cache", "good", f"{cached:,} of {prompt:,} prompt tokens came from it the second time; {times}."
+        )
+    share = metrics.prefix_share(before, await metrics.read(subject.line))
+    if cached is None and share:
+        return Finding(
+            "prefix cache",
+            "good",
+            f"{100 * share:.0f} % of the prompt came from it the second time, as the server's metrics count; {times}.",
+            "To have it for each call: vLLM: --enable-prompt-tokens-details.",
         )
     if _first(warm) < 0.5 * _first(cold) and _first(cold) > 0.05:
         return Finding(
@@ -109,7 +119,9 @@ async def in_flight(subject: Subject) -> Finding:
             break
         best, top = level, measured.rate
     subject.profile = msgspec.structs.replace(subject.profile, in_flight=best)
-    seen = f"{best} at once{f'; {stopped}' if stopped else ''}. Tokens/s by calls in flight: {', '.join(rates)}."
+    load = await metrics.read(subject.line)
+    now = f" Now: {told}." if load and (told := load.text()) else ""
+    seen = f"{best} at once{f'; {stopped}' if stopped else ''}. Tokens/s by calls in flight: {', '.join(rates)}.{now}"
     if best == 1:
         return Finding(
             "in flight",
