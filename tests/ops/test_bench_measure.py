@@ -8,6 +8,7 @@ from aiohttp import web
 from benching import CALLS, ONCE, QUESTION, RECORDING, WORKLOAD, benched, named
 
 from chatdev.models.types import Completion, Progress, Receipt, Usage
+from chatdev.ops.bench import measure
 from chatdev.ops.bench.measure import Bench, Pace, Plan
 from chatdev.ops.bench.workload import Call, Workload
 from chatdev.playback.faults import Manner
@@ -79,10 +80,11 @@ async def test_a_dead_endpoint_does_not_keep_the_others_from_being_measured() ->
     assert "connection refused" in report.endpoints[0].why
 
 
-async def test_what_is_in_flight_at_the_end_is_cut_and_its_tokens_count() -> None:
+async def test_what_is_in_flight_at_the_end_is_cut_and_its_tokens_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "SETTLING", 0.0)
     manners = [Manner(place=CALLS[1].place, fault="stall", after=5)]
     async with Playback(RECORDING, manners=manners) as url:
-        report, _ = await benched(named(url), plan=Plan(levels=(2,), seconds=1.5))
+        report, _ = await benched(named(url), plan=Plan(levels=(2,), seconds=3))
     (found,) = report.endpoints
     (level,) = found.levels
     assert (level.answered, level.failed, level.cut) == (2, 0, 2)
@@ -91,7 +93,8 @@ async def test_what_is_in_flight_at_the_end_is_cut_and_its_tokens_count() -> Non
     assert any("No project got to its end at 2 in flight" in note for note in found.notes)
 
 
-async def test_an_endpoint_too_slow_for_the_time_is_told() -> None:
+async def test_an_endpoint_too_slow_for_the_time_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "SETTLING", 0.0)
     async with Playback(RECORDING, manners=[Manner(first_token=60)]) as url:
         report, _ = await benched(named(url), plan=Plan(levels=(1,), seconds=0.1))
     (found,) = report.endpoints
