@@ -13,7 +13,8 @@ _HEAD = re.compile(
 )
 _NOTABLE = re.compile(
     r"\berror\b|exception|out of memory|\bOOM\b|fail|download|pull|loading|load(ed)? |weights|kv cache|"
-    r"initiali[sz]ing|resolved arch|compil|captur|graph|warm(ing)? ?up|profil|init engine|listening|startup complete|shard|conver(t|sion)",
+    r"initiali[sz]ing|resolved arch|compil|captur|graph|warm(ing)? ?up|profil|init engine|listening|"
+    r"startup complete|shard|conver(t|sion)",
     re.IGNORECASE,
 )
 _DULL = re.compile(r"warning|deprecat|^Route:|priority|verbosity|--use|disabled|threadpool|prefetch|LD_PRELOAD", re.I)
