@@ -79,7 +79,7 @@ class Text:
         common.say(f"Error: {error}")
 
     def debug(self, text: str) -> None:
-        common.say(text)
+        common.say(f"{text}\n")
 
     def paused(self) -> None:
         self._shown.close()
