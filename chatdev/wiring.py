@@ -23,7 +23,8 @@ from chatdev.project.meeting import Office
 from chatdev.project.prompts import Prompts, checked
 from chatdev.project.state import State
 from chatdev.project.workspace import Workspace
-from chatdev.sandbox.local import LocalSandbox
+from chatdev.sandbox import ladder
+from chatdev.sandbox.port import Sandbox
 from chatdev.views import meta, report, statistics, transcript
 
 HIDDEN = ".chatdev"
@@ -204,15 +205,18 @@ async def work(
     on_progress: OnProgress = lambda role, progress: None,
     role_models: tuple[str, ...] = (),
     open_store: Callable[[Path], Store] = Store,
+    sandbox: Sandbox | None = None,
 ) -> events.VerdictReached:
     """Carry a run that was begun to its end, or further if it was interrupted, and write what is delivered.
 
-    ``role_models`` take the place of those that the run was begun with.
+    ``role_models`` take the place of those that the run was begun with. Programs run in ``sandbox``, else in the best
+    that holds on this machine.
 
     Whatever ends it, the log holds all that was done, and the report says so far as it got. Raises ModelError,
-    JournalError and CancelledError; the run can be taken up again after each of them.
+    JournalError, UserError and CancelledError; the run can be taken up again after each of them.
     """
     company = config.load(folder / HIDDEN / "company")
+    sandbox = sandbox or await ladder.chosen(unsafe=False)
     store = open_store(log_of(folder))
     others: dict[Target, Choice] = {}
     try:
@@ -224,7 +228,7 @@ async def work(
             company=company,
             prompts=Prompts(company),
             model=choice.backend,
-            sandbox=LocalSandbox(),
+            sandbox=sandbox,
             workspace=Workspace(folder),
             watcher=on_progress,
             others={target: other.backend for target, other in others.items()},

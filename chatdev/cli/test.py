@@ -4,6 +4,8 @@ import sys
 
 import click
 
+from chatdev.cli.options import UNSAFE_HELP
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help='As JSON: {"verdict": …, "tests": […], "why": …}.')
 @click.option("--install", is_flag=True, help="First install what requirements.txt lists, for this product alone.")
 @click.option("--yes", is_flag=True, help="Install without asking.")
-def command(folder: str, as_json: bool, install: bool, yes: bool) -> None:
+@click.option("--unsafe-no-sandbox", "unsafe", is_flag=True, help=UNSAFE_HELP)
+def command(folder: str, as_json: bool, install: bool, yes: bool, unsafe: bool) -> None:
     """Judge the product in FOLDER (any folder, or a run): start it, run its tests, and say what is true of it."""
     from pathlib import Path
 
@@ -24,11 +27,12 @@ def command(folder: str, as_json: bool, install: bool, yes: bool) -> None:
     from chatdev.cli import common
     from chatdev.errors import ChatDevError
     from chatdev.project import verdict
-    from chatdev.sandbox.local import LocalSandbox
+    from chatdev.sandbox import ladder
 
     try:
         place = Path(folder) if Path(folder).is_dir() else wiring.find_run(folder, common.WAREHOUSE)
-        judged = common.run(verdict.judge_folder(LocalSandbox(), place, _install(place, yes) if install else ""))
+        sandbox = common.run(ladder.chosen(unsafe=unsafe))
+        judged = common.run(verdict.judge_folder(sandbox, place, _install(place, yes) if install else ""))
     except ChatDevError as error:
         common.fail(error)
     if as_json:

@@ -17,6 +17,8 @@ from chatdev.errors import ChatDevError
 from chatdev.journal.store import read
 from chatdev.models.choose import Choice, choose
 from chatdev.project.verdict import STARTS
+from chatdev.sandbox import ladder
+from chatdev.sandbox.port import Sandbox
 from chatdev.settings import Settings, load_here
 
 DEMO = "DEMO"
@@ -68,12 +70,13 @@ def build(order: wiring.Order, label: str | None, how: How) -> int:
 
     async def work() -> End:
         settings = load_here()
+        sandbox = await ladder.chosen(unsafe=how.unsafe)
         async with (
             watch.watchers(how, settings, voice) as watchers,
             chosen(label, order.task, settings, voice.notice) as choice,
         ):
             folder = wiring.begin(msgspec.structs.replace(order, model=choice.label), common.WAREHOUSE)
-            return await _work(folder, choice, settings, watchers)
+            return await _work(folder, choice, settings, watchers, sandbox)
 
     try:
         order.checked()
@@ -90,12 +93,13 @@ def resume(run: str, label: str | None, phase: str | None, how: How, role_models
 
     async def work(folder: Path) -> End:
         settings = load_here()
+        sandbox = await ladder.chosen(unsafe=how.unsafe)
         order = wiring.started(read(wiring.log_of(folder)), folder)
         async with (
             watch.watchers(how, settings, voice) as watchers,
             chosen(label or order.model, order.task, settings, voice.notice) as choice,
         ):
-            return await _work(folder, choice, settings, watchers, role_models)
+            return await _work(folder, choice, settings, watchers, sandbox, role_models)
 
     try:
         folder = wiring.find_run(run, common.WAREHOUSE)
@@ -127,7 +131,12 @@ def _closed(end: End, voice: Voice) -> int:
 
 
 async def _work(
-    folder: Path, choice: Choice, settings: Settings, watchers: watch.Watchers, role_models: tuple[str, ...] = ()
+    folder: Path,
+    choice: Choice,
+    settings: Settings,
+    watchers: watch.Watchers,
+    sandbox: Sandbox,
+    role_models: tuple[str, ...] = (),
 ) -> End:
     """One attempt at a run, shown as it goes."""
     voice = watchers.voice
@@ -143,6 +152,7 @@ async def _work(
                 on_record=watchers.on_record,
                 on_progress=voice.on_progress,
                 role_models=role_models,
+                sandbox=sandbox,
             )
     except asyncio.CancelledError:
         voice.paused()
