@@ -7,7 +7,6 @@ or a kernel's option is there.
 import asyncio
 import ctypes
 import functools
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,63 +14,22 @@ from pathlib import Path
 import msgspec
 
 from chatdev.errors import UserError
-from chatdev.sandbox import bubblewrap, selftest, view
-from chatdev.sandbox.inside import Confinement
-from chatdev.sandbox.local import LocalSandbox
-from chatdev.sandbox.port import Job, Refused, Sandbox, SandboxError
-from chatdev.sandbox.seccomp import MACHINES, program
+from chatdev.sandbox import selftest
+from chatdev.sandbox.port import Sandbox, SandboxError
 
 LEVELS = ("bubblewrap", "namespaces", "landlock")
 """The levels that hold what they promise; see SECURITY.md."""
 UNSAFE = "process group"
 """What is left without them: limits, and no walls."""
-_SCRATCH = 64 << 20
 _PR_SET_DUMPABLE = 4
-
-
-class WalledSandbox(LocalSandbox):
-    """A program of a user's own in a tree of files of its own, or at level landlock in what it may reach of ours."""
-
-    def __init__(self, level: str, within: Path | None = None) -> None:
-        super().__init__(within)
-        self._level = level
-        self._bwrap = bubblewrap.executable() if level == "bubblewrap" else None
-
-    @property
-    def level(self) -> str:
-        """One of ``LEVELS``."""
-        return self._level
-
-    def walls(self, job: Job, folder: Path) -> Confinement | None:
-        """What the program may reach. Raises SandboxError."""
-        reads = view.reads(job.argv, (*job.reads, str(bubblewrap.HERE)))
-        alone = self._level != "landlock"
-        plain = Confinement(
-            self._level,
-            reads if alone else (*reads, *view.shared()),
-            view.links(),
-            program(_machine(), sockets=alone),
-            _SCRATCH,
-        )
-        return self._wrapped(plain, str(folder)) if self._level == "bubblewrap" else plain
-
-    def _wrapped(self, plain: Confinement, folder: str) -> Confinement:
-        if self._bwrap is None:
-            raise Refused("There is no bwrap here.", do="Install it: apt install bubblewrap, or your system's like.")
-        made, writes = plain.made(folder), plain.writes(folder)
-        command = bubblewrap.command(self._bwrap, plain.reads, plain.links, made, writes, plain.scratch)
-        return Confinement(plain.level, plain.reads, plain.links, plain.calls, plain.scratch, command)
-
-
-def _machine() -> str:
-    machine = os.uname().machine
-    if sys.platform != "linux" or machine not in MACHINES:
-        raise Refused(f"There is no filter of system calls for {sys.platform} on {machine}.")
-    return machine
 
 
 def at(level: str, within: Path | None = None) -> Sandbox:
     """The sandbox of a level, one of ``LEVELS`` or ``UNSAFE``, whether or not it holds here."""
+    # Not above: Windows has none of what they are made of, and is to be told so in words.
+    from chatdev.sandbox.local import LocalSandbox
+    from chatdev.sandbox.walled import WalledSandbox
+
     return LocalSandbox(within) if level == UNSAFE else WalledSandbox(level, within)
 
 
@@ -88,7 +46,7 @@ def tried(level: str) -> Finding:
     if sys.platform != "linux":
         return Finding(level, "it needs Linux")
     try:
-        return Finding(level, asyncio.run(selftest.ways_out(WalledSandbox(level))))
+        return Finding(level, asyncio.run(selftest.ways_out(at(level))))
     except SandboxError as error:
         return Finding(level, "; ".join((error.what, *error.tried)))
 
@@ -112,7 +70,7 @@ async def chosen(*, unsafe: bool) -> Sandbox:
     """What a run uses: the best level, or with ``unsafe`` none of them. From now on no other process of this user may
     look into ours, which holds keys. Raises UserError."""
     hide_memory()
-    return LocalSandbox() if unsafe else await best()
+    return at(UNSAFE) if unsafe else await best()
 
 
 def hide_memory() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chatdev.errors import UserError
-from chatdev.sandbox import ladder, view
+from chatdev.sandbox import ladder, view, walled
 from chatdev.sandbox.ladder import Finding
 
 
@@ -41,7 +41,7 @@ async def test_other_systems_are_refused_with_advice(
 
 
 def test_a_processor_without_a_filter_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ladder, "MACHINES", {})
+    monkeypatch.setattr(walled, "MACHINES", {})
     finding = ladder.tried.__wrapped__("landlock")
     assert "no filter of system calls" in finding.why
 

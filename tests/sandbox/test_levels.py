@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chatdev.sandbox import ladder, seccomp, selftest
+from chatdev.sandbox import ladder, seccomp, selftest, walled
 from chatdev.sandbox.port import Job, Limits, Outcome, Refused, Sandbox, SandboxError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox's levels need Linux")
@@ -133,7 +133,7 @@ async def test_a_self_test_that_cannot_run_proves_nothing(monkeypatch: pytest.Mo
 async def test_a_level_that_cannot_be_set_up_is_refused_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ladder, "program", lambda machine, sockets: b"\xff" * 16)
+    monkeypatch.setattr(walled, "program", lambda machine, sockets: b"\xff" * 16)
     with pytest.raises(Refused, match="Invalid argument"):
         await python(ladder.at("landlock", tmp_path), "print('must not run')")
 
