@@ -1,10 +1,14 @@
 """``chatdev resume``: take an interrupted run to its end."""
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from chatdev.cli import options
+
+if TYPE_CHECKING:
+    from chatdev.wiring import Reach
 
 
 @click.command(name="resume")
@@ -12,8 +16,11 @@ from chatdev.cli import options
 @click.option("--model", default=None, help="Another model than the run began with. " + options.MODEL_HELP)
 @click.option("--role-model", "role_models", multiple=True, metavar="WHO=MODEL", help=options.ROLE_MODEL_HELP)
 @click.option("--from", "phase", default=None, metavar="PHASE", help="In a new run: keep only what came before PHASE.")
+@options.reaching
 @options.watching
-def command(run: str, model: str | None, phase: str | None, role_models: tuple[str, ...], how: options.How) -> None:
+def command(
+    run: str, model: str | None, phase: str | None, role_models: tuple[str, ...], reach: "Reach", how: options.How
+) -> None:
     """Take RUN (a folder, or the beginning of its name) to its end. What was answered is not asked again.
 
     With --from a new run begins with all that RUN did before a phase, and goes on from there. RUN's copy of its
@@ -21,4 +28,4 @@ def command(run: str, model: str | None, phase: str | None, role_models: tuple[s
     """
     from chatdev.cli import work
 
-    sys.exit(work.resume(run, model, phase, how, role_models))
+    sys.exit(work.resume(run, model, phase, how, role_models, reach))

@@ -53,6 +53,7 @@ async def chosen(
         own = msgspec.structs.replace(
             settings,
             vllm_endpoint=endpoint,
+            more_endpoints=(),
             vllm_model_name="default",
             vllm_api_key=None,
             openai_api_key=None,
@@ -67,7 +68,7 @@ def build(order: wiring.Order, label: str | None, how: How) -> int:
     voice = _voice(how)
 
     async def work() -> End:
-        settings = load_here()
+        settings = order.reach.applied(load_here())
         async with (
             watch.watchers(how, settings, voice) as watchers,
             chosen(label, order.task, settings, voice.notice) as choice,
@@ -83,14 +84,21 @@ def build(order: wiring.Order, label: str | None, how: How) -> int:
         sys.exit(error.exit_status)
 
 
-def resume(run: str, label: str | None, phase: str | None, how: How, role_models: tuple[str, ...] = ()) -> int:
+def resume(
+    run: str,
+    label: str | None,
+    phase: str | None,
+    how: How,
+    role_models: tuple[str, ...] = (),
+    reach: wiring.Reach | None = None,
+) -> int:
     """Take an interrupted run to its end, or a new one from a phase of it on; the exit status. One that has ended is
     only shown again."""
     voice = _voice(how)
 
     async def work(folder: Path) -> End:
-        settings = load_here()
         order = wiring.started(read(wiring.log_of(folder)), folder)
+        settings = (reach or wiring.Reach()).over(order).applied(load_here())
         async with (
             watch.watchers(how, settings, voice) as watchers,
             chosen(label or order.model, order.task, settings, voice.notice) as choice,
