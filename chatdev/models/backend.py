@@ -12,7 +12,7 @@ from chatdev.models import address as addresses
 from chatdev.models import budget, endpoint, metrics, prices, request
 from chatdev.models.address import Address
 from chatdev.models.background import BACKGROUND
-from chatdev.models.breaker import Breaker, Switchboard
+from chatdev.models.breaker import BACKOFF, Breaker, Switchboard
 from chatdev.models.budget import Gauge
 from chatdev.models.call import Call, Known
 from chatdev.models.endpoint import Facts
@@ -20,7 +20,7 @@ from chatdev.models.errors import KeyRefused, ModelNotServed, ServerBroke
 from chatdev.models.metrics import Load
 from chatdev.models.profile import Profile, Profiles
 from chatdev.models.purse import Purse
-from chatdev.models.retry import BACKOFF, Asking
+from chatdev.models.retry import Asking
 from chatdev.models.stream import Answer, AnswerReader
 from chatdev.models.types import Completion, Message, ModelType, Options, Receipt, Target, Usage, Watch
 from chatdev.settings import Settings, base_url, load_here

@@ -6,10 +6,13 @@ grows with each failure. *Half-open*: the rest is over, and one call at a time m
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from chatdev.models.errors import ModelError, NotAModelServer, ServerFault, Unreachable
+
+BACKOFF = (1.0, 4.0)
+"""Seconds before a call is tried again after a passing fault: an engine that lost one request has the next one."""
 
 THRESHOLD = 3
 """Failures in a row that open a breaker: as many as one call has tries."""
@@ -81,9 +84,11 @@ class Breaker:
 
 
 class Switchboard:
-    """The breakers of all endpoints, by base URL and model; whoever shares one shares what is known."""
+    """The breakers of all endpoints, by base URL and model; whoever shares one shares what is known. ``backoff`` are
+    the seconds before each further try of a call at the same endpoint, ``rest`` those of a breaker that opens."""
 
-    def __init__(self, rest: float = REST) -> None:
+    def __init__(self, backoff: Sequence[float] = BACKOFF, rest: float = REST) -> None:
+        self.backoff = backoff
         self._rest = rest
         self._breakers: dict[tuple[str, str], Breaker] = {}
 

@@ -13,7 +13,7 @@ from chatdev.models import budget, constraints, endpoint, prices, refusals, requ
 from chatdev.models.address import Address
 from chatdev.models.budget import Doubt, Fitted, Gauge
 from chatdev.models.endpoint import Facts
-from chatdev.models.errors import WindowTooSmall
+from chatdev.models.errors import ServerFault, WindowTooSmall
 from chatdev.models.profile import Profile
 from chatdev.models.purse import Purse
 from chatdev.models.refusals import Refusal
@@ -98,6 +98,9 @@ class Call:
         try:
             async with (await self._transport.opened()).room(self._known.profile.in_flight):
                 return await self._answer()
+        except ServerFault as fault:
+            self._sent_again += fault.sent - 1
+            raise
         except WindowTooSmall as error:
             if self._known.facts.assumed:
                 error.do += (

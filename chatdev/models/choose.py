@@ -105,9 +105,8 @@ async def _own(settings: Settings, board: Switchboard, purse: Purse, target: Tar
     last = None
     if settings.vllm_endpoint and settings.openai_api_key and not forbidden(settings):
         last = OpenAIModel(settings=settings, board=board, purse=purse)
-    backend = Fallback(
-        own, last, begins=target is None
-    )  # another model was named for a role: no other may begin for it
+    # Where another model was named for a role, no other may begin in its place.
+    backend = Fallback(own, last, begins=target is None, backoff=board.backoff)
     try:
         return await _met(backend, wanted.name if target else ModelType.VLLM.name, settings, board, purse)
     except Unreachable as error:
@@ -124,7 +123,7 @@ async def _point_to_others(error: Unreachable, settings: Settings) -> None:
 
 
 async def _openai(settings: Settings, board: Switchboard, purse: Purse, name: str | None, *notes: str) -> Choice:
-    backend = OpenAIModel(name, settings=settings, board=board, purse=purse)
+    backend = OpenAIModel(name, settings=settings, backoff=board.backoff, board=board, purse=purse)
     if forbidden(settings):
         raise UserError(
             f"OpenAI's {backend.wanted} would be asked, and --local-only (or CHATDEV_LOCAL_ONLY) forbids that.",

@@ -24,7 +24,10 @@ from chatdev.errors import ChatDevError
 
 
 class ModelError(ChatDevError):
-    """A call that brought no answer."""
+    """A call that brought no answer. ``sent``: the requests that were sent for it, 2 where the first connection was
+    stale."""
+
+    sent = 1
 
 
 class EndpointError(ModelError):

@@ -11,10 +11,11 @@ from typing import Any
 from chatdev.models import request
 from chatdev.models.backend import ModelBackend, OpenAIModel
 from chatdev.models.background import BACKGROUND
+from chatdev.models.breaker import BACKOFF
 from chatdev.models.endpoint import Facts
 from chatdev.models.errors import ModelError, NotAModelServer, ServerFault, Unreachable
 from chatdev.models.metrics import Load
-from chatdev.models.retry import BACKOFF, Asking
+from chatdev.models.retry import Asking
 from chatdev.models.types import Completion, Message, Options, Watch
 
 

@@ -34,9 +34,6 @@ from chatdev.models.errors import (
 from chatdev.models.metrics import Load
 from chatdev.models.types import Completion, Message, Options, Watch
 
-BACKOFF = (1.0, 4.0)
-"""Seconds before a call is tried again after a passing fault: an engine that lost one request has the next one."""
-
 LONG = 60.0
 """Seconds of ``Retry-After`` that are not waited for where another endpoint is left."""
 

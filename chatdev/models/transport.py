@@ -156,8 +156,12 @@ class Transport:
             return await self._ask((await self.opened()).session, body, request_id, watch)
         except Disconnected:  # the pool may hold more of them
             self.tell(f"~ request {request_id} is sent again at once, on a fresh connection")
-            async with self._session(pooled=False) as fresh:
-                return (await self._ask(fresh, body, request_id, watch))._replace(sent=2)
+            try:
+                async with self._session(pooled=False) as fresh:
+                    return (await self._ask(fresh, body, request_id, watch))._replace(sent=2)
+            except ModelError as error:
+                error.sent = 2
+                raise
 
     async def _ask(
         self, session: aiohttp.ClientSession, body: Mapping[str, Any], request_id: str, watch: Watch | None

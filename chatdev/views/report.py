@@ -98,8 +98,8 @@ def _answers(run: Summary) -> Iterable[str]:
         yield "Asked differently because of the endpoint: " + "; ".join(md(change) for change in run.adapted) + "."
     if run.tried:
         yield (
-            f"Trouble with endpoints: {run.fell_back} of {words.count(run.work.calls, 'call')} fell back to another one "
-            f"than was asked first, in {words.count(run.work.requests, 'request')}."
+            f"Trouble with endpoints: {run.fell_back} of {words.count(run.work.calls, 'call')} fell back to another "
+            f"endpoint than was asked first, in {words.count(run.work.requests, 'request')}."
         )
         yield "\n".join(f"- {words.count(number, 'call')}: {md(why, 300)}" for why, number in run.tried[:_TOLD])
     if len(run.tried) > _TOLD:

@@ -8,10 +8,10 @@ import msgspec
 from chatdev import settings as house
 from chatdev.models import address, discover, prices
 from chatdev.models.backend import OpenAIModel, VLLMModel
+from chatdev.models.breaker import BACKOFF
 from chatdev.models.choose import OPENAI
 from chatdev.models.endpoint import Facts
 from chatdev.models.errors import ModelError
-from chatdev.models.retry import BACKOFF
 from chatdev.models.types import Target, Usage
 from chatdev.ops.bench.workload import Workload
 from chatdev.settings import Settings
