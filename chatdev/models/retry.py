@@ -156,8 +156,9 @@ class Asking:
         return msgspec.structs.replace(answer, receipt=receipt)
 
     def _failed(self) -> ModelError:
-        """The error of the first endpoint that was asked, with all that was tried."""
-        url, first = next(iter(self._errors.items() or self._out.items()))
+        """The first endpoint's error, of those that may be over soon if there is one, with all that was tried."""
+        asked = [*self._errors.items(), *self._out.items()]
+        url, first = next((each for each in asked if _passes(each[1], met=True)), asked[0])
         error = copy.copy(first)
         if len(self._tried) > 1:
             error.tried += tuple(f"{url}: {why}" for url, why in self._tried.items())
