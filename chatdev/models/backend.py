@@ -183,7 +183,7 @@ class OpenAIModel(ModelBackend):
 
     async def _ask_facts(self) -> Known:
         if self._known is None:
-            self._check()
+            self.check()
             line = self._line()
             async with (await line.opened()).asking:
                 if self._known is None:
@@ -207,8 +207,8 @@ class OpenAIModel(ModelBackend):
         _, version = await endpoint.identify(line)
         return self._profiles.get(facts.base_url, facts.model, version)
 
-    def _check(self) -> None:
-        """Tell what OpenAI would refuse, before it is asked, and in plainer words."""
+    def check(self) -> None:
+        """Raise, before it is asked and in plainer words, what OpenAI would refuse: KeyRefused, ModelNotServed."""
         if not self.address.is_openai:
             return
         if self.address.key is None:

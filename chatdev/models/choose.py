@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,6 +21,14 @@ from chatdev.settings import Settings, base_url
 OPENAI = "openai:"
 
 
+class _Means(NamedTuple):
+    """What every backend of a run is made with."""
+
+    settings: Settings
+    board: Switchboard
+    purse: Purse
+
+
 class Choice(msgspec.Struct, frozen=True):
     """A backend that answered for itself, under its label, and the settings that it was chosen by. ``notes`` are lines
     to print before the first call. ``board`` and ``purse`` are shared with all colleagues."""
@@ -32,16 +41,20 @@ class Choice(msgspec.Struct, frozen=True):
     board: Switchboard = msgspec.field(default_factory=Switchboard)
     purse: Purse = msgspec.field(default_factory=Purse)
 
+    @property
+    def _means(self) -> _Means:
+        return _Means(self.settings, self.board, self.purse)
+
     async def colleague(self, target: Target) -> "Choice":
         """Another model beside this one, asked who it is. Raises ModelError. The caller closes its backend.
 
         What names no endpoint is served where this one is.
         """
         if target.name.lower().startswith(OPENAI) and not target.endpoint:
-            return await _openai(self.settings, self.board, self.purse, target.name[len(OPENAI) :])
+            return await _openai(self._means, target.name[len(OPENAI) :])
         if isinstance(self.backend, Fallback) or target.endpoint:
-            return await _own(self.settings, self.board, self.purse, target)
-        return await _openai(self.settings, self.board, self.purse, target.name)
+            return await _own(self._means, target)
+        return await _openai(self._means, target.name)
 
 
 _ENDPOINT = re.compile(r"^(?P<name>.*)@(?P<endpoint>https?://\S+|[\w.-]+:\d+\S*)$")
@@ -76,29 +89,30 @@ async def choose(label: str | None, settings: Settings, board: Switchboard | Non
     address. Set endpoints fall back to OpenAI if there is a key, now and later. ``board`` is shared by all the runs of
     a process. Raises UserError for an unknown label or a forbidden one, and ModelError. The caller closes the backend.
     """
-    board, purse = board or Switchboard(), Purse(settings.max_cost)
+    means = _Means(settings, board or Switchboard(), Purse(settings.max_cost))
     if label is None:
         if settings.vllm_endpoint or settings.openai_api_key is None or forbidden(settings):
-            return await _own(settings, board, purse)
+            return await _own(means)
         why = "VLLM_ENDPOINT is not set and OPENAI_API_KEY is: OpenAI is asked."
-        return await _openai(settings, board, purse, None, why)
+        return await _openai(means, None, why)
     typed = label.strip()
     if typed.lower().startswith(OPENAI) and len(typed) > len(OPENAI):
-        return await _openai(settings, board, purse, typed[len(OPENAI) :])
+        return await _openai(means, typed[len(OPENAI) :])
     names = {name.upper(): kind for name, kind in ModelType.__members__.items()}
     kind = names.get(typed.upper())
     if kind is None:
         known = ", ".join(["VLLM", "VLLM_LOCAL", "DEMO", *(name for name in names if not name.startswith("VLLM"))])
         raise UserError(f"There is no model {label!r}.", do=f"There are: {known}, and openai:NAME.")
     if kind is ModelType.VLLM:
-        return await _own(settings, board, purse)
+        return await _own(means)
     if kind is ModelType.STUB:
-        return await _met(StubModel(), ModelType.STUB.name, settings, board, purse)
-    return await _openai(settings, board, purse, kind.value)
+        return await _met(StubModel(), ModelType.STUB.name, means)
+    return await _openai(means, kind.value)
 
 
-async def _own(settings: Settings, board: Switchboard, purse: Purse, target: Target | None = None) -> Choice:
+async def _own(means: _Means, target: Target | None = None) -> Choice:
     """The user's own endpoints, and OpenAI behind them where that is allowed; for a ``target``, its model or place."""
+    settings, board, purse = means
     wanted = target or Target(settings.vllm_model_name)
     urls = (wanted.endpoint,) if wanted.endpoint else settings.endpoints
     own = [VLLMModel.at(Target(wanted.name, url), settings, board=board) for url in urls]
@@ -108,7 +122,7 @@ async def _own(settings: Settings, board: Switchboard, purse: Purse, target: Tar
     # Where another model was named for a role, no other may begin in its place.
     backend = Fallback(own, last, begins=target is None, backoff=board.backoff)
     try:
-        return await _met(backend, wanted.name if target else ModelType.VLLM.name, settings, board, purse)
+        return await _met(backend, wanted.name if target else ModelType.VLLM.name, means)
     except Unreachable as error:
         if settings.vllm_endpoint is None and target is None:
             await _point_to_others(error, settings)
@@ -122,7 +136,8 @@ async def _point_to_others(error: Unreachable, settings: Settings) -> None:
         error.do = f"{found[0].model} is served at {found[0].base_url}: set VLLM_ENDPOINT to that."
 
 
-async def _openai(settings: Settings, board: Switchboard, purse: Purse, name: str | None, *notes: str) -> Choice:
+async def _openai(means: _Means, name: str | None, *notes: str) -> Choice:
+    settings, board, purse = means
     backend = OpenAIModel(name, settings=settings, backoff=board.backoff, board=board, purse=purse)
     if forbidden(settings):
         raise UserError(
@@ -132,17 +147,13 @@ async def _openai(settings: Settings, board: Switchboard, purse: Purse, name: st
     return await _met(
         backend,
         f"{OPENAI}{backend.wanted}",
-        settings,
-        board,
-        purse,
+        means,
         *notes,
         f"Model: {backend.wanted} at {backend.address.base_url}.",
     )
 
 
-async def _met(
-    backend: ModelBackend, label: str, settings: Settings, board: Switchboard, purse: Purse, *notes: str
-) -> Choice:
+async def _met(backend: ModelBackend, label: str, means: _Means, *notes: str) -> Choice:
     try:
         facts = await backend.facts()
     except BaseException:
@@ -150,4 +161,5 @@ async def _met(
         raise
     if isinstance(backend, Fallback):
         notes += backend.notes
+    settings, board, purse = means
     return Choice(backend, facts, label, settings, (*settings.notes, *notes, *facts.notes), board, purse)

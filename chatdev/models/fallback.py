@@ -86,14 +86,31 @@ class Fallback(ModelBackend):
                 self._doubt(each, answer)
             else:
                 raise answer
-        home = await _least_loaded([each for each in well if _served(each) == _served(well[0])]) if well else self._last
+        last = self._usable_last(failed)
+        home = await _least_loaded([each for each in well if _served(each) == _served(well[0])]) if well else last
         if home is None or (not well and (not self._begins or _is_wrong(failed))):
             raise _whole(failed)
-        await home.facts()
+        try:
+            await home.facts()
+        except ModelError as error:
+            error.tried += tuple(each.what for each in failed)
+            raise
         self._home = home
         home.breaker.homes += 1
         self.notes = (*(each.what for each in failed), *self._told())
         return home
+
+    def _usable_last(self, failed: list[ModelError]) -> OpenAIModel | None:
+        """OpenAI, unless it is known already that it would refuse: then that is told at the start, not at night."""
+        try:
+            if self._last:
+                self._last.check()
+            return self._last
+        except ModelError as error:
+            failed.append(error)
+            assert self._last
+            self._out[self._last.address.base_url] = error
+            return None
 
     def _doubt(self, endpoint: OpenAIModel, error: ModelError) -> None:
         """Remember how an endpoint failed to say what it is: it may come up later, or a person must act."""
@@ -109,7 +126,7 @@ class Fallback(ModelBackend):
             names = [each.known_facts.model if each.known_facts else "not met" for each in self._own]
             listed = "; ".join(f"{each.address.base_url} ({n})" for each, n in zip(self._own, names, strict=True))
             told.append(f"Endpoints, in this order: {listed}.")
-        if self._last is None:
+        if self._last is None or self._last.address.base_url in self._out:
             return told
         name, url = self._last.wanted, self._last.address.base_url
         if self._home is self._last:

@@ -105,3 +105,14 @@ async def test_the_stub_needs_no_server() -> None:
 async def test_an_unknown_label_lists_all_there_are(label: str) -> None:
     with pytest.raises(UserError, match=r"There are: VLLM, VLLM_LOCAL, DEMO, .*GPT_4O, .*STUB, and openai:NAME\."):
         await chosen(label)
+
+
+@pytest.mark.parametrize("label", ["GPT_4O", "openai:gpt-9"])
+async def test_what_is_to_stay_local_does_not_go_to_openai(label: str) -> None:
+    with pytest.raises(UserError, match=r"--local-only .* forbids that"):
+        await chosen(label, openai_api_key=KEY, local_only=True)
+    with pytest.raises(errors.Unreachable):
+        await chosen("VLLM", vllm_endpoint=dead(), openai_api_key=KEY, local_only=True)
+    async with serving(models={"data": [{"id": "gpt-9"}]}) as server:  # a private host in OpenAI's place is local
+        choice = await chosen("openai:gpt-9", openai_base_url=server.url, local_only=True)
+    assert choice.facts.model == "gpt-9"

@@ -272,6 +272,21 @@ async def test_what_openai_may_take_is_checked_before_it_is_asked(of: Make) -> N
     assert "$5 at most" in model.notes[1]
 
 
+async def test_a_model_that_openai_shut_down_is_told_at_the_start_and_not_asked_for(of: Make) -> None:
+    settings = Settings(openai_api_key=Secret("sk-123456"), openai_model="gpt-4")
+    async with serving(streams(hello()), BROKEN) as own:
+        model = of(own.url, last=OpenAIModel(settings=settings), backoff=())
+        await model.facts()
+        assert len(model.notes) == 1 and model.notes[0].startswith("OpenAI shut gpt-4 down on ")
+        await asked(model)
+        with pytest.raises(errors.ServerBroke) as error:
+            await asked(model)
+    assert "out for this run: OpenAI shut gpt-4 down" in error.value.tried[1]
+    with pytest.raises(errors.Unreachable) as nobody:
+        await of(DEAD, last=OpenAIModel(settings=settings)).facts()
+    assert nobody.value.tried[0].startswith("OpenAI shut gpt-4 down")
+
+
 async def test_an_address_that_is_no_model_server_is_no_reason_to_pay_somebody_else(of: Make) -> None:
     async with serving(pages={"/v1/models": b"<html>"}) as page, serving() as cloud:
         with pytest.raises(errors.NotAModelServer):
@@ -285,6 +300,13 @@ async def test_a_name_that_is_not_served_lets_openai_begin_and_says_so() -> None
         assert (await model.facts()).base_url == cloud.url
         assert '"nope" is not served' in model.notes[0]
         await model.aclose()
+
+
+async def test_where_openai_refuses_too_what_became_of_the_others_is_told(of: Make) -> None:
+    async with serving(pages={"/v1/models": refuses("no", 401)}) as cloud:
+        with pytest.raises(errors.KeyRefused) as error:
+            await of(DEAD, last=openai(cloud)).facts()
+    assert DEAD in error.value.tried[0]
 
 
 async def test_where_nobody_answers_at_the_start_all_are_named(of: Make) -> None:
