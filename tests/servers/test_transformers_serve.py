@@ -1,0 +1,69 @@
+"""Our own client against the server that comes with transformers, which takes and tells the least of all."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import transformers_serve
+
+from chatdev.models.backend import VLLMModel
+from chatdev.models.endpoint import ASSUMED
+from chatdev.models.errors import ModelNotServed, WindowTooSmall
+from chatdev.models.types import Message, Options, Progress
+from chatdev.settings import Settings, load
+
+pytestmark = pytest.mark.servers
+
+QUESTION = (Message("system", "You are a programmer."), Message("user", "Write the file main.py."))
+
+
+@pytest.fixture(scope="module")
+def server(gibberish: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with transformers_serve.running(gibberish, tmp_path_factory.mktemp("transformers")) as url:
+        yield url
+
+
+@pytest.fixture
+def settings(server: str, tmp_path: Path) -> Settings:
+    return load({"VLLM_ENDPOINT": server}, tmp_path)
+
+
+async def test_it_tells_no_window_and_a_small_one_is_assumed(settings: Settings, gibberish: Path) -> None:
+    model = VLLMModel(settings=settings)
+    facts = await model.facts()
+    await model.aclose()
+    assert str(gibberish) in facts.model
+    assert (facts.window, facts.assumed) == (ASSUMED, True)
+
+
+async def test_a_model_that_is_not_served_is_not_asked_for(server: str, gibberish: Path, tmp_path: Path) -> None:
+    model = VLLMModel(settings=load({"VLLM_ENDPOINT": server, "VLLM_MODEL_NAME": "nope"}, tmp_path))
+    with pytest.raises(ModelNotServed, match=gibberish.name):
+        await model.facts()
+    await model.aclose()
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_answer_is_counted_by_the_server(settings: Settings, stream: bool) -> None:
+    model = VLLMModel(settings=settings)
+    seen: list[Progress] = []
+    answer = await model.complete(QUESTION, Options(max_tokens=20, stream=stream), seen.append)
+    await model.aclose()
+    assert 0 < answer.usage.completion_tokens <= 20
+    assert not answer.usage.estimated
+    assert "".join(piece.text for piece in seen) == (answer.text if stream else "")
+
+
+async def test_a_choice_is_answered_with_free_text(settings: Settings) -> None:
+    model = VLLMModel(settings=settings)
+    answer = await model.complete(QUESTION, Options(choices=("command line", "C", "game"), max_tokens=20))
+    await model.aclose()
+    assert answer.text
+
+
+async def test_a_conversation_over_the_assumed_window_is_not_sent(settings: Settings) -> None:
+    model = VLLMModel(settings=settings)
+    with pytest.raises(WindowTooSmall) as told:
+        await model.complete([Message("user", "word " * 3 * ASSUMED)], Options())
+    await model.aclose()
+    assert "say so in chatdev.toml, as in: window" in " ".join(told.value.do.split())
