@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import transformers_serve
+from transformers_serve import MODEL
 
 from chatdev.models.backend import VLLMModel
 from chatdev.models.endpoint import ASSUMED
@@ -28,17 +29,17 @@ def settings(server: str, tmp_path: Path) -> Settings:
     return load({"VLLM_ENDPOINT": server}, tmp_path)
 
 
-async def test_it_tells_no_window_and_a_small_one_is_assumed(settings: Settings, gibberish: Path) -> None:
+async def test_it_tells_no_window_and_a_small_one_is_assumed(settings: Settings) -> None:
     model = VLLMModel(settings=settings)
     facts = await model.facts()
     await model.aclose()
-    assert str(gibberish) in facts.model
+    assert (facts.model, facts.served) == (MODEL, (MODEL,))
     assert (facts.window, facts.assumed) == (ASSUMED, True)
 
 
-async def test_a_model_that_is_not_served_is_not_asked_for(server: str, gibberish: Path, tmp_path: Path) -> None:
+async def test_a_model_that_is_not_served_is_not_asked_for(server: str, tmp_path: Path) -> None:
     model = VLLMModel(settings=load({"VLLM_ENDPOINT": server, "VLLM_MODEL_NAME": "nope"}, tmp_path))
-    with pytest.raises(ModelNotServed, match=gibberish.name):
+    with pytest.raises(ModelNotServed, match=MODEL):
         await model.facts()
     await model.aclose()
 
@@ -49,6 +50,7 @@ async def test_an_answer_is_counted_by_the_server(settings: Settings, stream: bo
     seen: list[Progress] = []
     answer = await model.complete(QUESTION, Options(max_tokens=20, stream=stream), seen.append)
     await model.aclose()
+    assert answer.receipt.model == f"{MODEL}@main"
     assert 0 < answer.usage.completion_tokens <= 20
     assert not answer.usage.estimated
     assert "".join(piece.text for piece in seen) == (answer.text if stream else "")

@@ -1,19 +1,30 @@
 """The server that comes with transformers: ``with running(model, folder) as url``."""
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import processes
 
 
+MODEL = "tests/gibberish"
+"""It lists what was downloaded and nothing else, so that the model is put where a download would be."""
+
+
 @contextlib.contextmanager
 def running(model: Path, folder: Path) -> Iterator[str]:
-    """Serve the model in the folder ``model``, whose path is its name; the base URL, which ends in /v1."""
+    """Serve a copy of the model in the folder ``model`` as MODEL; the base URL, which ends in /v1. All in ``folder``."""
+    revision = "0" * 40
+    downloaded = folder / ".cache" / "huggingface" / "hub" / f"models--{MODEL.replace('/', '--')}"
+    shutil.copytree(model, downloaded / "snapshots" / revision)
+    for name in ("blobs", "refs"):
+        (downloaded / name).mkdir()
+    (downloaded / "refs" / "main").write_text(revision)
     port = processes.free_port()
     with processes.serving(
         "transformers",
-        *("serve", str(model), "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"),
+        *("serve", MODEL, "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"),
         ready=f"http://127.0.0.1:{port}/health",
         folder=folder,
     ):
