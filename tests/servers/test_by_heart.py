@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import lessons
-import processes
 import pytest
+import server_process
 import vllm_cpu
 import whole_run
 from lessons import Lesson
@@ -36,8 +36,8 @@ def scholar(taught: dict[str, tuple[Lesson, ...]], tmp_path_factory: pytest.Temp
     """The base URL of a vLLM that serves a model which knows them all by heart."""
     folder, model = tmp_path_factory.mktemp("scholar"), tmp_path_factory.mktemp("model")
     source = lessons.write(folder / "lessons.jsonl", [lesson for each in taught.values() for lesson in each])
-    script = processes.ROOT / "tests" / "servers" / "memorise.py"
-    processes.run("python", script, source, model, folder=folder, timeout=3600)
+    script = server_process.ROOT / "tests" / "servers" / "memorise.py"
+    server_process.run("python", script, source, model, folder=folder, timeout=3600)
     with vllm_cpu.running(model, folder) as url:
         yield url
 

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import gibberish
 import pytest
 import transformers_serve
 from transformers_serve import MODEL
 
+from chatdev.agents import replies
 from chatdev.models.backend import VLLMModel
 from chatdev.models.endpoint import ASSUMED
 from chatdev.models.errors import ModelNotServed, WindowTooSmall
@@ -19,8 +21,9 @@ QUESTION = (Message("system", "You are a programmer."), Message("user", "Write t
 
 
 @pytest.fixture(scope="module")
-def server(gibberish: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with transformers_serve.running(gibberish, tmp_path_factory.mktemp("transformers")) as url:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    model = gibberish.make(tmp_path_factory.mktemp("gibberish"))
+    with transformers_serve.running(model, tmp_path_factory.mktemp("transformers")) as url:
         yield url
 
 
@@ -56,11 +59,13 @@ async def test_an_answer_is_counted_by_the_server(settings: Settings, stream: bo
     assert "".join(piece.text for piece in seen) == (answer.text if stream else "")
 
 
-async def test_a_choice_is_answered_with_free_text(settings: Settings) -> None:
+async def test_a_choice_is_answered_with_free_text_since_nothing_holds_the_model_to_it(settings: Settings) -> None:
     model = VLLMModel(settings=settings)
     answer = await model.complete(QUESTION, Options(choices=("command line", "C", "game"), max_tokens=20))
     await model.aclose()
-    assert answer.text
+    assert answer.finish_reason in ("stop", "length")
+    assert answer.receipt.adapted == ()
+    assert replies.choice(answer.text, ("command line", "C", "game")) is None
 
 
 async def test_a_conversation_over_the_assumed_window_is_not_sent(settings: Settings) -> None:

@@ -5,8 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import processes
-
+import server_process
 
 MODEL = "tests/gibberish"
 """It lists what was downloaded and nothing else, so that the model is put where a download would be."""
@@ -14,15 +13,15 @@ MODEL = "tests/gibberish"
 
 @contextlib.contextmanager
 def running(model: Path, folder: Path) -> Iterator[str]:
-    """Serve a copy of the model in the folder ``model`` as MODEL; the base URL, which ends in /v1. All in ``folder``."""
+    """Serve the model in the folder ``model``, copied into ``folder``, as MODEL; the base URL, which ends in /v1."""
     revision = "0" * 40
     downloaded = folder / ".cache" / "huggingface" / "hub" / f"models--{MODEL.replace('/', '--')}"
     shutil.copytree(model, downloaded / "snapshots" / revision)
     for name in ("blobs", "refs"):
         (downloaded / name).mkdir()
     (downloaded / "refs" / "main").write_text(revision)
-    port = processes.free_port()
-    with processes.serving(
+    port = server_process.free_port()
+    with server_process.serving(
         "transformers",
         *("serve", MODEL, "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"),
         ready=f"http://127.0.0.1:{port}/health",

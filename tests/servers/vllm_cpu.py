@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import processes
+import server_process
 
 
 @contextlib.contextmanager
@@ -13,8 +13,8 @@ def running(model: Path, folder: Path, *flags: str, name: str = "default") -> It
 
     ``flags`` are vLLM's own, such as ``--api-key``.
     """
-    port = processes.free_port()
-    with processes.serving(
+    port = server_process.free_port()
+    with server_process.serving(
         "vllm",
         *("serve", model, "--host", "127.0.0.1", "--port", str(port), "--served-model-name", name),
         # Nothing is compiled: it takes longer than all that is asked here.

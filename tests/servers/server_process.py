@@ -20,7 +20,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 PROGRAMS = ROOT / ".venv-servers" / "bin"
 PATIENCE = 900.0
-"""Seconds until a server must be ready: vLLM takes 24 s on a quiet machine, and took 200 s on one four times overbooked."""
+"""Seconds until a server must be ready: vLLM's 24 s on a quiet machine were 200 s on one four times overbooked."""
 
 
 def program(name: str) -> Path:
