@@ -40,7 +40,7 @@ tests:
 
 # Real servers that nobody here wrote, in an environment of their own: 4 GB, which is why `make test` does without.
 test-servers: setup $(SERVERS)/done
-	$(BIN)/pytest tests/servers -m servers -v --durations=8
+	$(BIN)/pytest tests/servers -m servers -v -s --durations=8
 
 $(SERVERS)/done: tests/servers/requirements.txt tests/servers/name_vllm.py
 	test -x $(SERVERS)/bin/python || $(PYTHON) -m venv $(SERVERS)

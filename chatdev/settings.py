@@ -4,6 +4,7 @@ Every variable may stand in ``chatdev.toml`` under its name in lower case; the e
 what has no variable: deadlines, extra headers, a CA file, a proxy, a window. ``chatdev.toml.example`` shows them all.
 """
 
+import contextlib
 import os
 import re
 import tomllib
@@ -64,7 +65,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     ``vllm_endpoint`` is None unless somebody set it; ``endpoint`` is where to look in any case. Base URLs are
     normalised: a scheme, a version segment such as ``/v1``, no closing slash. ``window`` is the context window, in
-    tokens, of a server that does not tell it. ``notes`` are lines to print.
+    tokens, of a server that does not tell it. ``keys`` are those of other endpoints, by base URL. ``cache`` is the
+    folder for what was found out about endpoints. ``otlp_traces`` is where OpenTelemetry's spans go, None for nowhere.
+    ``sources`` says of each name that was set where. ``notes`` are lines to print.
     """
 
     vllm_endpoint: str | None = None
@@ -79,6 +82,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ca_file: Path | None = None
     proxy: Secret | None = None
     window: int | None = None
+    otlp_traces: str | None = None
+    keys: Mapping[str, Secret] = {}
+    cache: Path | None = None
+    sources: Mapping[str, str] = {}
     notes: tuple[str, ...] = ()
 
     @property
@@ -101,7 +108,9 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     headers: dict[str, str] = {}
     ca_file: str = ""
     proxy: str = ""
+    keys: dict[str, str] = {}
     window: Annotated[int, msgspec.Meta(ge=0)] = 0
+    otel_exporter_otlp_endpoint: str = ""
 
 
 def load_here() -> Settings:
@@ -115,16 +124,22 @@ def load(environ: Mapping[str, str], folder: Path) -> Settings:
     Raises SettingsError, which names the variable, or the file and its key.
     """
     file = _read(folder / FILE)
+    sources: dict[str, str] = {}
 
     def text(name: str) -> str:
-        return environ.get(name, "").strip() or getattr(file, name.lower()).strip()
+        here, there = environ.get(name, "").strip(), getattr(file, name.lower()).strip()
+        if here or there:
+            sources[name] = "the environment" if here else FILE
+        return here or there
 
     def url(name: str, value: str) -> str | None:
         return base_url(value, name) if value else None
 
     key = text("OPENAI_API_KEY")
     placeholder = is_placeholder(key)
-    note = "OPENAI_API_KEY holds a placeholder, so it counts as not set."
+    traces, notes = _otlp(environ, text("OTEL_EXPORTER_OTLP_ENDPOINT"))
+    if placeholder:
+        notes = ("OPENAI_API_KEY holds a placeholder, so it counts as not set.", *notes)
     debug = environ.get("VLLM_DEBUG", "").strip().lower()
     ca_file = folder / file.ca_file if file.ca_file else None
     if ca_file and not ca_file.is_file():
@@ -143,12 +158,85 @@ def load(environ: Mapping[str, str], folder: Path) -> Settings:
         ca_file=ca_file,
         proxy=_secret(file.proxy),
         window=file.window or None,
-        notes=(note,) if placeholder else (),
+        otlp_traces=traces,
+        keys={base_url(url, f"{folder / FILE}: a name in [keys]"): Secret(key) for url, key in file.keys.items()},
+        cache=_cache(environ),
+        sources=sources,
+        notes=notes,
     )
+
+
+def _cache(environ: Mapping[str, str]) -> Path | None:
+    """The folder for what may be deleted at any time, as the XDG Base Directory Specification has it."""
+    stated, home = environ.get("XDG_CACHE_HOME", ""), environ.get("HOME", "")
+    if stated.startswith("/"):
+        return Path(stated) / "chatdev"
+    return Path(home) / ".cache" / "chatdev" if home else None
+
+
+class Hub(msgspec.Struct, frozen=True, kw_only=True):
+    """The Hugging Face Hub as its own library is set up here; ``cache`` is where that keeps the models."""
+
+    endpoint: str
+    token: Secret | None
+    cache: Path
+    offline: bool
+
+
+def load_hub(environ: Mapping[str, str] = os.environ) -> Hub:
+    """The Hub's variables: HF_ENDPOINT, HF_TOKEN (or the token that a log-in left), HF_HOME, HF_HUB_OFFLINE."""
+    caches = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = Path(environ.get("HF_HOME") or caches / "huggingface")
+    token = environ.get("HF_TOKEN", "").strip()
+    if not token:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            token = Path(environ.get("HF_TOKEN_PATH") or home / "token").read_text(encoding="utf-8").strip()
+    return Hub(
+        endpoint=(environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/"),
+        token=_secret(token),
+        cache=Path(environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE") or home / "hub"),
+        offline=environ.get("HF_HUB_OFFLINE", "").strip().upper() in ("1", "ON", "YES", "TRUE"),
+    )
+
+
+def visible_gpus(environ: Mapping[str, str] = os.environ) -> tuple[str, ...] | None:
+    """The GPUs that programs are to use, by index or by name, as CUDA and ROCm are told; None for all of them."""
+    for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"):
+        if (listed := environ.get(name)) is not None:
+            return tuple(filter(None, (each.strip() for each in listed.split(","))))
+    return None
+
+
+def inherited(suggested: Mapping[str, str], forced: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a server that we start: the user's own, which wins over ``suggested`` but not ``forced``."""
+    return {**suggested, **os.environ, **forced}
 
 
 def _secret(text: str) -> Secret | None:
     return Secret(text) if text else None
+
+
+def _otlp(environ: Mapping[str, str], endpoint: str) -> tuple[str | None, tuple[str, ...]]:
+    """Where spans go by OpenTelemetry's own variables, and what to say where they cannot. Those are often set for a
+    whole machine, for other programs' sake: nothing in them stops a run."""
+
+    def of(name: str) -> str:
+        return environ.get(name, "").strip()
+
+    own = of("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")  # a whole address, unlike the other
+    url = own or (traces_url(endpoint) if endpoint else "")
+    if not url or of("OTEL_SDK_DISABLED").lower() == "true" or of("OTEL_TRACES_EXPORTER").lower() == "none":
+        return None, ()
+    protocol = of("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or of("OTEL_EXPORTER_OTLP_PROTOCOL") or "http/protobuf"
+    if protocol == "http/protobuf" and re.match(r"https?://[^/\s]+", url):
+        return url, ()
+    why = f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol}" if protocol != "http/protobuf" else f"{url} is no http address"
+    return None, (f"No OpenTelemetry spans are sent: {why}. They go over http/protobuf, as a rule to port 4318.",)
+
+
+def traces_url(endpoint: str) -> str:
+    """Where a collector at this base address takes spans, as OpenTelemetry specifies."""
+    return f"{endpoint.rstrip('/')}/v1/traces"
 
 
 _PLACEHOLDER = re.compile(
@@ -222,7 +310,8 @@ def _complaint(path: Path, raw: dict[str, Any], said: str) -> SettingsError:
         key = f"{where}.{unknown[1]}" if where else unknown[1]
         return SettingsError(f"{path}: there is no setting {key}.", do=f"There are: {', '.join(known)}.")
     if where.endswith("[...]"):
-        where = "headers." + next(name for name, value in raw["headers"].items() if not isinstance(value, str))
+        table = where.removesuffix("[...]")
+        where = f"{table}." + next(name for name, value in raw[table].items() if not isinstance(value, str))
     found: Any = raw
     for step in where.split(".", 1):
         found = found[step]

@@ -5,7 +5,7 @@ The command line, and whatever else runs projects, comes through here.
 
 import asyncio
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -16,9 +16,9 @@ from chatdev.errors import ChatDevError, UserError
 from chatdev.journal import events
 from chatdev.journal.effects import Desk
 from chatdev.journal.store import Record, Store, read
-from chatdev.models.choose import Choice
-from chatdev.models.types import Progress
-from chatdev.project import chain
+from chatdev.models.choose import Choice, assignments
+from chatdev.models.types import Progress, Target
+from chatdev.project import chain, traffic
 from chatdev.project.meeting import Office
 from chatdev.project.prompts import Prompts, checked
 from chatdev.project.state import State
@@ -31,13 +31,15 @@ HIDDEN = ".chatdev"
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What a person asks for. ``config`` names a company or its folder; ``model`` is the label typed or chosen."""
+    """What a person asks for. ``config`` names a company or its folder; ``model`` is the label typed or chosen, and
+    ``role_models`` are other models for roles or phases, as typed: ``Programmer=NAME``."""
 
     task: str
     name: str
     org: str = "DefaultOrganization"
     config: str = "default"
     model: str = "VLLM"
+    role_models: tuple[str, ...] = ()
 
     def checked(self) -> "Order":
         """This order, if it can be carried out. Raises UserError that says what to type instead."""
@@ -74,6 +76,7 @@ def begin(order: Order, warehouse: Path, now: datetime.datetime | None = None) -
     """
     order = order.checked()
     company = checked(classic_folder.load(config.find(order.config)))  # told now, before anything is made
+    company.assigning(assignments(order.role_models))
     start = events.RunStarted(
         schema=events.SCHEMA,
         version=chatdev.__version__,
@@ -84,6 +87,7 @@ def begin(order: Order, warehouse: Path, now: datetime.datetime | None = None) -
         company=company.name,
         model=order.model,
         roles=company.roster,
+        role_models=order.role_models,
     )
     return _set_up(start, company, (), warehouse)
 
@@ -198,18 +202,24 @@ async def work(
     *,
     on_record: OnRecord = lambda record: None,
     on_progress: OnProgress = lambda role, progress: None,
+    role_models: tuple[str, ...] = (),
     open_store: Callable[[Path], Store] = Store,
 ) -> events.VerdictReached:
     """Carry a run that was begun to its end, or further if it was interrupted, and write what is delivered.
+
+    ``role_models`` take the place of those that the run was begun with.
 
     Whatever ends it, the log holds all that was done, and the report says so far as it got. Raises ModelError,
     JournalError and CancelledError; the run can be taken up again after each of them.
     """
     company = config.load(folder / HIDDEN / "company")
     store = open_store(log_of(folder))
+    others: dict[Target, Choice] = {}
     try:
         order = started(tuple(store.records), folder)
         store.listen(on_record)
+        company = company.assigning(assignments(role_models or order.role_models))
+        others = await _met(company, choice)
         office = Office(
             company=company,
             prompts=Prompts(company),
@@ -217,6 +227,7 @@ async def work(
             sandbox=LocalSandbox(),
             workspace=Workspace(folder),
             watcher=on_progress,
+            others={target: other.backend for target, other in others.items()},
         )
         number = 1 + sum(isinstance(record.event, events.AttemptStarted) for record in store)
         store.append(
@@ -226,20 +237,47 @@ async def work(
                 model=choice.facts.model,
                 window=choice.facts.window,
                 sandbox=office.sandbox.level,
-                notes=choice.notes,
+                notes=(*choice.notes, *_told(company, others)),
+                engine=choice.facts.engine,
             )
         )
         await store.sync()
         try:
-            return await chain.run(office, Desk(store), State(task=order.task, name=order.name))
+            async with traffic.counted(choice.backend, store, number):
+                return await chain.run(office, Desk(store), State(task=order.task, name=order.name))
         except (ChatDevError, asyncio.CancelledError) as error:
             why = str(error) if isinstance(error, ChatDevError) else "interrupted"
-            store.append(events.AttemptStopped(number, why))
+            store.append(events.AttemptStopped(number, why, type(error).__name__))
             raise
         finally:
             deliver(folder, tuple(store.records))
     finally:
+        for other in others.values():
+            await other.backend.aclose()
         store.close()
+
+
+async def _met(company: config.Company, choice: Choice) -> dict[Target, Choice]:
+    """Every other model that the company asks, met before the first call. Raises ModelError."""
+    met: dict[Target, Choice] = {}
+    try:
+        for target in company.targets:
+            met[target] = await choice.colleague(target)
+            met[target].backend.debug = choice.backend.debug
+    except BaseException:
+        for other in met.values():
+            await other.backend.aclose()
+        raise
+    return met
+
+
+def _told(company: config.Company, others: Mapping[Target, Choice]) -> tuple[str, ...]:
+    """Who answers for whom, and what else there is to say of them."""
+    told = [
+        f"{roles}: {others[target].facts.model} at {others[target].facts.base_url}."
+        for target, roles in company.targets.items()
+    ]
+    return (*told, *dict.fromkeys(note for other in others.values() for note in other.notes))
 
 
 def deliver(folder: Path, records: tuple[Record, ...]) -> None:

@@ -151,6 +151,8 @@ def test_no_secret_shows(folder: Path) -> None:
         ("vllm_debug = 'yes'", r"vllm_debug must be true or false, and is 'yes'\."),
         ("vllm_api_key = 12345", r"vllm_api_key must be a text, and is of type int\."),
         ("[headers]\nA = 'a'\nX-Team = 5", r"headers\.X-Team must be a text, and is of type int\."),
+        ("[keys]\n'http://h:1/v1' = 12345", r"keys\.http://h:1/v1 must be a text, and is of type int\."),
+        ("[keys]\n'ftp://h' = 'k'", r"a name in \[keys\] is not the address of a model server"),
         ("x = \ny = 1", r"is not valid TOML: .*line 1"),
         ("ca_file = 'nowhere.pem'", r"ca_file names .*nowhere\.pem, which is not a file"),
     ],
@@ -175,7 +177,7 @@ def test_the_example_is_valid_as_it_is_and_with_every_line_taken(folder: Path) -
     assert load({}, folder) == load({}, folder / "nowhere")
     lines = [line.removeprefix("# ") for line in example.splitlines() if line.startswith("# ") and " = " in line]
     tables = [line.removeprefix("# ") for line in example.splitlines() if line.startswith("# [")]
-    assert len(lines) >= 14 and len(tables) == 2
+    assert len(lines) >= 14 and len(tables) == 3
     taken = "\n".join(
         line.removeprefix("# ") for line in example.splitlines() if " = " in line or line.startswith("# [")
     )
@@ -197,3 +199,76 @@ def test_importing_reads_nothing_and_loads_no_http_library() -> None:
     environment = {"VLLM_ENDPOINT": "ftp://broken", "PYTHONPATH": str(Path(__file__).parents[1])}
     ran = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert ran.stdout == "False\n"
+
+
+def test_the_hub_is_where_its_own_library_would_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    plain = settings.load_hub({})
+    assert (plain.endpoint, plain.token, plain.offline) == ("https://huggingface.co", None, False)
+    assert plain.cache == tmp_path / ".cache" / "huggingface" / "hub"
+    assert settings.load_hub({"XDG_CACHE_HOME": "/x"}).cache == Path("/x/huggingface/hub")
+    assert settings.load_hub({"HF_HOME": "/h"}).cache == Path("/h/hub")
+    assert settings.load_hub({"HF_HOME": "/h", "HF_HUB_CACHE": "/c"}).cache == Path("/c")
+    other = settings.load_hub({"HF_ENDPOINT": "https://mirror/", "HF_TOKEN": " hf_x ", "HF_HUB_OFFLINE": "1"})
+    assert (other.endpoint, other.token, other.offline) == ("https://mirror", Secret("hf_x"), True)
+
+
+def test_the_token_of_a_log_in_is_found(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("hf_y\n")
+    assert settings.load_hub({"HF_HOME": str(tmp_path)}).token == Secret("hf_y")
+    assert settings.load_hub({"HF_TOKEN_PATH": str(tmp_path / "token")}).token == Secret("hf_y")
+    assert settings.load_hub({"HF_HOME": str(tmp_path), "HF_TOKEN": "hf_x"}).token == Secret("hf_x")
+
+
+def test_gpus_are_chosen_by_the_variables_of_their_makers() -> None:
+    assert settings.visible_gpus({}) is None
+    assert settings.visible_gpus({"CUDA_VISIBLE_DEVICES": "0, 2"}) == ("0", "2")
+    assert settings.visible_gpus({"CUDA_VISIBLE_DEVICES": ""}) == ()
+    assert settings.visible_gpus({"HIP_VISIBLE_DEVICES": "1"}) == ("1",)
+
+
+def test_a_server_inherits_what_the_user_set_before_what_is_suggested(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINE", "1")
+    found = settings.inherited({"MINE": "2", "SUGGESTED": "3"}, {"FORCED": "4"})
+    assert (found["MINE"], found["SUGGESTED"], found["FORCED"]) == ("1", "3", "4")
+
+
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, "http://c:4318/v1/traces"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "https://c/otlp/"}, "https://c/otlp/v1/traces"),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c:4318/own"}, "http://c:4318/own"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_SDK_DISABLED": "True"}, None),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_TRACES_EXPORTER": "none"}, None),
+        ({}, None),
+    ],
+)
+def test_spans_go_where_opentelemetrys_own_variables_say(
+    folder: Path, environ: dict[str, str], url: str | None
+) -> None:
+    found = load(environ, folder)
+    assert (found.otlp_traces, found.notes) == (url, ())
+
+
+def test_a_collector_may_stand_in_the_file(folder: Path) -> None:
+    (folder / "chatdev.toml").write_text('otel_exporter_otlp_endpoint = "http://file:4318"\n')
+    assert load({}, folder).otlp_traces == "http://file:4318/v1/traces"
+    own = load({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://own:4318"}, folder)
+    assert own.otlp_traces == "http://own:4318/v1/traces"
+
+
+@pytest.mark.parametrize(
+    ("environ", "why"),
+    [
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "PROTOCOL is grpc"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "c:4317"}, "c:4317/v1/traces is no http address"),
+    ],
+)
+def test_a_collector_that_is_spoken_to_otherwise_is_a_note_and_no_error(
+    folder: Path, environ: dict[str, str], why: str
+) -> None:
+    found = load(environ | {"OPENAI_API_KEY": "your_key_here"}, folder)
+    assert found.otlp_traces is None
+    assert "placeholder" in found.notes[0]
+    assert f"{why}. They go over http/protobuf, as a rule to port 4318." in found.notes[1]

@@ -13,13 +13,23 @@ from chatdev.cli import options
 @click.option("--org", default="DefaultOrganization", show_default=True, help="The organization's name.")
 @click.option("--config", default="default", show_default=True, help="The company: a name, or a folder.")
 @click.option("--model", default=None, help=options.MODEL_HELP)
+@click.option("--role-model", "role_models", multiple=True, metavar="WHO=MODEL", help=options.ROLE_MODEL_HELP)
 @click.option("--path", default="", help="Existing code to extend; needs a company made for it.")
-@click.option("--quiet", is_flag=True, help="Only phases and the verdict.")
-def command(task: str, name: str, org: str, config: str, model: str | None, path: str, quiet: bool) -> None:
+@options.watching
+def command(
+    task: str,
+    name: str,
+    org: str,
+    config: str,
+    model: str | None,
+    role_models: tuple[str, ...],
+    path: str,
+    how: options.How,
+) -> None:
     """Build the product that TASK describes. "-" reads TASK from standard input, "@FILE" from a file."""
     options.refuse_path(path)
     task = options.read_task(task)
     from chatdev.cli import work
     from chatdev.wiring import Order
 
-    sys.exit(work.build(Order(task=task, name=name, org=org, config=config), model, quiet=quiet))
+    sys.exit(work.build(Order(task=task, name=name, org=org, config=config, role_models=role_models), model, how))

@@ -18,9 +18,19 @@ from chatdev.cli import ensure_utf8, options
 )
 @click.option("--name", default="Gomoku", show_default=True, help="The product's name; its folder begins with it.")
 @click.option("--model", default=None, help=options.MODEL_HELP)
+@click.option("--role-model", "role_models", multiple=True, metavar="WHO=MODEL", help=options.ROLE_MODEL_HELP)
 @click.option("--path", default="", help="Existing code to extend; needs a company made for it.")
-@click.option("--quiet", is_flag=True, help="Only phases and the verdict.")
-def command(config: str, org: str, task: str, name: str, model: str | None, path: str, quiet: bool) -> None:
+@options.watching
+def command(
+    config: str,
+    org: str,
+    task: str,
+    name: str,
+    model: str | None,
+    role_models: tuple[str, ...],
+    path: str,
+    how: options.How,
+) -> None:
     """Build software with a virtual company on your own models: one sentence in, tested software out.
 
     The result lies in WareHouse/NAME_ORG_TIMESTAMP, with REPORT.md to read first.
@@ -30,7 +40,7 @@ def command(config: str, org: str, task: str, name: str, model: str | None, path
     from chatdev.cli import work
     from chatdev.wiring import Order
 
-    sys.exit(work.build(Order(task=task, name=name, org=org, config=config), model, quiet=quiet))
+    sys.exit(work.build(Order(task=task, name=name, org=org, config=config, role_models=role_models), model, how))
 
 
 def main() -> None:

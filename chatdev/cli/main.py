@@ -14,8 +14,11 @@ _COMMANDS = {
     "runs": "chatdev.cli.runs",
     "test": "chatdev.cli.test",
     "parse": "chatdev.cli.parse",
+    "doctor": "chatdev.cli.doctor",
+    "bench": "chatdev.cli.bench",
     "playback": "chatdev.cli.playback",
     "company": "chatdev.cli.company",
+    "serve": "chatdev.cli.serve",
 }
 
 

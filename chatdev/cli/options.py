@@ -1,7 +1,10 @@
-"""The options that ``run.py`` and ``chatdev build`` share."""
+"""The options that ``run.py``, ``chatdev build`` and ``chatdev resume`` share."""
 
+import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import click
 
@@ -9,6 +12,10 @@ MODEL_HELP = """\
 VLLM (or VLLM_LOCAL): the server at VLLM_ENDPOINT. DEMO: recorded answers, no model needed. STUB: a fixed answer.
 openai:NAME, or a name of ChatDev 1.0 (GPT_4O, …): OpenAI, with OPENAI_API_KEY. Without this option: VLLM_ENDPOINT if
 it is set, else OpenAI if its key is, else a server on http://localhost:8000/v1."""
+
+ROLE_MODEL_HELP = """\
+Another model for a role or a phase: "Programmer=NAME", served (an adapter, too) where the others are, or
+"Programmer=NAME@http://host:8001/v1", or "Programmer=openai:NAME". May be given several times."""
 
 ENVIRONMENT = """
 \b
@@ -19,10 +26,50 @@ Environment (chatdev.toml in this folder may hold the same; the environment wins
   VLLM_DEBUG        1: requests and answers to stderr and debug.log
   OPENAI_API_KEY    the fallback when VLLM_ENDPOINT is set but does not answer, and for OpenAI's models
   OPENAI_MODEL, OPENAI_BASE_URL
+  OTEL_EXPORTER_OTLP_ENDPOINT  a collector of OpenTelemetry, for spans of the run
 
 Exit status: 0 only if the product passed its acceptance tests, or starts where the company writes none; 1 for any
 other end; 2 for usage or set-up; 130 after Ctrl-C, which saves the run.
 """
+
+
+class How(NamedTuple):
+    """How a run is watched. ``metrics_port`` is None for no metrics; ``otel_endpoint`` a collector's base address."""
+
+    quiet: bool = False
+    as_json: bool = False
+    metrics_port: int | None = None
+    otel_endpoint: str = ""
+
+
+def watching(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say how a run is watched; the command takes them as one argument, ``how``."""
+
+    @click.option("--quiet", is_flag=True, help="Only phases and the verdict.")
+    @click.option(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="json: each record of the journal as a JSON line on standard output, as it happens.",
+    )
+    @click.option(
+        "--metrics-port",
+        type=click.IntRange(0, 65535),
+        default=None,
+        help="Serve the run's metrics to Prometheus on 127.0.0.1 at this port; 0 takes a free one.",
+    )
+    @click.option(
+        "--otel-endpoint",
+        default="",
+        metavar="URL",
+        help="Send spans to this OpenTelemetry collector, as in http://localhost:4318. Needs chatdev[otel].",
+    )
+    @functools.wraps(command)
+    def wrapped(quiet: bool, log_format: str, metrics_port: int | None, otel_endpoint: str, **others: Any) -> None:
+        command(how=How(quiet, log_format == "json", metrics_port, otel_endpoint.strip()), **others)
+
+    return wrapped
 
 
 def read_task(task: str) -> str:

@@ -42,6 +42,7 @@ def _install(place: "Path", yes: bool) -> str:
     """Install the product's packages if its user agrees; the interpreter that has them, empty for our own."""
     from chatdev.cli import common
     from chatdev.project import environment
+    from chatdev.sandbox.environment import install
 
     wanted = environment.wanted(place)
     for line in wanted.dropped:
@@ -52,4 +53,4 @@ def _install(place: "Path", yes: bool) -> str:
     question = f"Install {', '.join(wanted.lines)} into {place / environment.PLACE}?"
     if not yes and not click.confirm(question, err=True):
         return ""
-    return environment.install(place, wanted.lines)
+    return install(place / environment.PLACE, wanted.lines)

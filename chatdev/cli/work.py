@@ -3,33 +3,44 @@
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from chatdev import wiring
-from chatdev.cli import common
+from chatdev.cli import common, watch
+from chatdev.cli.options import How
+from chatdev.cli.voice import DebugLog, Json, Text, Voice
 from chatdev.errors import ChatDevError
-from chatdev.journal.events import RunStarted
 from chatdev.journal.store import read
 from chatdev.models.choose import Choice, choose
 from chatdev.project.verdict import STARTS
 from chatdev.settings import Settings, load_here
-from chatdev.views.terminal import Terminal
 
 DEMO = "DEMO"
 
 
+class End(NamedTuple):
+    """How an attempt ended; ``verdict`` is empty if it did not come to one."""
+
+    folder: Path
+    status: int
+    verdict: str = ""
+
+
 @contextlib.asynccontextmanager
-async def chosen(label: str | None, task: str, settings: Settings) -> AsyncIterator[Choice]:
+async def chosen(
+    label: str | None, task: str, settings: Settings, say: Callable[[str], None] = common.say
+) -> AsyncIterator[Choice]:
     """The model for a label; for DEMO, a stand-in server that plays the recording of this task while it is used."""
     if label is None or label.upper() != DEMO:
         try:
             choice = await choose(label, settings)
         except ChatDevError:
             for note in settings.notes:  # else they are told at the beginning of the work
-                common.say(note)
+                say(note)
             raise
         try:
             yield choice
@@ -47,83 +58,111 @@ async def chosen(label: str | None, task: str, settings: Settings) -> AsyncItera
             openai_api_key=None,
             proxy=None,
         )
-        async with chosen("VLLM", task, own) as choice:
+        async with chosen("VLLM", task, own, say) as choice:
             yield msgspec.structs.replace(choice, label=DEMO)
 
 
-def build(order: wiring.Order, label: str | None, *, quiet: bool) -> int:
+def build(order: wiring.Order, label: str | None, how: How) -> int:
     """Begin a run and take it to its end; the exit status. Every failure is said in plain words."""
+    voice = _voice(how)
 
-    async def work() -> int:
+    async def work() -> End:
         settings = load_here()
-        async with chosen(label, order.task, settings) as choice:
+        async with (
+            watch.watchers(how, settings, voice) as watchers,
+            chosen(label, order.task, settings, voice.notice) as choice,
+        ):
             folder = wiring.begin(msgspec.structs.replace(order, model=choice.label), common.WAREHOUSE)
-            return await _work(folder, choice, settings, quiet=quiet)
+            return await _work(folder, choice, settings, watchers)
 
     try:
         order.checked()
-        return common.run(work())
+        return _closed(common.run(work()), voice)
     except ChatDevError as error:
-        common.fail(error)
+        voice.error(error)
+        sys.exit(error.exit_status)
 
 
-def resume(folder: Path, label: str | None, *, quiet: bool) -> int:
-    """Take an interrupted run to its end; one that has ended is only shown again. The exit status."""
+def resume(run: str, label: str | None, phase: str | None, how: How, role_models: tuple[str, ...] = ()) -> int:
+    """Take an interrupted run to its end, or a new one from a phase of it on; the exit status. One that has ended is
+    only shown again."""
+    voice = _voice(how)
 
-    async def work(order: RunStarted) -> int:
+    async def work(folder: Path) -> End:
         settings = load_here()
-        async with chosen(label or order.model, order.task, settings) as choice:
-            return await _work(folder, choice, settings, quiet=quiet)
+        order = wiring.started(read(wiring.log_of(folder)), folder)
+        async with (
+            watch.watchers(how, settings, voice) as watchers,
+            chosen(label or order.model, order.task, settings, voice.notice) as choice,
+        ):
+            return await _work(folder, choice, settings, watchers, role_models)
 
     try:
+        folder = wiring.find_run(run, common.WAREHOUSE)
+        if phase is not None:
+            folder = wiring.fork(folder, phase, common.WAREHOUSE)
+            voice.notice(f"A new run from {phase} on: {folder}")
         records = read(wiring.log_of(folder))
-        order = wiring.started(records, folder)
         if (ended := wiring.finished(records)) is not None:
             wiring.deliver(folder, records)
-            return closing(folder, ended.verdict)
-        return common.run(work(order))
+            return _closed(End(folder, _status(ended.verdict), ended.verdict), voice)
+        return _closed(common.run(work(folder)), voice)
     except ChatDevError as error:
-        common.fail(error)
+        voice.error(error)
+        sys.exit(error.exit_status)
 
 
-async def _work(folder: Path, choice: Choice, settings: Settings, *, quiet: bool) -> int:
-    """One attempt at a run, shown in the terminal as it goes."""
-    terminal = Terminal(sys.stdout, quiet=quiet)
-    hint = f'Nothing is lost. Go on with: {common.program()} resume "{folder}"'
-    debug = DebugLog(folder / wiring.HIDDEN / "debug.log") if settings.debug else None
-    choice.backend.debug = debug
-    try:
-        with terminal:
-            verdict = await wiring.work(folder, choice, on_record=terminal.on_record, on_progress=terminal.on_progress)
-    except asyncio.CancelledError:
-        common.say(f"Interrupted. {hint}")
-        raise
-    except ChatDevError as error:
-        common.say(f"Error: {error}\nThe log is {wiring.log_of(folder)}.\n{hint}")
-        return error.exit_status
-    finally:
-        if debug:
-            debug.close()
-    return closing(folder, verdict.verdict)
+def _voice(how: How) -> Voice:
+    return Json() if how.as_json else Text(quiet=how.quiet)
 
 
-def closing(folder: Path, verdict: str) -> int:
-    """Print what every run ends with; the exit status that its verdict deserves."""
-    common.conclude(f"{wiring.software_info(folder)}\n\nVerdict: {verdict}\nReport:  {folder / 'REPORT.md'}")
+def _status(verdict: str) -> int:
     return 0 if verdict in ("passed", STARTS) else 1
 
 
-class DebugLog:
-    """Takes requests and answers, keys masked already, to standard error and to a file."""
+def _closed(end: End, voice: Voice) -> int:
+    """Say what every run ends with; the exit status."""
+    voice.ended(end.folder, end.verdict, end.status)
+    return end.status
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("a", encoding="utf-8", errors="replace")
 
-    def __call__(self, text: str) -> None:
-        common.say(text)
-        self._file.write(text + "\n")
-        self._file.flush()
+async def _work(
+    folder: Path, choice: Choice, settings: Settings, watchers: watch.Watchers, role_models: tuple[str, ...] = ()
+) -> End:
+    """One attempt at a run, shown as it goes."""
+    voice = watchers.voice
+    hint = f'Nothing is lost. Go on with: {common.program()} resume "{folder}"'
+    debug = DebugLog(folder / wiring.HIDDEN / "debug.log", voice) if settings.debug else None
+    choice.backend.debug = debug
+    watchers.begun(read(wiring.log_of(folder)))
+    try:
+        async with watch.server_shown(choice.backend, voice):
+            reached = await wiring.work(
+                folder,
+                choice,
+                on_record=watchers.on_record,
+                on_progress=voice.on_progress,
+                role_models=role_models,
+            )
+    except asyncio.CancelledError:
+        voice.paused()
+        voice.notice(f"Interrupted. {hint}")
+        _uncancel()
+        return End(folder, common.INTERRUPTED)
+    except ChatDevError as error:
+        voice.paused()
+        voice.error(error)
+        voice.notice(f"The log is {wiring.log_of(folder)}.\n{hint}")
+        return End(folder, error.exit_status)
+    finally:
+        voice.paused()
+        if debug:
+            debug.close()
+    return End(folder, _status(reached.verdict), reached.verdict)
 
-    def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
+
+def _uncancel() -> None:
+    """The wish to stop was heard, and what follows is the way out."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.uncancel()

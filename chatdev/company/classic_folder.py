@@ -15,7 +15,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from chatdev.company import config
-from chatdev.company.config import CHIEF, COUNSELOR, Company, CompanyError, Phase, Step
+from chatdev.company.config import CHIEF, COUNSELOR, Company, CompanyError, Parameters, Phase, Step
 
 CHAIN, PHASES, ROLES = config.CLASSIC_FILES
 
@@ -305,5 +305,8 @@ def _phase(phase: Phase) -> str:
 
 
 def _toml(value: object) -> str:
-    """JSON's strings, numbers, booleans and lists are TOML's too, but for one control character."""
+    """JSON's strings, numbers, booleans and lists are TOML's too, but for one control character; a table is inline."""
+    if isinstance(value, Parameters):
+        said = {name: each for name, each in msgspec.structs.asdict(value).items() if each is not None}
+        return f"{{ {', '.join(f'{name} = {_toml(each)}' for name, each in said.items())} }}"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from chatdev.errors import UserError
+from chatdev.models.types import Target
 
 Kind = Literal["talk", "choice", "code", "complete", "tests", "amend", "document"]
 """What a phase does with its conclusion: keep the text, settle one of its options, write files to the product, finish
@@ -29,14 +30,21 @@ class CompanyError(UserError):
 
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the model is asked; what is None is as it would be without. ``extra`` joins the request's body as it is."""
+    """How the model is asked, and which; what is None is as it would be without.
+
+    ``thinking``: False asks a model that thinks to answer at once. ``extra`` joins the request's body as it is.
+    ``name`` and ``endpoint`` are another model than the run's own, as in ``Target``.
+    """
 
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
     top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
     max_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
     seed: int | None = None
     stop: tuple[str, ...] | None = None
+    thinking: bool | None = None
     extra: dict[str, Any] | None = None
+    name: str | None = None
+    endpoint: str | None = None
 
 
 class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +70,11 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     context: bool = True
     name: str = ""
     question: str = ""
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """The roles that may be asked here."""
+        return (self.assistant, self.user, *((COUNSELOR, CHIEF) if self.reflect else ()))
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,6 +127,7 @@ class Company(msgspec.Struct, frozen=True):
     """Who works here, and in which order.
 
     ``values`` are placeholders with a fixed text; ``sources`` are the folder's files as read, for the run's copy.
+    ``assigned`` are models for roles and phases that were given beside the folder.
     """
 
     name: str
@@ -128,13 +142,45 @@ class Company(msgspec.Struct, frozen=True):
     sources: Mapping[str, str]
     model: Parameters = Parameters()
     role_models: Mapping[str, Parameters] = {}
+    assigned: Mapping[str, Target] = {}
 
     def parameters(self, phase: Phase, role: str) -> dict[str, Any]:
         """How a role is asked in a phase, by name: the phase's word comes before the role's, and that before all's."""
+        merged = self._merged(phase, role)
+        return {name: value for name, value in merged.items() if name not in ("name", "endpoint")}
+
+    def target(self, phase: Phase, role: str) -> Target:
+        """Who is asked for a role in a phase: who was assigned to the phase or the role, else as its files say."""
+        merged = self._merged(phase, role)
+        own = Target(merged.get("name", ""), merged.get("endpoint", ""))
+        return self.assigned.get(phase.name) or self.assigned.get(role) or own
+
+    def _merged(self, phase: Phase, role: str) -> dict[str, Any]:
         merged: dict[str, Any] = {}
         for each in (self.model, self.role_models.get(role, Parameters()), phase.model):
             merged |= {name: value for name, value in msgspec.structs.asdict(each).items() if value is not None}
         return merged
+
+    @property
+    def targets(self) -> dict[Target, str]:
+        """All models that are asked beside the run's own, each with the roles that it answers for, in words."""
+        asked: dict[Target, dict[str, None]] = {}
+        for step in walk(self.chain):
+            for role in self.phases[step.phase].speakers if step.phase else ():
+                asked.setdefault(self.target(self.phases[step.phase], role), {})[role] = None
+        asked.pop(Target(), None)
+        return {target: ", ".join(roles) for target, roles in asked.items()}
+
+    def assigning(self, typed: Mapping[str, Target]) -> "Company":
+        """This company with other models for roles or phases, by name in any letter case. Raises CompanyError."""
+        known = {name.lower(): name for name in (*self.phases, *self.roles)}
+        for name in typed:
+            if name.lower() not in known:
+                raise CompanyError(
+                    f'The company {self.name} has no role and no phase called "{name}".',
+                    do=f"Roles: {', '.join(self.roster)}. Phases: {', '.join(self.phases)}.",
+                )
+        return msgspec.structs.replace(self, assigned={known[name.lower()]: target for name, target in typed.items()})
 
     @property
     def roster(self) -> tuple[str, ...]:
@@ -306,8 +352,7 @@ def _check_names(siblings: tuple[Step, ...]) -> None:
 
 
 def _check_phase(company: Company, name: str, phase: Phase) -> None:
-    needed = [phase.assistant, phase.user, *((COUNSELOR, CHIEF) if phase.reflect else ())]
-    for role in needed:
+    for role in phase.speakers:
         if role not in company.roles:
             raise CompanyError(f"{name}: the role {role} has no file roles/{role}.md.")
     if phase.assistant == phase.user:

@@ -21,7 +21,8 @@ class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
 
 
 class RunStarted(Event, frozen=True, tag="run.started"):
-    """The first event: what was asked, of which company, by which command. ``model`` is the label typed or chosen."""
+    """The first event: what was asked, of which company, by which command. ``model`` is the label typed or chosen,
+    ``role_models`` are those that were given for roles and phases, as typed."""
 
     schema: int
     version: str
@@ -32,12 +33,14 @@ class RunStarted(Event, frozen=True, tag="run.started"):
     company: str
     model: str
     roles: tuple[str, ...] = ()
+    role_models: tuple[str, ...] = ()
 
 
 class AttemptStarted(Event, frozen=True, tag="attempt.started"):
     """A process took up the run: the first time, or on a resume. Bears no place: each attempt appends one.
 
-    ``endpoint`` is a base URL without credentials; ``window`` is in tokens; ``sandbox`` is the level.
+    ``endpoint`` is a base URL without credentials; ``window`` is in tokens; ``sandbox`` is the level; ``engine`` is
+    what the server's list of models says of its owner, such as ``vllm``.
     """
 
     number: int
@@ -46,13 +49,30 @@ class AttemptStarted(Event, frozen=True, tag="attempt.started"):
     window: int | None
     sandbox: str
     notes: tuple[str, ...] = ()
+    engine: str = ""
 
 
 class AttemptStopped(Event, frozen=True, tag="attempt.stopped"):
-    """A process gave the run up before its end: interrupted, or an error that it could name."""
+    """A process gave the run up before its end: interrupted, or an error that it could name. ``error`` is its class."""
 
     number: int
     why: str
+    error: str = ""
+
+
+class ServerCounted(Event, frozen=True, tag="server.counted"):
+    """What the model server counted of its own work from an attempt's beginning to its end: all of its traffic, whoever
+    asked. Bears no place: each attempt appends at most one, when its work is over.
+
+    ``prefix_queries`` are the prompt tokens that were looked up in the prefix cache, ``prefix_hits`` those found there;
+    ``preemptions`` the requests thrown out of the running batch for want of KV cache. None where it does not tell.
+    """
+
+    number: int
+    engine: str
+    prefix_queries: int | None = None
+    prefix_hits: int | None = None
+    preemptions: int | None = None
 
 
 class MessageStored(Event, frozen=True, tag="message.stored"):
@@ -69,7 +89,8 @@ class ModelAnswered(Event, frozen=True, tag="model.answered"):
     ``messages`` are ids of ``message.stored``; ``digest`` is over the uncut messages; ``role`` is who spoke. Token
     counts are the server's, or marked as ``estimated``. ``cost`` in US dollars, None where the price is unknown.
     ``first_token`` and ``seconds`` are seconds of wall time. ``cuts`` says what of the messages was cut to fit the
-    window.
+    window. ``answer_id`` is the server's own name for the answer, which its log may hold. ``model`` is what the answer
+    calls its model, ``asked`` the name that was asked for.
     """
 
     place: str
@@ -92,6 +113,9 @@ class ModelAnswered(Event, frozen=True, tag="model.answered"):
     max_tokens: int = 0
     adapted: tuple[str, ...] = ()
     cuts: tuple[str, ...] = ()
+    temperature: float | None = None
+    answer_id: str = ""
+    asked: str = ""
 
 
 TestOutcome = Literal["passed", "failed", "error", "skipped", "no result"]
@@ -217,7 +241,7 @@ class VerdictReached(Event, frozen=True, tag="verdict.reached"):
 
 
 class RunFinished(Event, frozen=True, tag="run.finished"):
-    """Derived: the last event. Modality, language and ideas are the company's decisions, for ``meta.txt``."""
+    """Derived: the end of the work. Modality, language and ideas are the company's decisions, for ``meta.txt``."""
 
     place: str
     verdict: str
@@ -228,4 +252,4 @@ class RunFinished(Event, frozen=True, tag="run.finished"):
 
 Effect = ModelAnswered | TestsRan | ProductStarted
 Derived = PhaseBegan | PhaseEnded | FileWritten | FileRefused | Noted | VerdictReached | RunFinished
-Any = RunStarted | AttemptStarted | AttemptStopped | MessageStored | Effect | Derived
+Any = RunStarted | AttemptStarted | AttemptStopped | ServerCounted | MessageStored | Effect | Derived

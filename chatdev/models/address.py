@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -35,7 +35,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def host(self) -> str:
         """The host's name or number, in lower case."""
-        return urlsplit(self.base_url).hostname or ""
+        return host_of(self.base_url)
 
     @property
     def is_openai(self) -> bool:
@@ -43,26 +43,44 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         return self.host.endswith("openai.com")
 
     def masked(self, text: str) -> str:
-        """``text`` without the key, which servers like to quote back."""
-        secrets = [self.key, *self.headers.values()]
-        for secret in secrets:
-            if secret and len(secret.reveal()) > 3:
-                text = text.replace(secret.reveal(), "***")
+        """``text`` without keys, headers' values and the proxy's password, which servers like to quote back."""
+        for secret in self._secrets():
+            text = text.replace(secret, "***")
         return text
 
+    def _secrets(self) -> list[str]:
+        """What must not be shown, longest first, also as it stands in JSON. Three characters are no secret, but a part
+        of every other word."""
+        whole = [secret.reveal() for secret in (self.key, *self.headers.values()) if secret]
+        bare = [value.partition(" ")[2].strip() for value in whole]  # of "Bearer …", "Basic …"
+        login = ""
+        if self.proxy:
+            login = urlsplit(self.proxy.reveal()).netloc.rpartition("@")[0]
+            password = login.partition(":")[2]
+            bare += [login, password, unquote(password)]
+        secrets = {secret for secret in (*whole, *bare) if len(secret) > 3}
+        secrets |= {f"//{login}@"} if 0 < len(login) <= 3 else set()
+        secrets |= {msgspec.json.encode(secret).decode()[1:-1] for secret in secrets}
+        return sorted(secrets, key=len, reverse=True)
 
-def of_vllm(settings: Settings) -> Address:
-    """The user's own model server."""
+
+def of_vllm(settings: Settings, other: str = "") -> Address:
+    """The user's own model server, or an ``other`` one by its base URL.
+
+    Key and headers go to the server that they were set for: another one gets what ``keys`` has for it alone.
+    """
+    base_url = other or settings.endpoint
+    own = base_url == settings.endpoint
     return Address(
-        base_url=settings.endpoint,
-        key=settings.vllm_api_key,
-        headers=settings.headers,
+        base_url=base_url,
+        key=settings.keys.get(base_url) or (settings.vllm_api_key if own else None),
+        headers=settings.headers if own else {},
         ca_file=settings.ca_file,
         proxy=settings.proxy,
         deadlines=settings.deadlines,
         free=True,
-        window=settings.window,
-        how_to_reach='Start one with "vllm serve MODEL", or set VLLM_ENDPOINT to where yours is.',
+        window=settings.window if own else None,
+        how_to_reach='Start one with "chatdev serve MODEL", or set VLLM_ENDPOINT to where yours is.',
         key_name="VLLM_API_KEY",
         how_to_name='Set VLLM_MODEL_NAME to one of them, or to "default".',
     )
@@ -78,7 +96,7 @@ def of_openai(settings: Settings) -> Address:
         ca_file=settings.ca_file,
         proxy=settings.proxy,
         deadlines=settings.deadlines,
-        free=_is_private(urlsplit(base_url).hostname or ""),
+        free=is_private(host_of(base_url)),
         window=settings.window,
         how_to_reach="Check the network and OPENAI_BASE_URL.",
         key_name="OPENAI_API_KEY",
@@ -86,7 +104,12 @@ def of_openai(settings: Settings) -> Address:
     )
 
 
-def _is_private(host: str) -> bool:
+def host_of(base_url: str) -> str:
+    """The host's name or number in an address, in lower case."""
+    return urlsplit(base_url).hostname or ""
+
+
+def is_private(host: str) -> bool:
     """Whether a host is this machine, or stands in a private network."""
     try:
         return ipaddress.ip_address(host).is_private

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from chatdev.models import address as addresses
-from chatdev.models import budget, endpoint, prices, request
+from chatdev.models import budget, endpoint, metrics, prices, request
 from chatdev.models.address import Address
 from chatdev.models.background import BACKGROUND
+from chatdev.models.budget import Gauge
 from chatdev.models.call import Call, Known
 from chatdev.models.endpoint import Facts
 from chatdev.models.errors import KeyRefused, ModelNotServed, ServerBroke
+from chatdev.models.metrics import Load
+from chatdev.models.profile import Profile, Profiles
 from chatdev.models.stream import Answer, AnswerReader
-from chatdev.models.types import Completion, Message, ModelType, Options, Receipt, Usage, Watch
-from chatdev.settings import Settings, load_here
+from chatdev.models.types import Completion, Message, ModelType, Options, Receipt, Target, Usage, Watch
+from chatdev.settings import Settings, base_url, load_here
 
 if TYPE_CHECKING:
     from chatdev.models.transport import Transport
@@ -70,6 +73,10 @@ class ModelBackend(ABC):
         """What the endpoint says of itself, asked once. Raises ModelError."""
         return Facts(base_url="", model=type(self).__name__)
 
+    async def load(self) -> Load | None:
+        """What the server counts of itself at this moment, its whole traffic; None where it does not tell."""
+        return None
+
     async def aclose(self) -> None:
         """Let go of all connections; they are opened again if the backend is used again."""
         return
@@ -115,6 +122,8 @@ class OpenAIModel(ModelBackend):
         self.wanted, self.address = self._target(model_type, settings)
         self._transport: Transport | None = None
         self._known: Known | None = None
+        self._profiles = Profiles(settings.cache)
+        self._found: Profile | None = None
 
     def _target(self, model_type: ModelType | str | None, settings: Settings) -> tuple[str, Address]:
         """The model's name, and where it is."""
@@ -139,7 +148,9 @@ class OpenAIModel(ModelBackend):
 
     async def _complete(self, messages: Sequence[Message], options: Options, watch: Watch | None) -> Completion:
         known = await self._ask_facts()
-        return await Call(self._line(), known, messages, options, watch).answered(self._backoff)
+        line = self._line()
+        async with (await line.opened()).room(known.profile.in_flight):
+            return await Call(line, known, messages, options, watch).answered(self._backoff)
 
     async def facts(self) -> Facts:
         """See ModelBackend."""
@@ -151,8 +162,25 @@ class OpenAIModel(ModelBackend):
             line = self._line()
             async with (await line.opened()).asking:
                 if self._known is None:
-                    self._known = Known(await endpoint.ask(line, self.wanted))
+                    facts = await endpoint.ask(line, self.wanted)
+                    self._found = await self._remembered(line, facts)
+                    self._known = Known(
+                        facts,
+                        self._found or Profile(facts.base_url, facts.model),
+                        Gauge.between(self._found.low, self._found.high) if self._found else Gauge(),
+                    )
         return self._known
+
+    async def load(self) -> Load | None:
+        """See ModelBackend."""
+        return None if self.address.is_openai else await metrics.read(self._line())
+
+    async def _remembered(self, line: "Transport", facts: Facts) -> Profile | None:
+        """What an earlier process found out about this endpoint, model and version."""
+        if not self._profiles.any(facts.base_url, facts.model):
+            return None
+        _, version = await endpoint.identify(line)
+        return self._profiles.get(facts.base_url, facts.model, version)
 
     def _check(self) -> None:
         """Tell what OpenAI would refuse, before it is asked, and in plainer words."""
@@ -179,6 +207,9 @@ class OpenAIModel(ModelBackend):
 
     async def aclose(self) -> None:
         """See ModelBackend."""
+        if self._known and self._found and self._known.profile != self._found:  # it was wrong, or it changed
+            self._found = self._known.profile
+            self._profiles.put(self._found)
         if self._transport:
             await self._transport.aclose()
 
@@ -188,6 +219,15 @@ class VLLMModel(OpenAIModel):
 
     def _target(self, model_type: ModelType | str | None, settings: Settings) -> tuple[str, Address]:
         return settings.vllm_model_name, addresses.of_vllm(settings)
+
+    @classmethod
+    def at(cls, target: Target, settings: Settings, *, backoff: Sequence[float] = BACKOFF) -> "VLLMModel":
+        """Another model of the user's than the one that the settings name. Raises SettingsError."""
+        model = cls(settings=settings, backoff=backoff)
+        other = base_url(target.endpoint, "endpoint") if target.endpoint else ""
+        model.wanted = target.name or ("default" if other else model.wanted)
+        model.address = addresses.of_vllm(settings, other)
+        return model
 
 
 class StubModel(ModelBackend):

@@ -52,6 +52,11 @@ class Gauge(msgspec.Struct, frozen=True):
     low: float = 0.4
     high: float = 1.0
 
+    @classmethod
+    def between(cls, low: float | None, high: float | None) -> "Gauge":
+        """A gauge that was learned before; the one to begin with where nothing was."""
+        return cls(low, high) if low and high and low <= high else cls()
+
     def span(self, messages: Sequence[Message]) -> tuple[int, int]:
         """The fewest and the most tokens that a conversation is likely to take."""
         tokens = prompt_weight(messages)

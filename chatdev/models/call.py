@@ -4,16 +4,17 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
 
-from chatdev.models import budget, endpoint, prices, refusals, request
+from chatdev.models import budget, constraints, endpoint, prices, refusals, request
 from chatdev.models.budget import Doubt, Fitted, Gauge
 from chatdev.models.endpoint import Facts
 from chatdev.models.errors import ServerFault, Unreachable, WindowTooSmall
+from chatdev.models.profile import Profile
 from chatdev.models.refusals import Refusal
 from chatdev.models.request import Adaptations
 from chatdev.models.stream import Answer
@@ -27,9 +28,36 @@ class Known(msgspec.Struct):
     """What an endpoint told and taught us; shared by all its calls, and replaced piece by piece."""
 
     facts: Facts
+    profile: Profile
     gauge: Gauge = Gauge()
     adaptations: Adaptations = frozenset()
     asked_again: bool = False
+
+    @property
+    def constraint(self) -> str:
+        """The kind by which choices are asked for: the one that was found to work, else the engine's usual one."""
+        found = self.profile.choices
+        return constraints.usual(self.facts.engine) if found is None else found
+
+    @property
+    def thinking_off(self) -> dict[str, Any]:
+        """What switches thinking off, for a model that is known to think: others are left alone."""
+        return self.profile.thinking_off if self.profile.thinks else {}
+
+    def learn(self, answer: Answer, options: Options, sent: Mapping[str, Any]) -> None:
+        """Correct the profile by an answer that shows it wrong; ``sent`` is the body that it answers."""
+        profile = self.profile
+        if answer.reasoning.strip():
+            asked_not_to = (
+                options.thinking is False and bool(self.thinking_off) and self.thinking_off.keys() <= sent.keys()
+            )
+            profile = msgspec.structs.replace(
+                profile, thinks=True, thinking_off={} if asked_not_to else profile.thinking_off
+            )
+        free = answer.finish_reason != "length" and not constraints.kept(answer.text, options.choices)
+        if options.choices and profile.choices and free:
+            profile = msgspec.structs.replace(profile, choices=constraints.NONE)
+        self.profile = profile
 
 
 class Call:
@@ -70,7 +98,9 @@ class Call:
                 if pause is None:
                     fault.tried += (f"{self._asked} requests within {time.monotonic() - began:.0f} s",)
                     raise
-                await asyncio.sleep(max(pause * random.uniform(0.8, 1.2), self._retry_after))
+                wait = max(pause * random.uniform(0.8, 1.2), self._retry_after)
+                self._transport.tell(f"~ {self._options.request_id}: asked again in {wait:.1f} s, since {fault.what}")
+                await asyncio.sleep(wait)
         raise AssertionError("the last round returns or raises")
 
     async def _answer(self) -> Completion:
@@ -79,13 +109,20 @@ class Call:
         while True:
             made, limit = known.adaptations, self._limit()
             body = request.body(
-                known.facts.model, self._fitted.messages, self._options, limit, made, known.facts.engine
+                known.facts.model,
+                self._fitted.messages,
+                self._options,
+                limit,
+                made,
+                known.constraint,
+                known.thinking_off,
             )
             self._asked += 1
             reply = await self._transport.ask(body, request_id=self._request_id(), watch=self._watch)
             self._sent_again += reply.sent - 1
             outcome = reply.outcome
             if isinstance(outcome, Answer):
+                known.learn(outcome, self._options, body)
                 if self._lost_in_thought(outcome) and self._spent is None:
                     self._think_no_more(outcome, limit)
                     continue
@@ -132,16 +169,15 @@ class Call:
         return answer.finish_reason == "length" and not answer.text.strip() and bool(thought)
 
     def _think_no_more(self, answer: Answer, limit: int) -> None:
-        """Ask once more with thinking off, as vLLM, SGLang and llama.cpp understand it, and twice the room where the
-        window has it: a server that does not know the field ignores it, and thinks again."""
-        given = self._options.extra.get("chat_template_kwargs")
-        template = {**(given if isinstance(given, dict) else {}), "enable_thinking": False}
-        extra = self._options.extra | {"chat_template_kwargs": template}
-        self._options = msgspec.structs.replace(self._options, extra=extra)
+        """Ask once more with thinking off, and twice the room where the window has it: a server that does not know
+        the switch ignores it, and thinks again."""
+        self._known.profile = msgspec.structs.replace(self._known.profile, thinks=True)
+        self._options = msgspec.structs.replace(self._options, thinking=False)
         self._spent = answer.usage or Usage(0, answer.pieces, estimated=True)
         if self._known.facts.window is not None and not self._shrunk:
             self._ceiling = max(self._ceiling, 2 * limit)
-        self._told.append("asked again with thinking off: an answer was cut before it had ended its thoughts")
+        how = "with thinking off" if self._known.thinking_off else "with more room"
+        self._told.append(f"asked again {how}: an answer was cut before it had ended its thoughts")
 
     async def _ask_again_for_the_window(self) -> None:
         """Ollama and LM Studio tell the window of a loaded model alone; now that it has answered, it is loaded."""
@@ -206,6 +242,7 @@ class Call:
             receipt=Receipt(
                 endpoint=address.base_url,
                 model=answer.model or known.facts.model,
+                asked=known.facts.model,
                 tries=self._asked + self._sent_again,
                 first_token=reply.first_token,
                 seconds=reply.seconds,

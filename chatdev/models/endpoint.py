@@ -48,7 +48,8 @@ class Facts(msgspec.Struct, frozen=True):
 
     ``assumed``: nobody told the window, and what stands there is a careful guess. OpenAI does not tell it either, but
     refuses what does not fit, so that nothing is guessed there: None. ``engine`` is what the model list says of its
-    owner, such as ``vllm`` and ``llamacpp``; empty if it says nothing.
+    owner, such as ``vllm`` and ``llamacpp``; empty if it says nothing. ``ends`` says when the provider will shut the
+    model down, in a sentence; empty if it announced nothing.
     """
 
     base_url: str
@@ -58,6 +59,7 @@ class Facts(msgspec.Struct, frozen=True):
     assumed: bool = False
     notes: tuple[str, ...] = ()
     engine: str = ""
+    ends: str = ""
 
 
 async def ask(transport: "Transport", wanted: str, patience: float = PATIENCE) -> Facts:
@@ -73,9 +75,9 @@ async def ask(transport: "Transport", wanted: str, patience: float = PATIENCE) -
     served = tuple(models)
     model, notes = pick(wanted, models, address)
     window = window_in(models[model])
-    if address.is_openai:
-        notes += ending(model, models[model])
-    elif window is None:
+    ends = ending(model, models[model], known=address.is_openai)
+    notes += (ends,) if ends else ()
+    if window is None and not address.is_openai:
         window = await probe(transport, model) or address.window
     assumed = window is None and not address.is_openai
     if assumed:
@@ -85,7 +87,7 @@ async def ask(transport: "Transport", wanted: str, patience: float = PATIENCE) -
             "another, say so in chatdev.toml, as in: window = 16384",
         )
     engine = str(models[model].get("owned_by") or "")
-    return Facts(address.base_url, model, served, window, assumed, notes, engine)
+    return Facts(address.base_url, model, served, window, assumed, notes, engine, ends)
 
 
 def _listed(body: bytes, address: Address) -> dict[str, Mapping[str, Any]]:
@@ -145,31 +147,67 @@ def _collect(value: object, found: dict[str, int]) -> None:
         _collect(each, found)
 
 
-def ending(model: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
-    """What to say about an OpenAI model that will be shut down: OpenAI's own date, else the price file's."""
-    known = prices.load().models.get(model)
-    date = entry.get("shutdown_date") or (known.shutdown if known else None)
+def ending(model: str, entry: Mapping[str, Any], *, known: bool) -> str:
+    """What to say about a model that will be shut down: the provider's own date, else for one that is ``known`` the
+    price file's."""
+    priced = prices.load().models.get(model) if known else None
+    date = entry.get("shutdown_date") or (priced.shutdown if priced else None)
     if not date:
-        return ()
-    instead = f" Its replacement is {known.replacement}." if known and known.replacement else ""
-    return (f"{model} will be shut down on {date}.{instead}",)
+        return ""
+    instead = f" Its replacement is {priced.replacement}." if priced and priced.replacement else ""
+    return f"{model} will be shut down on {date}.{instead}"
+
+
+_VERSIONS = (
+    ("TGI", "/info", "version", "max_total_tokens"),
+    ("SGLang", "/get_server_info", "version", ""),
+    ("llama.cpp", "/props", "build_info", ""),
+    ("Ollama", "/api/version", "version", ""),
+    ("LiteLLM", "/health/readiness", "litellm_version", ""),
+    ("vLLM", "/version", "version", ""),
+)
+"""Engines, where each tells its version, under which name, and another name that then must stand there too."""
+
+
+async def identify(transport: "Transport", engine: str = "") -> tuple[str, str]:
+    """The engine by its own name, and its version; either is empty where the server does not tell.
+
+    ``engine`` is what the model list said of it, which counts if no page does.
+    """
+    root, seconds = _root(transport), transport.address.deadlines.connect
+    paths = [path for _, path, _, _ in _VERSIONS]
+    pages = await asyncio.gather(*(_page(transport, root + path, seconds) for path in paths))
+    for (name, _, key, other), page in zip(_VERSIONS, pages, strict=True):
+        if isinstance(page, dict) and isinstance(page.get(key), str) and (not other or other in page):
+            return name, page[key]
+    return engine, ""
+
+
+def _root(transport: "Transport") -> str:
+    """Where a server's own pages are: beside the protocol's."""
+    return transport.address.base_url.rpartition("/v")[0]
 
 
 async def probe(transport: "Transport", model: str) -> int | None:
     """The window as the server's own pages tell it; None if there is none of them."""
-    root = transport.address.base_url.rpartition("/v")[0]
+    root = _root(transport)
     windows = await asyncio.gather(*(_ask_own(transport, root + path, model) for path in _OWN_PATHS))
     return next(filter(None, windows), None)
 
 
 async def _ask_own(transport: "Transport", url: str, model: str) -> int | None:
-    try:
-        status, body = await transport.get(url, transport.address.deadlines.connect)
-        answer = msgspec.json.decode(body) if status == 200 else None
-    except (ModelError, *refusals.UNREADABLE):
-        return None
+    answer = await _page(transport, url, transport.address.deadlines.connect)
     if isinstance(answer, dict):
         listed = answer.get("models") or answer.get("data")
         if isinstance(listed, list):  # of many models, only ours counts
             answer = [entry for entry in listed if isinstance(entry, dict) and model in entry.values()]
     return window_in(answer)
+
+
+async def _page(transport: "Transport", url: str, seconds: float) -> Any:
+    """The JSON that stands at ``url``; None if there is none."""
+    try:
+        status, body = await transport.get(url, seconds)
+        return msgspec.json.decode(body) if status == 200 else None
+    except (ModelError, *refusals.UNREADABLE):
+        return None

@@ -108,7 +108,7 @@ def error(refusal: Refusal, address: Address, model: str = "", served: tuple[str
     """The error of our tree for a refusal that nothing could be done about."""
     url = address.base_url
     status = f"HTTP status {refusal.status}"
-    words = "a web page" if refusal.html else address.masked(refusal.message) or status
+    words = "a web page" if refusal.html else address.masked(refusal.message).rstrip(".") or status
     if refusal.status in (401, 403) or _LITELLM_KEY in refusal.message:
         if address.key is None:
             return errors.KeyRefused(f"The server at {url} wants a key: {words}.", do=f"Set {address.key_name}.")

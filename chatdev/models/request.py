@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from chatdev.models import constraints
 from chatdev.models.refusals import Refusal
 from chatdev.models.stream import split_reasoning
 from chatdev.models.types import Message, Options, Role
@@ -82,9 +83,13 @@ def body(
     options: Options,
     max_tokens: int,
     adaptations: Adaptations,
-    engine: str = "",
+    constraint: str = "response_format",
+    thinking_off: Mapping[str, Any] = {},
 ) -> dict[str, Any]:
-    """The JSON object for ``POST /chat/completions``, with the endpoint's adaptations made."""
+    """The JSON object for ``POST /chat/completions``, with the endpoint's adaptations made.
+
+    ``constraint`` is the kind by which choices are asked for; ``thinking_off`` joins the body if no thinking is wanted.
+    """
     streamed = options.stream and UNSTREAMED not in adaptations
     limit = "max_completion_tokens" if COMPLETION_TOKENS in adaptations else "max_tokens"
     fields: dict[str, Any] = {
@@ -101,26 +106,23 @@ def body(
         fields["stop"] = options.stop
     if options.seed is not None:
         fields["seed"] = options.seed
-    if options.choices and engine == "vllm":  # as JSON, a weak model there fills its answer with white space
-        fields["structured_outputs"] = {"choice": list(options.choices)}
-    elif options.choices:
-        fields["response_format"] = _one_of(options.choices)
+    if options.choices:
+        fields |= constraints.fields(constraint, options.choices)
     fields |= options.extra
+    if options.thinking is False:
+        fields |= _joined(thinking_off, options.extra)
     for adaptation in adaptations:
         if adaptation.startswith(WITHOUT):
             fields.pop(adaptation.removeprefix(WITHOUT), None)
     return fields
 
 
-def _one_of(choices: Sequence[str]) -> dict[str, Any]:
-    """A JSON object with one of the texts: the form of structured output that most servers know (OpenAI's)."""
-    schema = {
-        "type": "object",
-        "properties": {"choice": {"type": "string", "enum": list(choices)}},
-        "required": ["choice"],
-        "additionalProperties": False,
+def _joined(fields: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields that keep what ``extra`` says inside the same objects: a template may be given more than one word."""
+    return {
+        name: {**extra[name], **value} if isinstance(value, Mapping) and isinstance(extra.get(name), Mapping) else value
+        for name, value in fields.items()
     }
-    return {"type": "json_schema", "json_schema": {"name": "choice", "schema": schema, "strict": True}}
 
 
 _STRICT_TEMPLATE = re.compile(

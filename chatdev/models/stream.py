@@ -62,7 +62,11 @@ Kind = Literal["reasoning", "text"]
 
 class Answer(msgspec.Struct, frozen=True):
     """One whole answer as the server gave it. ``usage`` is None where the server counted nothing; ``pieces`` is the
-    number of deltas that bore text, which is about the number of tokens when the answer was streamed."""
+    number of deltas that bore text, which is about the number of tokens when the answer was streamed.
+
+    ``done``: the end mark came. ``streamed``: it came in events, not in one object. ``field`` is where the reasoning
+    stood: ``reasoning``, ``reasoning_content`` or ``<think>``; empty if there was none.
+    """
 
     text: str
     reasoning: str
@@ -72,6 +76,9 @@ class Answer(msgspec.Struct, frozen=True):
     id: str
     created: int
     model: str
+    done: bool = False
+    streamed: bool = False
+    field: str = ""
 
 
 class AnswerReader:
@@ -95,6 +102,7 @@ class AnswerReader:
         self._held: list[bytes] = []
         self._mend = False
         self._told = _Told()
+        self._field = ""
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes. This is the hot path: one split per network read, one typed decoding per event."""
@@ -132,6 +140,7 @@ class AnswerReader:
                     self.pieces += 1
                 if reasoning := said.reasoning or said.reasoning_content:
                     self._reasonings.append(reasoning)
+                    self._field = "reasoning" if said.reasoning else "reasoning_content"
                     self.pieces += 1
             if choice.finish_reason:
                 self.finish_reason = choice.finish_reason
@@ -199,6 +208,9 @@ class AnswerReader:
             id=str(last.id or ""),
             created=int(last.created) if isinstance(last.created, int | float) else 0,
             model=str(last.model or ""),
+            done=self.done,
+            streamed=not self._whole,
+            field=self._field or (THINK if first else ""),
         )
 
     def _mended(self, pieces: list[str]) -> str:

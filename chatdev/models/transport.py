@@ -7,13 +7,14 @@ import asyncio
 import errno
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import aiohttp
 import msgspec
 
 from chatdev.errors import SettingsError
-from chatdev.models import refusals
+from chatdev.models import debug, refusals
 from chatdev.models.address import Address
 from chatdev.models.errors import CutShort, ModelError, ServerBroke, Stalled, Unreachable
 from chatdev.models.refusals import Refusal
@@ -50,6 +51,11 @@ class _Open(NamedTuple):
     session: aiohttp.ClientSession
     keeper: AsyncGenerator[None, None]
     asking: asyncio.Lock
+    rooms: dict[int, asyncio.Semaphore]
+
+    def room(self, calls: int | None) -> AbstractAsyncContextManager[object]:
+        """To be entered by each call where no more than ``calls`` shall be in flight at once."""
+        return self.rooms.setdefault(calls, asyncio.Semaphore(calls)) if calls else nullcontext()
 
 
 class Transport:
@@ -73,7 +79,7 @@ class Transport:
         if known is None or known.session.closed:
             self._open = {other: held for other, held in self._open.items() if not other.is_closed()}
             session = self._session()
-            known = self._open[loop] = _Open(session, _kept(session), asyncio.Lock())
+            known = self._open[loop] = _Open(session, _kept(session), asyncio.Lock(), {})
             await anext(known.keeper)
         return known
 
@@ -107,19 +113,36 @@ class Transport:
             elif loop.is_running():
                 await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(each.keeper.aclose(), loop))
 
-    async def get(self, url: str, seconds: float) -> tuple[int, bytes]:
-        """The status and the body that ``url`` gives within ``seconds``. Raises Unreachable, Stalled, ServerBroke."""
+    def tell(self, text: str) -> None:
+        """Give ``debug`` a text, keys masked, if somebody listens."""
+        if self.debug:
+            self.debug(self.address.masked(text))
+
+    async def get(self, url: str, seconds: float, *, told: bool = True) -> tuple[int, bytes]:
+        """The status and the body that ``url`` gives within ``seconds``; ``told``: to ``debug``, too.
+
+        Raises Unreachable, Stalled, ServerBroke.
+        """
+        return await self._fetch("GET", url, None, seconds, told)
+
+    async def post(self, url: str, value: Mapping[str, Any], seconds: float) -> tuple[int, bytes]:
+        """The same for a JSON object that is sent there."""
+        return await self._fetch("POST", url, msgspec.json.encode(value), seconds, True)
+
+    async def _fetch(self, method: str, url: str, data: bytes | None, seconds: float, told: bool) -> tuple[int, bytes]:
         session = (await self.opened()).session
         try:
             async with asyncio.timeout(seconds):
-                async with session.get(url, proxy=self._proxy, allow_redirects=False) as response:
+                async with session.request(
+                    method, url, data=data, proxy=self._proxy, allow_redirects=False
+                ) as response:
                     body = await response.read()
         except aiohttp.ClientError as error:
             raise _mapped(error, self.address) from error
         except TimeoutError:
             raise Stalled(f"The server at {self.address.base_url} did not answer within {seconds:g} s.") from None
-        if self.debug:
-            self.debug(self.address.masked(f"GET {url}: {response.status}\n{body.decode('utf-8', 'replace')}"))
+        if told and self.debug:
+            self.tell(f"< HTTP {response.status} from {method} {url}\n{body.decode('utf-8', 'replace')}")
         return response.status, _explained(response, body)
 
     async def ask(self, body: Mapping[str, Any], *, request_id: str = "", watch: Watch | None = None) -> Reply:
@@ -129,6 +152,7 @@ class Transport:
         try:
             return await self._ask((await self.opened()).session, body, request_id, watch)
         except Disconnected:  # the pool may hold more of them
+            self.tell(f"~ request {request_id} is sent again at once, on a fresh connection")
             async with self._session(pooled=False) as fresh:
                 return (await self._ask(fresh, body, request_id, watch))._replace(sent=2)
 
@@ -139,20 +163,31 @@ class Transport:
         watchdog = Watchdog(reader, self.address, bool(body.get("stream")), watch)
         data = msgspec.json.encode(body)
         if self.debug:
-            self.debug(self.address.masked(f"POST {self._url} {request_id}\n{data.decode()}"))
+            self.tell(debug.sent(self._url, request_id, session.headers, data.decode()))
         try:
-            async with asyncio.timeout(self.address.deadlines.total) as scope:
-                watchdog.start(scope)
-                outcome = await self._exchange(session, data, request_id, reader, watchdog)
-        except TimeoutError:
-            if not (reader.finish_reason or reader.done):
-                raise watchdog.stalled() from None
-            outcome = reader.close()
+            outcome = await self._before_deadline(session, data, request_id, reader, watchdog)
+        except ModelError as error:
+            if self.debug:
+                self.tell(debug.failed(self._url, request_id, watchdog.seconds(), error))
+            raise
         finally:
             watchdog.stop()
         if self.debug:
-            self.debug(self.address.masked(f"{self._url} {request_id} after {watchdog.seconds():.2f} s\n{outcome}"))
+            ids, times = (watchdog.status, watchdog.server_id), (watchdog.first_token, watchdog.seconds())
+            self.tell(debug.came(self._url, request_id, *ids, *times, outcome))
         return Reply(outcome, watchdog.first_token, watchdog.seconds())
+
+    async def _before_deadline(
+        self, session: aiohttp.ClientSession, data: bytes, request_id: str, reader: AnswerReader, watchdog: "Watchdog"
+    ) -> Answer | Refusal:
+        try:
+            async with asyncio.timeout(self.address.deadlines.total) as scope:
+                watchdog.start(scope)
+                return await self._exchange(session, data, request_id, reader, watchdog)
+        except TimeoutError:
+            if not (reader.finish_reason or reader.done):
+                raise watchdog.stalled() from None
+            return reader.close()
 
     async def _exchange(
         self, session: aiohttp.ClientSession, data: bytes, request_id: str, reader: AnswerReader, watchdog: "Watchdog"
@@ -165,6 +200,7 @@ class Transport:
                 proxy=self._proxy,
                 allow_redirects=False,
             ) as response:
+                watchdog.status, watchdog.server_id = response.status, response.headers.get("X-Request-Id", "")
                 if response.status >= 300:
                     told = _explained(response, await response.read())
                     return refusals.read(response.status, told, response.headers.get("Retry-After", ""))
@@ -195,10 +231,15 @@ def _explained(response: aiohttp.ClientResponse, body: bytes) -> bytes:
 
 
 class Watchdog:
-    """Watches one call: tells that it waits, about each second, and ends it when a deadline passes in silence."""
+    """Watches one call: tells that it waits, about each second, and ends it when a deadline passes in silence.
+
+    ``status`` is HTTP's and ``server_id`` the server's own ``X-Request-Id``, once the response has begun.
+    """
 
     def __init__(self, reader: AnswerReader, address: Address, streamed: bool, watch: Watch | None) -> None:
         self.first_token: float | None = None
+        self.status = 0
+        self.server_id = ""
         self._reader = reader
         self._address = address
         self._deadlines = address.deadlines

@@ -83,7 +83,8 @@ class Receipt(msgspec.Struct, frozen=True):
     ``endpoint`` is a base URL without credentials; ``first_token`` and ``seconds`` are seconds of wall time; ``tries``
     counts the requests sent; ``adapted`` says what the endpoint made us change (dropped fields, merged messages),
     ``cuts`` what of the conversation was cut to fit its window;
-    ``cost`` is in US dollars, 0 for a local endpoint and None where the price is not known.
+    ``cost`` is in US dollars, 0 for a local endpoint and None where the price is not known. ``model`` is the answer's
+    word for itself, ``asked`` the name that was asked for.
     """
 
     endpoint: str
@@ -95,6 +96,7 @@ class Receipt(msgspec.Struct, frozen=True):
     adapted: tuple[str, ...] = ()
     cuts: tuple[str, ...] = ()
     cost: float | None = None
+    asked: str = ""
 
 
 class Completion(msgspec.Struct, frozen=True):
@@ -131,6 +133,7 @@ class Options(msgspec.Struct, frozen=True):
     """How one call is asked. ``max_tokens`` is a ceiling, clamped to what the window leaves.
 
     ``choices`` asks the server to answer with one of these texts, bare or as ``{"choice": …}``; a server may ignore it.
+    ``thinking``: False asks a model that thinks to answer at once, where the server can switch that off.
     ``request_id`` goes out as ``X-Request-Id``; ``extra`` joins the request body as it is.
     """
 
@@ -141,8 +144,17 @@ class Options(msgspec.Struct, frozen=True):
     stop: tuple[str, ...] = ()
     seed: int | None = None
     choices: tuple[str, ...] = ()
+    thinking: bool | None = None
     request_id: str = ""
     extra: dict[str, Any] = {}
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Which model shall answer: a served name (an adapter's, too), and the base URL of the endpoint that serves it.
+    What is empty is the run's own; ``openai:NAME`` is OpenAI's model of that name."""
+
+    name: str = ""
+    endpoint: str = ""
 
 
 class Progress(msgspec.Struct, frozen=True):

@@ -27,14 +27,15 @@ class Manner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     The door: ``html`` (a web page instead of the API), ``status`` (this HTTP status, in vLLM's form), ``api_key`` (401
     without it), ``window`` (tokens), ``no_window`` (it is not told), ``cut_prompt`` (as with Ollama, a prompt of more
     tokens is cut to so many, in silence), ``refuse_fields`` (400 if the request holds one of them), ``refuse_system``
-    and ``alternate_roles`` (strict chat templates).
+    and ``alternate_roles`` (strict chat templates), ``no_template`` (no chat is taken at all).
 
     The end: after ``after`` tokens (None: after the last one) the ``fault`` happens. ``cut``: the stream ends without
     a finish reason; ``drop``: the connection breaks; ``stall``: silence until the client leaves; ``error``: an error
     object inside the stream.
 
     Dialects: ``no_usage``, ``no_done``, ``plain_json`` (a whole answer to a streamed request), ``null_content`` (the
-    text moves to the reasoning), ``reasoning_field`` (its name: ``reasoning``, in older servers ``reasoning_content``).
+    text moves to the reasoning), ``reasoning_field`` (its name: ``reasoning``, in older servers ``reasoning_content``),
+    ``ignore_constraints`` (structured output is not heeded).
     """
 
     place: str | None = None
@@ -50,12 +51,14 @@ class Manner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     refuse_fields: tuple[str, ...] | None = None
     refuse_system: bool | None = None
     alternate_roles: bool | None = None
+    no_template: bool | None = None
     fault: Literal["cut", "drop", "stall", "error"] | None = None
     after: Tokens | None = None
     no_usage: bool | None = None
     no_done: bool | None = None
     plain_json: bool | None = None
     null_content: bool | None = None
+    ignore_constraints: bool | None = None
     reasoning_field: str | None = None
 
     def said(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from chatdev.models import constraints
 from chatdev.playback.faults import Manner
 
 CHARACTERS = 4
@@ -62,11 +63,24 @@ class Chat(msgspec.Struct):
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     chat_template_kwargs: dict[str, Any] | None = None
+    structured_outputs: dict[str, Any] | None = None
+    response_format: dict[str, Any] | None = None
 
     @property
     def thinks(self) -> bool:
         """Whether reasoning is wanted: it is, unless the template is told otherwise, as Qwen's is."""
         return (self.chat_template_kwargs or {}).get("enable_thinking") is not False
+
+    def held(self, text: str) -> str:
+        """An answer as vLLM's constraints would have it: ``text`` if it is one of the choices, else the first."""
+        choices = (self.structured_outputs or {}).get("choice")
+        if isinstance(choices, list) and choices:
+            return text if text.strip() in choices else str(choices[0])
+        match self.response_format:
+            case {"json_schema": {"schema": {"properties": {"choice": {"enum": [first, *others]}}}}}:
+                kept = constraints.kept(text, (first, *others))
+                return text if kept else msgspec.json.encode({"choice": first}).decode()
+        return text
 
     @property
     def prompt_tokens(self) -> int:
@@ -162,7 +176,11 @@ def _refuse_fields(body: dict[str, Any], refused: tuple[str, ...]) -> None:
 def _check_template(roles: list[str], manner: Manner) -> None:
     """Chat templates that raise: Gemma's for ``system``, Llama 2's for turns. vLLM passes their words on, twice."""
     words = ""
-    if manner.refuse_system and "system" in roles:
+    if manner.no_template:
+        words = (
+            "As of transformers v4.44, default chat template is no longer allowed, so you must provide a chat template."
+        )
+    elif manner.refuse_system and "system" in roles:
         words = "System role not supported"
     elif manner.alternate_roles:
         turns = roles[1:] if roles[:1] == ["system"] else roles

@@ -38,6 +38,12 @@ class _Call(msgspec.Struct, frozen=True):
     window: int
 
 
+_EXAMINED = Entry(
+    text="Red, yellow and blue. I am a recording, though, and say this to whoever only wants to know how I answer: "
+    "which constraints I keep, how fast I am, and what I do when many ask at once."
+)
+"""What ``chatdev doctor`` gets, whatever it asks."""
+
 _Handler = Callable[[web.Request, _Call], Awaitable[web.StreamResponse]]
 
 
@@ -156,6 +162,8 @@ class Playback:
             self._answering.discard(task)
 
     def _find(self, chat: Chat, place: str) -> Entry:
+        if place.startswith("doctor."):
+            return _EXAMINED
         texts = [message.text for message in chat.messages] or [""]
         recording = choose(self._recordings, texts)
         if recording is None:
@@ -170,7 +178,9 @@ class Playback:
         )
 
     def _answer(self, entry: Entry, chat: Chat, call: _Call, limit: int) -> Answer:
-        thought, said = self._in_pieces(entry.reasoning), self._in_pieces(entry.text)
+        held = entry is _EXAMINED and not call.manner.ignore_constraints  # what was recorded is given as it is
+        text = chat.held(entry.text) if held else entry.text
+        thought, said = self._in_pieces(entry.reasoning), self._in_pieces(text)
         null = bool(call.manner.null_content) and chat.thinks
         if null:
             thought, said = thought + said, ()

@@ -10,7 +10,7 @@ from chatdev.journal.effects import Desk, digest
 from chatdev.journal.events import FileRefused, FileWritten, ModelAnswered, Noted
 from chatdev.models import budget
 from chatdev.models.backend import ModelBackend
-from chatdev.models.types import Message, Options, Progress
+from chatdev.models.types import Message, Options, Progress, Target
 from chatdev.project import parts
 from chatdev.project.prompts import Prompts
 from chatdev.project.state import State
@@ -31,6 +31,11 @@ class Office:
     sandbox: Sandbox
     workspace: Workspace
     watcher: Watcher
+    others: Mapping[Target, ModelBackend] = field(default_factory=dict)
+
+    def asked(self, phase: Phase, role: str) -> ModelBackend:
+        """The model that answers for a role in a phase."""
+        return self.others.get(self.company.target(phase, role), self.model)
 
 
 @dataclass(frozen=True)
@@ -63,9 +68,11 @@ class Meeting:
             **self.office.company.parameters(self.phase, role), choices=tuple(choices), request_id=here.place
         )
 
+        model = self.office.asked(self.phase, role)
+
         async def act() -> ModelAnswered:
-            completion = await self.office.model.complete(
-                await self._cuttable(messages), options, lambda progress: self.office.watcher(role, progress)
+            completion = await model.complete(
+                await self._cuttable(model, messages), options, lambda progress: self.office.watcher(role, progress)
             )
             usage, receipt = completion.usage, completion.receipt
             return ModelAnswered(
@@ -89,6 +96,9 @@ class Meeting:
                 max_tokens=receipt.max_tokens,
                 adapted=receipt.adapted,
                 cuts=receipt.cuts,
+                temperature=options.temperature,
+                answer_id=completion.id,
+                asked=receipt.asked,
             )
 
         event = await here.perform(ModelAnswered, key, act)
@@ -96,9 +106,9 @@ class Meeting:
         self.said.append(quoted(answer))
         return answer
 
-    async def _cuttable(self, messages: Sequence[Message]) -> Sequence[Message]:
+    async def _cuttable(self, model: ModelBackend, messages: Sequence[Message]) -> Sequence[Message]:
         """The messages, with their parts where the window may be too small for all of them."""
-        window = (await self.office.model.facts()).window
+        window = (await model.facts()).window
         return messages if budget.roomy(messages, window) else parts.named(messages, self.state, self.said)
 
     def note(self, kind: Literal["asked again", "guessed", "cut", "refused", "tests"], number: int, text: str) -> None:

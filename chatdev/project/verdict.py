@@ -11,22 +11,9 @@ from chatdev.errors import UserError
 from chatdev.journal.effects import digest
 from chatdev.journal.events import ProductStarted, TestsRan
 from chatdev.project import languages
-from chatdev.project.python_start import DISPLAY, start_product
-from chatdev.project.python_tests import is_test_file, run_tests
+from chatdev.project.python_start import DISPLAY
+from chatdev.project.python_tests import is_test_file
 from chatdev.sandbox.port import Sandbox
-
-__all__ = [
-    "Judged",
-    "Verdict",
-    "files_digest",
-    "judge",
-    "judge_folder",
-    "judge_start",
-    "read_folder",
-    "run_tests",
-    "start_product",
-    "without_product",
-]
 
 _TEST_FOLDERS = {"test", "tests"}
 _NOT_THE_PRODUCT = {"__pycache__", "node_modules", "venv"}

@@ -176,7 +176,7 @@ class Workspace:
         Nothing is synced: the log is what a resume believes. Raises PathRefused where a link or a folder is in the
         way or the path leaves the root, NotStored where the system refuses.
         """
-        with self._parent(path, create=True) as (folder, name):
+        with self._parent(path) as (folder, name):
             _must_be_file(path, folder, name)
             temporary = f"{_TEMPORARY}{secrets.token_hex(8)}"
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -189,43 +189,20 @@ class Workspace:
                     os.unlink(temporary, dir_fd=folder)
                 raise
 
-    def delete(self, path: str) -> None:
-        """Remove a file, if it is there. Raises as ``write`` does."""
-        with suppress(FileNotFoundError), self._parent(path, create=False) as (folder, name):
-            _must_be_file(path, folder, name)
-            os.unlink(name, dir_fd=folder)
-
-    def read_all(self) -> dict[str, bytes]:
-        """The regular files by path, in order; links, unfinished writes and the run's own ``.chatdev`` are left out.
-
-        Raises NotStored where one cannot be read.
-        """
-        found: dict[str, bytes] = {}
-        with _explained(str(self.root)):
-            for place, folders, names, folder in os.fwalk(self.root, onerror=_raise, follow_symlinks=False):
-                base = Path(place).relative_to(self.root)
-                folders[:] = sorted(name for name in folders if (base / name).parts != (".chatdev",))
-                for name in names:
-                    if not name.startswith(_TEMPORARY) and (data := _read(folder, name)) is not None:
-                        found[(base / name).as_posix()] = data
-        return dict(sorted(found.items()))
-
     @contextmanager
-    def _parent(self, path: str, *, create: bool) -> Iterator[tuple[int, str]]:
+    def _parent(self, path: str) -> Iterator[tuple[int, str]]:
         """The file's folder, opened step by step without following a link, and its name there."""
         segments = path.split("/")
         if any(segment in ("", ".", "..") or "\0" in segment for segment in segments):
             raise PathRefused(path, "it is no path below the product's folder")
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         with _explained(path):
-            if create:
-                self.root.mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(parents=True, exist_ok=True)
             folder = os.open(self.root, flags)
             try:
                 for segment in segments[:-1]:
-                    if create:
-                        with suppress(FileExistsError):
-                            os.mkdir(segment, 0o755, dir_fd=folder)
+                    with suppress(FileExistsError):
+                        os.mkdir(segment, 0o755, dir_fd=folder)
                     inner = _open_folder(path, folder, segment, flags)
                     os.close(folder)
                     folder = inner
@@ -249,19 +226,6 @@ def _must_be_file(path: str, folder: int, name: str) -> None:
         mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
         if not stat.S_ISREG(mode):
             raise PathRefused(path, "a link stands there" if stat.S_ISLNK(mode) else "something stands there already")
-
-
-def _read(folder: int, name: str) -> bytes | None:
-    """A regular file's content; None for anything else, which is not even opened for long."""
-    if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-        return None
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    with os.fdopen(os.open(name, flags, dir_fd=folder), "rb") as file:
-        return file.read()
-
-
-def _raise(error: OSError) -> None:
-    raise error
 
 
 @contextmanager

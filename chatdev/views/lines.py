@@ -60,6 +60,8 @@ def _aside(event: events.Any) -> list[Line]:
             return _attempt(event)
         case events.AttemptStopped():
             return [Line(f"stopped: {one_line(event.why, 200)}", "bold red")]
+        case events.ServerCounted() if words.server(event):
+            return [Line(f"the server meanwhile, all its clients together: {words.server(event)}", "dim")]
         case _:
             return []
 

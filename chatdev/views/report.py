@@ -151,6 +151,10 @@ def _attempts(run: Summary) -> Iterable[str]:
         where = (md(attempt.endpoint), md(attempt.model), window, md(attempt.sandbox))
         rows.append((str(attempt.number), *where, md(said, 400)))
     yield _table(("attempt", "endpoint", "model", "window", "sandbox", "remarks"), rows)
+    told = [f"- attempt {each.number}: {words.server(each)}" for each in run.servers if words.server(each)]
+    if told:
+        yield "What the model server counted meanwhile. It is all of its traffic, other clients' included:"
+        yield "\n".join(told)
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

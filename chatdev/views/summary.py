@@ -73,6 +73,7 @@ class Summary(msgspec.Struct, frozen=True):
     started: events.RunStarted | None
     attempts: tuple[events.AttemptStarted, ...]
     stops: tuple[events.AttemptStopped, ...]
+    servers: tuple[events.ServerCounted, ...]
     phases: tuple[Phase, ...]
     voices: tuple[Voice, ...]
     work: Work
@@ -122,6 +123,7 @@ def fold(records: Sequence[Record]) -> Summary:
         started=next(iter(every(events.RunStarted)), None),
         attempts=every(events.AttemptStarted),
         stops=every(events.AttemptStopped),
+        servers=every(events.ServerCounted),
         phases=_phases(records, clock, calls),
         voices=_voices(calls),
         work=_work(calls),

@@ -59,7 +59,13 @@ class Terminal:
         self._screen: _Screen | None = _Plain(stream) if quiet or not stream.isatty() else _screen(stream)
         self._live = isinstance(self._screen, _Rich)
         self._calls: dict[str, _Call] = {}
+        self._server = ""
         self._redraw_at = 0.0
+
+    @property
+    def live(self) -> bool:
+        """Whether there is a status that redraws in place."""
+        return self._live and self._screen is not None
 
     def on_record(self, record: Record) -> None:
         """Show what a record tells: a listener for the store."""
@@ -86,6 +92,12 @@ class Terminal:
             self._redraw_at = now + _REDRAW
             self._status()
 
+    def on_server(self, told: str) -> None:
+        """Show what the model server says of itself, below the calls in flight; nothing while there are none."""
+        self._server = one_line(told, 100)
+        if self._calls:
+            self._status()
+
     def say(self, text: str, style: str = "") -> None:
         """Show lines that are not in the log, such as a warning; ``style`` in rich's words."""
         told = [Line(line, style) for line in clean(text).split("\n")]
@@ -102,6 +114,8 @@ class Terminal:
 
     def _status(self) -> None:
         states = [f"  {one_line(role, 40)}: {call.state()}" for role, call in self._calls.items()]
+        if states and self._server:
+            states.append(f"  server: {self._server}")
         self._do(lambda screen: screen.status(states))
 
     def _do(self, act: "Callable[[_Screen], None]") -> None:

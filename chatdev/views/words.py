@@ -84,3 +84,14 @@ def call(answer: events.ModelAnswered) -> str:
     if answer.finish_reason == "length":
         parts.append("cut at the limit")
     return ", ".join(parts)
+
+
+def server(counted: events.ServerCounted) -> str:
+    """What the model server counted while an attempt lasted, for whomever it worked."""
+    parts = []
+    if counted.prefix_queries and counted.prefix_hits is not None:
+        share = 100 * counted.prefix_hits / counted.prefix_queries
+        parts.append(f"{share:.0f} % of {count(counted.prefix_queries, 'prompt token')} found in its prefix cache")
+    if counted.preemptions is not None:
+        parts.append(count(counted.preemptions, "preemption"))
+    return ", ".join(parts)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not re.match("VLLM|OPENAI|BASE_URL", name)}
+    kept = {name: value for name, value in os.environ.items() if not re.match("VLLM|OPENAI|BASE_URL|OTEL", name)}
     return kept | {"PYTHONPATH": str(ROOT)} | more
 
 

@@ -135,7 +135,7 @@ print(backend.run(messages=[{"role": "user", "content": "hi"}])["choices"][0]["m
 done.set(); thread.join()
 """
     here = Path(__file__).parent
-    command = [sys.executable, "-X", "dev", "-W", "error", "-c", script, str(here)]
+    command = [sys.executable, "-X", "dev", "-W", "error", "-c", script, str(here.parent)]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=here.parents[1], timeout=60)
     assert (ran.stdout, ran.stderr, ran.returncode) == ("Hello\n", "", 0)
 
@@ -361,6 +361,23 @@ async def test_an_answer_that_is_all_thought_is_asked_for_without_thinking_and_w
     assert [asked["max_tokens"] for asked in server.asked] == [1000, 2000]
     assert server.asked[1]["chat_template_kwargs"] == {"a": 1, "enable_thinking": False}
     assert (completion.usage.prompt_tokens, completion.usage.completion_tokens) == (18, 1002)
+
+
+async def test_thinking_is_switched_off_only_for_a_model_that_was_seen_to_think() -> None:
+    quick = Options(thinking=False)
+    thought = sse(delta(reasoning="hm"), delta(content="Red"), delta("stop"), usage())
+    async with model(streams(thought), OK) as (backend, server):
+        for options in (quick, quick, Options()):
+            await backend.complete(HI, options)
+    assert ["chat_template_kwargs" in body for body in server.asked] == [False, True, False]
+
+
+async def test_a_switch_that_does_not_work_is_not_used_again() -> None:
+    thought = sse(delta(reasoning="hm"), delta(content="Red"), delta("stop"), usage())
+    async with model(streams(thought)) as (backend, server):
+        for _ in range(3):
+            await backend.complete(HI, Options(thinking=False))
+    assert ["chat_template_kwargs" in body for body in server.asked] == [False, True, False]
 
 
 async def test_a_server_that_refuses_to_hear_of_thinking_is_given_the_room_alone() -> None:

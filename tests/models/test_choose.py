@@ -6,7 +6,7 @@ import pytest
 from fake_server import serving
 
 from chatdev.errors import UserError
-from chatdev.models import errors
+from chatdev.models import discover, errors
 from chatdev.models.choose import Choice, choose
 from chatdev.settings import Secret, Settings
 
@@ -56,6 +56,16 @@ async def test_a_dead_endpoint_without_a_key_is_the_plain_error() -> None:
     with pytest.raises(errors.Unreachable, match="connection refused") as error:
         await chosen("VLLM", vllm_endpoint=dead())
     assert (error.value.exit_status, "VLLM_ENDPOINT" in error.value.do) == (2, True)
+
+
+async def test_without_an_endpoint_the_error_points_to_what_does_listen_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(models={"data": [{"id": "qwen"}]}) as server:
+        port = int(server.url.split(":")[2].split("/")[0])
+        monkeypatch.setattr(discover.servers, "__defaults__", ((port,),))
+        monkeypatch.setattr("chatdev.settings.DEFAULT_ENDPOINT", dead())
+        with pytest.raises(errors.Unreachable) as error:
+            await chosen("VLLM")
+    assert error.value.do == f"qwen is served at {server.url}: set VLLM_ENDPOINT to that."
 
 
 async def test_a_living_server_that_is_no_model_server_is_no_reason_to_ask_openai() -> None:

@@ -179,6 +179,13 @@ async def test_a_server_that_accepts_and_says_nothing_is_given_up(silent_server:
 
 
 def test_the_end_of_an_openai_model_is_told_with_its_replacement() -> None:
-    assert endpoint.ending("gpt-4o", {}) == ("gpt-4o will be shut down on 2027-01-14. Its replacement is gpt-6-luna.",)
-    assert endpoint.ending("gpt-9", {"shutdown_date": "2031-01-01"}) == ("gpt-9 will be shut down on 2031-01-01.",)
-    assert endpoint.ending("gpt-9", {}) == ()
+    told = "gpt-4o will be shut down on 2027-01-14. Its replacement is gpt-6-luna."
+    assert endpoint.ending("gpt-4o", {}, known=True) == told
+    assert endpoint.ending("gpt-9", {}, known=True) == ""
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_any_provider_may_announce_the_end_of_a_model(known: bool) -> None:
+    told = endpoint.ending("gpt-9", {"shutdown_date": "2031-01-01"}, known=known)
+    assert told == "gpt-9 will be shut down on 2031-01-01."
+    assert endpoint.ending("gpt-4o", {}, known=False) == ""

@@ -47,7 +47,7 @@ def test_choices_are_asked_for_in_the_form_that_most_servers_know() -> None:
 
 
 def test_vllm_is_asked_for_a_bare_choice() -> None:
-    sent = request.body("m", TALK, Options(choices=("Go", "C")), 100, frozenset(), "vllm")
+    sent = request.body("m", TALK, Options(choices=("Go", "C")), 100, frozenset(), "structured_outputs")
     assert sent["structured_outputs"] == {"choice": ["Go", "C"]}
     assert "response_format" not in sent
 

@@ -1,6 +1,8 @@
 """Small products to judge."""
 
-from chatdev.project.verdict import Verdict, judge, run_tests, start_product, without_product
+from chatdev.project.python_start import start_product
+from chatdev.project.python_tests import run_tests
+from chatdev.project.verdict import Verdict, judge, without_product
 from chatdev.sandbox.local import LocalSandbox
 
 SANDBOX = LocalSandbox()

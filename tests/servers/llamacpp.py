@@ -78,6 +78,7 @@ def main(path: Path, window: int) -> None:
     params.model_alias = {MODEL_NAME}
     params.hostnames = ["127.0.0.1"]
     params.port = 0
+    params.endpoint_metrics = True
     params.sampling.seed = 1  # the same question gets the same gibberish, as far as its batch allows
     # One thread: a model this small only waits for the second, and two that spin on a busy machine are 5 times slower.
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1

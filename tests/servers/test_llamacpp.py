@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import llamacpp
+import msgspec
 import pytest
 import whole_run
 from llamacpp import MODEL_NAME, Server
@@ -12,9 +13,12 @@ from llamacpp import MODEL_NAME, Server
 from chatdev.agents import replies
 from chatdev.company import config
 from chatdev.company.config import Company, Step
+from chatdev.journal.events import ServerCounted
+from chatdev.models import address as addresses
 from chatdev.models.backend import VLLMModel
 from chatdev.models.errors import CutShort, ModelNotServed, WindowTooSmall
 from chatdev.models.types import Message, Options, Part, Progress
+from chatdev.ops.doctor.examine import examine
 from chatdev.settings import Settings, load
 
 WINDOW = 40_960
@@ -47,6 +51,22 @@ async def test_the_server_names_its_model_and_the_window_that_it_allotted(settin
     facts = await model.facts()
     await model.aclose()
     assert (facts.model, facts.served, facts.window) == (MODEL_NAME, (MODEL_NAME,), WINDOW)
+
+
+async def test_the_server_counts_what_it_found_in_its_prefix_cache(settings: Settings) -> None:
+    model = VLLMModel(settings=settings)
+    before = await model.load()
+    assert before is not None
+    options = Options(max_tokens=2, extra={"id_slot": 0})
+    answer, same = [await model.complete(QUESTION, options) for _ in range(2)]
+    after = await model.load()
+    await model.aclose()
+    assert after is not None
+    assert (after.engine, after.running, after.waiting, after.kv_used) == ("llama.cpp", 0, 0, None)
+    assert (after.prefix_queries or 0) - (
+        before.prefix_queries or 0
+    ) == answer.usage.prompt_tokens + same.usage.prompt_tokens
+    assert (after.prefix_hits or 0) > (before.prefix_hits or 0)
 
 
 async def test_a_model_that_is_not_served_is_not_asked_for(server: Server, tmp_path: Path) -> None:
@@ -148,6 +168,19 @@ async def test_a_server_that_dies_in_the_middle_of_an_answer_is_no_answer(tmp_pa
         await model.aclose()
 
 
+async def test_doctor_finds_what_this_server_can_do(settings: Settings, tmp_path: Path) -> None:
+    given = msgspec.structs.replace(settings, cache=tmp_path)
+    diagnosis = await examine(addresses.of_vllm(given), "default", given)
+    checks = {finding.check: finding for finding in diagnosis.findings}
+    assert diagnosis.exit_status == 0, diagnosis
+    assert diagnosis.engine == "llama.cpp"
+    assert checks["context window"].seen.startswith(f"{WINDOW:,} tokens")
+    assert "grammar" in checks["structured output"].seen.partition("; ignored: ")[0]
+    assert "structured_outputs" in checks["structured output"].seen.partition("; ignored: ")[2]
+    assert "prompt tokens came from it" in checks["prefix cache"].seen
+    assert checks["usage"].verdict == checks["streaming"].verdict == "good"
+
+
 def most_answers(company: Company) -> int:
     """The most answers that a company can ask for, however bad they are."""
 
@@ -164,3 +197,7 @@ def test_a_whole_run_on_gibberish_ends_by_itself_and_says_so(server: Server, tmp
     ran = whole_run.run(tmp_path, server.url, task="create a todo app", name="Gibberish")
     whole_run.assert_failed_readably(ran)
     assert 0 < sum(answer.tries for answer in ran.answers) <= most_answers(config.load(config.find("default")))
+    counted = ran.log[-1]
+    assert isinstance(counted, ServerCounted)
+    assert counted.prefix_queries == sum(answer.prompt_tokens for answer in ran.answers)
+    assert "found in its prefix cache" in ran.report

@@ -157,3 +157,15 @@ def test_what_was_cut_to_fit_the_window_is_listed_by_place() -> None:
     assert lines.of(log.records[-3].event)[0].text == f"  cut to fit: {'; '.join(cuts)}"
     assert report.render(begun().ask("a.1", "P", "?", "a", cuts=many).records).count("as signatures") == 60
     assert "cut to fit the context window: main.py" in transcript.render(log.records)
+
+
+def test_what_the_server_counted_is_told_as_its_whole_traffic() -> None:
+    log = begun().add(events.ServerCounted(1, "vllm", 2000, 1500, 3)).add(events.ServerCounted(2, "tgi"))
+    log.add(events.ServerCounted(3, "sglang", 0, 0, 1))
+    told = report.render(log.records)
+    assert (
+        "It is all of its traffic, other clients' included:\n\n"
+        "- attempt 1: 75 % of 2,000 prompt tokens found in its prefix cache, 3 preemptions\n"
+        "- attempt 3: 1 preemption\n"
+    ) in told
+    assert "all of its traffic" not in report.render(begun().records)

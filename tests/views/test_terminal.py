@@ -234,3 +234,24 @@ def test_a_pipe_does_not_pay_for_rich() -> None:
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert ran.stdout == "shown\nFalse\n"
+
+
+def test_the_server_is_shown_below_the_calls_in_flight_and_never_alone(tty: Tty) -> None:
+    terminal = Terminal(tty.stream, clock=Clock())
+    assert terminal.live
+    terminal.on_server("1 running")
+    terminal.on_progress("Programmer", Sign("waiting", seconds=1))
+    terminal.on_server("3 running, 12 waiting\x1b[2J")
+    terminal.close()
+    shown = tty.close()
+    assert "server: 1 running" in shown
+    assert shown.index("Programmer: waiting") < shown.index("server: 1 running")
+    assert "server: 3 running, 12 waiting" in shown
+    assert "\x1b[2J" not in shown
+
+
+def test_plain_output_is_not_live() -> None:
+    terminal = Terminal(io.StringIO())
+    terminal.on_progress("Programmer", Sign("waiting", seconds=1))
+    terminal.on_server("1 running")
+    assert not terminal.live

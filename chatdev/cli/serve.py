@@ -1,0 +1,171 @@
+"""``chatdev serve``: a model server for this machine, started, followed and stopped."""
+
+import os
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from chatdev.cli import common
+
+if TYPE_CHECKING:
+    from chatdev.ops.engines import Engine, Order, Plan
+    from chatdev.ops.fit import Fit
+    from chatdev.ops.machine import Machine
+    from chatdev.ops.weights import Need
+    from chatdev.settings import Hub, Secret, Settings
+
+
+@click.command(name="serve")
+@click.argument("model")
+@click.argument("extra", nargs=-1, type=click.UNPROCESSED, metavar="[-- ENGINE'S OWN FLAGS]")
+@click.option("--engine", type=click.Choice(["vllm", "docker", "tgi", "llamacpp"]), help="Else chosen for the machine.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--window", type=click.IntRange(256), help="Tokens of context window. Else as many as are of use and fit."
+)
+@click.option("--name", default="", help="What the model is called there. Else the last part of MODEL.")
+@click.option("--key", default="", help="A key that clients must send; VLLM_API_KEY does the same, unseen by others.")
+@click.option("--speculate", is_flag=True, help="Guess words that stand in the prompt (n-grams). Not measured yet.")
+@click.option("--force", is_flag=True, help="Try it even if the arithmetic says that it does not fit.")
+@click.option("--dry-run", is_flag=True, help="Show the command and its reasons, and start nothing.")
+def command(
+    model: str,
+    extra: tuple[str, ...],
+    engine: "Engine | None",
+    port: int,
+    window: int | None,
+    name: str,
+    key: str,
+    speculate: bool,
+    force: bool,
+    dry_run: bool,
+) -> None:
+    """Serve MODEL: a .gguf file, a model's folder, or its name on the Hugging Face Hub.
+
+    The engine is vLLM where there is a GPU, else llama.cpp. The command is shown with a reason for each flag, and runs
+    until Ctrl-C, after which nothing of it is left. docs/serve.md says more.
+
+    Exit status: 1 if the server fails, 2 for what keeps it from being started, 130 after Ctrl-C.
+    """
+    from chatdev import settings
+    from chatdev.errors import ChatDevError
+    from chatdev.ops import serve
+    from chatdev.ops.engines import Order
+
+    if extra and not extra[0].startswith("-"):
+        raise click.UsageError(
+            f"One model at a time, and {extra[0]!r} is another. The engine's own flags stand behind --"
+        )
+    try:
+        serve.refuse_other_systems(sys.platform)
+        own = settings.load_here()
+        secret = settings.Secret(key) if key else own.vllm_api_key
+        order = Order(
+            model=model,
+            port=port or serve.free_port(),
+            name=name,
+            key=secret is not None,
+            speculate=speculate,
+            extra=extra,
+            container=f"chatdev-{os.getpid()}",
+            gpus=settings.visible_gpus(),
+        )
+        common.run(_serve(order, engine, window, own, secret, force=force, dry_run=dry_run))
+    except ChatDevError as error:
+        common.fail(error)
+
+
+async def _serve(
+    order: "Order",
+    wanted: "Engine | None",
+    window: int | None,
+    own: "Settings",
+    key: "Secret | None",
+    *,
+    force: bool,
+    dry_run: bool,
+) -> None:
+    from chatdev.ops import engines, hub, machine, serve
+    from chatdev.settings import load_hub
+
+    place = load_hub()
+    seen = machine.only(machine.look(), order.gpus)
+    need = await hub.find(order.model, place)
+    engine, why = (wanted, "you asked for it") if wanted else engines.chosen(seen, need)
+    serve.check_model(engine, order, need)
+    fit = serve.fitted(engine, need, seen, window, force=force)
+    plan = engines.plan(engine, order, seen, need, fit, place)
+    click.echo(_shown(plan, why, seen, need, fit, key=order.key))
+    obstacles = [found for found in (serve.missing(engine, seen), serve.taken(order.port)) if found]
+    if dry_run:
+        for obstacle in obstacles:
+            click.echo(f"\nBefore it can start: {obstacle}")
+        return
+    if obstacles:
+        raise obstacles[0]
+    await _run(plan, order, need, place, own, key)
+
+
+async def _run(plan: "Plan", order: "Order", need: "Need", place: "Hub", own: "Settings", key: "Secret | None") -> None:
+    from chatdev.ops import serve
+
+    common.say("\nStarting. Ctrl-C stops it.")
+    secrets = serve.secrets(plan, key, place)
+    service = await serve.Service.start(plan, secrets, serve.as_client(own, plan, key), common.say)
+    try:
+        served = await service.until_it_answers(lambda: serve.downloaded(order.model, need, place.cache))
+        lines = [f"export VLLM_ENDPOINT={plan.endpoint}", f"export VLLM_MODEL_NAME={shlex.quote(served)}"]
+        also = "\n(and VLLM_API_KEY to its key)" if key else ""
+        click.echo("\nIt answers. In another terminal:\n\n" + "\n".join(lines) + f"{also}\n")
+        sys.stdout.flush()
+        await service.until_it_ends()
+    finally:
+        common.say("Stopping it.")
+        await service.stop()
+        common.say("Stopped; nothing of it is left.")
+
+
+def _shown(plan: "Plan", why: str, seen: "Machine", need: "Need", fit: "Fit", *, key: bool) -> str:
+    """All that is to be known before the start: machine, model, arithmetic, command, reasons."""
+    from chatdev.ops.fit import size
+
+    fetched = f"; {size(need.download)} to download" if need.download else ""
+    about = "about " if need.estimated else ""
+    parts = [f"{about}{size(need.weights)} of weights"] if need.weights else ["its size is not known"]
+    if need.window:
+        parts.append(f"a window of up to {need.window:,} tokens")
+    lines = [
+        f"Machine: {_machine(seen)}",
+        f"Model:   {need.name}: {', '.join(parts)} (from {need.source}{fetched})",
+        f"Memory:  {fit.words or 'not reckoned, since the size of the model is not known'}",
+        f"Engine:  {plan.engine}, as {why}",
+    ]
+    if key:
+        lines.append(
+            "Key:     clients must send it; the server gets it by the environment, where no other user sees it"
+        )
+    if plan.remark:
+        lines.append(f"Note:    {plan.remark}")
+    reasons = [f"  {_label(part.words):<31}  {part.why}" for part in (*plan.variables, *plan.parts)]
+    return "\n".join([*lines, "", plan.command(), "", *reasons])
+
+
+def _label(words: tuple[str, ...]) -> str:
+    """A part of a command in short: whole if there is room, else its flag, or its last word without folders."""
+    if len(whole := shlex.join(words)) <= 31:
+        return whole
+    return words[0] if words[0].startswith("-") else words[-1].rpartition("/")[2]
+
+
+def _machine(seen: "Machine") -> str:
+    from chatdev.ops.fit import size
+
+    cards = []
+    for gpu in seen.gpus:
+        users = ", ".join(f"{user.name} (pid {user.pid})" for user in gpu.users)
+        cards.append(f"{gpu.name} ({size(gpu.total)}, {size(gpu.used)} used{f' by {users}' if users else ''})")
+    found = "; ".join(cards) or "no GPU"
+    complaint = f" ({seen.complaint})" if seen.complaint else ""
+    return f"{found}{complaint}; {size(seen.memory)} of memory, {size(seen.available)} free"

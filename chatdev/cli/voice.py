@@ -1,0 +1,148 @@
+"""How a run speaks to whoever started it: as text for a person, or as JSON lines for a program."""
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from chatdev import wiring
+from chatdev.cli import common
+from chatdev.errors import ChatDevError
+from chatdev.journal.store import Record
+from chatdev.models.types import Progress
+from chatdev.views.json_lines import JsonLines
+from chatdev.views.terminal import Terminal
+
+
+class Voice(Protocol):
+    """What is told of a run. ``live``: there is a status that a look at the server is worth."""
+
+    @property
+    def live(self) -> bool: ...
+
+    def begun(self, before: Sequence[Record]) -> None:
+        """The work begins; ``before`` is what the log holds already."""
+
+    def on_record(self, record: Record) -> None: ...
+
+    def on_progress(self, role: str, progress: Progress) -> None: ...
+
+    def on_server(self, told: str) -> None: ...
+
+    def notice(self, text: str) -> None: ...
+
+    def error(self, error: ChatDevError) -> None: ...
+
+    def debug(self, text: str) -> None: ...
+
+    def paused(self) -> None:
+        """The work is over for now: no status any more."""
+
+    def ended(self, folder: Path, verdict: str, status: int) -> None:
+        """The last words. ``verdict`` is empty if there is none."""
+
+
+class Text:
+    """Records on standard output, all else on standard error."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._terminal: Terminal | None = None
+
+    @property
+    def _shown(self) -> Terminal:
+        if self._terminal is None:
+            self._terminal = Terminal(sys.stdout, quiet=self._quiet)
+        return self._terminal
+
+    @property
+    def live(self) -> bool:
+        return self._shown.live
+
+    def begun(self, before: Sequence[Record]) -> None:
+        pass
+
+    def on_record(self, record: Record) -> None:
+        self._shown.on_record(record)
+
+    def on_progress(self, role: str, progress: Progress) -> None:
+        self._shown.on_progress(role, progress)
+
+    def on_server(self, told: str) -> None:
+        self._shown.on_server(told)
+
+    def notice(self, text: str) -> None:
+        common.say(text)
+
+    def error(self, error: ChatDevError) -> None:
+        common.say(f"Error: {error}")
+
+    def debug(self, text: str) -> None:
+        common.say(f"{text}\n")
+
+    def paused(self) -> None:
+        self._shown.close()
+
+    def ended(self, folder: Path, verdict: str, status: int) -> None:
+        if verdict:
+            report = f"Verdict: {verdict}\nReport:  {folder / 'REPORT.md'}"
+            common.conclude(f"{wiring.software_info(folder)}\n\n{report}")
+
+
+class Json:
+    """Everything on standard output, a JSON object a line; the last one is ``ended`` wherever a run was begun."""
+
+    live = False
+
+    def __init__(self) -> None:
+        self._lines = JsonLines(sys.stdout)
+
+    def begun(self, before: Sequence[Record]) -> None:
+        for record in before[:1]:  # the order: what the run is about
+            self.on_record(record)
+
+    def on_record(self, record: Record) -> None:
+        self._lines.on_record(record)
+
+    def on_progress(self, role: str, progress: Progress) -> None:
+        pass
+
+    def on_server(self, told: str) -> None:
+        pass
+
+    def notice(self, text: str) -> None:
+        self._lines.say("notice", text=text)
+
+    def error(self, error: ChatDevError) -> None:
+        self._lines.say("error", error=type(error).__name__, text=str(error), exit_status=error.exit_status)
+
+    def debug(self, text: str) -> None:
+        self._lines.say("debug", text=text)
+
+    def paused(self) -> None:
+        pass
+
+    def ended(self, folder: Path, verdict: str, status: int) -> None:
+        self._lines.say(
+            "ended", verdict=verdict or None, report=str(folder / "REPORT.md"), folder=str(folder), exit_status=status
+        )
+
+
+class DebugLog:
+    """Takes requests and answers, keys masked already: to the voice, and to a file with the time (UTC) of each."""
+
+    def __init__(self, path: Path, voice: Voice) -> None:
+        self._file = path.open("a", encoding="utf-8", errors="replace")
+        self._voice = voice
+
+    def __call__(self, text: str) -> None:
+        now = time.time()
+        stamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(1000 * (now % 1)):03}Z"
+        self._voice.debug(text)
+        self._file.write(f"{stamp} {text}\n\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()

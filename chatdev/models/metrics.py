@@ -1,0 +1,130 @@
+"""What a model server counts of itself (queue, KV cache, prefix cache), as Prometheus text at its ``/metrics``.
+
+The names, read off vLLM 0.32 and a llama.cpp server, and from the documentation of SGLang (``--enable-metrics``) and of
+TGI. They count all that the server does, for whomever.
+"""
+
+import contextlib
+import math
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from chatdev.models.errors import ModelError
+
+if TYPE_CHECKING:
+    from chatdev.models.transport import Transport
+
+PATIENCE = 2.0
+"""Seconds for the page: whoever wants to look on must not hold anybody up."""
+
+_SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)", re.MULTILINE)
+_OTHER_RANK = re.compile(r'\b(?:tp|pp|moe_ep)_rank="0*[1-9]')
+
+_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
+    "vllm": {
+        "running": ("vllm:num_requests_running",),
+        "waiting": ("vllm:num_requests_waiting",),
+        "kv_used": ("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),  # in spite of its name a share of 1
+        "prefix_queries": ("vllm:prefix_cache_queries_total", "vllm:gpu_prefix_cache_queries_total"),
+        "prefix_hits": ("vllm:prefix_cache_hits_total", "vllm:gpu_prefix_cache_hits_total"),
+        "preemptions": ("vllm:num_preemptions_total",),
+    },
+    "sglang": {
+        "running": ("sglang:num_running_reqs",),
+        "waiting": ("sglang:num_queue_reqs",),
+        "kv_used": ("sglang:token_usage",),
+        "prefix_queries": ("sglang:prompt_tokens_total",),
+        "prefix_hits": ("sglang:cached_tokens_total",),
+        "preemptions": ("sglang:num_retracted_requests_total",),
+    },
+    "tgi": {"running": ("tgi_batch_current_size",), "waiting": ("tgi_queue_size",)},
+    "llama.cpp": {
+        "running": ("llamacpp:requests_processing",),
+        "waiting": ("llamacpp:requests_deferred",),
+        "kv_used": ("llamacpp:kv_cache_usage_ratio",),  # until 2025
+        "prefix_queries": ("llamacpp:prompt_tokens_total",),
+        "prefix_hits": ("llamacpp:prompt_tokens_cached_total",),
+    },
+}
+"""By engine, what we call it and what the server does, its newest name first."""
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server told of itself at one moment; None where it does not tell.
+
+    ``running`` and ``waiting`` are requests now; ``kv_used`` is the used share of the KV cache, from 0 to 1 (the
+    fullest, where a server has several). The others count since the server started: ``prefix_queries`` the prompt
+    tokens that were looked up in the prefix cache, ``prefix_hits`` those found there, ``preemptions`` the requests
+    thrown out of the running batch because the KV cache was full.
+    """
+
+    engine: str
+    running: int | None = None
+    waiting: int | None = None
+    kv_used: float | None = None
+    prefix_queries: int | None = None
+    prefix_hits: int | None = None
+    preemptions: int | None = None
+
+    def text(self) -> str:
+        """The moment in one line: ``3 running, 12 waiting, KV cache 84 % full``."""
+        parts = [f"{self.running} running" if self.running is not None else ""]
+        parts.append(f"{self.waiting} waiting" if self.waiting is not None else "")
+        parts.append(f"KV cache {100 * self.kv_used:.0f} % full" if self.kv_used is not None else "")
+        return ", ".join(part for part in parts if part)
+
+
+def prefix_share(before: Load | None, after: Load | None) -> float | None:
+    """Prefix-cache hits of all prompt tokens that were looked up between two moments; None if that was not told."""
+    if before is None or after is None or before.prefix_hits is None or after.prefix_hits is None:
+        return None
+    looked_up = (after.prefix_queries or 0) - (before.prefix_queries or 0)
+    return (after.prefix_hits - before.prefix_hits) / looked_up if looked_up > 0 else None
+
+
+def parse(text: str) -> Load | None:
+    """What a page of Prometheus text tells; None if no engine that is known here wrote it.
+
+    A name with several label sets (a model, an engine) is added up; of the ranks of one engine, which all tell the
+    same, only the first counts.
+    """
+    samples: dict[str, list[float]] = {}
+    for name, labels, value in _SAMPLE.findall(text):
+        if not _OTHER_RANK.search(labels):
+            with contextlib.suppress(ValueError):
+                samples.setdefault(name, []).append(float(value))
+    for engine, names in _NAMES.items():
+        found = {what: told for what, spelled in names.items() if (told := _newest(samples, spelled))}
+        if found:
+            fullest = max(found.pop("kv_used", [math.nan]))
+            counts = {what: round(sum(told)) for what, told in found.items()}
+            if engine == "llama.cpp":
+                _add_hits(counts)
+            return Load(engine=engine, kv_used=None if math.isnan(fullest) else fullest, **counts)
+    return None
+
+
+def _add_hits(counts: dict[str, int]) -> None:
+    """llama.cpp counts the prompt tokens apart that it found in its cache, and the older of its servers not at all."""
+    misses, hits = counts.pop("prefix_queries", None), counts.get("prefix_hits")
+    if misses is not None and hits is not None:
+        counts["prefix_queries"] = misses + hits
+
+
+def _newest(samples: Mapping[str, list[float]], spelled: tuple[str, ...]) -> list[float]:
+    """The finite values under the first of these names that occurs."""
+    told = next((samples[name] for name in spelled if name in samples), [])
+    return [value for value in told if math.isfinite(value)]
+
+
+async def read(transport: "Transport") -> Load | None:
+    """The load of the server behind a transport; None if it has no ``/metrics``, or gives it too late."""
+    root = transport.address.base_url.rpartition("/v")[0]
+    try:
+        status, body = await transport.get(f"{root}/metrics", PATIENCE, told=False)
+    except ModelError:
+        return None
+    return parse(body.decode("utf-8", "replace")) if status == 200 else None

@@ -1,0 +1,86 @@
+"""What was found out about an endpoint by trying it, kept from one process to the next.
+
+``chatdev doctor`` writes a profile, a run starts from it, and whatever turns out otherwise in a run is corrected there.
+A profile is a cache: it may be deleted at any time, and one that cannot be read or written is done without.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+THINKING_OFF: dict[str, Any] = {"chat_template_kwargs": {"enable_thinking": False}}
+"""The switch of Qwen's and most other templates, as vLLM, SGLang and llama.cpp pass it on."""
+
+
+class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One endpoint as it was found: by address, model and the server's version.
+
+    ``choices`` is the kind of constraint that works (see ``constraints``): empty if none does, None if none was tried.
+    ``thinks`` says whether reasoning came, None if nobody looked; ``thinking_off`` are the fields that switch it off,
+    empty if nothing does. ``low`` and ``high`` are the gauge's factors (see ``budget.Gauge``). ``in_flight`` is how
+    many calls at once the server takes before its queue grows. ``date`` is when it was found, in ISO 8601.
+    """
+
+    base_url: str
+    model: str
+    engine: str = ""
+    version: str = ""
+    choices: str | None = None
+    thinks: bool | None = None
+    thinking_off: dict[str, Any] = msgspec.field(default_factory=THINKING_OFF.copy)
+    low: float | None = None
+    high: float | None = None
+    in_flight: int | None = None
+    date: str = ""
+
+
+class Profiles:
+    """The profiles of this user, a JSON file each in ``folder``; without a folder there are none."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+
+    def any(self, base_url: str, model: str) -> bool:
+        """Whether there is a profile of any version: only then is it worth asking the server for its version."""
+        return bool(self._folder) and next(self._of(base_url, model), None) is not None
+
+    def get(self, base_url: str, model: str, version: str) -> Profile | None:
+        """The profile of this very version, if it was found."""
+        for path in self._of(base_url, model):
+            with suppress(OSError, msgspec.DecodeError):
+                profile = msgspec.json.decode(path.read_bytes(), type=Profile)
+                if (profile.base_url, profile.model, profile.version) == (base_url, model, version):
+                    return profile
+        return None
+
+    def put(self, profile: Profile) -> Path | None:
+        """Keep a profile in place of an older one; where it lies, or None if it could not be written."""
+        if self._folder is None:
+            return None
+        path = self._folder / f"{_name(profile.base_url, profile.model)}-{_short(profile.version)}.json"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(dir=self._folder)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(msgspec.json.format(msgspec.json.encode(profile)))
+            Path(temporary).replace(path)
+        except OSError:
+            return None
+        return path
+
+    def _of(self, base_url: str, model: str) -> Iterator[Path]:
+        return self._folder.glob(f"{_name(base_url, model)}-*.json") if self._folder else iter(())
+
+
+def _name(base_url: str, model: str) -> str:
+    return _short(f"{base_url}\0{model}")
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,189 @@
+"""From what came of each call to the figures that are shown. Pure functions; seconds, tokens and US dollars."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
+
+import msgspec
+
+from chatdev.ops.bench.contenders import Met
+from chatdev.ops.bench.measure import Level, Sample
+from chatdev.ops.bench.workload import Workload
+
+CROWDED = 0.8
+"""Share of a core from which on this process may be what is slow, and not the server."""
+
+SHORT = 0.9
+"""Share of the recorded size under which answers are called shorter: then tokens/s tell more than projects per hour."""
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """The median and the 95th percentile, by nearest rank: each is a value that was measured."""
+
+    p50: float
+    p95: float
+
+
+class LevelFigures(msgspec.Struct, frozen=True):
+    """One endpoint with so many projects in flight.
+
+    ``first_token`` and ``gap`` (inter-token latency) are seconds, over the calls answered. ``tokens_per_second`` counts
+    completion tokens, those of calls cut at the end too. ``prefix_hits`` is the share of all prompt tokens that came
+    from the prefix cache, as the answers (``usage``) or the server's own counters (``metrics``) told it, else None.
+    ``busy`` is the share of a core that measuring took here.
+    """
+
+    in_flight: int
+    seconds: float
+    answered: int
+    failed: int
+    cut: int
+    retries: int
+    first_token: Spread | None
+    gap: Spread | None
+    tokens_per_second: float
+    projects_per_hour: float
+    projects_finished: int
+    prefix_hits: float | None
+    prefix_source: Literal["usage", "metrics", "not told"]
+    busy: float
+
+
+class EndpointFigures(msgspec.Struct, frozen=True):
+    """One endpoint. ``measured``: calls were answered; else ``why`` says what happened instead.
+
+    ``own``: a server of the user's own, whose model, adapters and flags are theirs to change; ``models`` is how many it
+    lists, ``window`` its context window in tokens, which ``window_assumed`` marks where it was not told.
+    ``answered`` is the share of the calls that came to an end. Costs are in US dollars, None where a price is not
+    known.
+    """
+
+    name: str
+    base_url: str
+    measured: bool
+    why: str = ""
+    model: str = ""
+    engine: str = ""
+    own: bool = False
+    models: int = 0
+    window: int | None = None
+    window_assumed: bool = False
+    levels: tuple[LevelFigures, ...] = ()
+    answered: float | None = None
+    cost_per_project: float | None = None
+    cost_per_1k_tokens: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+def spread(values: Iterable[float | None]) -> Spread | None:
+    """Median and 95th percentile of the values that there are."""
+    known = sorted(value for value in values if value is not None)
+    if not known:
+        return None
+    return Spread(*(known[math.ceil(len(known) * percent / 100) - 1] for percent in (50, 95)))
+
+
+def of_level(level: Level, workload: Workload) -> LevelFigures:
+    """The figures of one level."""
+    answered = [sample for sample in level.samples if sample.outcome == "answered"]
+    failed = [sample for sample in level.samples if sample.outcome == "failed"]
+    cut = [sample for sample in level.samples if sample.outcome == "cut"]
+    done = sum(sample.limit for sample in answered) + sum(sample.tokens for sample in cut)
+    hits, source = _prefix_hits(answered, level.counted)
+    return LevelFigures(
+        in_flight=level.in_flight,
+        seconds=level.seconds,
+        answered=len(answered),
+        failed=len(failed),
+        cut=len(cut),
+        retries=sum(sample.tries - 1 for sample in answered + failed),
+        first_token=spread(sample.first_token for sample in answered),
+        gap=spread(sample.gap for sample in answered),
+        tokens_per_second=sum(sample.tokens for sample in answered + cut) / level.seconds,
+        projects_per_hour=3600 * done / workload.tokens / level.seconds,
+        projects_finished=level.finished,
+        prefix_hits=hits,
+        prefix_source=source,
+        busy=level.busy,
+    )
+
+
+def _prefix_hits(
+    answered: Sequence[Sample], counted: float | None
+) -> tuple[float | None, Literal["usage", "metrics", "not told"]]:
+    """The share, and who told it. vLLM leaves the field out of an answer without hits, so that one call that has it
+    makes all others count as none."""
+    if any(sample.cached_tokens is not None for sample in answered):
+        prompts = sum(sample.prompt_tokens for sample in answered)
+        return sum(sample.cached_tokens or 0 for sample in answered) / max(prompts, 1), "usage"
+    return (None, "not told") if counted is None else (counted, "metrics")
+
+
+def of_endpoint(met: Met, levels: Sequence[Level], workload: Workload) -> EndpointFigures:
+    """The figures of an endpoint that told what it is, or the reason why it did not."""
+    facts, base_url = met.facts, met.contender.backend.address.base_url
+    if facts is None:
+        return EndpointFigures(met.name, base_url, measured=False, why=met.why)
+    samples = [sample for level in levels for sample in level.samples]
+    answered = [sample for sample in samples if sample.outcome == "answered"]
+    ended = sum(sample.outcome != "cut" for sample in samples)
+    cost = _sum(sample.cost for sample in answered)
+    tokens = sum(sample.prompt_tokens + sample.tokens for sample in answered)
+    limits = sum(sample.limit for sample in answered)
+    return EndpointFigures(
+        name=met.name,
+        base_url=base_url,
+        measured=bool(answered),
+        why="" if answered else _why_nothing(samples),
+        model=facts.model,
+        engine=facts.engine,
+        own=not met.contender.paid,
+        models=len(facts.served),
+        window=facts.window,
+        window_assumed=facts.assumed,
+        levels=tuple(of_level(level, workload) for level in levels),
+        answered=len(answered) / ended if ended else None,
+        cost_per_project=None if cost is None or not limits else cost * workload.tokens / limits,
+        cost_per_1k_tokens=None if cost is None or not tokens else 1000 * cost / tokens,
+        notes=(*facts.notes, *_notes(levels, answered, samples)),
+    )
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    listed = list(values)
+    known = [value for value in listed if value is not None]
+    return sum(known) if len(known) == len(listed) else None
+
+
+def _why_nothing(samples: Sequence[Sample]) -> str:
+    failed = [sample for sample in samples if sample.outcome == "failed"]
+    if failed:
+        return f"No call was answered. {failed[0].told[0]}"
+    return "No call was answered within the time. Give it more, with --seconds."
+
+
+def _notes(levels: Sequence[Level], answered: Sequence[Sample], samples: Sequence[Sample]) -> Iterator[str]:
+    """What a reader of an endpoint's figures must know, sentence by sentence."""
+    failed = Counter(sample.told[0] for sample in samples if sample.outcome == "failed")
+    for why, number in failed.most_common(3):
+        yield f"{number:,} calls failed: {why}"
+    for told, number in Counter(told for sample in answered for told in sample.told).most_common(5):
+        yield f"In {number:,} calls: {told}."
+    unfinished = [str(level.in_flight) for level in levels if not level.finished and level.samples]
+    if unfinished:
+        yield f"No project got to its end at {', '.join(unfinished)} in flight: the figures there are of first calls."
+    limits = sum(sample.limit for sample in answered)
+    written = sum(sample.tokens for sample in answered) / max(limits, 1)
+    if answered and written < SHORT:
+        yield f"Its answers were {100 * written:.0f} % as long as the recorded ones: projects per hour flatter it."
+    if any(sample.estimated for sample in answered):
+        yield "The server does not count tokens: they are estimated."
+    if any(level.counted is not None for level in levels) and not any(s.cached_tokens is not None for s in answered):
+        yield "Prefix-cache hits are from the server's own counters, which count all who asked it meanwhile."
+    for level in levels:
+        if level.busy > CROWDED:
+            yield (
+                f"At {level.in_flight} in flight measuring took {100 * level.busy:.0f} % of a core here: the server "
+                "may be faster than shown."
+            )

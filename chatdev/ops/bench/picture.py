@@ -1,0 +1,134 @@
+"""A bench as a picture: one SVG that needs nothing beside it, in the reader's light or dark colours."""
+
+import html
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from chatdev.ops.bench.figures import LevelFigures
+from chatdev.ops.bench.report import Report, figure
+
+WIDTH, LEFT, RIGHT = 760, 64, 20
+PLOT, TITLE, FOOT = 180, 44, 34
+"""Heights of a panel's plot, of what stands above it, and of the levels' names below; all in user units (pixels)."""
+
+LINE = 20
+"""Height of a line of the legend."""
+
+_LIGHT = ("#2f6fb4", "#d9822b", "#2e9e6b", "#a64d9b", "#8a8f2a", "#c23b3b")
+_DARK = ("#6aa8e8", "#f0a65a", "#5ccb98", "#d38ac9", "#c5ca5c", "#ee7b7b")
+
+_STYLE = """\
+text {{ font-family: system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; font-size: 12px; }}
+.paper {{ fill: #ffffff; }} text {{ fill: #1f2328; }} .faint {{ fill: #59636e; }} .grid {{ stroke: #d1d9e0; }}
+.middle {{ stroke: #1f2328; stroke-width: 2; }} .title {{ font-size: 15px; font-weight: 600; }}
+.value {{ font-size: 10px; }} .range {{ opacity: 0.75; }}
+{light}
+@media (prefers-color-scheme: dark) {{
+.paper {{ fill: #0d1117; }} text {{ fill: #e6edf3; }} .faint {{ fill: #9198a1; }} .grid {{ stroke: #3d444d; }}
+.middle {{ stroke: #e6edf3; }}
+{dark}
+}}"""
+
+
+class Bar(NamedTuple):
+    """One bar: where it begins and ends on the axis, and what stands above it. ``mark`` draws its lower end as well."""
+
+    low: float
+    high: float
+    label: str
+    mark: bool = False
+
+
+def svg(report: Report) -> str:
+    """The picture: tokens per second, and the time to the first token, by projects in flight and endpoint."""
+    legend = 56 + LINE * len(report.endpoints)
+    panel = TITLE + PLOT + FOOT
+    height = legend + 2 * panel + 12
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
+        'role="img">',
+        "<title>chatdev bench: tokens per second and time to first token</title>",
+        f"<style>{_style()}</style>",
+        f'<rect class="paper" width="{WIDTH}" height="{height}"/>',
+        *_legend(report),
+        *_panel(report, legend, "Tokens per second (more is better)", _speed),
+        *_panel(report, legend + panel, "Time to first token, p50 to p95, in ms (less is better)", _wait),
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _style() -> str:
+    def fills(colours: Sequence[str]) -> str:
+        return " ".join(f".e{number} {{ fill: {colour}; }}" for number, colour in enumerate(colours))
+
+    return _STYLE.format(light=fills(_LIGHT), dark=fills(_DARK))
+
+
+def _speed(level: LevelFigures) -> Bar:
+    return Bar(0.0, level.tokens_per_second, figure(level.tokens_per_second))
+
+
+def _wait(level: LevelFigures) -> Bar | None:
+    if level.first_token is None:
+        return None
+    low, high = 1000 * level.first_token.p50, 1000 * level.first_token.p95
+    return Bar(low, high, f"{figure(low)}–{figure(high)}", mark=True)
+
+
+def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
+    named = f' class="{kind}"' if kind else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{named}>{html.escape(text)}</text>'
+
+
+def _legend(report: Report) -> Iterator[str]:
+    yield _text(LEFT, 30, f"chatdev bench, {report.date}", "title")
+    for number, endpoint in enumerate(report.endpoints):
+        y = 56 + LINE * number
+        yield f'<rect class="e{number % len(_LIGHT)}" x="{LEFT}" y="{y - 10}" width="12" height="12" rx="2"/>'
+        name = endpoint.name if endpoint.measured else f"{endpoint.name}: not measured"
+        yield _text(LEFT + 20, y, name if len(name) <= 90 else f"{name[:89]}…", "" if endpoint.measured else "faint")
+
+
+def _panel(report: Report, top: float, title: str, bar: Callable[[LevelFigures], Bar | None]) -> Iterator[str]:
+    """A title, an axis, and for each level a group with a bar for each endpoint that was measured."""
+    base = top + TITLE + PLOT
+    yield _text(LEFT, top + 24, title, "title")
+    shown = [(each, place % len(_LIGHT)) for place, each in enumerate(report.endpoints) if each.measured]
+    bars = [
+        (number, column, colour, drawn)
+        for column, (endpoint, colour) in enumerate(shown)
+        for number, level in enumerate(endpoint.levels)
+        if (drawn := bar(level))
+    ]
+    limit = ceiling(1.08 * max((drawn.high for *_, drawn in bars), default=1.0))  # room for what stands above a bar
+    for share in (0.0, 0.5, 1.0):
+        y = base - share * PLOT
+        yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        yield _text(LEFT - 8, y + 4, figure(share * limit), "faint", "end")
+    group = (WIDTH - LEFT - RIGHT) / len(report.plan.levels)
+    for number, in_flight in enumerate(report.plan.levels):
+        yield _text(LEFT + (number + 0.5) * group, base + 20, f"{in_flight} in flight", "faint", "middle")
+    slot = min(group * 0.8 / max(len(shown), 1), 90)
+    for number, column, colour, drawn in bars:
+        middle = LEFT + (number + 0.5) * group + (column + 0.5 - len(shown) / 2) * slot
+        yield from _bar(drawn, middle, slot, base, PLOT / limit, colour)
+
+
+def _bar(bar: Bar, middle: float, slot: float, base: float, scale: float, colour: int) -> Iterator[str]:
+    wide, top = slot * 0.7, base - bar.high * scale
+    tall = max((bar.high - bar.low) * scale, 1.5)
+    kind = f"e{colour} range" if bar.mark else f"e{colour}"
+    left = middle - wide / 2
+    yield f'<rect class="{kind}" x="{left:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{tall:.1f}" rx="2"/>'
+    if bar.mark:
+        y = base - bar.low * scale
+        yield f'<line class="middle" x1="{left:.1f}" x2="{left + wide:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
+    yield _text(middle, top - 5, bar.label, "value", "middle")
+
+
+def ceiling(value: float) -> float:
+    """The end of an axis for values up to ``value``: 1, 2, 2.5, 4, 5 or 8 times a power of ten."""
+    power = 10 ** math.floor(math.log10(value)) if value > 0 else 1.0
+    return next((step * power for step in (1, 2, 2.5, 4, 5, 8) if step * power >= value), 10 * power)

@@ -1,0 +1,110 @@
+"""The examination: every check in its order, each finding told as soon as it is there."""
+
+import asyncio
+import datetime
+from collections.abc import AsyncIterator, Callable
+
+import msgspec
+
+from chatdev.models import address as addresses
+from chatdev.models import discover, endpoint
+from chatdev.models.address import Address
+from chatdev.models.endpoint import Facts
+from chatdev.models.errors import ModelError
+from chatdev.models.profile import Profile, Profiles
+from chatdev.models.transport import Transport
+from chatdev.ops.doctor import answers, door, speed, surroundings
+from chatdev.ops.doctor.findings import Diagnosis, Finding
+from chatdev.ops.doctor.subject import Subject
+from chatdev.settings import Settings
+
+Tell = Callable[[Finding], None]
+
+
+async def find(settings: Settings) -> tuple[Address, tuple[Facts, ...]]:
+    """The endpoint that a run would ask; where none is set and the usual one is silent, the first that listens here.
+
+    Beside it, all servers that were found in that case.
+    """
+    own = addresses.of_vllm(settings)
+    if settings.vllm_endpoint is not None:
+        return own, ()
+    found = await discover.servers(own)
+    if not found:
+        return own, ()
+    return msgspec.structs.replace(own, base_url=found[0].base_url), found
+
+
+async def examine(address: Address, wanted: str, settings: Settings, tell: Tell = lambda finding: None) -> Diagnosis:
+    """Everything about one endpoint; ``tell`` hears each finding as it comes. What was found is kept as its profile."""
+    line = Transport(address)
+    told: list[Finding] = []
+
+    def add(finding: Finding) -> None:
+        told.append(finding)
+        tell(finding)
+
+    add(surroundings.settings(settings))
+    try:
+        try:
+            facts = await endpoint.ask(line, wanted)
+        except ModelError as error:
+            for finding in door.closed(address, error, surroundings.holder(address)):
+                add(finding)
+            return Diagnosis(endpoint=address.base_url, findings=tuple(told))
+        engine, version = await endpoint.identify(line, facts.engine)
+        for finding in door.opened(address, facts, engine, version):
+            add(finding)
+        profile = Profile(address.base_url, facts.model, engine=engine, version=version)
+        subject = Subject(line, facts, profile)
+        async for finding in _tried(subject, paid=not address.free):
+            add(finding)
+        async for finding in _around(address):
+            add(finding)
+    finally:
+        await line.aclose()
+    return _kept(subject, told, settings)
+
+
+async def _tried(subject: Subject, *, paid: bool) -> AsyncIterator[Finding]:
+    """What shows when the model is asked; without a chat there is nothing more to try."""
+    yield await answers.chat(subject)
+    if subject.refused:
+        return
+    async for finding in answers.stream(subject):
+        yield finding
+    if not subject.seen:
+        return
+    yield await answers.reasoning(subject)
+    yield await answers.structured(subject)
+    yield await answers.counting(subject)
+    yield await answers.seed(subject)
+    yield await speed.prefix_cache(subject)
+    yield await speed.latency(subject)
+    if paid:
+        yield Finding("in flight", "not known", "Not measured, since each call costs money here.")
+    else:
+        yield await speed.in_flight(subject)
+    if subject.adapted:
+        yield Finding("dialect", "good", f"Asked differently for this server: {'; '.join(sorted(subject.adapted))}.")
+
+
+async def _around(address: Address) -> AsyncIterator[Finding]:
+    if finding := surroundings.traffic(address) or await surroundings.exposure(address):
+        yield finding
+    yield await asyncio.to_thread(surroundings.gpus, address)
+
+
+def _kept(subject: Subject, told: list[Finding], settings: Settings) -> Diagnosis:
+    today = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+    profile = msgspec.structs.replace(subject.profile, date=today)
+    kept = Profiles(settings.cache).put(profile) if subject.seen else None
+    return Diagnosis(
+        endpoint=profile.base_url,
+        model=profile.model,
+        engine=profile.engine,
+        version=profile.version,
+        findings=tuple(told),
+        profile=profile,
+        kept=str(kept or ""),
+    )

@@ -1,0 +1,68 @@
+"""What the doctor found: one value for each check, and all of them together."""
+
+import textwrap
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from chatdev.models.profile import Profile
+
+Verdict = Literal["good", "warning", "bad", "not known"]
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One check: what was ``seen``, in a sentence or two, and what to ``do`` about it."""
+
+    check: str
+    verdict: Verdict
+    seen: str
+    do: str = ""
+
+
+class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
+    """All findings about one endpoint. ``profile`` is what runs will use, ``kept`` where it lies."""
+
+    endpoint: str
+    model: str = ""
+    engine: str = ""
+    version: str = ""
+    findings: tuple[Finding, ...] = ()
+    profile: Profile | None = None
+    kept: str = ""
+
+    @property
+    def exit_status(self) -> int:
+        """0 if everything will do, 1 if a check failed, 2 if nothing answered."""
+        bad = [finding.check for finding in self.findings if finding.verdict == "bad"]
+        return 2 if bad == ["listens"] else int(bool(bad))
+
+    @property
+    def summary(self) -> str:
+        """The last line: what all of it comes to."""
+        counts = dict.fromkeys(("bad", "warning"), 0)
+        for finding in self.findings:
+            if finding.verdict in counts:
+                counts[finding.verdict] += 1
+        if self.exit_status == 2:
+            return "Nothing answers there."
+        if counts["bad"]:
+            return f"{_count(counts['bad'], 'check')} failed, {_count(counts['warning'], 'warning')}."
+        return (
+            f"Good for a run, with {_count(counts['warning'], 'warning')}." if counts["warning"] else "Good for a run."
+        )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def lines(finding: Finding, width: int = 100) -> Iterator[str]:
+    """A finding as lines of a table: check, verdict, what was seen; below it the next step."""
+    head = f"{finding.check:<18} {finding.verdict:<9} "
+    indent = " " * len(head)
+    wrap = textwrap.TextWrapper(width, initial_indent=head, subsequent_indent=indent, break_on_hyphens=False)
+    yield from wrap.wrap(finding.seen)
+    if finding.do:
+        wrap.initial_indent, wrap.subsequent_indent = indent, indent + "  "
+        yield from wrap.wrap(f"→ {finding.do}")

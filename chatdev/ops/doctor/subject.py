@@ -1,0 +1,60 @@
+"""The endpoint under examination, and how it is asked: one request at a time, adapted as in a run."""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chatdev.models import refusals, request
+from chatdev.models.endpoint import Facts
+from chatdev.models.profile import Profile
+from chatdev.models.request import Adaptations
+from chatdev.models.stream import Answer
+from chatdev.models.transport import Reply, Transport
+from chatdev.models.types import Message, Options
+
+SHORT = 48
+"""Tokens of an answer that only has to show its form."""
+
+
+class Subject:
+    """An endpoint whose facts are known. ``profile`` grows with what is found; ``seen`` are the answers that came;
+    ``refused`` says that the last question was turned away for what it is."""
+
+    def __init__(self, line: Transport, facts: Facts, profile: Profile) -> None:
+        self.line = line
+        self.facts = facts
+        self.profile = profile
+        self.adapted: Adaptations = frozenset()
+        self.seen: list[Answer] = []
+        self.refused = False
+
+    async def ask(
+        self,
+        check: str,
+        text: str,
+        *,
+        max_tokens: int = SHORT,
+        temperature: float = 0.0,
+        stream: bool = True,
+        fields: Mapping[str, Any] | None = None,
+        adapt: bool = True,
+    ) -> tuple[Answer, Reply]:
+        """The answer to one question, and how it came. What the server will not have is left out, as a run does,
+        unless ``adapt`` is False; a model that thinks is asked not to, once it is known how. Raises ModelError."""
+        messages: Sequence[Message] = (Message("user", text),)
+        quiet = self.profile.thinking_off if self.profile.thinks else {}
+        options = Options(temperature=temperature, stream=stream, extra={**quiet, **(fields or {})})
+        while True:
+            made = self.adapted
+            body = request.body(self.facts.model, messages, options, max_tokens, made)
+            ident = f"doctor.1/{check}.1;1;{random.getrandbits(32):08x}"
+            reply = await self.line.ask(body, request_id=ident)
+            outcome = reply.outcome
+            self.refused = not isinstance(outcome, Answer) and outcome.status < 500
+            if isinstance(outcome, Answer):
+                self.seen.append(outcome)
+                return outcome, reply
+            change = request.adaptation(outcome, body, messages, made) if adapt else None
+            if change is None:
+                raise refusals.error(outcome, self.line.address, self.facts.model, self.facts.served)
+            self.adapted |= {change}

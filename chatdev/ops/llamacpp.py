@@ -1,0 +1,94 @@
+"""llama.cpp's server out of the wheel ``xllamacpp``, as a program: ``python -m chatdev.ops.llamacpp MODEL.gguf``.
+
+It answers once the model is loaded, batches continuously over its slots, writes prompts by the model's own chat
+template, and reads no beginning of a prompt twice. A key is taken from ``VLLM_API_KEY``. Ctrl-C and SIGTERM end it.
+"""
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from chatdev.errors import ChatDevError
+from chatdev.ops.machine import cores
+from chatdev.settings import load_here
+
+INSTALL = f"{sys.executable} -m pip install xllamacpp"
+"""The same wheel comes with the extra: ``pip install ".[local]"`` in a clone."""
+PROMPT_CACHE = 1024
+"""MiB of memory for prompts whose slot was given to another talk; llama.cpp's own default is 8,192."""
+
+_STOPS = (signal.SIGINT, signal.SIGTERM)
+
+
+def options(words: Sequence[str]) -> argparse.Namespace:
+    """The command line; leaves with 2 and a line about what is wrong with it."""
+    parser = argparse.ArgumentParser(prog="chatdev.ops.llamacpp", description=__doc__, allow_abbrev=False)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--name", default="default")
+    parser.add_argument(
+        "--window", type=int, default=0, help="tokens of each slot; 0: as many as the model was made for"
+    )
+    parser.add_argument("--slots", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=cores())
+    parser.add_argument("--speculate", action="store_true")
+    return parser.parse_args(words)
+
+
+def parameters(xllamacpp: Any, chosen: argparse.Namespace, key: str) -> Any:
+    """llama.cpp's parameters. Its ``n_ctx`` is shared out among the slots; ours is what each of them has."""
+    params = xllamacpp.CommonParams()
+    params.model.path = str(chosen.model)
+    params.model_alias = {chosen.name}
+    params.hostnames = [chosen.host]
+    params.port = chosen.port
+    params.n_parallel = chosen.slots
+    params.n_ctx = chosen.window * chosen.slots
+    params.cont_batching = True
+    params.use_jinja = True
+    params.cache_prompt = True
+    params.cache_ram_mib = PROMPT_CACHE
+    params.endpoint_metrics = True
+    params.ui = False
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = chosen.threads
+    if key:
+        params.api_keys = [key]
+    if chosen.speculate:
+        params.speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE]
+    return params
+
+
+def main(words: Sequence[str]) -> int:
+    """Serve until a signal comes; the exit status."""
+    chosen = options(words)
+    for number in _STOPS:
+        signal.signal(number, signal.SIG_DFL)  # while the engine loads no line of Python runs, and so no handler
+    try:
+        import xllamacpp
+
+        key = load_here().vllm_api_key
+        server = xllamacpp.Server(parameters(xllamacpp, chosen, key.reveal() if key else ""))
+    except ImportError:
+        print(f"Error: llama.cpp's server is not installed. Install it: {INSTALL}", file=sys.stderr)
+        return 2
+    except ChatDevError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return error.exit_status
+    except RuntimeError as error:
+        print(f"Error: llama.cpp did not load the model: {error}", file=sys.stderr)
+        return 1
+    stop = threading.Event()
+    for number in _STOPS:
+        signal.signal(number, lambda *_: stop.set())
+    print(f"serving on {server.listening_address}", flush=True)
+    stop.wait()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,220 @@
+"""What this machine has for a model: its GPUs and who uses them, its memory, and who holds a port. Linux only.
+
+GPUs are asked of the tools that come with their drivers, ``nvidia-smi`` and ``rocm-smi``; all else stands in ``/proc``.
+"""
+
+import csv
+import json
+import os
+import pwd
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+Maker = Literal["NVIDIA", "AMD"]
+
+_MIB = 1 << 20
+_PROC = Path("/proc")
+_PATIENCE = 15.0  # seconds; the first call after boot wakes the driver up
+
+
+class Program(msgspec.Struct, frozen=True):
+    """A process that uses a GPU."""
+
+    pid: int
+    name: str
+
+
+class Gpu(msgspec.Struct, frozen=True):
+    """One GPU. Memory in bytes, 0 where its driver does not tell. ``users`` are the processes that were seen on it."""
+
+    index: int
+    name: str
+    maker: Maker
+    total: int
+    used: int
+    users: tuple[Program, ...] = ()
+
+    @property
+    def free(self) -> int:
+        """Bytes that nobody uses."""
+        return max(0, self.total - self.used)
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """GPUs, memory in bytes (all of it, and what could be had now), and what a driver's tool complained of."""
+
+    gpus: tuple[Gpu, ...]
+    memory: int
+    available: int
+    complaint: str = ""
+
+
+def gpus() -> tuple[Gpu, ...]:
+    """The GPUs of this machine, none where no driver answers."""
+    return look().gpus
+
+
+def look() -> Machine:
+    """Ask the drivers and the kernel. Takes a moment, at most half a minute where a driver hangs."""
+    total, available = read_memory((_PROC / "meminfo").read_text())
+    found, complaint = _nvidia()
+    if not found:
+        found, also = _amd()
+        complaint = complaint or also
+    # A GPU that shares the machine's memory, such as NVIDIA's GB10, tells of none of its own.
+    shared = [g if g.total else msgspec.structs.replace(g, total=total, used=total - available) for g in found]
+    return Machine(tuple(shared), total, available, complaint)
+
+
+def only(machine: Machine, visible: Sequence[str] | None) -> Machine:
+    """The machine with only those GPUs that programs are to use: by index, or as many as are named otherwise."""
+    if visible is None:
+        return machine
+    by_index = all(name.isdigit() for name in visible)
+    kept = [gpu for gpu in machine.gpus if str(gpu.index) in visible] if by_index else machine.gpus[: len(visible)]
+    return msgspec.structs.replace(machine, gpus=() if "-1" in visible else tuple(kept))
+
+
+def read_memory(meminfo: str) -> tuple[int, int]:
+    """All memory and what is available, in bytes, from ``/proc/meminfo``."""
+    sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB$", meminfo, re.M))
+    return int(sizes["MemTotal"]) << 10, int(sizes["MemAvailable"]) << 10
+
+
+def _nvidia() -> tuple[tuple[Gpu, ...], str]:
+    asked = "--format=csv,noheader,nounits"
+    cards, complaint = _said("nvidia-smi", "--query-gpu=index,uuid,name,memory.total,memory.used", asked)
+    if not cards:
+        return (), complaint
+    apps, _ = _said("nvidia-smi", "--query-compute-apps=gpu_uuid,pid,process_name", asked)
+    return read_nvidia(cards, apps), ""
+
+
+def read_nvidia(cards: str, apps: str) -> tuple[Gpu, ...]:
+    """GPUs from nvidia-smi's two tables: index, uuid, name, MiB in all, MiB used; and uuid, pid, process name."""
+    users = [(uuid, Program(int(pid), Path(name).name)) for uuid, pid, name in _rows(apps, 3) if pid.isdigit()]
+    return tuple(
+        Gpu(
+            index=int(index),
+            name=name,
+            maker="NVIDIA",
+            total=int(total) * _MIB if total.isdigit() else 0,  # else [N/A], [Not Supported]
+            used=int(used) * _MIB if used.isdigit() else 0,
+            users=tuple(user for on, user in users if on == uuid),
+        )
+        for index, uuid, name, total, used in _rows(cards, 5)
+        if index.isdigit()
+    )
+
+
+def _rows(table: str, columns: int) -> Iterator[list[str]]:
+    for row in csv.reader(table.splitlines(), skipinitialspace=True):
+        if len(row) == columns:
+            yield [cell.strip() for cell in row]
+
+
+def _amd() -> tuple[tuple[Gpu, ...], str]:
+    said, complaint = _said("rocm-smi", "--showproductname", "--showmeminfo", "vram", "--showpids", "--json")
+    found = read_amd(said)
+    return found, "" if found else complaint
+
+
+def read_amd(said: str) -> tuple[Gpu, ...]:
+    """GPUs from rocm-smi's JSON: an object per card, and ``system`` with the processes, but not on which card."""
+    start = said.find("{")  # warnings may stand before it
+    try:
+        table = json.loads(said[start:]) if start >= 0 else {}
+    except json.JSONDecodeError:
+        return ()
+    cards = {int(key[4:]): card for key, card in table.items() if re.fullmatch(r"card\d+", key)}
+    named = ((key, str(value).split(",")[0]) for key, value in table.get("system", {}).items())
+    users = tuple(Program(int(key[3:]), name) for key, name in named if re.fullmatch(r"PID\d+", key))
+    return tuple(
+        Gpu(
+            index=index,
+            name=card.get("Card Series") or card.get("Card series") or card.get("Card Model") or "AMD GPU",
+            maker="AMD",
+            total=int(card.get("VRAM Total Memory (B)", 0)),
+            used=int(card.get("VRAM Total Used Memory (B)", 0)),
+            users=users if len(cards) == 1 else (),
+        )
+        for index, card in sorted(cards.items())
+    )
+
+
+def _said(program: str, *arguments: str) -> tuple[str, str]:
+    """What a driver's tool printed, and what it complained of. Both are empty where there is no such tool."""
+    path = shutil.which(program)
+    if path is None:
+        return "", ""
+    try:
+        done = subprocess.run(  # noqa: S603 - a driver's own tool, with our own words
+            (path, *arguments), capture_output=True, text=True, errors="replace", timeout=_PATIENCE, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return "", f"{program} does not answer"
+    except OSError as error:
+        return "", f"{program}: {error.strerror}"
+    if done.returncode == 0:
+        return done.stdout, ""
+    words = " ".join((done.stdout + done.stderr).split())
+    return "", f"{program} says: {words[:200] or f'exit status {done.returncode}'}"
+
+
+def holder(port: int) -> str:
+    """Who listens on a TCP port of this machine: ``python3 -m http.server (pid 812)``, and empty if nobody does.
+
+    A process of another user cannot be looked into: then only that user is named.
+    """
+    listeners = [
+        listener
+        for table in ("tcp", "tcp6")
+        if (path := _PROC / "net" / table).exists()
+        for listener in read_listeners(path.read_text(), port)
+    ]
+    sockets = {f"socket:[{inode}]" for inode, _ in listeners}
+    for process in _PROC.glob("[0-9]*") if sockets else ():
+        with suppress(OSError):  # it ended, or is not ours
+            if any(str(link.readlink()) in sockets for link in (process / "fd").iterdir()):
+                words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                return f"{shown_command(words)} (pid {process.name})"
+    return f"a process of user {_user(listeners[0][1])}" if listeners else ""
+
+
+def read_listeners(table: str, port: int) -> list[tuple[int, int]]:
+    """Inode and user id of each socket that listens on ``port``, from ``/proc/net/tcp`` or ``tcp6``."""
+    rows = (line.split() for line in table.splitlines()[1:])
+    return [(int(row[9]), int(row[7])) for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port]
+
+
+def shown_command(words: Sequence[str]) -> str:
+    """A command in few words, to be recognised by: without folders, and without keys."""
+    hidden = re.compile(r"(key|token|secret|password)", re.IGNORECASE)
+    shown, mask = [], False
+    for word in (word for word in words if word):
+        name, equals, _ = word.partition("=")
+        shown.append("***" if mask else f"{name}=***" if equals and hidden.search(name) else word)
+        mask = word.startswith("-") and not equals and hidden.search(word) is not None
+    if shown:
+        shown[0] = Path(shown[0]).name
+    text = " ".join(shown)
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def cores() -> int:
+    """How many CPU cores this process may use."""
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,71 @@
+"""A run as JSON lines, for a collector of logs: one record of the journal a line, as it happens.
+
+``{"time": "2026-11-25T22:41:03.123Z", "n": 7, "type": "model.answered", "place": …, …}``: ``n`` is the record's number
+in ``events.jsonl``, ``type`` the event's tag; then come the event's own fields, without those that hold their default.
+A text of more than LONGEST characters is cut, and ``cut`` names its field: the journal holds it whole. Lines that are
+no record bear no ``n``: ``notice``, ``error``, ``debug`` (whole), and at the end ``ended``.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import msgspec
+
+from chatdev.journal.store import Record
+
+LONGEST = 4_000
+"""Characters: two such texts still leave a line below the 16 KB at which Docker's log drivers split it."""
+
+
+def line(at: float, kind: str, /, **fields: Any) -> str:
+    """One line, without its newline; ``at`` in seconds since 1970."""
+    when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
+    return msgspec.json.encode({"time": f"{when}Z", "type": kind, **_fit(fields)}).decode()
+
+
+def of(record: Record) -> str:
+    """The line of a record, its long texts cut."""
+    fields = msgspec.to_builtins(record.event)
+    kind, cut = fields.pop("type"), [name for name, value in fields.items() if _fit(value) != _fit(value, LONGEST)]
+    return line(record.at, kind, n=record.n, **_fit(fields, LONGEST), **({"cut": cut} if cut else {}))
+
+
+def _fit(value: Any, longest: int | None = None) -> Any:
+    """A value whose texts have at most so many characters. A lone surrogate, which no JSON can hold, becomes ``?``."""
+    if isinstance(value, str):
+        return value[:longest].encode("utf-8", "replace").decode()
+    if isinstance(value, list | tuple):
+        return [_fit(each, longest) for each in value]
+    if isinstance(value, dict):
+        return {key: _fit(each, longest) for key, each in value.items()}
+    return value
+
+
+class JsonLines:
+    """Writes a run to ``stream``, each line flushed. A stream that takes no more is given up in silence."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.time) -> None:
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(encoding="utf-8")  # JSON is, whatever the locale
+        self._stream: TextIO | None = stream
+        self._clock = clock
+
+    def on_record(self, record: Record) -> None:
+        """A listener for the store."""
+        self._write(of(record))
+
+    def say(self, kind: str, /, **fields: Any) -> None:
+        """A line that is no record."""
+        self._write(line(self._clock(), kind, **fields))
+
+    def _write(self, text: str) -> None:
+        if self._stream is None:
+            return
+        try:
+            self._stream.write(f"{text}\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._stream = None

@@ -1,0 +1,330 @@
+"""The doctor at servers with every fault that playback can show: the right check fails, with the right next step."""
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from aiohttp import web
+from click.testing import CliRunner
+from fake_server import FakeServer, delta, says, serving, sse, streams, usage, whole
+
+import chatdev
+from chatdev.cli.doctor import command
+from chatdev.models import address as addresses
+from chatdev.models import discover
+from chatdev.models.backend import VLLMModel
+from chatdev.models.profile import Profile, Profiles
+from chatdev.models.types import Message, Options
+from chatdev.ops.doctor import surroundings
+from chatdev.ops.doctor.examine import examine, find
+from chatdev.ops.doctor.findings import Diagnosis, Finding, lines
+from chatdev.playback import demo
+from chatdev.playback.faults import Manner
+from chatdev.playback.server import Playback
+from chatdev.settings import Secret, Settings, load
+
+ROOT = Path(__file__).parents[2]
+RECORDINGS = demo.recordings()
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+async def diagnosed(cache: Path, manner: Manner = Manner(), **settings: object) -> Diagnosis:  # noqa: B008
+    async with Playback(*RECORDINGS, manners=(manner,)) as url:
+        given = Settings(vllm_endpoint=url, cache=cache, **settings)  # type: ignore[arg-type]
+        return await examine(addresses.of_vllm(given), "default", given)
+
+
+def by_check(diagnosis: Diagnosis) -> dict[str, Finding]:
+    return {finding.check: finding for finding in diagnosis.findings}
+
+
+async def test_a_good_endpoint_passes_every_check_and_its_profile_is_kept(cache: Path) -> None:
+    diagnosis = await diagnosed(cache)
+    checks = by_check(diagnosis)
+    assert diagnosis.exit_status == 0
+    assert {name for name, finding in checks.items() if finding.verdict == "bad"} == set()
+    assert "in flight" in checks and "latency" in checks and "GPU" in checks
+    assert checks["models"].seen == "1 served: recorded-coder. A run would ask recorded-coder."
+    assert checks["engine"].seen.startswith("vLLM ")
+    assert checks["structured output"].seen.startswith("Choices are asked for by structured_outputs.")
+    assert "ignored: grammar, guided_choice, regex" in checks["structured output"].seen
+    profile = diagnosis.profile
+    assert profile is not None
+    assert (profile.choices, profile.thinks) == ("structured_outputs", False)
+    assert profile.low and profile.high and profile.low < profile.high
+    assert Profiles(cache).get(profile.base_url, profile.model, profile.version) == profile
+    assert Path(diagnosis.kept).is_relative_to(cache)
+
+
+@pytest.mark.parametrize(
+    ("manner", "check", "verdict", "seen", "do"),
+    [
+        (Manner(html=True), "protocol", "bad", "it gave a web page", "VLLM_ENDPOINT"),
+        (Manner(status=401), "key", "bad", "wants a key: Unauthorized", "Set VLLM_API_KEY"),
+        (Manner(status=500), "protocol", "bad", "failed (HTTP status 500)", ""),
+        (Manner(window=2048), "context window", "bad", "2,048 tokens", "--max-model-len"),
+        (Manner(window=4096), "context window", "warning", "4,096 tokens", "8,192 or more"),
+        (Manner(no_window=True), "context window", "warning", "4,096 tokens are assumed", "window = 16384"),
+        (Manner(ignore_constraints=True), "structured output", "bad", "No kind of constraint is kept", "vLLM"),
+        (Manner(null_content=True), "chat", "bad", "stood in the field reasoning", "--reasoning-parser"),
+        (Manner(null_content=True), "reasoning", "good", "enable_thinking", ""),
+        (Manner(no_template=True), "chat", "bad", "no chat template", "--chat-template"),
+        (Manner(no_usage=True), "usage", "bad", "counts no tokens", "include_usage"),
+        (Manner(no_usage=True), "tokens", "warning", "estimated", ""),
+        (Manner(no_done=True), "end of stream", "warning", "No data: [DONE] came", "Nothing need be done"),
+        (Manner(fault="cut", after=5), "streaming", "bad", "broke off after 5 pieces", "proxy"),
+        (Manner(fault="drop", after=5), "streaming", "bad", "5 pieces", "proxy"),
+        (Manner(fault="error", after=5), "streaming", "bad", "EngineCore encountered an issue", ""),
+        (Manner(plain_json=True), "streaming", "warning", "in one piece", "proxy_buffering"),
+        (Manner(cut_prompt=100), "tokens", "bad", "may have cut them", "OLLAMA_CONTEXT_LENGTH"),
+        (Manner(refuse_fields=("top_p",)), "dialect", "good", "without top_p", ""),
+        (Manner(refuse_fields=("seed",)), "seed", "good", "the same answer", ""),
+    ],
+)
+async def test_the_right_check_fails_with_the_right_next_step(
+    cache: Path, manner: Manner, check: str, verdict: str, seen: str, do: str
+) -> None:
+    diagnosis = await diagnosed(cache, manner)
+    finding = by_check(diagnosis)[check]
+    assert (finding.verdict, diagnosis.exit_status) == (verdict, diagnosis.exit_status if verdict != "bad" else 1)
+    assert seen in finding.seen
+    assert do in finding.do
+    if verdict != "good":
+        assert finding.do or check == "tokens" or "500" in seen or "EngineCore" in seen
+
+
+async def test_a_wrong_key_is_told_from_none(cache: Path) -> None:
+    async with Playback(*RECORDINGS, manners=(Manner(api_key="right-key"),)) as url:
+        given = Settings(vllm_endpoint=url, cache=cache, vllm_api_key=Secret("wrong-key"))
+        diagnosis = await examine(addresses.of_vllm(given), "default", given)
+    assert by_check(diagnosis)["key"].do == "Correct VLLM_API_KEY."
+    assert "wrong-key" not in repr(diagnosis)
+    assert not diagnosis.kept
+
+
+async def test_a_model_that_is_not_served_is_the_models_check(cache: Path) -> None:
+    async with Playback(*RECORDINGS) as url:
+        given = Settings(vllm_endpoint=url, cache=cache)
+        diagnosis = await examine(addresses.of_vllm(given), "nobody", given)
+    finding = by_check(diagnosis)["models"]
+    assert finding.verdict == "bad"
+    assert "Served there: recorded-coder" in finding.seen
+    assert "VLLM_MODEL_NAME" in finding.do
+
+
+async def test_an_open_server_on_this_machine_is_warned_of(cache: Path) -> None:
+    playback = Playback(*RECORDINGS)
+    url = (await playback.start("0.0.0.0")).replace("0.0.0.0", "127.0.0.1")
+    try:
+        given = Settings(vllm_endpoint=url, cache=cache)
+        diagnosis = await examine(addresses.of_vllm(given), "default", given)
+    finally:
+        await playback.stop()
+    finding = by_check(diagnosis)["network"]
+    assert finding.verdict == "warning"
+    assert "everybody in its network" in finding.seen
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_nothing_there_is_exit_status_2_with_the_way_to_start_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VLLM_ENDPOINT", raising=False)
+    done = CliRunner().invoke(command, [f"localhost:{free_port()}"])
+    assert done.exit_code == 2, done.output
+    told = " ".join(done.output.split())
+    assert "(connection refused)" in told
+    assert 'Start one with "chatdev serve MODEL"' in told
+    assert "Nothing answers there." in done.output
+    assert "Traceback" not in done.output
+
+
+async def typed(url: str, tmp_path: Path, **environment: str) -> str:
+    """What ``chatdev doctor URL`` prints, on one line."""
+    doctor = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "chatdev", "doctor", url),
+        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "XDG_CACHE_HOME": str(tmp_path), **environment},
+        stdout=asyncio.subprocess.PIPE,
+        cwd=tmp_path,
+    )
+    out, _ = await doctor.communicate()
+    return " ".join(out.decode().split())
+
+
+async def test_another_endpoint_is_sent_no_key_of_the_own_one(tmp_path: Path) -> None:
+    async with Playback(*RECORDINGS, manners=(Manner(api_key="own-key"),)) as url:
+        told = await typed(url, tmp_path, VLLM_API_KEY="own-key", VLLM_ENDPOINT="http://own:8000/v1")
+        assert "wants a key" in told
+        assert "VLLM_API_KEY is accepted." in await typed(url, tmp_path, VLLM_API_KEY="own-key")
+
+
+def test_all_findings_come_as_json_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    done = CliRunner().invoke(command, [f"localhost:{free_port()}", "--json"])
+    told = json.loads(done.stdout)
+    assert (told["exit_status"], told["summary"]) == (2, "Nothing answers there.")
+    assert [finding["check"] for finding in told["findings"]] == ["settings", "listens"]
+    assert done.exit_code == 2
+
+
+def test_a_finding_is_told_in_columns() -> None:
+    told = list(lines(Finding("seed", "warning", "Two answers differ.", "Do this."), 60))
+    assert told == ["seed               warning   Two answers differ.", " " * 29 + "→ Do this."]
+
+
+def run_settings(url: str, cache: Path) -> Settings:
+    return Settings(vllm_endpoint=url, cache=cache)
+
+
+ASKED = [Message("user", "create a calculator")]
+VERSION = f"{chatdev.__version__}+playback"
+
+
+async def test_a_run_uses_the_kind_of_constraint_that_the_profile_names(cache: Path) -> None:
+    bodies: list[str] = []
+    async with Playback(*RECORDINGS) as url:
+        Profiles(cache).put(Profile(url, "recorded-coder", version=VERSION, choices="response_format"))
+        model = VLLMModel(settings=run_settings(url, cache))
+        model.debug = bodies.append
+        answer = await model.complete(ASKED, Options(choices=("a", "b"), request_id="doctor.1/a.1"))
+        await model.aclose()
+    assert json.loads(answer.text) == {"choice": "a"}
+    assert not any("structured_outputs" in body for body in bodies)
+
+
+async def test_a_profile_that_turns_out_wrong_is_corrected(cache: Path) -> None:
+    async with Playback(*RECORDINGS, manners=(Manner(ignore_constraints=True),)) as url:
+        wrong = Profile(url, "recorded-coder", version=VERSION, choices="structured_outputs", thinks=False)
+        Profiles(cache).put(wrong)
+        model = VLLMModel(settings=run_settings(url, cache))
+        await model.complete(ASKED, Options(choices=("a", "b"), request_id="doctor.1/a.1"))
+        await model.aclose()
+        found = Profiles(cache).get(url, "recorded-coder", wrong.version)
+    assert found is not None and found.choices == ""
+
+
+async def test_a_profile_of_another_version_is_not_used(cache: Path) -> None:
+    async with Playback(*RECORDINGS) as url:
+        Profiles(cache).put(Profile(url, "recorded-coder", version="0.0.1", choices=""))
+        model = VLLMModel(settings=run_settings(url, cache))
+        answer = await model.complete(ASKED, Options(choices=("a", "b"), request_id="doctor.1/a.1"))
+        await model.aclose()
+    assert answer.text == "a"
+
+
+async def examined(server: FakeServer, cache: Path, **more: object) -> dict[str, Finding]:
+    given = Settings(vllm_endpoint=server.url, cache=cache)
+    address = msgspec.structs.replace(addresses.of_vllm(given), **more)
+    return by_check(await examine(address, "default", given))
+
+
+async def test_a_server_without_a_model_is_told_to_load_one(cache: Path) -> None:
+    async with serving(models={"data": []}) as server:
+        finding = (await examined(server, cache))["models"]
+    assert (finding.verdict, finding.do) == ("bad", "Load a model on that server first.")
+
+
+async def test_an_announced_end_is_warned_of(cache: Path) -> None:
+    async with serving(models={"data": [{"id": "m", "shutdown_date": "2031-01-01"}]}) as server:
+        finding = (await examined(server, cache))["shutdown"]
+    assert (finding.verdict, finding.seen) == ("warning", "m will be shut down on 2031-01-01.")
+
+
+async def test_a_model_that_cannot_stop_thinking_is_told(cache: Path) -> None:
+    thought = sse(delta(reasoning_content="hm"), delta(content="Red"), delta("stop"), usage())
+    async with serving(streams(thought)) as server:
+        checks = await examined(server, cache)
+    assert checks["reasoning"].verdict == "warning"
+    assert "reasoning_content" in checks["reasoning"].seen
+
+
+async def test_marks_of_a_template_in_an_answer_are_found(cache: Path) -> None:
+    async with serving(says(whole("Red.<|im_end|>\n<|im_start|>user"))) as server:
+        finding = (await examined(server, cache))["chat"]
+    assert finding.verdict == "bad"
+    assert "<|im_end|>, <|im_start|>" in finding.seen
+
+
+async def test_an_empty_answer_and_one_of_white_space_are_told_for_what_they_are(cache: Path) -> None:
+    blank = sse(delta(content='{ "'), delta(content=" " * 50), delta("length"), usage())
+    async with serving(says(whole("")), streams(blank)) as server:
+        checks = await examined(server, cache)
+    assert checks["chat"].seen == "The answer was empty."
+    assert "white space" in checks["structured output"].seen
+
+
+async def test_what_came_from_the_cache_is_told(cache: Path) -> None:
+    warm = usage(prompt_tokens=1000, prompt_tokens_details={"cached_tokens": 960})
+    async with serving(streams(sse(delta(content="x"), delta("stop"), warm))) as server:
+        finding = (await examined(server, cache))["prefix cache"]
+    assert (finding.verdict, "960 of 1,000 prompt tokens" in finding.seen) == ("good", True)
+
+
+async def test_calls_that_cost_money_are_not_spent_on_measuring_many_at_once(cache: Path) -> None:
+    async with serving() as server:
+        finding = (await examined(server, cache, free=False))["in flight"]
+    assert finding.verdict == "not known"
+
+
+async def test_a_server_that_takes_one_call_at_a_time_is_found_out(cache: Path) -> None:
+    alone = asyncio.Lock()
+    pieces: list[bytes | float] = [sse(delta(content="x"), done=False), 0.2, sse(delta("stop"), usage())]
+
+    async def one_by_one(request: web.Request) -> web.StreamResponse:
+        async with alone:
+            return await streams(*pieces)(request)
+
+    async with serving(one_by_one) as server:
+        checks = await examined(server, cache)
+    assert checks["in flight"].verdict == "warning"
+    assert checks["in flight"].seen.startswith("1 at once")
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "told"),
+    [
+        ("http://gpu-2:8000/v1", Secret("k"), "Your key, the task and all code go to gpu-2"),
+        ("http://gpu-2:8000/v1", None, "The task and all code go to gpu-2"),
+        ("https://gpu-2/v1", None, ""),
+        ("http://localhost:8000/v1", None, ""),
+        ("http://127.0.0.1:8000/v1", None, ""),
+    ],
+)
+def test_plain_http_to_another_machine_is_warned_of(url: str, key: Secret | None, told: str) -> None:
+    finding = surroundings.traffic(addresses.Address(base_url=url, key=key))
+    assert (finding is not None) == bool(told)
+    if finding:
+        assert finding.seen.startswith(told)
+        assert "ssh -N -L 8000:localhost:8000 gpu-2" in finding.do
+
+
+def test_each_setting_is_told_with_where_it_comes_from(tmp_path: Path) -> None:
+    (tmp_path / "chatdev.toml").write_text('vllm_model_name = "qwen"\nwindow = 4096\n')
+    given = load({"VLLM_ENDPOINT": "localhost:1", "OPENAI_API_KEY": "sk-secret"}, tmp_path)
+    told = surroundings.settings(given).seen
+    assert "VLLM_ENDPOINT from the environment" in told
+    assert "VLLM_MODEL_NAME from chatdev.toml" in told
+    assert "window from chatdev.toml" in told
+    assert "OpenAI takes over" in told
+    assert "sk-secret" not in told
+
+
+async def test_without_an_endpoint_what_listens_here_is_examined(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(models={"data": [{"id": "found"}]}) as server:
+        port = int(server.url.split(":")[2].split("/")[0])
+        monkeypatch.setattr(discover.servers, "__defaults__", ((port,),))
+        address, found = await find(Settings())
+    assert address.base_url == server.url
+    assert [facts.model for facts in found] == ["found"]

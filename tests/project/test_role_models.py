@@ -1,0 +1,146 @@
+"""Another model for a role or a phase: asked where it is served, told in the report, and sent no key of another's."""
+
+from pathlib import Path
+
+import pytest
+from support import ANSWERS, Ran, recording
+
+from chatdev import wiring
+from chatdev.company import config
+from chatdev.company.config import CompanyError
+from chatdev.errors import UserError
+from chatdev.journal import store
+from chatdev.journal.events import AttemptStarted, ModelAnswered
+from chatdev.models import address as addresses
+from chatdev.models.choose import assignments, choose
+from chatdev.models.errors import ModelNotServed, Unreachable
+from chatdev.models.types import Target
+from chatdev.playback.faults import Manner
+from chatdev.playback.recording import Recording
+from chatdev.playback.server import Playback
+from chatdev.settings import Secret, Settings, load
+
+PLAYED = recording(ANSWERS)
+CODER = Recording(model="coder", window=16384, task="greet", entries=PLAYED.entries)
+
+
+async def ran(
+    warehouse: Path, *role_models: str, folder: Path | None = None, again: tuple[str, ...] = (), **settings: str
+) -> Ran:
+    """A run on a server that serves "recorded"; ``{coder}`` in a model's name is another server's, with "coder"."""
+    async with Playback(PLAYED) as url, Playback(CODER, manners=(Manner(api_key="coders-key"),)) as coder:
+        if settings.pop("toml", ""):
+            (warehouse / "chatdev.toml").write_text(f'[keys]\n"{coder}" = "coders-key"\n')
+        choice = await choose("VLLM", load({"VLLM_ENDPOINT": url} | settings, warehouse))
+        try:
+            typed = tuple(each.format(coder=coder, own=url) for each in role_models)
+            order = wiring.Order(task="greet", name="Greeting", role_models=typed)
+            folder = folder or wiring.begin(order, warehouse)
+            again = tuple(each.format(coder=coder, own=url) for each in again)
+            verdict = await wiring.work(folder, choice, role_models=again)
+        finally:
+            await choice.backend.aclose()
+    return Ran(folder, verdict, store.read(wiring.log_of(folder)))
+
+
+def asked(run: Ran) -> dict[str, set[str]]:
+    """By model, the roles that it answered for."""
+    found: dict[str, set[str]] = {}
+    for event in run.events(ModelAnswered):
+        found.setdefault(event.model, set()).add(event.role)
+    return found
+
+
+async def test_a_role_is_answered_by_the_model_that_was_named_for_it(tmp_path: Path) -> None:
+    run = await ran(tmp_path, "programmer=coder@{coder}", toml="yes")
+    assert run.verdict.verdict == "passed"
+    assert asked(run)["coder"] == {"Programmer"}
+    assert "Programmer" not in asked(run)["recorded"]
+    report = (run.folder / "REPORT.md").read_text()
+    row = next(line for line in report.splitlines() if line.startswith("| Programmer |"))
+    assert "coder" in row
+    (attempt,) = run.events(AttemptStarted)
+    assert any(note.startswith("Programmer: coder at http://127.0.0.1:") for note in attempt.notes)
+
+
+async def test_a_phase_comes_before_a_role_and_an_endpoint_may_stand_alone(tmp_path: Path) -> None:
+    run = await ran(tmp_path, "Programmer=recorded", "Coding=@{coder}", toml="yes")
+    answered = {event.place.split(".")[0]: event.model for event in run.events(ModelAnswered)}
+    assert answered["Coding"] == "coder"
+    assert asked(run)["coder"] == {"Programmer"}
+
+
+async def test_a_company_may_name_a_model_for_a_role(tmp_path: Path) -> None:
+    async with Playback(PLAYED) as url, Playback(CODER) as coder:
+        choice = await choose("VLLM", load({"VLLM_ENDPOINT": url}, tmp_path))
+        folder = wiring.begin(wiring.Order(task="greet", name="Greeting"), tmp_path)
+        toml = folder / wiring.HIDDEN / "company" / "company.toml"
+        toml.write_text(toml.read_text() + f'\n[role_models.Programmer]\nname = "coder"\nendpoint = "{coder}"\n')
+        await wiring.work(folder, choice)
+        await choice.backend.aclose()
+    models = {event.role: event.model for event in store_events(folder)}
+    assert models["Programmer"] == "coder"
+    assert models["Code Reviewer"] == "recorded"
+
+
+def store_events(folder: Path) -> list[ModelAnswered]:
+    return [r.event for r in store.read(wiring.log_of(folder)) if isinstance(r.event, ModelAnswered)]
+
+
+async def test_a_model_that_is_not_served_is_told_before_the_first_call(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotServed, match='"nobody" is not served'):
+        await ran(tmp_path, "Programmer=nobody")
+    (folder,) = wiring.runs(tmp_path)
+    assert not store_events(folder)
+
+
+async def test_an_endpoint_that_does_not_answer_is_told_before_the_first_call(tmp_path: Path) -> None:
+    with pytest.raises(Unreachable):
+        await ran(tmp_path, "Programmer=@127.0.0.1:9")
+
+
+async def test_a_resume_may_take_another_model_and_asks_nothing_twice(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotServed):
+        await ran(tmp_path, "Programmer=nobody")
+    (folder,) = wiring.runs(tmp_path)
+    run = await ran(tmp_path, folder=folder, again=("Programmer=recorded",))
+    assert run.verdict.verdict == "passed"
+
+
+@pytest.mark.parametrize("typed", ["Programmer", "=x", "Programmer=", ""])
+def test_what_assigns_nothing_is_refused_with_the_form(typed: str) -> None:
+    with pytest.raises(UserError, match="does not say who is answered by what"):
+        assignments([typed])
+
+
+def test_names_may_hold_an_at_sign() -> None:
+    typed = ["A=@cf/meta/llama", "B=m@localhost:8001", "C=@https://host/v1", "D=openai:gpt-9", "E=x@y"]
+    assert assignments(typed) == {
+        "A": Target("@cf/meta/llama"),
+        "B": Target("m", "http://localhost:8001/v1"),
+        "C": Target("", "https://host/v1"),
+        "D": Target("openai:gpt-9"),
+        "E": Target("x@y"),
+    }
+
+
+def test_a_role_that_is_none_is_refused_with_those_there_are() -> None:
+    company = config.load(config.find("default"))
+    with pytest.raises(CompanyError, match='no role and no phase called "Coder"') as error:
+        company.assigning({"Coder": Target("x")})
+    assert "Programmer" in error.value.do and "Coding" in error.value.do
+
+
+def test_another_server_is_sent_its_own_key_and_no_others() -> None:
+    settings = Settings(
+        vllm_endpoint="http://own:8000/v1",
+        vllm_api_key=Secret("own-key"),
+        headers={"Authorization": Secret("Basic own")},
+        keys={"http://other:8000/v1": Secret("others-key")},
+    )
+    own = addresses.of_vllm(settings)
+    assert own.key == Secret("own-key") and own.headers
+    other = addresses.of_vllm(settings, "http://other:8000/v1")
+    assert (other.key, dict(other.headers)) == (Secret("others-key"), {})
+    stranger = addresses.of_vllm(settings, "http://stranger:8000/v1")
+    assert (stranger.key, dict(stranger.headers)) == (None, {})
