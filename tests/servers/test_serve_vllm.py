@@ -10,7 +10,7 @@ import serving
 
 from chatdev.models.backend import VLLMModel
 from chatdev.models.types import Message, Options
-from chatdev.ops.processes import alive, descendants
+from chatdev.ops.serving.processes import alive, descendants
 from chatdev.settings import load
 
 pytestmark = pytest.mark.servers
