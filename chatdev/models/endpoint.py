@@ -74,8 +74,9 @@ async def ask(transport: "Transport", wanted: str, patience: float = PATIENCE) -
     models = _listed(body, address)
     served = tuple(models)
     model, notes = pick(wanted, models, address)
-    window = window_in(models[model])
-    ends = ending(model, models[model], known=address.is_openai)
+    entry = models.get(model, {})
+    window = window_in(entry)
+    ends = ending(model, entry, known=address.is_openai)
     notes += (ends,) if ends else ()
     if window is None and not address.is_openai:
         window = await probe(transport, model) or address.window
@@ -86,7 +87,7 @@ async def ask(transport: "Transport", wanted: str, patience: float = PATIENCE) -
             f"The server does not tell the size of its context window: {ASSUMED:,} tokens are assumed. If it is "
             "another, say so in chatdev.toml, as in: window = 16384",
         )
-    engine = str(models[model].get("owned_by") or "")
+    engine = str(entry.get("owned_by") or "")
     return Facts(address.base_url, model, served, window, assumed, notes, engine, ends)
 
 
@@ -110,6 +111,8 @@ def pick(wanted: str, models: Mapping[str, Mapping[str, Any]], address: Address)
     if wanted == "default" and models:
         able = [name for name, entry in models.items() if chats(name, entry)] or list(models)
         return able[0], (f"Model: {able[0]}, of {len(models)} served.",) if len(models) > 1 else ()
+    if not models and wanted != "default":
+        return wanted, (f"The server lists no model; {wanted} is asked for, as it was set.",)
     for name, entry in models.items():
         if wanted in (entry.get("aliases") or ()) or name == f"{wanted}:latest" or name.endswith(f"/{wanted}"):
             return name, (f"Model: {name}, which is served for {wanted}.",)

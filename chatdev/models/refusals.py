@@ -131,7 +131,10 @@ def not_served(address: Address, model: str, served: tuple[str, ...]) -> errors.
     listed = ", ".join(served[:20]) + (f" and {len(served) - 20} more" if len(served) > 20 else "")
     what = f'The model "{model}" is not served at {address.base_url}.'
     if not served:
-        return errors.ModelNotServed(f"{what} Nothing is served there.", do="Load a model on that server first.")
+        return errors.ModelNotServed(
+            f"{what} Nothing is served there.",
+            do="Load a model on that server first, or name it with VLLM_MODEL_NAME if it lists none.",
+        )
     return errors.ModelNotServed(f"{what} Served there: {listed}.", do=address.how_to_name)
 
 

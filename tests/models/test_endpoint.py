@@ -170,6 +170,12 @@ async def test_the_server_is_asked_once() -> None:
         assert server.got == ["/v1/models"]
 
 
+async def test_a_name_that_was_set_is_asked_for_where_the_server_lists_no_model() -> None:
+    found = await facts({"data": []}, "mine")
+    assert (found.model, found.served) == ("mine", ())
+    assert found.notes[0] == "The server lists no model; mine is asked for, as it was set."
+
+
 async def test_a_server_that_accepts_and_says_nothing_is_given_up(silent_server: str) -> None:
     settings = Settings(vllm_endpoint=silent_server, deadlines=Deadlines(connect=0.2))
     backend = VLLMModel(settings=settings)

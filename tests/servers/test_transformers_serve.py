@@ -6,6 +6,7 @@ from pathlib import Path
 import gibberish
 import pytest
 import transformers_serve
+from examined import examined
 from transformers_serve import MODEL
 
 from chatdev.agents import replies
@@ -74,3 +75,12 @@ async def test_a_conversation_over_the_assumed_window_is_not_sent(settings: Sett
         await model.complete([Message("user", "word " * 3 * ASSUMED)], Options())
     await model.aclose()
     assert "say so in chatdev.toml, as in: window" in " ".join(told.value.do.split())
+
+
+async def test_doctor_finds_how_little_it_tells(settings: Settings, tmp_path: Path) -> None:
+    diagnosis, checks = await examined("transformers serve", settings, tmp_path)
+    assert diagnosis.exit_status == 1
+    assert checks["structured output"].verdict == "bad"
+    assert checks["context window"].verdict == checks["end of stream"].verdict == "warning"
+    assert checks["usage"].verdict == "good"
+    assert diagnosis.profile and diagnosis.profile.choices == ""

@@ -9,6 +9,7 @@ import litellm_proxy
 import pytest
 import vllm_cpu
 import whole_run
+from examined import examined, kept
 from gibberish import WINDOW
 
 from chatdev.agents import replies
@@ -157,3 +158,23 @@ def test_a_whole_run_on_gibberish_ends_by_itself_and_says_so(either: Endpoint, t
     ran = whole_run.run(tmp_path, either.url, task="create a todo app", name="Gibberish", key=either.key)
     whole_run.assert_failed_readably(ran)
     assert ran.answers
+
+
+async def test_doctor_finds_what_vllm_can_do(vllm: Endpoint, tmp_path: Path) -> None:
+    diagnosis, checks = await examined("vLLM", load(vllm.settings(), tmp_path), tmp_path)
+    assert diagnosis.exit_status == 0
+    assert (diagnosis.engine, checks["key"].seen) == ("vLLM", "VLLM_API_KEY is accepted.")
+    assert checks["context window"].seen.startswith(f"{WINDOW:,} tokens")
+    assert "structured_outputs" in kept(checks)
+    assert "guided_choice" not in kept(checks)
+    assert "prompt tokens came from it" in checks["prefix cache"].seen
+    assert "/tokenize answers" in checks["tokens"].seen
+    assert diagnosis.profile and diagnosis.profile.choices == "structured_outputs"
+
+
+async def test_doctor_finds_what_a_gateway_passes_on(proxy: Endpoint, tmp_path: Path) -> None:
+    diagnosis, checks = await examined("LiteLLM's proxy", load(proxy.settings(), tmp_path), tmp_path)
+    assert diagnosis.engine == "LiteLLM"
+    assert checks["context window"].verdict == "warning"
+    assert checks["usage"].verdict == checks["streaming"].verdict == "good"
+    assert "There is no /tokenize" in checks["tokens"].seen
