@@ -171,11 +171,14 @@ _VERSIONS = (
 )
 """Engines, where each tells its version, under which name, and another name that then must stand there too."""
 
+_OWNERS = {"vllm": "vLLM", "sglang": "SGLang", "llamacpp": "llama.cpp", "llama.cpp": "llama.cpp", "ollama": "Ollama"}
+"""Who owns a model, where that is an engine and not the people who made it."""
+
 
 async def identify(transport: "Transport", engine: str = "") -> tuple[str, str]:
     """The engine by its own name, and its version; either is empty where the server does not tell.
 
-    ``engine`` is what the model list said of it, which counts if no page does.
+    ``engine`` is the owner that the model list names, which counts if no page tells.
     """
     root, seconds = _root(transport), transport.address.deadlines.connect
     paths = [path for _, path, _, _ in _VERSIONS]
@@ -183,7 +186,7 @@ async def identify(transport: "Transport", engine: str = "") -> tuple[str, str]:
     for (name, _, key, other), page in zip(_VERSIONS, pages, strict=True):
         if isinstance(page, dict) and isinstance(page.get(key), str) and (not other or other in page):
             return name, page[key]
-    return engine, ""
+    return _OWNERS.get(engine.lower(), ""), ""
 
 
 def _root(transport: "Transport") -> str:

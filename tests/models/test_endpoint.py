@@ -195,3 +195,25 @@ def test_any_provider_may_announce_the_end_of_a_model(known: bool) -> None:
     told = endpoint.ending("gpt-9", {"shutdown_date": "2031-01-01"}, known=known)
     assert told == "gpt-9 will be shut down on 2031-01-01."
     assert endpoint.ending("gpt-4o", {}, known=False) == ""
+
+
+@pytest.mark.parametrize(
+    ("pages", "owner", "engine"),
+    [
+        ({"/info": {"version": "3.3.5", "max_total_tokens": 4096}}, "", ("TGI", "3.3.5")),
+        ({"/info": {"version": "1"}, "/version": {"version": "0.32.0"}}, "", ("vLLM", "0.32.0")),
+        ({"/get_server_info": {"version": "0.5"}}, "", ("SGLang", "0.5")),
+        ({"/props": {"build_info": "b42"}}, "llamacpp", ("llama.cpp", "b42")),
+        ({"/api/version": {"version": "0.9"}}, "library", ("Ollama", "0.9")),
+        ({"/health/readiness": {"litellm_version": "1.9"}}, "openai", ("LiteLLM", "1.9")),
+        ({"/version": ["no"], "/props": {"build_info": 3}}, "vllm", ("vLLM", "")),
+        ({}, "the-people-who-made-it", ("", "")),
+    ],
+)
+async def test_an_engine_is_told_by_its_own_page_or_by_the_owner_of_its_models(
+    pages: dict[str, object], owner: str, engine: tuple[str, str]
+) -> None:
+    async with serving(pages=pages) as server:
+        backend = VLLMModel(settings=Settings(vllm_endpoint=server.url))
+        assert await endpoint.identify(backend._line(), owner) == engine
+        await backend.aclose()
