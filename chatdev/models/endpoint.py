@@ -167,9 +167,10 @@ _VERSIONS = (
     ("llama.cpp", "/props", "build_info", ""),
     ("Ollama", "/api/version", "version", ""),
     ("LiteLLM", "/health/readiness", "litellm_version", ""),
+    ("LiteLLM", "/health/readiness", "", "db"),  # newer ones keep it to themselves
     ("vLLM", "/version", "version", ""),
 )
-"""Engines, where each tells its version, under which name, and another name that then must stand there too."""
+"""Engines, where each tells its version, under which name (if it does), and another name that must stand there too."""
 
 _OWNERS = {"vllm": "vLLM", "sglang": "SGLang", "llamacpp": "llama.cpp", "llama.cpp": "llama.cpp", "ollama": "Ollama"}
 """Who owns a model, where that is an engine and not the people who made it."""
@@ -181,11 +182,15 @@ async def identify(transport: "Transport", engine: str = "") -> tuple[str, str]:
     ``engine`` is the owner that the model list names, which counts if no page tells.
     """
     root, seconds = _root(transport), transport.address.deadlines.connect
-    paths = [path for _, path, _, _ in _VERSIONS]
-    pages = await asyncio.gather(*(_page(transport, root + path, seconds) for path in paths))
-    for (name, _, key, other), page in zip(_VERSIONS, pages, strict=True):
-        if isinstance(page, dict) and isinstance(page.get(key), str) and (not other or other in page):
-            return name, page[key]
+    paths = dict.fromkeys(path for _, path, _, _ in _VERSIONS)
+    pages = dict(
+        zip(paths, await asyncio.gather(*(_page(transport, root + path, seconds) for path in paths)), strict=True)
+    )
+    for name, path, key, other in _VERSIONS:
+        page = pages[path]
+        version = (page.get(key) if key else "") if isinstance(page, dict) else None
+        if isinstance(version, str) and (not other or other in page):
+            return name, version
     return _OWNERS.get(engine.lower(), ""), ""
 
 

@@ -206,6 +206,7 @@ def test_any_provider_may_announce_the_end_of_a_model(known: bool) -> None:
         ({"/props": {"build_info": "b42"}}, "llamacpp", ("llama.cpp", "b42")),
         ({"/api/version": {"version": "0.9"}}, "library", ("Ollama", "0.9")),
         ({"/health/readiness": {"litellm_version": "1.9"}}, "openai", ("LiteLLM", "1.9")),
+        ({"/health/readiness": {"status": "healthy", "db": "Not connected"}}, "openai", ("LiteLLM", "")),
         ({"/version": ["no"], "/props": {"build_info": 3}}, "vllm", ("vLLM", "")),
         ({}, "the-people-who-made-it", ("", "")),
     ],
