@@ -4,7 +4,10 @@ The command line, and whatever else runs projects, comes through here.
 """
 
 import asyncio
+import contextlib
 import datetime
+import os
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from chatdev.models.types import Progress, Target
 from chatdev.project import chain, traffic
 from chatdev.project.meeting import Office
 from chatdev.project.prompts import Prompts, checked
+from chatdev.project.spending import Spending
 from chatdev.project.state import State
 from chatdev.project.workspace import Workspace
 from chatdev.sandbox.local import LocalSandbox
@@ -32,7 +36,8 @@ HIDDEN = ".chatdev"
 
 class Order(msgspec.Struct, frozen=True):
     """What a person asks for. ``config`` names a company or its folder; ``model`` is the label typed or chosen, and
-    ``role_models`` are other models for roles or phases, as typed: ``Programmer=NAME``."""
+    ``role_models`` are other models for roles or phases, as typed: ``Programmer=NAME``. ``limits`` bound the run, by
+    the names of ``Budget``; they come before the company's own."""
 
     task: str
     name: str
@@ -40,6 +45,7 @@ class Order(msgspec.Struct, frozen=True):
     config: str = "default"
     model: str = "VLLM"
     role_models: tuple[str, ...] = ()
+    limits: dict[str, float] = {}
 
     def checked(self) -> "Order":
         """This order, if it can be carried out. Raises UserError that says what to type instead."""
@@ -88,6 +94,7 @@ def begin(order: Order, warehouse: Path, now: datetime.datetime | None = None) -
         model=order.model,
         roles=company.roster,
         role_models=order.role_models,
+        limits=order.limits,
     )
     return _set_up(start, company, (), warehouse)
 
@@ -121,13 +128,36 @@ def _stamp(now: datetime.datetime | None) -> str:
 def _set_up(start: events.RunStarted, company: config.Company, before: tuple[events.Any, ...], warehouse: Path) -> Path:
     """A run's folder with the company's copy, the task, and a log that begins with these events."""
     folder = _new_folder(warehouse, f"{start.name}_{start.org}_{start.stamp}")
-    config.write(company.sources, folder / HIDDEN / "company")
-    (folder / f"{start.name}.prompt").write_text(start.task, encoding="utf-8")
-    store = Store(log_of(folder))
-    for event in (start, *before):
-        store.append(event)
-    store.close()
+    try:
+        config.write(company.sources, folder / HIDDEN / "company")
+        (folder / f"{start.name}.prompt").write_text(start.task, encoding="utf-8")
+        _sync_all(folder)
+        store = Store(log_of(folder))
+        for event in (start, *before):
+            store.append(event)
+        store.close()
+    except (OSError, ChatDevError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise _unwritable(warehouse, error) from error
     return folder
+
+
+def _sync_all(folder: Path) -> None:
+    """What a resume needs beside the log must outlive a power cut, too. Raises OSError."""
+    for path in (folder.parent, folder, *folder.rglob("*")):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _unwritable(warehouse: Path, error: Exception) -> UserError:
+    why = error.strerror if isinstance(error, OSError) else error
+    return UserError(
+        f"No run can be written under {warehouse} ({why}).",
+        do="Make room there, or run the command in a folder that you may write to.",
+    )
 
 
 def _new_folder(warehouse: Path, name: str) -> Path:
@@ -141,10 +171,7 @@ def _new_folder(warehouse: Path, name: str) -> Path:
                 continue
             return folder
     except OSError as error:
-        raise UserError(
-            f"No run can be written under {warehouse} ({error.strerror}).",
-            do="Run the command in a folder that you may write to.",
-        ) from error
+        raise _unwritable(warehouse, error) from error
     raise UserError(f"There are a thousand runs called {name} already.")
 
 
@@ -203,11 +230,12 @@ async def work(
     on_record: OnRecord = lambda record: None,
     on_progress: OnProgress = lambda role, progress: None,
     role_models: tuple[str, ...] = (),
+    limits: Mapping[str, float] | None = None,
     open_store: Callable[[Path], Store] = Store,
 ) -> events.VerdictReached:
     """Carry a run that was begun to its end, or further if it was interrupted, and write what is delivered.
 
-    ``role_models`` take the place of those that the run was begun with.
+    ``role_models`` take the place of those that the run was begun with, ``limits`` that of each which was set so far.
 
     Whatever ends it, the log holds all that was done, and the report says so far as it got. Raises ModelError,
     JournalError and CancelledError; the run can be taken up again after each of them.
@@ -219,6 +247,7 @@ async def work(
         order = started(tuple(store.records), folder)
         store.listen(on_record)
         company = company.assigning(assignments(role_models or order.role_models))
+        typed = {**_limits(store), **(limits or {})}
         others = await _met(company, choice)
         office = Office(
             company=company,
@@ -227,6 +256,9 @@ async def work(
             sandbox=LocalSandbox(),
             workspace=Workspace(folder),
             watcher=on_progress,
+            spending=Spending(
+                store, company.budget.but(typed), {name: phase.budget for name, phase in company.phases.items()}
+            ),
             others={target: other.backend for target, other in others.items()},
         )
         number = 1 + sum(isinstance(record.event, events.AttemptStarted) for record in store)
@@ -237,24 +269,46 @@ async def work(
                 model=choice.facts.model,
                 window=choice.facts.window,
                 sandbox=office.sandbox.level,
-                notes=(*choice.notes, *_told(company, others)),
+                notes=(*filter(None, (store.repaired,)), *choice.notes, *_told(company, others)),
                 engine=choice.facts.engine,
+                schema=events.SCHEMA,
+                version=chatdev.__version__,
+                limits=typed,
             )
         )
         await store.sync()
         try:
             async with traffic.counted(choice.backend, store, number):
-                return await chain.run(office, Desk(store), State(task=order.task, name=order.name))
-        except (ChatDevError, asyncio.CancelledError) as error:
-            why = str(error) if isinstance(error, ChatDevError) else "interrupted"
-            store.append(events.AttemptStopped(number, why, type(error).__name__))
+                reached = await chain.run(office, Desk(store), State(task=order.task, name=order.name))
+        except (ChatDevError, OSError, asyncio.CancelledError) as error:
+            _give_up(folder, store, number, error)
             raise
-        finally:
-            deliver(folder, tuple(store.records))
+        deliver(folder, tuple(store.records))
+        return reached
     finally:
         for other in others.values():
             await other.backend.aclose()
         store.close()
+
+
+def _give_up(folder: Path, store: Store, number: int, error: BaseException) -> None:
+    """Say in the log and the report why an attempt ends, as far as the disk still takes it: the error itself is told in
+    any case, and a folder that is gone is not made anew."""
+    why = "interrupted" if isinstance(error, asyncio.CancelledError) else str(error)
+    with contextlib.suppress(ChatDevError):
+        store.append(events.AttemptStopped(number, why, type(error).__name__))
+    with contextlib.suppress(ChatDevError):
+        if folder.is_dir():
+            deliver(folder, tuple(store.records))
+
+
+def _limits(store: Store) -> dict[str, float]:
+    """The limits that were typed for a run so far, a later one in the place of an earlier."""
+    limits: dict[str, float] = {}
+    for record in store:
+        if isinstance(record.event, events.RunStarted | events.AttemptStarted):
+            limits |= record.event.limits
+    return limits
 
 
 async def _met(company: config.Company, choice: Choice) -> dict[Target, Choice]:

@@ -15,6 +15,7 @@ from chatdev.cli import options
 @click.option("--model", default=None, help=options.MODEL_HELP)
 @click.option("--role-model", "role_models", multiple=True, metavar="WHO=MODEL", help=options.ROLE_MODEL_HELP)
 @click.option("--path", default="", help="Existing code to extend; needs a company made for it.")
+@options.limited
 @options.watching
 def command(
     task: str,
@@ -24,6 +25,7 @@ def command(
     model: str | None,
     role_models: tuple[str, ...],
     path: str,
+    limits: options.Limits,
     how: options.How,
 ) -> None:
     """Build the product that TASK describes. "-" reads TASK from standard input, "@FILE" from a file."""
@@ -32,4 +34,5 @@ def command(
     from chatdev.cli import work
     from chatdev.wiring import Order
 
-    sys.exit(work.build(Order(task=task, name=name, org=org, config=config, role_models=role_models), model, how))
+    order = Order(task=task, name=name, org=org, config=config, role_models=role_models, limits=limits)
+    sys.exit(work.build(order, model, how))

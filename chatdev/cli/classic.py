@@ -20,6 +20,7 @@ from chatdev.cli import ensure_utf8, options
 @click.option("--model", default=None, help=options.MODEL_HELP)
 @click.option("--role-model", "role_models", multiple=True, metavar="WHO=MODEL", help=options.ROLE_MODEL_HELP)
 @click.option("--path", default="", help="Existing code to extend; needs a company made for it.")
+@options.limited
 @options.watching
 def command(
     config: str,
@@ -29,6 +30,7 @@ def command(
     model: str | None,
     role_models: tuple[str, ...],
     path: str,
+    limits: options.Limits,
     how: options.How,
 ) -> None:
     """Build software with a virtual company on your own models: one sentence in, tested software out.
@@ -40,7 +42,8 @@ def command(
     from chatdev.cli import work
     from chatdev.wiring import Order
 
-    sys.exit(work.build(Order(task=task, name=name, org=org, config=config, role_models=role_models), model, how))
+    order = Order(task=task, name=name, org=org, config=config, role_models=role_models, limits=limits)
+    sys.exit(work.build(order, model, how))
 
 
 def main() -> None:

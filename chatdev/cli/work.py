@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -11,9 +10,10 @@ import msgspec
 
 from chatdev import wiring
 from chatdev.cli import common, watch
-from chatdev.cli.options import How
+from chatdev.cli.options import How, Limits
 from chatdev.cli.voice import DebugLog, Json, Text, Voice
 from chatdev.errors import ChatDevError
+from chatdev.journal import store
 from chatdev.journal.store import read
 from chatdev.models.choose import Choice, choose
 from chatdev.project.verdict import STARTS
@@ -78,14 +78,22 @@ def build(order: wiring.Order, label: str | None, how: How) -> int:
     try:
         order.checked()
         return _closed(common.run(work()), voice)
-    except ChatDevError as error:
-        voice.error(error)
-        sys.exit(error.exit_status)
+    except (ChatDevError, OSError) as error:
+        return _refused(error, voice)
 
 
-def resume(run: str, label: str | None, phase: str | None, how: How, role_models: tuple[str, ...] = ()) -> int:
+def resume(
+    run: str,
+    label: str | None,
+    phase: str | None,
+    how: How,
+    role_models: tuple[str, ...] = (),
+    limits: Limits | None = None,
+    *,
+    repair: bool = False,
+) -> int:
     """Take an interrupted run to its end, or a new one from a phase of it on; the exit status. One that has ended is
-    only shown again."""
+    only shown again. ``repair`` cuts a damaged log after its last whole record first."""
     voice = _voice(how)
 
     async def work(folder: Path) -> End:
@@ -95,10 +103,12 @@ def resume(run: str, label: str | None, phase: str | None, how: How, role_models
             watch.watchers(how, settings, voice) as watchers,
             chosen(label or order.model, order.task, settings, voice.notice) as choice,
         ):
-            return await _work(folder, choice, settings, watchers, role_models)
+            return await _work(folder, choice, settings, watchers, role_models, limits)
 
     try:
         folder = wiring.find_run(run, common.WAREHOUSE)
+        if repair:
+            voice.notice(store.repair(wiring.log_of(folder)) or "The log is whole: nothing had to be cut.")
         if phase is not None:
             folder = wiring.fork(folder, phase, common.WAREHOUSE)
             voice.notice(f"A new run from {phase} on: {folder}")
@@ -107,9 +117,15 @@ def resume(run: str, label: str | None, phase: str | None, how: How, role_models
             wiring.deliver(folder, records)
             return _closed(End(folder, _status(ended.verdict), ended.verdict), voice)
         return _closed(common.run(work(folder)), voice)
-    except ChatDevError as error:
-        voice.error(error)
-        sys.exit(error.exit_status)
+    except (ChatDevError, OSError) as error:
+        return _refused(error, voice)
+
+
+def _refused(error: Exception, voice: Voice) -> int:
+    """Say why nothing could be done; the exit status."""
+    told = error if isinstance(error, ChatDevError) else common.of_system(error)
+    voice.error(told)
+    return told.exit_status
 
 
 def _voice(how: How) -> Voice:
@@ -127,7 +143,12 @@ def _closed(end: End, voice: Voice) -> int:
 
 
 async def _work(
-    folder: Path, choice: Choice, settings: Settings, watchers: watch.Watchers, role_models: tuple[str, ...] = ()
+    folder: Path,
+    choice: Choice,
+    settings: Settings,
+    watchers: watch.Watchers,
+    role_models: tuple[str, ...] = (),
+    limits: Limits | None = None,
 ) -> End:
     """One attempt at a run, shown as it goes."""
     voice = watchers.voice
@@ -143,17 +164,19 @@ async def _work(
                 on_record=watchers.on_record,
                 on_progress=voice.on_progress,
                 role_models=role_models,
+                limits=limits,
             )
     except asyncio.CancelledError:
         voice.paused()
         voice.notice(f"Interrupted. {hint}")
         _uncancel()
         return End(folder, common.INTERRUPTED)
-    except ChatDevError as error:
+    except (ChatDevError, OSError) as error:
+        told = error if isinstance(error, ChatDevError) else common.of_system(error)
         voice.paused()
-        voice.error(error)
-        voice.notice(f"The log is {wiring.log_of(folder)}.\n{hint}")
-        return End(folder, error.exit_status)
+        voice.error(told)
+        voice.notice(f"The log is {wiring.log_of(folder)}.\n{hint}" if folder.is_dir() else f"{folder} is gone.")
+        return End(folder, told.exit_status)
     finally:
         voice.paused()
         if debug:

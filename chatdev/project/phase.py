@@ -8,9 +8,10 @@ from chatdev.agents.reflection import reflect
 from chatdev.agents.role_playing import talk
 from chatdev.company.config import COUNSELOR, Phase
 from chatdev.journal.effects import Desk
-from chatdev.journal.events import PhaseBegan, PhaseEnded
+from chatdev.journal.events import LimitReached, PhaseBegan, PhaseEnded
 from chatdev.project import writing
 from chatdev.project.meeting import Meeting, Office
+from chatdev.project.spending import Exhausted
 from chatdev.project.state import State
 
 
@@ -28,6 +29,8 @@ async def hold(office: Office, desk: Desk, phase: Phase, state: State) -> State:
     meeting = Meeting(office, desk, phase, state)
     try:
         held = await _take_place(meeting)
+    except Exhausted as error:
+        held = _broken_off(meeting, error.limit)
     except writing.NoProgram as error:
         desk.record(PhaseEnded(desk.place, phase.name, error.what))
         raise
@@ -51,6 +54,16 @@ async def _take_place(meeting: Meeting) -> Held:
             return _written(meeting.state, await writing.complete(meeting))
         case "code":
             return _written(meeting.state, await writing.code(meeting))
+
+
+def _broken_off(meeting: Meeting, limit: LimitReached) -> Held:
+    """The phase is given up before its conclusion; the run, too, if the limit is the run's."""
+    phase, state = meeting.phase, meeting.state
+    if phase.kind == "choice" and not state.values.get(phase.sets):
+        state = state.knowing(phase.sets, phase.otherwise or phase.options[0])
+    if not limit.phase:
+        state = msgspec.structs.replace(state, stopped=True)
+    return Held(state, f"broken off: the limit of {limit.limit} was reached")
 
 
 def _written(before: State, after: State, reflected: bool = False) -> Held:
