@@ -8,7 +8,7 @@ import contextlib
 import datetime
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -28,16 +28,42 @@ from chatdev.project.spending import Spending
 from chatdev.project.state import State
 from chatdev.project.workspace import Workspace
 from chatdev.sandbox.local import LocalSandbox
+from chatdev.settings import Settings
 from chatdev.views import meta, report, statistics, transcript
 
 HIDDEN = ".chatdev"
 """The folder inside a deliverable that holds the journal, the company's copy and the debug log."""
 
 
+class Reach(msgspec.Struct, frozen=True):
+    """Which endpoints a run may reach, beyond the settings: ``endpoints`` as typed, in their order; ``local_only``:
+    none of another company; ``max_cost`` in US dollars."""
+
+    endpoints: tuple[str, ...] = ()
+    local_only: bool = False
+    max_cost: float | None = None
+
+    def over(self, earlier: events.RunStarted) -> "Reach":
+        """This, and where it says nothing, what the run was begun with. What was to stay local does so for ever."""
+        return Reach(
+            self.endpoints or earlier.endpoints,
+            self.local_only or earlier.local_only,
+            earlier.max_cost if self.max_cost is None else self.max_cost,
+        )
+
+    def applied(self, settings: Settings) -> Settings:
+        """The settings under which such a run is carried out. Raises SettingsError."""
+        return msgspec.structs.replace(
+            settings.reaching(self.endpoints),
+            local_only=self.local_only or settings.local_only,
+            max_cost=settings.max_cost if self.max_cost is None else self.max_cost,
+        )
+
+
 class Order(msgspec.Struct, frozen=True):
     """What a person asks for. ``config`` names a company or its folder; ``model`` is the label typed or chosen, and
     ``role_models`` are other models for roles or phases, as typed: ``Programmer=NAME``. ``limits`` bound the run, by
-    the names of ``Budget``; they come before the company's own."""
+    the names of ``Budget``; they come before the company's own. ``reach`` is what was asked for of the endpoints."""
 
     task: str
     name: str
@@ -46,6 +72,7 @@ class Order(msgspec.Struct, frozen=True):
     model: str = "VLLM"
     role_models: tuple[str, ...] = ()
     limits: dict[str, float] = {}
+    reach: Reach = Reach()
 
     def checked(self) -> "Order":
         """This order, if it can be carried out. Raises UserError that says what to type instead."""
@@ -95,6 +122,9 @@ def begin(order: Order, warehouse: Path, now: datetime.datetime | None = None) -
         roles=company.roster,
         role_models=order.role_models,
         limits=order.limits,
+        endpoints=order.reach.endpoints,
+        local_only=order.reach.local_only,
+        max_cost=order.reach.max_cost,
     )
     return _set_up(start, company, (), warehouse)
 
@@ -196,6 +226,11 @@ def finished(records: tuple[Record, ...]) -> events.RunFinished | None:
     return None
 
 
+def paid(records: Sequence[Record]) -> float:
+    """US dollars that a run's answers have cost so far, as far as the prices are known."""
+    return sum(record.event.cost or 0.0 for record in records if isinstance(record.event, events.ModelAnswered))
+
+
 def find_run(name: str, warehouse: Path) -> Path:
     """A run by its folder, or by its folder's name or the beginning of it under the warehouse. Raises UserError."""
     if log_of(Path(name)).is_file():
@@ -248,6 +283,7 @@ async def work(
         store.listen(on_record)
         company = company.assigning(assignments(role_models or order.role_models))
         typed = {**_limits(store), **(limits or {})}
+        choice.purse.spent = paid(store.records)
         others = await _met(company, choice)
         office = Office(
             company=company,

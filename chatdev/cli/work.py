@@ -53,6 +53,7 @@ async def chosen(
         own = msgspec.structs.replace(
             settings,
             vllm_endpoint=endpoint,
+            more_endpoints=(),
             vllm_model_name="default",
             vllm_api_key=None,
             openai_api_key=None,
@@ -67,7 +68,7 @@ def build(order: wiring.Order, label: str | None, how: How) -> int:
     voice = _voice(how)
 
     async def work() -> End:
-        settings = load_here()
+        settings = order.reach.applied(load_here())
         async with (
             watch.watchers(how, settings, voice) as watchers,
             chosen(label, order.task, settings, voice.notice) as choice,
@@ -89,6 +90,7 @@ def resume(
     how: How,
     role_models: tuple[str, ...] = (),
     limits: Limits | None = None,
+    reach: wiring.Reach | None = None,
     *,
     repair: bool = False,
 ) -> int:
@@ -97,8 +99,8 @@ def resume(
     voice = _voice(how)
 
     async def work(folder: Path) -> End:
-        settings = load_here()
         order = wiring.started(read(wiring.log_of(folder)), folder)
+        settings = (reach or wiring.Reach()).over(order).applied(load_here())
         async with (
             watch.watchers(how, settings, voice) as watchers,
             chosen(label or order.model, order.task, settings, voice.notice) as choice,
