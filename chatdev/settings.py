@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from chatdev import redaction
 from chatdev.errors import SettingsError
 
 DEFAULT_ENDPOINT = "http://localhost:8000/v1"
@@ -92,6 +93,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def endpoint(self) -> str:
         """The base URL of the user's own model server."""
         return self.vllm_endpoint or DEFAULT_ENDPOINT
+
+    @property
+    def secrets(self) -> set[str]:
+        """Every text that gives away a key, a header's value or the proxy's password; see ``redaction.values``."""
+        known = (self.vllm_api_key, self.openai_api_key, *self.headers.values(), *self.keys.values())
+        return redaction.values(
+            [secret.reveal() for secret in known if secret], self.proxy.reveal() if self.proxy else ""
+        )
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -268,7 +277,8 @@ def base_url(text: str, name: str) -> str:
     except ValueError:
         parts, usable = None, False
     if parts is None or not usable or re.search(r"\s", text):
-        raise SettingsError(f"{wrong}{text!r}.", do=do)
+        shown = re.sub(r"//[^/]*@|\?.*", _hidden, text, flags=re.S)
+        raise SettingsError(f"{wrong}{shown!r}.", do=do)
     if "@" in parts.netloc:
         raise SettingsError(
             f"{wrong}it holds a user name or a password.",
@@ -276,6 +286,11 @@ def base_url(text: str, name: str) -> str:
         )
     path = parts.path.rstrip("/").removesuffix("/chat/completions").rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path if _VERSION.search(path) else path + '/v1'}"
+
+
+def _hidden(part: re.Match[str]) -> str:
+    """What stands in an error for a login or a query, where people put keys."""
+    return "//***@" if part[0].startswith("//") else "?***"
 
 
 def _read(path: Path) -> _File:

@@ -23,7 +23,9 @@ from chatdev.project.meeting import Office
 from chatdev.project.prompts import Prompts, checked
 from chatdev.project.state import State
 from chatdev.project.workspace import Workspace
+from chatdev.redaction import Redactor, is_telling
 from chatdev.sandbox.local import LocalSandbox
+from chatdev.settings import Settings
 from chatdev.views import meta, report, statistics, transcript
 
 HIDDEN = ".chatdev"
@@ -69,12 +71,20 @@ def _unusable(name: str) -> str:
     return "it is longer than 80 bytes" if len(name.encode()) > 80 else ""
 
 
-def begin(order: Order, warehouse: Path, now: datetime.datetime | None = None) -> Path:
+def redactor(settings: Settings) -> Redactor:
+    """Takes keys out of what a run says and keeps: each that is nothing but a secret, since code is kept, too."""
+    return Redactor(filter(is_telling, settings.secrets))
+
+
+def begin(
+    order: Order, warehouse: Path, now: datetime.datetime | None = None, settings: Settings | None = None
+) -> Path:
     """Make the run's folder, ``{name}_{org}_{YYYYMMDDHHMMSS}``, with its order logged and the company's copy in it.
 
-    Two runs that begin in the same second get folders of their own. Raises UserError, CompanyError and JournalError.
+    A key of ``settings`` that stands in the order is taken out. Two runs that begin in the same second get folders of
+    their own. Raises UserError, CompanyError and JournalError.
     """
-    order = order.checked()
+    order = redactor(settings or Settings()).value(order).checked()
     company = checked(classic_folder.load(config.find(order.config)))  # told now, before anything is made
     company.assigning(assignments(order.role_models))
     start = events.RunStarted(
@@ -214,6 +224,8 @@ async def work(
     """
     company = config.load(folder / HIDDEN / "company")
     store = open_store(log_of(folder))
+    hidden = redactor(choice.settings)
+    store.redact = hidden.value
     others: dict[Target, Choice] = {}
     try:
         order = started(tuple(store.records), folder)
@@ -222,7 +234,7 @@ async def work(
         others = await _met(company, choice)
         office = Office(
             company=company,
-            prompts=Prompts(company),
+            prompts=Prompts(hidden.value(company)),
             model=choice.backend,
             sandbox=LocalSandbox(),
             workspace=Workspace(folder),

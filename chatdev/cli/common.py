@@ -1,17 +1,20 @@
 """What the commands share: how errors are said, where runs lie, and how a coroutine is run until Ctrl-C."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
 
 from chatdev.errors import ChatDevError
+from chatdev.redaction import Redactor
+from chatdev.settings import Settings
 
 T = TypeVar("T")
 
@@ -31,6 +34,16 @@ def fail(error: ChatDevError, log: Path | None = None) -> NoReturn:
     if log is not None:
         say(f"The log is {log}.")
     sys.exit(error.exit_status)
+
+
+@contextlib.contextmanager
+def discreet(settings: Settings) -> Iterator[None]:
+    """Let no error out with a key in its words: servers like to quote what they were sent."""
+    try:
+        yield
+    except ChatDevError as error:
+        Redactor(settings.secrets).error(error)
+        raise
 
 
 def program() -> str:

@@ -17,6 +17,7 @@ from chatdev.errors import ChatDevError
 from chatdev.journal.store import read
 from chatdev.models.choose import Choice, choose
 from chatdev.project.verdict import STARTS
+from chatdev.redaction import Redactor
 from chatdev.settings import Settings, load_here
 
 DEMO = "DEMO"
@@ -68,12 +69,14 @@ def build(order: wiring.Order, label: str | None, how: How) -> int:
 
     async def work() -> End:
         settings = load_here()
-        async with (
-            watch.watchers(how, settings, voice) as watchers,
-            chosen(label, order.task, settings, voice.notice) as choice,
-        ):
-            folder = wiring.begin(msgspec.structs.replace(order, model=choice.label), common.WAREHOUSE)
-            return await _work(folder, choice, settings, watchers)
+        with common.discreet(settings):
+            async with (
+                watch.watchers(how, settings, voice) as watchers,
+                chosen(label, order.task, settings, voice.notice) as choice,
+            ):
+                asked = msgspec.structs.replace(order, model=choice.label)
+                folder = wiring.begin(asked, common.WAREHOUSE, settings=settings)
+                return await _work(folder, choice, settings, watchers)
 
     try:
         order.checked()
@@ -91,11 +94,12 @@ def resume(run: str, label: str | None, phase: str | None, how: How, role_models
     async def work(folder: Path) -> End:
         settings = load_here()
         order = wiring.started(read(wiring.log_of(folder)), folder)
-        async with (
-            watch.watchers(how, settings, voice) as watchers,
-            chosen(label or order.model, order.task, settings, voice.notice) as choice,
-        ):
-            return await _work(folder, choice, settings, watchers, role_models)
+        with common.discreet(settings):
+            async with (
+                watch.watchers(how, settings, voice) as watchers,
+                chosen(label or order.model, order.task, settings, voice.notice) as choice,
+            ):
+                return await _work(folder, choice, settings, watchers, role_models)
 
     try:
         folder = wiring.find_run(run, common.WAREHOUSE)
@@ -132,7 +136,8 @@ async def _work(
     """One attempt at a run, shown as it goes."""
     voice = watchers.voice
     hint = f'Nothing is lost. Go on with: {common.program()} resume "{folder}"'
-    debug = DebugLog(folder / wiring.HIDDEN / "debug.log", voice) if settings.debug else None
+    hidden = Redactor(settings.secrets)
+    debug = DebugLog(folder / wiring.HIDDEN / "debug.log", voice, hidden.text) if settings.debug else None
     choice.backend.debug = debug
     watchers.begun(read(wiring.log_of(folder)))
     try:
@@ -151,6 +156,7 @@ async def _work(
         return End(folder, common.INTERRUPTED)
     except ChatDevError as error:
         voice.paused()
+        hidden.error(error)
         voice.error(error)
         voice.notice(f"The log is {wiring.log_of(folder)}.\n{hint}")
         return End(folder, error.exit_status)

@@ -116,6 +116,7 @@ class Store:
         self.path = path
         self._listeners: list[Callable[[Record], None]] = []
         self._broken = ""
+        self.redact: Callable[[events.Any], events.Any] = lambda event: event
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = _take_lock(path.with_name("lock"))
         try:
@@ -135,8 +136,9 @@ class Store:
         self._listeners.append(listener)
 
     def append(self, event: events.Any) -> Record:
-        """Write one event; it is safe only after the next ``sync``. Raises JournalError."""
+        """Write one event, as ``redact`` leaves it; it is safe only after the next ``sync``. Raises JournalError."""
         self._refuse_if_broken()
+        event = self.redact(event)
         n, now = len(self.records) + 1, time.time()
         at, body = b"%.3f" % now, _encode(event)
         line = b'{"n":%d,"at":%s,"crc":"%s","event":%s}\n' % (n, at, _checksum(n, at, body).encode(), body)
