@@ -208,6 +208,36 @@ def load_hub(environ: Mapping[str, str] = os.environ) -> Hub:
     )
 
 
+class Pip(msgspec.Struct, frozen=True, kw_only=True):
+    """How the user's pip is set up: its variables, those of proxies and certificates, and its configuration file."""
+
+    environment: Mapping[str, str] = {}
+    config: bytes = b""
+
+
+_OF_PIP = re.compile(
+    r"PIP_\w+|(https?|all|no)_proxy|SSL_CERT_(FILE|DIR)|(REQUESTS|CURL)_CA_BUNDLE|XDG_CONFIG_DIRS|LANG|LC_\w+", re.I
+)
+
+
+def load_pip(environ: Mapping[str, str] = os.environ) -> Pip:
+    """What pip needs of ``environ`` to reach an index from here, and nothing else of it: no key of a model server."""
+    home = Path(environ.get("HOME") or "/nonexistent")
+    own = Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip" / "pip.conf"
+    stated = environ.get("PIP_CONFIG_FILE")
+    config = b""
+    for path in [Path(stated)] if stated else [own, home / ".pip" / "pip.conf"]:
+        with contextlib.suppress(OSError):
+            config = path.read_bytes()
+            break
+    return Pip(
+        environment={
+            name: value for name, value in environ.items() if _OF_PIP.fullmatch(name) and name != "PIP_CONFIG_FILE"
+        },
+        config=config,
+    )
+
+
 def visible_gpus(environ: Mapping[str, str] = os.environ) -> tuple[str, ...] | None:
     """The GPUs that programs are to use, by index or by name, as CUDA and ROCm are told; None for all of them."""
     for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"):

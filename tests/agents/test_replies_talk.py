@@ -111,6 +111,11 @@ def test_a_choice_needs_options() -> None:
         ("```\nx; python_version < '3.12'\n```", ("x; python_version < '3.12'",)),
         ("```\nflask==1.0rc1\nx~=1!2.0.post1+local\ny==2.*\n```", ("flask==1.0rc1", "x~=1!2.0.post1+local", "y==2.*")),
         ("```\n# nothing is needed\n```", ()),
+        ("```\nflask\nevil.whl\nevil-1.0.tar.gz\n./x\n../y.zip\ngit+https://h/x\nx @ file:///y\n-r z\n```", ("flask",)),
+        (
+            "```\nflask\n--index-url https://h/\n-e .\nx; python_version<'3' --hash=sha256:0\n/abs\n```",
+            ("flask",),
+        ),
         ("```\n```", ()),
         ("No packages are needed, since all is in the standard library.", ()),
         ("Use this:\n```xml\n<dependency>x</dependency>\n```\n", ()),
