@@ -223,8 +223,7 @@ async def work(
     JournalError and CancelledError; the run can be taken up again after each of them.
     """
     company = config.load(folder / HIDDEN / "company")
-    store = open_store(log_of(folder))
-    hidden = redactor(choice.settings)
+    store, hidden = open_store(log_of(folder)), redactor(choice.settings)
     store.redact = hidden.value
     others: dict[Target, Choice] = {}
     try:
@@ -242,17 +241,7 @@ async def work(
             others={target: other.backend for target, other in others.items()},
         )
         number = 1 + sum(isinstance(record.event, events.AttemptStarted) for record in store)
-        store.append(
-            events.AttemptStarted(
-                number=number,
-                endpoint=choice.facts.base_url,
-                model=choice.facts.model,
-                window=choice.facts.window,
-                sandbox=office.sandbox.level,
-                notes=(*choice.notes, *_told(company, others)),
-                engine=choice.facts.engine,
-            )
-        )
+        store.append(_attempt(number, choice, office.sandbox.level, _told(company, others)))
         await store.sync()
         try:
             async with traffic.counted(choice.backend, store, number):
@@ -267,6 +256,18 @@ async def work(
         for other in others.values():
             await other.backend.aclose()
         store.close()
+
+
+def _attempt(number: int, choice: Choice, level: str, told: tuple[str, ...]) -> events.AttemptStarted:
+    return events.AttemptStarted(
+        number=number,
+        endpoint=choice.facts.base_url,
+        model=choice.facts.model,
+        window=choice.facts.window,
+        sandbox=level,
+        notes=(*choice.notes, *told),
+        engine=choice.facts.engine,
+    )
 
 
 async def _met(company: config.Company, choice: Choice) -> dict[Target, Choice]:

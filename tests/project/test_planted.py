@@ -21,8 +21,8 @@ SHELL = 'case "$0 $PWD" in *{folder}*) echo "$0" >> "{mark}";; esac\n'
 IN_PYTHON = [
     f"{name}.py"
     for name in (
-        "conftest tests/conftest sitecustomize usercustomize setup build_hook noxfile click msgspec aiohttp jinja2 rich "
-        "venv pip ensurepip argparse subprocess logging json pathlib asyncio tempfile tomllib shutil"
+        "conftest tests/conftest sitecustomize usercustomize setup build_hook noxfile click msgspec aiohttp jinja2 "
+        "rich venv pip ensurepip argparse subprocess logging json pathlib asyncio tempfile tomllib shutil"
     ).split()
 ]
 IN_SHELL = (
