@@ -15,6 +15,7 @@ import click
 from chatdev.errors import ChatDevError
 from chatdev.redaction import Redactor
 from chatdev.settings import Settings
+from chatdev.views.text import clean
 
 T = TypeVar("T")
 
@@ -24,7 +25,8 @@ INTERRUPTED = 130
 
 
 def say(text: str) -> None:
-    """Print a line to standard error, whatever the locale can encode."""
+    """Print a line to standard error, whatever the locale can encode and whoever had a say in it."""
+    text = clean(text)
     click.echo(text.encode(sys.stderr.encoding or "utf-8", "replace").decode(sys.stderr.encoding or "utf-8"), err=True)
 
 
@@ -60,7 +62,7 @@ def program() -> str:
 def conclude(text: str) -> None:
     """Print the last words to standard output; nobody need be there to read them."""
     try:
-        click.echo(text)
+        click.echo(clean(text))
     except OSError:  # and what is still in the buffer must not fail at the very end either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

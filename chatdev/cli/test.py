@@ -26,6 +26,7 @@ def command(folder: str, as_json: bool, install: bool, yes: bool, allow: tuple[s
     from chatdev.errors import ChatDevError
     from chatdev.project import verdict
     from chatdev.sandbox.local import LocalSandbox
+    from chatdev.views.text import clean
 
     try:
         place = Path(folder) if Path(folder).is_dir() else wiring.find_run(folder, common.WAREHOUSE)
@@ -36,7 +37,7 @@ def command(folder: str, as_json: bool, install: bool, yes: bool, allow: tuple[s
     if as_json:
         click.echo(msgspec.json.encode(judged.as_dict()).decode())
     else:
-        click.echo(judged.text())
+        click.echo(clean(judged.text()))
     sys.exit(0 if judged.verdict == "passed" else 1)
 
 
