@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from chatdev import redaction
 from chatdev.errors import SettingsError
 
 DEFAULT_ENDPOINT = "http://localhost:8000/v1"
@@ -121,6 +122,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         sources = {**self.sources, "VLLM_ENDPOINT": "the command line"}
         return msgspec.structs.replace(
             self, vllm_endpoint=urls[0], more_endpoints=urls[1:], own_endpoints=own, sources=sources
+        )
+
+    @property
+    def secrets(self) -> set[str]:
+        """Every text that gives away a key, a header's value or the proxy's password; see ``redaction.values``."""
+        known = (self.vllm_api_key, self.openai_api_key, *self.headers.values(), *self.keys.values())
+        return redaction.values(
+            [secret.reveal() for secret in known if secret], self.proxy.reveal() if self.proxy else ""
         )
 
 
@@ -246,6 +255,36 @@ def load_hub(environ: Mapping[str, str] = os.environ) -> Hub:
     )
 
 
+class Pip(msgspec.Struct, frozen=True, kw_only=True):
+    """How the user's pip is set up: its variables, those of proxies and certificates, and its configuration file."""
+
+    environment: Mapping[str, str] = {}
+    config: bytes = b""
+
+
+_OF_PIP = re.compile(
+    r"PIP_\w+|(https?|all|no)_proxy|SSL_CERT_(FILE|DIR)|(REQUESTS|CURL)_CA_BUNDLE|XDG_CONFIG_DIRS|LANG|LC_\w+", re.I
+)
+
+
+def load_pip(environ: Mapping[str, str] = os.environ) -> Pip:
+    """What pip needs of ``environ`` to reach an index from here, and nothing else of it: no key of a model server."""
+    home = Path(environ.get("HOME") or "/nonexistent")
+    own = Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip" / "pip.conf"
+    stated = environ.get("PIP_CONFIG_FILE")
+    config = b""
+    for path in [Path(stated)] if stated else [own, home / ".pip" / "pip.conf"]:
+        with contextlib.suppress(OSError):
+            config = path.read_bytes()
+            break
+    return Pip(
+        environment={
+            name: value for name, value in environ.items() if _OF_PIP.fullmatch(name) and name != "PIP_CONFIG_FILE"
+        },
+        config=config,
+    )
+
+
 def visible_gpus(environ: Mapping[str, str] = os.environ) -> tuple[str, ...] | None:
     """The GPUs that programs are to use, by index or by name, as CUDA and ROCm are told; None for all of them."""
     for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"):
@@ -315,7 +354,8 @@ def base_url(text: str, name: str) -> str:
     except ValueError:
         parts, usable = None, False
     if parts is None or not usable or re.search(r"\s", text):
-        raise SettingsError(f"{wrong}{text!r}.", do=do)
+        shown = re.sub(r"//[^/]*@|\?.*", _hidden, text, flags=re.S)
+        raise SettingsError(f"{wrong}{shown!r}.", do=do)
     if "@" in parts.netloc:
         raise SettingsError(
             f"{wrong}it holds a user name or a password.",
@@ -323,6 +363,11 @@ def base_url(text: str, name: str) -> str:
         )
     path = parts.path.rstrip("/").removesuffix("/chat/completions").rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path if _VERSION.search(path) else path + '/v1'}"
+
+
+def _hidden(part: re.Match[str]) -> str:
+    """What stands in an error for a login or a query, where people put keys."""
+    return "//***@" if part[0].startswith("//") else "?***"
 
 
 def _read(path: Path) -> _File:

@@ -27,6 +27,7 @@ from chatdev.project.prompts import Prompts, checked
 from chatdev.project.spending import Spending
 from chatdev.project.state import State
 from chatdev.project.workspace import Workspace
+from chatdev.redaction import Redactor, is_telling
 from chatdev.sandbox.local import LocalSandbox
 from chatdev.settings import Settings
 from chatdev.views import meta, report, statistics, transcript
@@ -102,12 +103,20 @@ def _unusable(name: str) -> str:
     return "it is longer than 80 bytes" if len(name.encode()) > 80 else ""
 
 
-def begin(order: Order, warehouse: Path, now: datetime.datetime | None = None) -> Path:
+def redactor(settings: Settings) -> Redactor:
+    """Takes keys out of what a run says and keeps: each that is nothing but a secret, since code is kept, too."""
+    return Redactor(filter(is_telling, settings.secrets))
+
+
+def begin(
+    order: Order, warehouse: Path, now: datetime.datetime | None = None, settings: Settings | None = None
+) -> Path:
     """Make the run's folder, ``{name}_{org}_{YYYYMMDDHHMMSS}``, with its order logged and the company's copy in it.
 
-    Two runs that begin in the same second get folders of their own. Raises UserError, CompanyError and JournalError.
+    A key of ``settings`` that stands in the order is taken out. Two runs that begin in the same second get folders of
+    their own. Raises UserError, CompanyError and JournalError.
     """
-    order = order.checked()
+    order = redactor(settings or Settings()).value(order).checked()
     company = checked(classic_folder.load(config.find(order.config)))  # told now, before anything is made
     company.assigning(assignments(order.role_models))
     start = events.RunStarted(
@@ -276,7 +285,8 @@ async def work(
     JournalError and CancelledError; the run can be taken up again after each of them.
     """
     company = config.load(folder / HIDDEN / "company")
-    store = open_store(log_of(folder))
+    store, hidden = open_store(log_of(folder)), redactor(choice.settings)
+    store.redact = hidden.value
     others: dict[Target, Choice] = {}
     try:
         order = started(tuple(store.records), folder)
@@ -285,33 +295,20 @@ async def work(
         typed = {**_limits(store), **(limits or {})}
         choice.purse.spent = paid(store.records)
         others = await _met(company, choice)
+        phases = {name: phase.budget for name, phase in company.phases.items()}
         office = Office(
             company=company,
-            prompts=Prompts(company),
+            prompts=Prompts(hidden.value(company)),
             model=choice.backend,
             sandbox=LocalSandbox(),
             workspace=Workspace(folder),
             watcher=on_progress,
-            spending=Spending(
-                store, company.budget.but(typed), {name: phase.budget for name, phase in company.phases.items()}
-            ),
+            spending=Spending(store, company.budget.but(typed), phases),
             others={target: other.backend for target, other in others.items()},
         )
         number = 1 + sum(isinstance(record.event, events.AttemptStarted) for record in store)
-        store.append(
-            events.AttemptStarted(
-                number=number,
-                endpoint=choice.facts.base_url,
-                model=choice.facts.model,
-                window=choice.facts.window,
-                sandbox=office.sandbox.level,
-                notes=(*filter(None, (store.repaired,)), *choice.notes, *_told(company, others)),
-                engine=choice.facts.engine,
-                schema=events.SCHEMA,
-                version=chatdev.__version__,
-                limits=typed,
-            )
-        )
+        notes = (*filter(None, (store.repaired,)), *choice.notes, *_told(company, others))
+        store.append(_attempt(number, choice, office.sandbox.level, notes, typed))
         await store.sync()
         try:
             async with traffic.counted(choice.backend, store, number):
@@ -345,6 +342,23 @@ def _limits(store: Store) -> dict[str, float]:
         if isinstance(record.event, events.RunStarted | events.AttemptStarted):
             limits |= record.event.limits
     return limits
+
+
+def _attempt(
+    number: int, choice: Choice, level: str, notes: tuple[str, ...], limits: dict[str, float]
+) -> events.AttemptStarted:
+    return events.AttemptStarted(
+        number=number,
+        endpoint=choice.facts.base_url,
+        model=choice.facts.model,
+        window=choice.facts.window,
+        sandbox=level,
+        notes=notes,
+        engine=choice.facts.engine,
+        schema=events.SCHEMA,
+        version=chatdev.__version__,
+        limits=limits,
+    )
 
 
 async def _met(company: config.Company, choice: Choice) -> dict[Target, Choice]:

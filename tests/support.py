@@ -1,6 +1,8 @@
 """What several rooms' tests need: a run of a whole company against playback, over real HTTP."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 import msgspec
@@ -79,13 +81,21 @@ class Ran(msgspec.Struct, frozen=True):
 
 
 async def run(
-    warehouse: Path, played: Recording, *manners: Manner, folder: Path | None = None, config: str = "default"
+    warehouse: Path,
+    played: Recording,
+    *manners: Manner,
+    folder: Path | None = None,
+    config: str = "default",
+    task: str = "greet",
+    environ: Mapping[str, str] = MappingProxyType({}),
 ) -> Ran:
-    """Run a company on a recording, from the start or on from ``folder``."""
+    """Run a company on a recording, from the start or on from ``folder``; ``environ`` holds settings of its user."""
     async with Playback(played, manners=manners) as endpoint:
-        choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, warehouse))
+        settings = load({"VLLM_ENDPOINT": endpoint, **environ}, warehouse)
+        choice = await choose("VLLM", settings)
+        order = wiring.Order(task=task, name="Greeting", config=config)
         try:
-            folder = folder or wiring.begin(wiring.Order(task="greet", name="Greeting", config=config), warehouse)
+            folder = folder or wiring.begin(order, warehouse, settings=settings)
             verdict = await wiring.work(folder, choice)
         finally:
             await choice.backend.aclose()

@@ -17,6 +17,7 @@ from chatdev.journal import store
 from chatdev.journal.store import read
 from chatdev.models.choose import Choice, choose
 from chatdev.project.verdict import STARTS
+from chatdev.redaction import Redactor
 from chatdev.settings import Settings, load_here
 
 DEMO = "DEMO"
@@ -69,12 +70,14 @@ def build(order: wiring.Order, label: str | None, how: How) -> int:
 
     async def work() -> End:
         settings = order.reach.applied(load_here())
-        async with (
-            watch.watchers(how, settings, voice) as watchers,
-            chosen(label, order.task, settings, voice.notice) as choice,
-        ):
-            folder = wiring.begin(msgspec.structs.replace(order, model=choice.label), common.WAREHOUSE)
-            return await _work(folder, choice, settings, watchers)
+        with common.discreet(settings):
+            async with (
+                watch.watchers(how, settings, voice) as watchers,
+                chosen(label, order.task, settings, voice.notice) as choice,
+            ):
+                asked = msgspec.structs.replace(order, model=choice.label)
+                folder = wiring.begin(asked, common.WAREHOUSE, settings=settings)
+                return await _work(folder, choice, settings, watchers)
 
     try:
         order.checked()
@@ -101,11 +104,12 @@ def resume(
     async def work(folder: Path) -> End:
         order = wiring.started(read(wiring.log_of(folder)), folder)
         settings = (reach or wiring.Reach()).over(order).applied(load_here())
-        async with (
-            watch.watchers(how, settings, voice) as watchers,
-            chosen(label or order.model, order.task, settings, voice.notice) as choice,
-        ):
-            return await _work(folder, choice, settings, watchers, role_models, limits)
+        with common.discreet(settings):
+            async with (
+                watch.watchers(how, settings, voice) as watchers,
+                chosen(label or order.model, order.task, settings, voice.notice) as choice,
+            ):
+                return await _work(folder, choice, settings, watchers, role_models, limits)
 
     try:
         folder = wiring.find_run(run, common.WAREHOUSE)
@@ -155,7 +159,8 @@ async def _work(
     """One attempt at a run, shown as it goes."""
     voice = watchers.voice
     hint = f'Nothing is lost. Go on with: {common.program()} resume "{folder}"'
-    debug = DebugLog(folder / wiring.HIDDEN / "debug.log", voice) if settings.debug else None
+    hidden = Redactor(settings.secrets)
+    debug = DebugLog(folder / wiring.HIDDEN / "debug.log", voice, hidden.text) if settings.debug else None
     choice.backend.debug = debug
     watchers.begun(read(wiring.log_of(folder)))
     try:
@@ -176,6 +181,7 @@ async def _work(
     except (ChatDevError, OSError) as error:
         told = error if isinstance(error, ChatDevError) else common.of_system(error)
         voice.paused()
+        hidden.error(told)
         voice.error(told)
         voice.notice(f"The log is {wiring.log_of(folder)}.\n{hint}" if folder.is_dir() else f"{folder} is gone.")
         return End(folder, told.exit_status)

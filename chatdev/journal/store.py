@@ -169,6 +169,7 @@ class Store:
         self._settling = threading.Lock()
         self._wall, self._alive = wall, alive
         self._lived = wall() - alive()
+        self.redact: Callable[[events.Any], events.Any] = lambda event: event
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -217,14 +218,14 @@ class Store:
         self._listeners.append(listener)
 
     def append(self, event: events.Any) -> Record:
-        """Write one event; it is safe only after the next ``sync``. Raises JournalError."""
+        """Write one event, as ``redact`` leaves it; it is safe only after the next ``sync``. Raises JournalError."""
         self._refuse_if_broken()
         now = self._wall()
         lived = now - self._alive()
         jumped, self._lived = lived - self._lived, lived
         if abs(jumped) > JUMP:
             self._write(events.ClockJumped(round(jumped, 3)), now)
-        return self._write(event, now)
+        return self._write(self.redact(event), now)
 
     def _write(self, event: events.Any, now: float) -> Record:
         n = len(self.records) + 1
