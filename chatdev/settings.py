@@ -403,13 +403,10 @@ def _complaint(path: Path, raw: dict[str, Any], said: str) -> SettingsError:
         known = Deadlines.__struct_fields__ if where else _File.__struct_fields__
         key = f"{where}.{unknown[1]}" if where else unknown[1]
         return SettingsError(f"{path}: there is no setting {key}.", do=f"There are: {', '.join(known)}.")
+    where = re.sub(r"\[\d+\]$", "", where)  # of a list, all of it is shown
     if where.endswith("[...]"):
         table = where.removesuffix("[...]")
-        where = (
-            table
-            if isinstance(raw[table], list)
-            else f"{table}." + next(name for name, value in raw[table].items() if not isinstance(value, str))
-        )
+        where = f"{table}." + next(name for name, value in raw[table].items() if not isinstance(value, str))
     found: Any = raw
     for step in where.split(".", 1):
         found = found[step]

@@ -272,3 +272,52 @@ def test_a_collector_that_is_spoken_to_otherwise_is_a_note_and_no_error(
     assert found.otlp_traces is None
     assert "placeholder" in found.notes[0]
     assert f"{why}. They go over http/protobuf, as a rule to port 4318." in found.notes[1]
+
+
+def test_several_endpoints_are_kept_in_their_order_each_once(folder: Path) -> None:
+    settings = load({"VLLM_ENDPOINT": " gpu-1:8000, http://gpu-2:8000/v1 ,,gpu-1:8000/"}, folder)
+    assert settings.endpoints == ("http://gpu-1:8000/v1", "http://gpu-2:8000/v1")
+    assert (settings.vllm_endpoint, settings.more_endpoints) == ("http://gpu-1:8000/v1", ("http://gpu-2:8000/v1",))
+    with pytest.raises(SettingsError, match="VLLM_ENDPOINT is not the address"):
+        load({"VLLM_ENDPOINT": "gpu-1:8000, ftp://gpu-2"}, folder)
+
+
+@pytest.mark.parametrize("text", ['"gpu-1, gpu-2"', '["gpu-1", "gpu-2"]'])
+def test_several_endpoints_may_stand_in_the_file(folder: Path, text: str) -> None:
+    (folder / "chatdev.toml").write_text(f"vllm_endpoint = {text}\n")
+    assert load({}, folder).endpoints == ("http://gpu-1/v1", "http://gpu-2/v1")
+    assert load({"VLLM_ENDPOINT": "other"}, folder).endpoints == ("http://other/v1",)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("vllm_endpoint = 1", "vllm_endpoint must be a text or a list of texts, and is 1"),
+        ("vllm_endpoint = [1]", r"vllm_endpoint must be a text, and is \[1\]"),
+        ('max_cost = "much"', "max_cost must be a number above 0, and is 'much'"),
+        ("chatdev_local_only = 1", "chatdev_local_only must be true or false, and is 1"),
+    ],
+)
+def test_a_mistake_in_what_may_be_reached_is_told(folder: Path, text: str, words: str) -> None:
+    (folder / "chatdev.toml").write_text(text)
+    with pytest.raises(SettingsError, match=words):
+        load({}, folder)
+
+
+def test_what_may_leave_and_what_it_may_cost(folder: Path) -> None:
+    assert (load({}, folder).local_only, load({}, folder).max_cost) == (False, None)
+    (folder / "chatdev.toml").write_text("chatdev_local_only = true\nmax_cost = 0\n")
+    assert (load({}, folder).local_only, load({}, folder).max_cost) == (True, 0)
+    assert load({"CHATDEV_LOCAL_ONLY": "0"}, folder).local_only is False
+
+
+def test_a_key_goes_to_the_endpoints_that_it_was_set_beside_and_to_no_others(folder: Path) -> None:
+    settings = load({"VLLM_ENDPOINT": "gpu-1,gpu-2", "VLLM_API_KEY": "secret"}, folder)
+    assert settings.reaching(()) is settings
+    typed = settings.reaching(("gpu-2", "gpu-3"))
+    assert typed.endpoints == ("http://gpu-2/v1", "http://gpu-3/v1")
+    assert [typed.owns(f"http://gpu-{number}/v1") for number in (1, 2, 3)] == [True, True, False]
+    alone = load({"VLLM_API_KEY": "secret"}, folder).reaching(("gpu-3",))  # set for what else, if not for this one
+    assert alone.owns("http://gpu-3/v1")
+    with pytest.raises(SettingsError, match="--endpoint is not the address"):
+        settings.reaching(("ftp://x",))

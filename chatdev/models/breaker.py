@@ -6,7 +6,7 @@ grows with each failure. *Half-open*: the rest is over, and one call at a time m
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 from chatdev.models.errors import ModelError, NotAModelServer, ServerFault, Unreachable
@@ -28,11 +28,12 @@ class Breaker:
     """What this process knows of one endpoint's health and load. ``in_flight`` counts its calls, ``homes`` the runs
     that are kept there, ``why`` is the last failure in words."""
 
-    def __init__(self, rest: float = REST) -> None:
+    def __init__(self, rest: float = REST, clock: Callable[[], float] = time.monotonic) -> None:
         self.in_flight = 0
         self.homes = 0
         self.why = ""
         self._rest = rest
+        self._clock = clock
         self._failures = 0
         self._opened = 0
         self._until = 0.0
@@ -43,13 +44,13 @@ class Breaker:
         """One of the three states."""
         if not self._opened:
             return "closed"
-        return "open" if self._probing or time.monotonic() < self._until else "half-open"
+        return "open" if self._probing or self._clock() < self._until else "half-open"
 
     def trip(self, why: str) -> None:
         """Open at once: nobody answered there at all."""
         self.why = why
         self._failures = max(self._failures, THRESHOLD)
-        self._until = time.monotonic() + min(self._rest * 2**self._opened, LONGEST)
+        self._until = self._clock() + min(self._rest * 2**self._opened, LONGEST)
         self._opened += 1
 
     @contextlib.contextmanager

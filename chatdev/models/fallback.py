@@ -106,7 +106,8 @@ class Fallback(ModelBackend):
         """What to say before the first call of who is asked, and who may be."""
         told = []
         if len(self._own) > 1:
-            listed = "; ".join(f"{each.address.base_url} ({_served(each) or 'not met'})" for each in self._own)
+            names = [each.known_facts.model if each.known_facts else "not met" for each in self._own]
+            listed = "; ".join(f"{each.address.base_url} ({n})" for each, n in zip(self._own, names, strict=True))
             told.append(f"Endpoints, in this order: {listed}.")
         if self._last is None:
             return told
@@ -117,7 +118,7 @@ class Fallback(ModelBackend):
             told.append(f"If no server of yours answers, OpenAI is asked instead: {name} at {url}.")
         if not self._last.address.free:
             limit = self._last.purse.limit
-            most = "" if limit is None else f", ${limit:.2f} at most"
+            most = "" if limit is None else f", ${limit:g} at most"
             told.append(f"Your task and code go to OpenAI then, and it takes money{most}; --local-only forbids that.")
         return told
 

@@ -30,13 +30,13 @@ class Purse:
             return
         if most is None:
             raise CostLimit(
-                f"The price of {model} is not known here, so that a limit of ${self.limit:.2f} cannot be kept.",
+                f"The price of {model} is not known here, so that a limit of ${self.limit:g} cannot be kept.",
                 do="Choose another model with OPENAI_MODEL, or leave --max-cost out.",
             )
         if self.spent + self._held + most > self.limit:
             raise CostLimit(
                 f"The next call to {model} could cost ${most:.4f}, and ${self.spent + self._held:.4f} of the "
-                f"${self.limit:.2f} that this run may cost are spent.",
+                f"${self.limit:g} that this run may cost are spent.",
                 do="Resume the run when your own server answers again, or with a higher --max-cost.",
             )
         bill = Bill(most)

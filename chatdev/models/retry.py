@@ -91,10 +91,10 @@ class Asking:
             endpoint = left.pop(0)
             url = endpoint.address.base_url
             if error := self._out.get(url):
-                self._tried[url] = f"out for this run: {_what(error, url)}"
+                self._tried[url] = f"out for this run: {_short(error.what, url)}"
             elif endpoint.breaker.state == "open":
                 resting.append(endpoint)
-                self._tried[url] = f"left alone, since it failed before: {endpoint.breaker.why}"
+                self._tried[url] = f"left alone, since it failed before: {_short(endpoint.breaker.why, url)}"
             elif answer := await self._at(endpoint, others=bool(left)):
                 return answer
         for endpoint in resting:  # a last try costs less than a stopped run
@@ -117,7 +117,7 @@ class Asking:
             except ModelError as error:
                 self._sent += call.sent - before if call else 1
                 self._errors[url] = error
-                self._tried[url] = _what(error, url) + (f" ({number} tries)" if number > 1 else "")
+                self._tried[url] = _short(error.what, url) + (f" ({number} tries)" if number > 1 else "")
                 wait = None
                 if _passes(error, met=call is not None):
                     wait = None if pause is None else await self._pause(endpoint, error, pause, others=others)
@@ -156,8 +156,9 @@ class Asking:
         return msgspec.structs.replace(answer, receipt=receipt)
 
     def _failed(self) -> ModelError:
-        """The error of the first endpoint that was asked, with all that was tried."""
-        url, first = next(iter(self._errors.items() or self._out.items()))
+        """The first endpoint's error, of those that may be over soon if there is one, with all that was tried."""
+        asked = [*self._errors.items(), *self._out.items()]
+        url, first = next((each for each in asked if _passes(each[1], met=True)), asked[0])
         error = copy.copy(first)
         if len(self._tried) > 1:
             error.tried += tuple(f"{url}: {why}" for url, why in self._tried.items())
@@ -173,9 +174,9 @@ def _passes(error: ModelError, *, met: bool) -> bool:
     return isinstance(error, ServerFault | Unreachable) or (met and isinstance(error, NotAModelServer))
 
 
-def _what(error: ModelError, url: str) -> str:
+def _short(what: str, url: str) -> str:
     """What happened, for a line that begins with the endpoint."""
-    return error.what.replace(f" at {url}", "")
+    return what.replace(f" at {url}", "")
 
 
 async def _queue(endpoint: Endpoint) -> str:

@@ -1,6 +1,6 @@
 """Runs on several endpoints that fail on demand."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from support import ANSWERS, Ran, recording
@@ -33,11 +33,11 @@ async def begun(
     toml: str = "",
     folder: Path | None = None,
     board: Switchboard | None = None,
-    **environment: str,
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[Ran | None, ChatDevError | None, Path]:
     """A run on these endpoints to its end, or to the error that stopped it."""
     (warehouse / "chatdev.toml").write_text(toml)
-    settings = load({"VLLM_ENDPOINT": ",".join(endpoints)} | environment, warehouse)
+    settings = load({"VLLM_ENDPOINT": ",".join(endpoints)} | dict(environment or {}), warehouse)
     choice = await choose("VLLM", settings, board or Switchboard(backoff=(0.01,), rest=0.001))
     folder = folder or wiring.begin(wiring.Order(task="greet", name="Greeting"), warehouse)
     try:
