@@ -247,6 +247,8 @@ async def work(
         order = started(tuple(store.records), folder)
         store.listen(on_record)
         company = company.assigning(assignments(role_models or order.role_models))
+        workspace = Workspace(folder)
+        workspace.sweep()
         typed = {**_limits(store), **(limits or {})}
         others = await _met(company, choice)
         office = Office(
@@ -254,7 +256,7 @@ async def work(
             prompts=Prompts(company),
             model=choice.backend,
             sandbox=LocalSandbox(),
-            workspace=Workspace(folder),
+            workspace=workspace,
             watcher=on_progress,
             spending=Spending(
                 store, company.budget.but(typed), {name: phase.budget for name, phase in company.phases.items()}
