@@ -9,7 +9,7 @@ from aiohttp import web
 from test_weights import QWEN_7B
 
 from chatdev.errors import UserError
-from chatdev.ops import hub
+from chatdev.ops.serving import hub
 from chatdev.settings import Hub, Secret
 
 MODEL = "org/Model-7B"

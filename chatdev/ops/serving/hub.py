@@ -12,8 +12,8 @@ import aiohttp
 import msgspec
 
 from chatdev.errors import UserError
-from chatdev.ops import weights
-from chatdev.ops.weights import Need
+from chatdev.ops.serving import weights
+from chatdev.ops.serving.weights import Need
 from chatdev.settings import Hub
 
 PATIENCE = 5.0
