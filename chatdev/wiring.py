@@ -292,6 +292,8 @@ async def work(
         order = started(tuple(store.records), folder)
         store.listen(on_record)
         company = company.assigning(assignments(role_models or order.role_models))
+        workspace = Workspace(folder)
+        workspace.sweep()
         typed = {**_limits(store), **(limits or {})}
         choice.purse.spent = paid(store.records)
         others = await _met(company, choice)
@@ -301,7 +303,7 @@ async def work(
             prompts=Prompts(hidden.value(company)),
             model=choice.backend,
             sandbox=LocalSandbox(),
-            workspace=Workspace(folder),
+            workspace=workspace,
             watcher=on_progress,
             spending=Spending(store, company.budget.but(typed), phases),
             others={target: other.backend for target, other in others.items()},

@@ -129,7 +129,9 @@ class Meeting:
         window = await model.least_window()
         return messages if budget.roomy(messages, window) else parts.named(messages, self.state, self.said)
 
-    def note(self, kind: Literal["asked again", "guessed", "cut", "refused", "tests"], number: int, text: str) -> None:
+    def note(
+        self, kind: Literal["asked again", "guessed", "cut", "refused", "tests", "in circles"], number: int, text: str
+    ) -> None:
         """Tell the report's reader something; ``number`` tells notes of one kind apart."""
         here = self.desk.at(f"note-{kind.replace(' ', '-')}", number)
         here.record(Noted(here.place, kind, f"{self.phase.name}: {text}"))

@@ -5,7 +5,7 @@ import msgspec
 from chatdev.agents import replies
 from chatdev.agents.chat_agent import Answer, Lack
 from chatdev.agents.reflection import reflect
-from chatdev.agents.role_playing import talk
+from chatdev.agents.role_playing import SAME, Talk, talk
 from chatdev.company.config import COUNSELOR, Phase
 from chatdev.journal.effects import Desk
 from chatdev.journal.events import LimitReached, PhaseBegan, PhaseEnded
@@ -88,6 +88,7 @@ async def _choose(meeting: Meeting) -> Held:
         conclude,
         turns=phase.turns,
     )
+    _tell_circles(meeting, held)
     choice, reflected = held.conclusion, False
     if choice is None and phase.reflect:
         question = prompts.request("reflect", talk=held.text, options=options)
@@ -110,6 +111,7 @@ async def _talk(meeting: Meeting) -> Held:
         replies.conclusion,
         turns=phase.turns,
     )
+    _tell_circles(meeting, held)
     said, reflected = held.conclusion, False
     if said is None and phase.reflect:
         question = prompts.request("reflect", talk=held.text)
@@ -118,6 +120,11 @@ async def _talk(meeting: Meeting) -> Held:
         said = held.lines[-1].text
         meeting.note("guessed", 1, f"nobody settled the {phase.sets}; what was said last was taken")
     return _said(meeting, said, replies.finished(held.lines[-1].text), reflected)
+
+
+def _tell_circles(meeting: Meeting, held: Talk[str]) -> None:
+    if held.circling:
+        meeting.note("in circles", 1, f"{held.lines[-1].role} said the same {SAME} times; that ended the talk")
 
 
 async def _remark(meeting: Meeting) -> Held:
