@@ -8,7 +8,7 @@ import click
 from chatdev.cli import ensure_utf8, options
 
 if TYPE_CHECKING:
-    from chatdev.wiring import Reach
+    from chatdev.runs import Reach
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=options.ENVIRONMENT)
@@ -46,7 +46,7 @@ def command(
     options.refuse_path(path)
     task = options.read_task(task)
     from chatdev.cli import work
-    from chatdev.wiring import Order
+    from chatdev.runs import Order
 
     order = Order(task=task, name=name, org=org, config=config, role_models=role_models, limits=limits, reach=reach)
     sys.exit(work.build(order, model, how))

@@ -83,7 +83,7 @@ def reaching(command: Callable[..., None]) -> Callable[..., None]:
     )
     @functools.wraps(command)
     def wrapped(endpoints: tuple[str, ...], local_only: bool, max_cost: float | None, **others: Any) -> None:
-        from chatdev.wiring import Reach
+        from chatdev.runs import Reach
 
         command(reach=Reach(endpoints, local_only, max_cost), **others)
 

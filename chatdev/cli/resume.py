@@ -8,7 +8,7 @@ import click
 from chatdev.cli import options
 
 if TYPE_CHECKING:
-    from chatdev.wiring import Reach
+    from chatdev.runs import Reach
 
 
 @click.command(name="resume")

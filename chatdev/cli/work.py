@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from chatdev import wiring
+from chatdev import runs, wiring
 from chatdev.cli import common, watch
 from chatdev.cli.options import How, Limits
 from chatdev.cli.voice import DebugLog, Json, Text, Voice
@@ -64,7 +64,7 @@ async def chosen(
             yield msgspec.structs.replace(choice, label=DEMO)
 
 
-def build(order: wiring.Order, label: str | None, how: How) -> int:
+def build(order: runs.Order, label: str | None, how: How) -> int:
     """Begin a run and take it to its end; the exit status. Every failure is said in plain words."""
     voice = _voice(how)
 
@@ -76,7 +76,7 @@ def build(order: wiring.Order, label: str | None, how: How) -> int:
                 chosen(label, order.task, settings, voice.notice) as choice,
             ):
                 asked = msgspec.structs.replace(order, model=choice.label)
-                folder = wiring.begin(asked, common.WAREHOUSE, settings=settings)
+                folder = runs.begin(asked, common.WAREHOUSE, settings=settings)
                 return await _work(folder, choice, settings, watchers)
 
     try:
@@ -93,7 +93,7 @@ def resume(
     how: How,
     role_models: tuple[str, ...] = (),
     limits: Limits | None = None,
-    reach: wiring.Reach | None = None,
+    reach: runs.Reach | None = None,
     *,
     repair: bool = False,
 ) -> int:
@@ -102,8 +102,8 @@ def resume(
     voice = _voice(how)
 
     async def work(folder: Path) -> End:
-        order = wiring.started(read(wiring.log_of(folder)), folder)
-        settings = (reach or wiring.Reach()).over(order).applied(load_here())
+        order = runs.started(read(runs.log_of(folder)), folder)
+        settings = (reach or runs.Reach()).over(order).applied(load_here())
         with common.discreet(settings):
             async with (
                 watch.watchers(how, settings, voice) as watchers,
@@ -112,14 +112,14 @@ def resume(
                 return await _work(folder, choice, settings, watchers, role_models, limits)
 
     try:
-        folder = wiring.find_run(run, common.WAREHOUSE)
+        folder = runs.find(run, common.WAREHOUSE)
         if repair:
-            voice.notice(store.repair(wiring.log_of(folder)) or "The log is whole: nothing had to be cut.")
+            voice.notice(store.repair(runs.log_of(folder)) or "The log is whole: nothing had to be cut.")
         if phase is not None:
-            folder = wiring.fork(folder, phase, common.WAREHOUSE)
+            folder = runs.fork(folder, phase, common.WAREHOUSE)
             voice.notice(f"A new run from {phase} on: {folder}")
-        records = read(wiring.log_of(folder))
-        if (ended := wiring.finished(records)) is not None:
+        records = read(runs.log_of(folder))
+        if (ended := runs.finished(records)) is not None:
             wiring.deliver(folder, records)
             return _closed(End(folder, _status(ended.verdict), ended.verdict), voice)
         return _closed(common.run(work(folder)), voice)
@@ -160,9 +160,9 @@ async def _work(
     voice = watchers.voice
     hint = f'Nothing is lost. Go on with: {common.program()} resume "{folder}"'
     hidden = Redactor(settings.secrets)
-    debug = DebugLog(folder / wiring.HIDDEN / "debug.log", voice, hidden.text) if settings.debug else None
+    debug = DebugLog(folder / runs.HIDDEN / "debug.log", voice, hidden.text) if settings.debug else None
     choice.backend.debug = debug
-    watchers.begun(read(wiring.log_of(folder)))
+    watchers.begun(read(runs.log_of(folder)))
     try:
         async with watch.server_shown(choice.backend, voice):
             reached = await wiring.work(
@@ -183,7 +183,7 @@ async def _work(
         voice.paused()
         hidden.error(told)
         voice.error(told)
-        voice.notice(f"The log is {wiring.log_of(folder)}.\n{hint}" if folder.is_dir() else f"{folder} is gone.")
+        voice.notice(f"The log is {runs.log_of(folder)}.\n{hint}" if folder.is_dir() else f"{folder} is gone.")
         return End(folder, told.exit_status)
     finally:
         voice.paused()

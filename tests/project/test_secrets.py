@@ -12,7 +12,7 @@ import pytest
 from fake_server import says, serving
 from support import ANSWERS, MAIN, TESTS, WORDS, Ran, recording, run
 
-from chatdev import wiring
+from chatdev import runs
 from chatdev.errors import SettingsError
 from chatdev.journal import store
 from chatdev.journal.events import AttemptStopped, FileRefused, MessageStored, Noted, TestsRan
@@ -78,7 +78,7 @@ async def test_a_key_in_the_task_reaches_neither_the_log_nor_a_prompt(tmp_path: 
 
 async def test_what_was_redacted_is_the_same_on_a_resume(tmp_path: Path) -> None:
     came = await ran(tmp_path, AT["a file"] | AT["an argument"])
-    log = wiring.log_of(came.folder)
+    log = runs.log_of(came.folder)
     lines = log.read_bytes().splitlines(keepends=True)
     log.write_bytes(b"".join(lines[: len(lines) // 2]))
     again = await run(tmp_path, recording({**ANSWERS, **FIX, **AT["a file"]}), folder=came.folder, environ=ENVIRON)
@@ -101,7 +101,7 @@ async def test_a_key_that_is_a_word_stays_in_code(tmp_path: Path) -> None:
 def test_every_secret_of_the_settings_is_known(tmp_path: Path) -> None:
     (tmp_path / "chatdev.toml").write_text(TOML)
     settings = load({**ENVIRON, "OPENAI_API_KEY": "sk-openai-decoy1"}, tmp_path)
-    cleaned = wiring.redactor(settings).text(" ".join((*SECRETS, "sk-openai-decoy1")))
+    cleaned = runs.redactor(settings).text(" ".join((*SECRETS, "sk-openai-decoy1")))
     assert cleaned.split() == ["***"] * 5
 
 
@@ -134,7 +134,7 @@ def test_an_address_that_holds_a_password_is_not_quoted(typed: str, tmp_path: Pa
 
 def test_every_kind_of_event_is_cleaned_before_it_is_written(tmp_path: Path) -> None:
     log = Store(tmp_path / "events.jsonl")
-    log.redact = wiring.redactor(Settings(vllm_api_key=load(ENVIRON, tmp_path).vllm_api_key)).value
+    log.redact = runs.redactor(Settings(vllm_api_key=load(ENVIRON, tmp_path).vllm_api_key)).value
     for event in (
         AttemptStopped(1, KEY),
         MessageStored("id", "user", KEY),
