@@ -8,7 +8,7 @@ import pytest
 
 from chatdev import settings
 from chatdev.errors import SettingsError
-from chatdev.settings import Deadlines, Secret, load
+from chatdev.settings import Deadlines, Secret, load, others
 
 
 @pytest.fixture
@@ -203,33 +203,33 @@ def test_importing_reads_nothing_and_loads_no_http_library() -> None:
 
 def test_the_hub_is_where_its_own_library_would_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    plain = settings.load_hub({})
+    plain = others.load_hub({})
     assert (plain.endpoint, plain.token, plain.offline) == ("https://huggingface.co", None, False)
     assert plain.cache == tmp_path / ".cache" / "huggingface" / "hub"
-    assert settings.load_hub({"XDG_CACHE_HOME": "/x"}).cache == Path("/x/huggingface/hub")
-    assert settings.load_hub({"HF_HOME": "/h"}).cache == Path("/h/hub")
-    assert settings.load_hub({"HF_HOME": "/h", "HF_HUB_CACHE": "/c"}).cache == Path("/c")
-    other = settings.load_hub({"HF_ENDPOINT": "https://mirror/", "HF_TOKEN": " hf_x ", "HF_HUB_OFFLINE": "1"})
+    assert others.load_hub({"XDG_CACHE_HOME": "/x"}).cache == Path("/x/huggingface/hub")
+    assert others.load_hub({"HF_HOME": "/h"}).cache == Path("/h/hub")
+    assert others.load_hub({"HF_HOME": "/h", "HF_HUB_CACHE": "/c"}).cache == Path("/c")
+    other = others.load_hub({"HF_ENDPOINT": "https://mirror/", "HF_TOKEN": " hf_x ", "HF_HUB_OFFLINE": "1"})
     assert (other.endpoint, other.token, other.offline) == ("https://mirror", Secret("hf_x"), True)
 
 
 def test_the_token_of_a_log_in_is_found(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("hf_y\n")
-    assert settings.load_hub({"HF_HOME": str(tmp_path)}).token == Secret("hf_y")
-    assert settings.load_hub({"HF_TOKEN_PATH": str(tmp_path / "token")}).token == Secret("hf_y")
-    assert settings.load_hub({"HF_HOME": str(tmp_path), "HF_TOKEN": "hf_x"}).token == Secret("hf_x")
+    assert others.load_hub({"HF_HOME": str(tmp_path)}).token == Secret("hf_y")
+    assert others.load_hub({"HF_TOKEN_PATH": str(tmp_path / "token")}).token == Secret("hf_y")
+    assert others.load_hub({"HF_HOME": str(tmp_path), "HF_TOKEN": "hf_x"}).token == Secret("hf_x")
 
 
 def test_gpus_are_chosen_by_the_variables_of_their_makers() -> None:
-    assert settings.visible_gpus({}) is None
-    assert settings.visible_gpus({"CUDA_VISIBLE_DEVICES": "0, 2"}) == ("0", "2")
-    assert settings.visible_gpus({"CUDA_VISIBLE_DEVICES": ""}) == ()
-    assert settings.visible_gpus({"HIP_VISIBLE_DEVICES": "1"}) == ("1",)
+    assert others.visible_gpus({}) is None
+    assert others.visible_gpus({"CUDA_VISIBLE_DEVICES": "0, 2"}) == ("0", "2")
+    assert others.visible_gpus({"CUDA_VISIBLE_DEVICES": ""}) == ()
+    assert others.visible_gpus({"HIP_VISIBLE_DEVICES": "1"}) == ("1",)
 
 
 def test_a_server_inherits_what_the_user_set_before_what_is_suggested(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINE", "1")
-    found = settings.inherited({"MINE": "2", "SUGGESTED": "3"}, {"FORCED": "4"})
+    found = others.inherited({"MINE": "2", "SUGGESTED": "3"}, {"FORCED": "4"})
     assert (found["MINE"], found["SUGGESTED"], found["FORCED"]) == ("1", "3", "4")
 
 

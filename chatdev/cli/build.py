@@ -8,7 +8,7 @@ import click
 from chatdev.cli import options
 
 if TYPE_CHECKING:
-    from chatdev.wiring import Reach
+    from chatdev.runs import Reach
 
 
 @click.command(name="build", epilog=options.ENVIRONMENT)
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.option("--model", default=None, help=options.MODEL_HELP)
 @click.option("--role-model", "role_models", multiple=True, metavar="WHO=MODEL", help=options.ROLE_MODEL_HELP)
 @click.option("--path", default="", help="Existing code to extend; needs a company made for it.")
+@options.limited
 @options.reaching
 @options.watching
 def command(
@@ -29,6 +30,7 @@ def command(
     model: str | None,
     role_models: tuple[str, ...],
     path: str,
+    limits: options.Limits,
     reach: "Reach",
     how: options.How,
 ) -> None:
@@ -36,7 +38,7 @@ def command(
     options.refuse_path(path)
     task = options.read_task(task)
     from chatdev.cli import work
-    from chatdev.wiring import Order
+    from chatdev.runs import Order
 
-    order = Order(task=task, name=name, org=org, config=config, role_models=role_models, reach=reach)
+    order = Order(task=task, name=name, org=org, config=config, role_models=role_models, limits=limits, reach=reach)
     sys.exit(work.build(order, model, how))

@@ -17,6 +17,36 @@ ROLE_MODEL_HELP = """\
 Another model for a role or a phase: "Programmer=NAME", served (an adapter, too) where the others are, or
 "Programmer=NAME@http://host:8001/v1", or "Programmer=openai:NAME". May be given several times."""
 
+Limits = dict[str, float]
+"""Limits of a run as typed, by the names of ``chatdev.company.budget.Budget``."""
+
+
+def limited(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that bound what a run spends; the command takes them as one argument, ``limits``."""
+
+    @click.option(
+        "--max-calls", "calls", type=click.IntRange(min=1), help="End the run, and judge it, after so many answers."
+    )
+    @click.option(
+        "--max-tokens-total",
+        "tokens",
+        type=click.IntRange(min=1),
+        help="… after so many tokens, prompts and answers together.",
+    )
+    @click.option(
+        "--max-minutes",
+        "minutes",
+        type=click.FloatRange(min=0, min_open=True),
+        help="… after so many minutes of work, all attempts together.",
+    )
+    @functools.wraps(command)
+    def wrapped(calls: int | None, tokens: int | None, minutes: float | None, **others: Any) -> None:
+        typed = {"calls": calls, "tokens": tokens, "minutes": minutes}
+        command(limits={name: value for name, value in typed.items() if value is not None}, **others)
+
+    return wrapped
+
+
 ENVIRONMENT = """
 \b
 Environment (chatdev.toml in this folder may hold the same; the environment wins):
@@ -53,7 +83,7 @@ def reaching(command: Callable[..., None]) -> Callable[..., None]:
     )
     @functools.wraps(command)
     def wrapped(endpoints: tuple[str, ...], local_only: bool, max_cost: float | None, **others: Any) -> None:
-        from chatdev.wiring import Reach
+        from chatdev.runs import Reach
 
         command(reach=Reach(endpoints, local_only, max_cost), **others)
 

@@ -12,8 +12,10 @@ import msgspec
 
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Warning|Exit|Interrupt|Failure)(?::|$)")
 
-SCHEMA = 1
-"""Version of this file's classes, written into ``run.started``."""
+SCHEMA = 2
+"""Version of this file's classes, written into ``run.started`` and ``attempt.started``. It grows with each new class
+and whenever an old log would be misread; a new field with a default needs no new version. Old logs must stay readable:
+``tests/journal/logs`` keeps one of each version."""
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
@@ -23,7 +25,8 @@ class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
 class RunStarted(Event, frozen=True, tag="run.started"):
     """The first event: what was asked, of which company, by which command. ``model`` is the label typed or chosen,
     ``role_models`` are those that were given for roles and phases, ``endpoints`` those that were given for the run, as
-    typed. ``local_only`` and ``max_cost`` (US dollars) hold for every attempt at it."""
+    typed. ``local_only`` and ``max_cost`` (US dollars) hold for every attempt at it. ``limits`` are those of the whole
+    run that were typed, by name."""
 
     schema: int
     version: str
@@ -35,6 +38,7 @@ class RunStarted(Event, frozen=True, tag="run.started"):
     model: str
     roles: tuple[str, ...] = ()
     role_models: tuple[str, ...] = ()
+    limits: dict[str, float] = {}
     endpoints: tuple[str, ...] = ()
     local_only: bool = False
     max_cost: float | None = None
@@ -44,7 +48,7 @@ class AttemptStarted(Event, frozen=True, tag="attempt.started"):
     """A process took up the run: the first time, or on a resume. Bears no place: each attempt appends one.
 
     ``endpoint`` is a base URL without credentials; ``window`` is in tokens; ``sandbox`` is the level; ``engine`` is
-    what the server's list of models says of its owner, such as ``vllm``.
+    what the server's list of models says of its owner, such as ``vllm``. ``limits`` are the run's that hold now.
     """
 
     number: int
@@ -54,6 +58,9 @@ class AttemptStarted(Event, frozen=True, tag="attempt.started"):
     sandbox: str
     notes: tuple[str, ...] = ()
     engine: str = ""
+    schema: int = 1
+    version: str = ""
+    limits: dict[str, float] = {}
 
 
 class AttemptStopped(Event, frozen=True, tag="attempt.stopped"):
@@ -62,6 +69,14 @@ class AttemptStopped(Event, frozen=True, tag="attempt.stopped"):
     number: int
     why: str
     error: str = ""
+
+
+class ClockJumped(Event, frozen=True, tag="clock.jumped"):
+    """Since the record before, the wall clock went on by so many ``seconds`` more than this process lived: the machine
+    slept, or its clock was set (back, where they are negative). Bears no place: nothing of the work depends on it.
+    """
+
+    seconds: float
 
 
 class ServerCounted(Event, frozen=True, tag="server.counted"):
@@ -191,6 +206,24 @@ class ProductStarted(Event, frozen=True, tag="product.started"):
     made: tuple[str, ...] = ()
 
 
+Limit = Literal["calls", "tokens", "minutes", "cost"]
+
+
+class LimitReached(Event, frozen=True, tag="limit.reached"):
+    """Effect: a limit was reached before a call at this place, so that the call was not made.
+
+    ``spent`` of ``at_most``, in the limit's unit (``cost`` in US dollars); ``phase`` is empty where the limit is that
+    of the whole run, which then ends. Recorded, so that a resume stops where the run stopped.
+    """
+
+    place: str
+    digest: str
+    limit: Limit
+    at_most: float
+    spent: float
+    phase: str = ""
+
+
 class PhaseBegan(Event, frozen=True, tag="phase.began"):
     """Derived: two roles sit down. ``user`` opens with the question, ``assistant`` answers."""
 
@@ -261,6 +294,6 @@ class RunFinished(Event, frozen=True, tag="run.finished"):
     ideas: str = ""
 
 
-Effect = ModelAnswered | TestsRan | ProductStarted
+Effect = ModelAnswered | TestsRan | ProductStarted | LimitReached
 Derived = PhaseBegan | PhaseEnded | FileWritten | FileRefused | Noted | VerdictReached | RunFinished
-Any = RunStarted | AttemptStarted | AttemptStopped | ServerCounted | MessageStored | Effect | Derived
+Any = RunStarted | AttemptStarted | AttemptStopped | ClockJumped | ServerCounted | MessageStored | Effect | Derived

@@ -38,6 +38,10 @@ _NO_SUCH_MODEL = re.compile(
 )
 
 
+_LITELLM_KEY = "No connected db"
+"""How a LiteLLM proxy that keeps its keys in no database refuses every key but its own: with status 400."""
+
+
 class Refusal(msgspec.Struct, frozen=True):
     """A refused request. ``status`` is HTTP's, or the code of an error object inside a stream.
 
@@ -119,7 +123,7 @@ def error(refusal: Refusal, address: Address, model: str = "", served: tuple[str
     url = address.base_url
     status = f"HTTP status {refusal.status}"
     words = "a web page" if refusal.html else address.masked(refusal.message).rstrip(".") or status
-    if refusal.status in (401, 403):
+    if refusal.status in (401, 403) or _LITELLM_KEY in refusal.message:
         if address.key is None:
             return errors.KeyRefused(f"The server at {url} wants a key: {words}.", do=f"Set {address.key_name}.")
         return errors.KeyRefused(f"The server at {url} refused the key: {words}.", do=f"Correct {address.key_name}.")
@@ -151,7 +155,10 @@ def not_served(address: Address, model: str, served: tuple[str, ...]) -> errors.
     listed = ", ".join(served[:20]) + (f" and {len(served) - 20} more" if len(served) > 20 else "")
     what = f'The model "{model}" is not served at {address.base_url}.'
     if not served:
-        return errors.ModelNotServed(f"{what} Nothing is served there.", do="Load a model on that server first.")
+        return errors.ModelNotServed(
+            f"{what} Nothing is served there.",
+            do="Load a model on that server first, or name it with VLLM_MODEL_NAME if it lists none.",
+        )
     return errors.ModelNotServed(f"{what} Served there: {listed}.", do=address.how_to_name)
 
 

@@ -57,6 +57,10 @@ def _aside(event: events.Any) -> list[Line]:
             return [Line(f"{one_line(event.name)}: {one_line(event.task, 200)}", "bold", loud=True)]
         case events.AttemptStarted():
             return _attempt(event)
+        case events.LimitReached():
+            return [Line(f"  limit: {one_line(words.limit(event), 160)}", "yellow", loud=True)]
+        case events.ClockJumped():
+            return [Line(f"  {words.jump(event)}", "dim")]
         case events.AttemptStopped():
             return [Line(f"stopped: {one_line(event.why, 200)}", "bold red")]
         case events.ServerCounted() if words.server(event):

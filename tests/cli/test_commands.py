@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from support import ANSWERS, recording
 
+from chatdev.cli import common
+from chatdev.cli.test import command as judge
 from chatdev.playback.recording import write
 
 ROOT = Path(__file__).parent.parent.parent
@@ -311,6 +314,20 @@ def test_a_window_that_is_too_small_ends_with_status_2_and_the_arithmetic(tmp_pa
         done = type_in(tmp_path, "chatdev", "build", "greet", "--name", "G", VLLM_ENDPOINT=endpoint)
     assert done.returncode == 2
     assert re.search(r"takes (about )?\d+ tokens, the shortest useful answer 256, .* the window has 500\.", done.stderr)
+
+
+def test_what_a_product_or_a_server_says_does_not_drive_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "main.py").write_text("print('x')\n")
+    case = "        self.fail('\\x1b[2J\\x9b2J\\u202eabc')\n"
+    test = f"import unittest\n\n\nclass A(unittest.TestCase):\n    def test_a(self):\n{case}"
+    (tmp_path / "tests" / "test_a.py").write_text(test)
+    done = CliRunner().invoke(judge, [str(tmp_path)])
+    assert "abc" in done.output
+    assert not set(done.output) & set("\x1b\x9b\u202e")
+    with CliRunner().isolation() as (_, err, _):
+        common.say("Error: \x1b]0;title\x07the server\u202e said")
+        assert err.getvalue() == b"Error: the server said\n"
 
 
 def test_endpoints_may_be_typed_and_a_resume_remembers_them(tmp_path: Path, server: str) -> None:

@@ -107,6 +107,8 @@ def test_other_refusals_are_no_overflow() -> None:
     ("status", "body", "kind", "words"),
     [
         (401, {"error": "Unauthorized"}, errors.KeyRefused, "refused the key: Unauthorized"),
+        # LiteLLM's proxy without a database, to any key that is not its master key
+        (400, {"error": {"message": "No connected db.", "code": "400"}}, errors.KeyRefused, "refused the key"),
         (403, b"<html>", errors.KeyRefused, "refused the key"),
         (404, {"error": {"message": "The model `m` does not exist.", "param": "model"}}, errors.ModelNotServed, "a, b"),
         (400, {"error": {"message": "Invalid model name passed in model=m"}}, errors.ModelNotServed, '"m"'),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from support import ANSWERS, Ran, recording
 
-from chatdev import wiring
+from chatdev import runs, wiring
 from chatdev.errors import ChatDevError
 from chatdev.journal import store
 from chatdev.journal.events import ModelAnswered
@@ -39,19 +39,19 @@ async def begun(
     (warehouse / "chatdev.toml").write_text(toml)
     settings = load({"VLLM_ENDPOINT": ",".join(endpoints)} | dict(environment or {}), warehouse)
     choice = await choose("VLLM", settings, board or Switchboard(backoff=(0.01,), rest=0.001))
-    folder = folder or wiring.begin(wiring.Order(task="greet", name="Greeting"), warehouse)
+    folder = folder or runs.begin(runs.Order(task="greet", name="Greeting"), warehouse)
     try:
         verdict = await wiring.work(folder, choice)
     except ChatDevError as error:
         return None, error, folder
     finally:
         await choice.backend.aclose()
-    return Ran(folder, verdict, store.read(wiring.log_of(folder))), None, folder
+    return Ran(folder, verdict, store.read(runs.log_of(folder))), None, folder
 
 
 def answers(folder: Path) -> list[ModelAnswered]:
     """All answers that were recorded."""
-    return [r.event for r in store.read(wiring.log_of(folder)) if isinstance(r.event, ModelAnswered)]
+    return [r.event for r in store.read(runs.log_of(folder)) if isinstance(r.event, ModelAnswered)]
 
 
 def served(*manners: Manner, played: Recording = PLAYED) -> Playback:

@@ -7,7 +7,7 @@ import pytest
 from reaching import PLAYED, answers, begun, served
 from support import ANSWERS, recording
 
-from chatdev import wiring
+from chatdev import runs, wiring
 from chatdev.journal import store
 from chatdev.journal.events import AttemptStarted, RunStarted
 from chatdev.models.breaker import Switchboard
@@ -24,7 +24,7 @@ LUNA = msgspec.structs.replace(PLAYED, model="gpt-6-luna")
 
 def notes(folder: Path) -> list[str]:
     """What was said before the first call of each attempt."""
-    records = store.read(wiring.log_of(folder))
+    records = store.read(runs.log_of(folder))
     return [note for r in records if isinstance(r.event, AttemptStarted) for note in r.event.notes]
 
 
@@ -46,7 +46,7 @@ async def test_a_server_that_stops_for_good_in_the_middle_is_replaced(tmp_path: 
     async with second as good:
         bad = await first.start()
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": f"{bad}, {good}"}, tmp_path), Switchboard((), 3600))
-        folder = wiring.begin(wiring.Order(task="greet", name="Greeting"), tmp_path)
+        folder = runs.begin(runs.Order(task="greet", name="Greeting"), tmp_path)
         ask = choice.backend.complete
 
         async def and_stop(*given: object, **more: object) -> object:
@@ -126,9 +126,9 @@ async def test_local_only_forbids_openai_now_and_at_each_resume(tmp_path: Path) 
     with pytest.raises(Unreachable):
         await begun(tmp_path, [own], folder=folder, environment=key | {"CHATDEV_LOCAL_ONLY": "1"})
     begun_so = RunStarted(1, "", "", "", "", "", "", "VLLM", endpoints=("gpu:1",), local_only=True, max_cost=2.0)
-    reach = wiring.Reach().over(begun_so)
-    assert reach == wiring.Reach(("gpu:1",), local_only=True, max_cost=2.0)
-    settings = wiring.Reach(("gpu:2", "gpu:3"), max_cost=3.0).over(begun_so).applied(load(key, tmp_path))
+    reach = runs.Reach().over(begun_so)
+    assert reach == runs.Reach(("gpu:1",), local_only=True, max_cost=2.0)
+    settings = runs.Reach(("gpu:2", "gpu:3"), max_cost=3.0).over(begun_so).applied(load(key, tmp_path))
     assert settings.endpoints == ("http://gpu:2/v1", "http://gpu:3/v1")
     assert (settings.local_only, settings.max_cost) == (True, 3.0)
 

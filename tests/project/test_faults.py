@@ -8,7 +8,7 @@ import pytest
 from reaching import HASTY, answers, at_all_places, begun, served
 from support import ANSWERS, recording
 
-from chatdev import wiring
+from chatdev import runs
 from chatdev.journal import store
 from chatdev.journal.events import AttemptStopped
 from chatdev.models import errors
@@ -144,5 +144,5 @@ async def test_a_looping_answer_is_cut_at_the_limit_and_never_taken_for_a_whole_
 async def test_the_stop_is_logged_with_its_error(tmp_path: Path) -> None:
     async with served(*at_all_places(status=500)) as url:
         _, _, folder = await begun(tmp_path, [url])
-    (stopped,) = [r.event for r in store.read(wiring.log_of(folder)) if isinstance(r.event, AttemptStopped)]
+    (stopped,) = [r.event for r in store.read(runs.log_of(folder)) if isinstance(r.event, AttemptStopped)]
     assert stopped.error == "ServerBroke" and "2 requests within" in stopped.why

@@ -1,10 +1,9 @@
-"""What the user set: environment variables and ``chatdev.toml``. The only module that reads the environment.
+"""What the user set: environment variables and ``chatdev.toml``. The only room that reads the environment.
 
 Every variable may stand in ``chatdev.toml`` under its name in lower case; the environment wins. The file may also hold
 what has no variable: deadlines, extra headers, a CA file, a proxy, a window. ``chatdev.toml.example`` shows them all.
 """
 
-import contextlib
 import os
 import re
 import tomllib
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from chatdev import redaction
 from chatdev.errors import SettingsError
 
 DEFAULT_ENDPOINT = "http://localhost:8000/v1"
@@ -123,6 +123,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             self, vllm_endpoint=urls[0], more_endpoints=urls[1:], own_endpoints=own, sources=sources
         )
 
+    @property
+    def secrets(self) -> set[str]:
+        """Every text that gives away a key, a header's value or the proxy's password; see ``redaction.values``."""
+        known = (self.vllm_api_key, self.openai_api_key, *self.headers.values(), *self.keys.values())
+        return redaction.values(
+            [secret.reveal() for secret in known if secret], self.proxy.reveal() if self.proxy else ""
+        )
+
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The form of ``chatdev.toml``."""
@@ -221,44 +229,6 @@ def _cache(environ: Mapping[str, str]) -> Path | None:
     return Path(home) / ".cache" / "chatdev" if home else None
 
 
-class Hub(msgspec.Struct, frozen=True, kw_only=True):
-    """The Hugging Face Hub as its own library is set up here; ``cache`` is where that keeps the models."""
-
-    endpoint: str
-    token: Secret | None
-    cache: Path
-    offline: bool
-
-
-def load_hub(environ: Mapping[str, str] = os.environ) -> Hub:
-    """The Hub's variables: HF_ENDPOINT, HF_TOKEN (or the token that a log-in left), HF_HOME, HF_HUB_OFFLINE."""
-    caches = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    home = Path(environ.get("HF_HOME") or caches / "huggingface")
-    token = environ.get("HF_TOKEN", "").strip()
-    if not token:
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            token = Path(environ.get("HF_TOKEN_PATH") or home / "token").read_text(encoding="utf-8").strip()
-    return Hub(
-        endpoint=(environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/"),
-        token=_secret(token),
-        cache=Path(environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE") or home / "hub"),
-        offline=environ.get("HF_HUB_OFFLINE", "").strip().upper() in ("1", "ON", "YES", "TRUE"),
-    )
-
-
-def visible_gpus(environ: Mapping[str, str] = os.environ) -> tuple[str, ...] | None:
-    """The GPUs that programs are to use, by index or by name, as CUDA and ROCm are told; None for all of them."""
-    for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"):
-        if (listed := environ.get(name)) is not None:
-            return tuple(filter(None, (each.strip() for each in listed.split(","))))
-    return None
-
-
-def inherited(suggested: Mapping[str, str], forced: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a server that we start: the user's own, which wins over ``suggested`` but not ``forced``."""
-    return {**suggested, **os.environ, **forced}
-
-
 def _secret(text: str) -> Secret | None:
     return Secret(text) if text else None
 
@@ -315,7 +285,8 @@ def base_url(text: str, name: str) -> str:
     except ValueError:
         parts, usable = None, False
     if parts is None or not usable or re.search(r"\s", text):
-        raise SettingsError(f"{wrong}{text!r}.", do=do)
+        shown = re.sub(r"//[^/]*@|\?.*", _hidden, text, flags=re.S)
+        raise SettingsError(f"{wrong}{shown!r}.", do=do)
     if "@" in parts.netloc:
         raise SettingsError(
             f"{wrong}it holds a user name or a password.",
@@ -323,6 +294,11 @@ def base_url(text: str, name: str) -> str:
         )
     path = parts.path.rstrip("/").removesuffix("/chat/completions").rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path if _VERSION.search(path) else path + '/v1'}"
+
+
+def _hidden(part: re.Match[str]) -> str:
+    """What stands in an error for a login or a query, where people put keys."""
+    return "//***@" if part[0].startswith("//") else "?***"
 
 
 def _read(path: Path) -> _File:
