@@ -1,10 +1,14 @@
 """``chatdev resume``: take an interrupted run to its end."""
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from chatdev.cli import options
+
+if TYPE_CHECKING:
+    from chatdev.runs import Reach
 
 
 @click.command(name="resume")
@@ -14,6 +18,7 @@ from chatdev.cli import options
 @click.option("--from", "phase", default=None, metavar="PHASE", help="In a new run: keep only what came before PHASE.")
 @click.option("--repair", is_flag=True, help="Of a damaged log: go on from the whole records before the damage.")
 @options.limited
+@options.reaching
 @options.watching
 def command(
     run: str,
@@ -22,6 +27,7 @@ def command(
     role_models: tuple[str, ...],
     repair: bool,
     limits: options.Limits,
+    reach: "Reach",
     how: options.How,
 ) -> None:
     """Take RUN (a folder, or the beginning of its name) to its end. What was answered is not asked again.
@@ -34,4 +40,4 @@ def command(
     """
     from chatdev.cli import work
 
-    sys.exit(work.resume(run, model, phase, how, role_models, limits, repair=repair))
+    sys.exit(work.resume(run, model, phase, how, role_models, limits, reach, repair=repair))

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from chatdev.ops.serving.engines import Engine, Order, Plan
     from chatdev.ops.serving.fit import Fit
     from chatdev.ops.serving.weights import Need
-    from chatdev.settings import Hub, Secret, Settings
+    from chatdev.settings import Secret, Settings
+    from chatdev.settings.others import Hub
 
 
 @click.command(name="serve")
@@ -53,6 +54,7 @@ def command(
     from chatdev.errors import ChatDevError
     from chatdev.ops.serving import serve
     from chatdev.ops.serving.engines import Order
+    from chatdev.settings import others
 
     if extra and not extra[0].startswith("-"):
         raise click.UsageError(
@@ -70,7 +72,7 @@ def command(
             speculate=speculate,
             extra=extra,
             container=f"chatdev-{os.getpid()}",
-            gpus=settings.visible_gpus(),
+            gpus=others.visible_gpus(),
         )
         common.run(_serve(order, engine, window, own, secret, force=force, dry_run=dry_run))
     except ChatDevError as error:
@@ -89,7 +91,7 @@ async def _serve(
 ) -> None:
     from chatdev.ops import machine
     from chatdev.ops.serving import engines, hub, serve
-    from chatdev.settings import load_hub
+    from chatdev.settings.others import load_hub
 
     place = load_hub()
     seen = machine.only(machine.look(), order.gpus)

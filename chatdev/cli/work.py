@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from chatdev import wiring
+from chatdev import runs, wiring
 from chatdev.cli import common, watch
 from chatdev.cli.options import How, Limits
 from chatdev.cli.voice import DebugLog, Json, Text, Voice
@@ -17,6 +17,7 @@ from chatdev.journal import store
 from chatdev.journal.store import read
 from chatdev.models.choose import Choice, choose
 from chatdev.project.verdict import STARTS
+from chatdev.redaction import Redactor
 from chatdev.settings import Settings, load_here
 
 DEMO = "DEMO"
@@ -53,6 +54,7 @@ async def chosen(
         own = msgspec.structs.replace(
             settings,
             vllm_endpoint=endpoint,
+            more_endpoints=(),
             vllm_model_name="default",
             vllm_api_key=None,
             openai_api_key=None,
@@ -62,18 +64,20 @@ async def chosen(
             yield msgspec.structs.replace(choice, label=DEMO)
 
 
-def build(order: wiring.Order, label: str | None, how: How) -> int:
+def build(order: runs.Order, label: str | None, how: How) -> int:
     """Begin a run and take it to its end; the exit status. Every failure is said in plain words."""
     voice = _voice(how)
 
     async def work() -> End:
-        settings = load_here()
-        async with (
-            watch.watchers(how, settings, voice) as watchers,
-            chosen(label, order.task, settings, voice.notice) as choice,
-        ):
-            folder = wiring.begin(msgspec.structs.replace(order, model=choice.label), common.WAREHOUSE)
-            return await _work(folder, choice, settings, watchers)
+        settings = order.reach.applied(load_here())
+        with common.discreet(settings):
+            async with (
+                watch.watchers(how, settings, voice) as watchers,
+                chosen(label, order.task, settings, voice.notice) as choice,
+            ):
+                asked = msgspec.structs.replace(order, model=choice.label)
+                folder = runs.begin(asked, common.WAREHOUSE, settings=settings)
+                return await _work(folder, choice, settings, watchers)
 
     try:
         order.checked()
@@ -89,6 +93,7 @@ def resume(
     how: How,
     role_models: tuple[str, ...] = (),
     limits: Limits | None = None,
+    reach: runs.Reach | None = None,
     *,
     repair: bool = False,
 ) -> int:
@@ -97,23 +102,24 @@ def resume(
     voice = _voice(how)
 
     async def work(folder: Path) -> End:
-        settings = load_here()
-        order = wiring.started(read(wiring.log_of(folder)), folder)
-        async with (
-            watch.watchers(how, settings, voice) as watchers,
-            chosen(label or order.model, order.task, settings, voice.notice) as choice,
-        ):
-            return await _work(folder, choice, settings, watchers, role_models, limits)
+        order = runs.started(read(runs.log_of(folder)), folder)
+        settings = (reach or runs.Reach()).over(order).applied(load_here())
+        with common.discreet(settings):
+            async with (
+                watch.watchers(how, settings, voice) as watchers,
+                chosen(label or order.model, order.task, settings, voice.notice) as choice,
+            ):
+                return await _work(folder, choice, settings, watchers, role_models, limits)
 
     try:
-        folder = wiring.find_run(run, common.WAREHOUSE)
+        folder = runs.find(run, common.WAREHOUSE)
         if repair:
-            voice.notice(store.repair(wiring.log_of(folder)) or "The log is whole: nothing had to be cut.")
+            voice.notice(store.repair(runs.log_of(folder)) or "The log is whole: nothing had to be cut.")
         if phase is not None:
-            folder = wiring.fork(folder, phase, common.WAREHOUSE)
+            folder = runs.fork(folder, phase, common.WAREHOUSE)
             voice.notice(f"A new run from {phase} on: {folder}")
-        records = read(wiring.log_of(folder))
-        if (ended := wiring.finished(records)) is not None:
+        records = read(runs.log_of(folder))
+        if (ended := runs.finished(records)) is not None:
             wiring.deliver(folder, records)
             return _closed(End(folder, _status(ended.verdict), ended.verdict), voice)
         return _closed(common.run(work(folder)), voice)
@@ -153,9 +159,10 @@ async def _work(
     """One attempt at a run, shown as it goes."""
     voice = watchers.voice
     hint = f'Nothing is lost. Go on with: {common.program()} resume "{folder}"'
-    debug = DebugLog(folder / wiring.HIDDEN / "debug.log", voice) if settings.debug else None
+    hidden = Redactor(settings.secrets)
+    debug = DebugLog(folder / runs.HIDDEN / "debug.log", voice, hidden.text) if settings.debug else None
     choice.backend.debug = debug
-    watchers.begun(read(wiring.log_of(folder)))
+    watchers.begun(read(runs.log_of(folder)))
     try:
         async with watch.server_shown(choice.backend, voice):
             reached = await wiring.work(
@@ -174,8 +181,9 @@ async def _work(
     except (ChatDevError, OSError) as error:
         told = error if isinstance(error, ChatDevError) else common.of_system(error)
         voice.paused()
+        hidden.error(told)
         voice.error(told)
-        voice.notice(f"The log is {wiring.log_of(folder)}.\n{hint}" if folder.is_dir() else f"{folder} is gone.")
+        voice.notice(f"The log is {runs.log_of(folder)}.\n{hint}" if folder.is_dir() else f"{folder} is gone.")
         return End(folder, told.exit_status)
     finally:
         voice.paused()

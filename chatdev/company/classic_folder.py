@@ -25,7 +25,11 @@ PLACEHOLDERS = {
         *("task", "modality", "language", "ideas", "description", "gui", "chatdev_prompt"),
         *("comments", "error_summary", "requirements"),
     )
-} | {"codes": "{{ program }}", "unimplemented_file": "{{ unfinished }}", "test_reports": "{{ started }}"}
+} | {
+    "codes": "{{ program }}",
+    "unimplemented_file": "{{ unfinished }}",
+    "test_reports": "{{ '\\n' ~ fenced(started, 'text') ~ '\\n' if started else '' }}",
+}
 """ChatDev 1.0's placeholders and ours; ``assistant_role`` is filled in at once."""
 
 _UNSET = dict.fromkeys(("ideas", "description", "comments", "error_summary"), "")

@@ -79,9 +79,9 @@ class Desk:
             if known.digest != digest:
                 raise self._mismatch()
             return known
-        event = await act()
+        event = self._store.append(await act()).event  # as it was written: a resume must be told the same
+        assert isinstance(event, kind)
         self._known.add(event)
-        self._store.append(event)
         await self._store.sync()
         return event
 
@@ -89,8 +89,7 @@ class Desk:
         """Append a derived event that bears this desk's place, unless the log holds it already. Raises Mismatch."""
         known = self._known.by_place.get((type(event), event.place))
         if known is None:
-            self._known.add(event)
-            self._store.append(event)
+            self._known.add(self._store.append(event).event)
         elif msgspec.json.encode(known) != msgspec.json.encode(event):
             raise self._mismatch()
 

@@ -24,8 +24,9 @@ class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
 
 class RunStarted(Event, frozen=True, tag="run.started"):
     """The first event: what was asked, of which company, by which command. ``model`` is the label typed or chosen,
-    ``role_models`` are those that were given for roles and phases, as typed. ``limits`` are those of the whole run that
-    were typed, by name."""
+    ``role_models`` are those that were given for roles and phases, ``endpoints`` those that were given for the run, as
+    typed. ``local_only`` and ``max_cost`` (US dollars) hold for every attempt at it. ``limits`` are those of the whole
+    run that were typed, by name."""
 
     schema: int
     version: str
@@ -38,6 +39,9 @@ class RunStarted(Event, frozen=True, tag="run.started"):
     roles: tuple[str, ...] = ()
     role_models: tuple[str, ...] = ()
     limits: dict[str, float] = {}
+    endpoints: tuple[str, ...] = ()
+    local_only: bool = False
+    max_cost: float | None = None
 
 
 class AttemptStarted(Event, frozen=True, tag="attempt.started"):
@@ -105,7 +109,8 @@ class ModelAnswered(Event, frozen=True, tag="model.answered"):
     counts are the server's, or marked as ``estimated``. ``cost`` in US dollars, None where the price is unknown.
     ``first_token`` and ``seconds`` are seconds of wall time. ``cuts`` says what of the messages was cut to fit the
     window. ``answer_id`` is the server's own name for the answer, which its log may hold. ``model`` is what the answer
-    calls its model, ``asked`` the name that was asked for.
+    calls its model, ``asked`` the name that was asked for. ``tried`` has a line, ``BASE_URL: why``, for each endpoint
+    that failed or was passed over before the answer, also for the one that gave it in the end.
     """
 
     place: str
@@ -131,6 +136,12 @@ class ModelAnswered(Event, frozen=True, tag="model.answered"):
     temperature: float | None = None
     answer_id: str = ""
     asked: str = ""
+    tried: tuple[str, ...] = ()
+
+    @property
+    def passed_over(self) -> tuple[str, ...]:
+        """Those lines of ``tried`` that tell of other endpoints than the one that answered."""
+        return tuple(each for each in self.tried if not each.startswith(f"{self.endpoint}: "))
 
 
 TestOutcome = Literal["passed", "failed", "error", "skipped", "no result"]

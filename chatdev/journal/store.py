@@ -169,19 +169,21 @@ class Store:
         self._settling = threading.Lock()
         self._wall, self._alive = wall, alive
         self._lived = wall() - alive()
+        self.redact: Callable[[events.Any], events.Any] = lambda event: event
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise JournalError(f"The folder {path.parent} cannot be made ({error.strerror}).") from error
-        self._lock = lock.take(path.with_name("lock"))
+        self._lock, self._file = lock.take(path.with_name("lock")), -1
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             self._identity = _identity(os.fstat(self._file))
             self.records = self._opened(repair)
-        except BaseException as error:
-            lock.release(self._lock)
-            if isinstance(error, OSError):
-                raise self._break(error) from error
+        except OSError as error:
+            self._let_go()
+            raise self._break(error) from error
+        except BaseException:
+            self._let_go()
             raise
         self._settled = len(self.records)
 
@@ -217,14 +219,14 @@ class Store:
         self._listeners.append(listener)
 
     def append(self, event: events.Any) -> Record:
-        """Write one event; it is safe only after the next ``sync``. Raises JournalError."""
+        """Write one event, as ``redact`` leaves it; it is safe only after the next ``sync``. Raises JournalError."""
         self._refuse_if_broken()
         now = self._wall()
         lived = now - self._alive()
         jumped, self._lived = lived - self._lived, lived
         if abs(jumped) > JUMP:
             self._write(events.ClockJumped(round(jumped, 3)), now)
-        return self._write(event, now)
+        return self._write(self.redact(event), now)
 
     def _write(self, event: events.Any, now: float) -> Record:
         n = len(self.records) + 1
@@ -269,8 +271,12 @@ class Store:
                 self._settle(len(self.records))
         finally:
             with self._settling:  # a cancelled sync may still be under way
-                os.close(self._file)
-            lock.release(self._lock)
+                self._let_go()
+
+    def _let_go(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+        lock.release(self._lock)
 
     def _refuse_if_broken(self) -> None:
         if self._broken:

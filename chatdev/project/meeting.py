@@ -103,6 +103,7 @@ class Meeting:
                 temperature=options.temperature,
                 answer_id=completion.id,
                 asked=receipt.asked,
+                tried=receipt.tried,
             )
 
         event = await here.perform(ModelAnswered, key, act)
@@ -125,7 +126,7 @@ class Meeting:
 
     async def _cuttable(self, model: ModelBackend, messages: Sequence[Message]) -> Sequence[Message]:
         """The messages, with their parts where the window may be too small for all of them."""
-        window = (await model.facts()).window
+        window = await model.least_window()
         return messages if budget.roomy(messages, window) else parts.named(messages, self.state, self.said)
 
     def note(

@@ -8,6 +8,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from chatdev.company.config import Company, CompanyError, Phase
 from chatdev.journal.events import ProductStarted, TestsRan
+from chatdev.project.output import inert
 from chatdev.project.state import REQUIREMENTS, State
 
 _LANGUAGES = {
@@ -42,7 +43,7 @@ def report_text(ran: TestsRan) -> str:
         lines.append(ran.trouble)
     lines += [f"\n{result.outcome}: {result.id}\n{result.why}".rstrip() for result in failing[:REPORTED]]
     lines += [f"{result.outcome}: {result.id}" for result in failing[REPORTED:]]
-    return "\n".join(lines)
+    return inert("\n".join(lines))
 
 
 def started_text(started: ProductStarted, makes: str = "") -> str:
@@ -55,7 +56,13 @@ def started_text(started: ProductStarted, makes: str = "") -> str:
     }[started.how]
     if makes and not started.made and started.how in ("alive", "exited"):
         heading += f" It left no {makes} as a file in the current directory."
-    return f"{heading}\n{started.output}".rstrip()
+    return inert(f"{heading}\n{started.output}".rstrip())
+
+
+def reason_text(why: str) -> str:
+    """Why something could not be run, in a sentence of ours: as it is, or fenced if it is more than a line."""
+    why = inert(why).strip()
+    return f"\n\n{fenced(why, 'text')}\n\nThat is all that it said" if "\n" in why else why
 
 
 _ENVIRONMENT = ImmutableSandboxedEnvironment(

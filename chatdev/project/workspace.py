@@ -37,14 +37,24 @@ _DEVICES = frozenset(
 _FORBIDDEN = frozenset('<>:"|?*')
 _EXECUTED_FOLDERS = frozenset(".devcontainer .git .github .gitlab .hg .husky .idea .svn .vscode".split())
 _EXECUTED_FILES = {
+    ".env": "shells, editors and Docker take variables of programs from it; .env.example is taken",
     ".envrc": "direnv runs it on entering the folder",
     ".gitattributes": "git runs filters that it names",
     ".gitmodules": "git fetches what it names",
     ".pre-commit-config.yaml": "it runs commands at each commit",
+    "chatdev.toml": "ChatDev takes its own settings from it, the endpoint among them",
     "conftest.py": "pytest runs it on collecting any test",
+    "mise.toml": "mise runs what it names on entering the folder",
+    "pyvenv.cfg": "it makes the folder an environment, whose interpreter editors start",
     "sitecustomize.py": "every Python started beside it runs it",
     "usercustomize.py": "every Python started beside it runs it",
 }
+_EXECUTED_ENDINGS = {
+    ".code-workspace": "Visual Studio Code runs tasks that it names",
+    ".pth": "Python runs its lines at each start",
+}
+_DOT_FILES = frozenset((".dockerignore", ".editorconfig", ".env.example", ".gitignore", ".gitkeep", ".nojekyll"))
+"""What may begin with a dot: nothing in these is run. Of the other names, tools add more each year."""
 _OURS_AT_THE_TOP = frozenset((".chatdev", "report.md", "meta.txt"))
 _OUR_ENDINGS = (".prompt", ".log")
 _TEMPORARY = ".chatdev-new-"
@@ -99,6 +109,8 @@ def _bad_segment(segment: str) -> str:
         return f"it holds {' '.join(sorted(forbidden))}, which not every system can store"
     if len(segment.encode()) > MAX_SEGMENT:
         return f"a name in it is longer than {MAX_SEGMENT} bytes"
+    if "`" in segment:
+        return "it holds a backtick, which ends a quotation"
     if segment.startswith("-"):
         return "a name in it starts with a dash, like an option"
     if segment != segment.strip() or segment.endswith("."):
@@ -115,9 +127,17 @@ def _reserved(segments: list[str]) -> str:
             return f"tools run what stands in {segment}"
     if folded[-1] in _EXECUTED_FILES:
         return f"{segments[-1]} is not taken: {_EXECUTED_FILES[folded[-1]]}"
+    for ending, why in _EXECUTED_ENDINGS.items():
+        if folded[-1].endswith(ending):
+            return f"{segments[-1]} is not taken: {why}"
     top = folded[0]
+    if top in ("chatdev", "chatdev.py"):
+        return "python3 -m chatdev, typed in the product's folder, would run it"
     if top in _OURS_AT_THE_TOP or top.startswith(_TEMPORARY) or (len(folded) == 1 and top.endswith(_OUR_ENDINGS)):
         return "that name is kept for the run's own records"
+    for segment, whole in zip(folded, segments, strict=True):
+        if segment.startswith(".") and segment not in _DOT_FILES:
+            return f"{whole} begins with a dot, and tools may run what they find there"
     return ""
 
 

@@ -11,7 +11,7 @@ from chatdev.views.text import code, indent, md
 _OPTIONS = {"calls": "--max-calls", "tokens": "--max-tokens-total", "minutes": "--max-minutes", "cost": "--max-cost"}
 
 _TOLD = 5
-"""Failures told in full below the table of tests; the log holds them all."""
+"""Failures told in full below the table of tests, and reasons why an endpoint did not answer; the log has them all."""
 
 
 def render(records: Sequence[Record]) -> str:
@@ -111,6 +111,14 @@ def _answers(run: Summary) -> Iterable[str]:
     yield _table(("role", "model", "endpoint", "calls", "prompt", "completion", "tokens/s"), rows)
     if run.adapted:
         yield "Asked differently because of the endpoint: " + "; ".join(md(change) for change in run.adapted) + "."
+    if run.tried:
+        yield (
+            f"Trouble with endpoints: {run.fell_back} of {words.count(run.work.calls, 'call')} fell back to another "
+            f"endpoint than was asked first, in {words.count(run.work.requests, 'request')}."
+        )
+        yield "\n".join(f"- {words.count(number, 'call')}: {md(why, 300)}" for why, number in run.tried[:_TOLD])
+    if len(run.tried) > _TOLD:
+        yield f"{words.count(len(run.tried) - _TOLD, 'more reason')} stand in the log."
 
 
 def _cost(run: Summary) -> Iterable[str]:

@@ -1,5 +1,7 @@
 """One fold over the log that every other view reads."""
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -10,6 +12,8 @@ from chatdev.journal.active import Active
 from chatdev.journal.store import Record
 
 T = TypeVar("T")
+
+_TRIES = re.compile(r" \(\d+ tries\)")
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -67,9 +71,11 @@ class Summary(msgspec.Struct, frozen=True):
     """What the log says of a run. Tuples are in the log's order; ``files`` holds each path once, as last written.
 
     ``verdict`` is empty while there is none. ``duration`` is in seconds: each attempt from its first record to its
-    last, without sleep. ``limits`` are those that were reached. ``fitted`` are the answers to conversations that were
-    cut to the window. ``tests`` are the last that ran on the product; ``utterances`` counts the answers and those of
-    the questions that no model wrote.
+    last, without sleep. ``limits`` are those that were reached. ``fell_back`` counts the calls that another endpoint
+    answered than the one that was asked first; ``tried`` are the reasons, ``BASE_URL: why``, with the number of calls
+    that met each, also where the same endpoint answered in the end. ``fitted`` are the answers to conversations that
+    were cut to the window. ``tests`` are the last that ran on the product; ``utterances`` counts the answers and those
+    of the questions that no model wrote.
     """
 
     started: events.RunStarted | None
@@ -84,6 +90,8 @@ class Summary(msgspec.Struct, frozen=True):
     notes: tuple[events.Noted, ...]
     limits: tuple[events.LimitReached, ...]
     adapted: tuple[str, ...]
+    fell_back: int
+    tried: tuple[tuple[str, int], ...]
     fitted: tuple[events.ModelAnswered, ...]
     tests: events.TestsRan | None
     product: events.ProductStarted | None
@@ -136,6 +144,8 @@ def fold(records: Sequence[Record]) -> Summary:
         notes=every(events.Noted),
         limits=every(events.LimitReached),
         adapted=tuple(dict.fromkeys(change for call in calls for change in call.adapted)),
+        fell_back=sum(bool(call.passed_over) for call in calls),
+        tried=tuple(Counter(_TRIES.sub("", why) for call in calls for why in call.tried).most_common()),
         fitted=tuple(call for call in calls if call.cuts),
         tests=next((ran for ran in reversed(every(events.TestsRan)) if not is_baseline(ran)), None),
         product=last(events.ProductStarted),

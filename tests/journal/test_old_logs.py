@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chatdev import wiring
+from chatdev import runs, wiring
 from chatdev.journal import events
 from chatdev.journal.store import read
 from chatdev.models.choose import choose
@@ -39,7 +39,7 @@ async def test_an_old_log_that_breaks_off_is_taken_to_its_end(tmp_path: Path, ol
     answers = [number for number, kind in enumerate(kinds) if kind is events.ModelAnswered]
     folder = tmp_path / "run"
     shutil.copytree(old / "company", folder / ".chatdev" / "company")
-    log = wiring.log_of(folder)
+    log = runs.log_of(folder)
     log.write_bytes(b"".join(lines[: answers[1] + 1]))  # the program was written, and the machine went down
     async with Playback(read_recording(old / "tiny.recording")) as endpoint:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, tmp_path))

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 from kill_driver import product
 
-from chatdev import wiring
+from chatdev import runs, wiring
 from chatdev.company import config
 from chatdev.journal import events
 from chatdev.journal.store import Record, Store, read
@@ -96,7 +96,7 @@ def attempt(endpoint: str, folder: Path, records: int = 0, delay: float = 0.0) -
 def one(endpoint: str, folder: Path, seed: int, longest: int) -> Life:
     """Kill one run up to twice, and let it end."""
     chance = random.Random(seed)
-    log, asked = wiring.log_of(folder), folder / ".chatdev" / "asked"
+    log, asked = runs.log_of(folder), folder / ".chatdev" / "asked"
     kills: list[int] = []
     again: set[str] = set()
     lost = False
@@ -124,10 +124,10 @@ def one(endpoint: str, folder: Path, seed: int, longest: int) -> Life:
 
 def told(folder: Path, life: Life) -> Life:
     """With what the run's log and folder hold in the end."""
-    log = wiring.log_of(folder)
+    log = runs.log_of(folder)
     placed = [record.event for record in read(log) if isinstance(record.event, events.Effect | events.Derived)]
     places = [f"{event.place} {type(event).__name__}" for event in placed]
-    finished = wiring.finished(read(log))
+    finished = runs.finished(read(log))
     life.verdict = finished.verdict if finished else ""
     life.doubled = sorted({place for place in places if places.count(place) > 1})
     life.product = product(folder)
@@ -136,13 +136,13 @@ def told(folder: Path, life: Life) -> Life:
 
 def main(endpoint: str, count: int, seed: int, warehouse: Path) -> None:
     """Kill ``count`` runs; the first line is of one that was let live."""
-    order = wiring.Order(task="greet", name="Greeting", config=str(company(warehouse)))
+    order = runs.Order(task="greet", name="Greeting", config=str(company(warehouse)))
     longest = 1_000_000
     for number in range(count + 1):
-        folder = wiring.begin(order, warehouse)
+        folder = runs.begin(order, warehouse)
         if number == 0:
             attempt(endpoint, folder)
-            longest = len(read(wiring.log_of(folder)))
+            longest = len(read(runs.log_of(folder)))
         life = one(endpoint, folder, seed + number, longest) if number else told(folder, Life(seed))
         print(msgspec.json.encode(life).decode(), flush=True)
         shutil.rmtree(folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support import ANSWERS, MAIN, TESTS, WORDS, Ran, recording, run
 
-from chatdev import wiring
+from chatdev import runs
 from chatdev.company.config import find
 from chatdev.journal.events import (
     FileRefused,
@@ -284,7 +284,7 @@ async def test_a_nameless_block_is_the_file_that_was_asked_for(tmp_path: Path) -
 
 
 async def test_the_company_says_how_the_model_is_asked(tmp_path: Path) -> None:
-    folder = wiring.begin(wiring.Order(task="greet", name="Greeting"), tmp_path)
+    folder = runs.begin(runs.Order(task="greet", name="Greeting"), tmp_path)
     head = folder / ".chatdev" / "company" / "company.toml"
     head.write_text(head.read_text().replace('name = "default"', 'name = "default"\nmodel = { max_tokens = 77 }'))
     ran = await run(tmp_path, recording(ANSWERS), folder=folder)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support import ANSWERS, MAIN, WORDS, Ran, recording
 
-from chatdev import wiring
+from chatdev import runs, wiring
 from chatdev.company import config
 from chatdev.company.budget import Budget
 from chatdev.journal import events
@@ -37,13 +37,13 @@ async def limited(
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, warehouse))
         try:
             if folder is None:
-                order = wiring.Order(task="greet", name="Greeting", config=company, limits=limits or {})
-                verdict = await wiring.work(folder := wiring.begin(order, warehouse), choice)
+                order = runs.Order(task="greet", name="Greeting", config=company, limits=limits or {})
+                verdict = await wiring.work(folder := runs.begin(order, warehouse), choice)
             else:
                 verdict = await wiring.work(folder, choice, limits=limits)
         finally:
             await choice.backend.aclose()
-    return Ran(folder, verdict, read(wiring.log_of(folder)))
+    return Ran(folder, verdict, read(runs.log_of(folder)))
 
 
 def company(folder: Path, **budgets: str) -> str:
@@ -82,7 +82,7 @@ async def test_before_there_is_a_program_the_verdict_says_so(tmp_path: Path) -> 
 
 async def test_a_limit_that_was_recorded_holds_on_a_resume_and_not_in_a_fork(tmp_path: Path) -> None:
     ran = await limited(tmp_path, recording(ANSWERS), {"calls": 4})
-    log = wiring.log_of(ran.folder)
+    log = runs.log_of(ran.folder)
     lines = log.read_bytes().splitlines(keepends=True)
     upto = next(n for n, record in enumerate(ran.records) if isinstance(record.event, LimitReached)) + 1
     log.write_bytes(b"".join(lines[:upto]))  # killed right after it was decided
@@ -90,7 +90,7 @@ async def test_a_limit_that_was_recorded_holds_on_a_resume_and_not_in_a_fork(tmp
     assert len(again.events(ModelAnswered)) == 4
     assert len(again.events(LimitReached)) == 1
     assert again.verdict == ran.verdict
-    fork = wiring.fork(ran.folder, "CodeReviewComment", tmp_path)
+    fork = runs.fork(ran.folder, "CodeReviewComment", tmp_path)
     on = await limited(tmp_path, recording(ANSWERS), {"calls": 100}, folder=fork)
     assert len(on.events(ModelAnswered)) == len(ANSWERS)
     assert not on.events(LimitReached)
@@ -99,12 +99,10 @@ async def test_a_limit_that_was_recorded_holds_on_a_resume_and_not_in_a_fork(tmp
 
 async def test_a_limit_that_was_typed_once_holds_for_later_attempts(tmp_path: Path) -> None:
     ran = await limited(tmp_path, recording(ANSWERS), {"calls": 2, "tokens": 1_000_000})
-    fork = wiring.fork(ran.folder, "TestWriting", tmp_path)
+    fork = runs.fork(ran.folder, "TestWriting", tmp_path)
     first = await limited(tmp_path, recording(ANSWERS), {"calls": 4}, folder=fork)
     assert len(first.events(ModelAnswered)) == 4
-    second = await limited(
-        tmp_path, recording(ANSWERS), folder=wiring.fork(first.folder, "CodeReviewComment", tmp_path)
-    )
+    second = await limited(tmp_path, recording(ANSWERS), folder=runs.fork(first.folder, "CodeReviewComment", tmp_path))
     assert len(second.events(ModelAnswered)) == 4
     assert second.events(events.AttemptStarted)[-1].limits == {"calls": 4, "tokens": 1_000_000}
 

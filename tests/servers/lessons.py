@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from chatdev import wiring
+from chatdev import runs, wiring
 from chatdev.company import config
 from chatdev.journal import store
 from chatdev.journal.events import MessageStored, ModelAnswered
@@ -36,7 +36,7 @@ async def lessons(task: str, name: str, warehouse: Path) -> tuple[Lesson, ...]:
     async with Playback(_as_vllm_answers(recording_of(task))) as endpoint:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, warehouse))
         try:
-            folder = wiring.begin(wiring.Order(task=task, name=name), warehouse)
+            folder = runs.begin(runs.Order(task=task, name=name), warehouse)
             verdict = await wiring.work(folder, choice)
         finally:
             await choice.backend.aclose()
@@ -48,7 +48,7 @@ def told_in(folder: Path) -> tuple[Lesson, ...]:
     """Every call of a run, from its log."""
     stored: dict[str, dict[str, str]] = {}
     told = []
-    for record in store.read(wiring.log_of(folder)):
+    for record in store.read(runs.log_of(folder)):
         match record.event:
             case MessageStored(id=key, role=role, content=content):
                 stored[key] = {"role": role, "content": content}

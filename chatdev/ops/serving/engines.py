@@ -15,7 +15,7 @@ import msgspec
 from chatdev.ops.machine import Gpu, Machine
 from chatdev.ops.serving.fit import Fit, size
 from chatdev.ops.serving.weights import Need
-from chatdev.settings import Hub
+from chatdev.settings.others import Hub
 
 Engine = Literal["vllm", "docker", "tgi", "llamacpp"]
 ENGINES: tuple[Engine, ...] = ("vllm", "docker", "tgi", "llamacpp")

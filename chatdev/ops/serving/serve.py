@@ -22,7 +22,8 @@ from chatdev.ops.serving.fit import Fit, Room
 from chatdev.ops.serving.processes import Child
 from chatdev.ops.serving.server_log import Condenser, clean, meaning
 from chatdev.ops.serving.weights import Need
-from chatdev.settings import Hub, Secret, Settings, inherited
+from chatdev.settings import Secret, Settings
+from chatdev.settings.others import Hub, inherited
 
 Say = Callable[[str], None]
 
