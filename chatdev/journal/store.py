@@ -7,6 +7,7 @@ stand in the line, so that a flipped bit, a lost line and a torn tail are all se
 """
 
 import asyncio
+import contextlib
 import errno
 import os
 import threading
@@ -185,7 +186,8 @@ class Store:
         except BaseException:
             self._let_go()
             raise
-        self._settled = len(self.records)
+        self._settled, self._size = len(self.records), os.fstat(self._file).st_size
+        self._safe = self._size
 
     def _opened(self, repair: bool) -> list[Record]:
         """The records of the file, and nothing else left in it."""
@@ -238,6 +240,7 @@ class Store:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise self._break(error) from error
+        self._size += len(line)
         record = Record(n, float(at), event)
         self.records.append(record)
         for listener in self._listeners:
@@ -255,14 +258,20 @@ class Store:
             self._refuse_if_broken()
             if self._settled >= upto:
                 return
-            written = len(self.records)
+            written, size = len(self.records), self._size
             try:
                 os.fdatasync(self._file)
+            except OSError as error:
+                # The kernel may go on showing what never reached the disk, and a resume would believe it.
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._file, self._safe)
+                raise self._break(error) from error
+            try:
                 if _identity(self.path.stat()) != self._identity:
                     raise FileNotFoundError(errno.ENOENT, "another file stands in its place")
             except OSError as error:
                 raise self._break(error) from error
-            self._settled = written
+            self._settled, self._safe = written, size
 
     def close(self) -> None:
         """Sync what is there, and let go of the lock. Raises JournalError."""

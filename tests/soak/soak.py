@@ -26,7 +26,7 @@ import msgspec
 from support import ANSWERS, recording
 from test_random_kills import killed
 
-from chatdev import wiring
+from chatdev import runs, wiring
 from chatdev.journal.events import LimitReached, ModelAnswered
 from chatdev.journal.store import read
 from chatdev.models.choose import choose
@@ -38,8 +38,12 @@ FAULTS = (
     "status = 500",
     "status = 503",
     "status = 429",
+    "status = 429, retry_after = 1",
     "status = 408",
-    "status = 401",
+    'unauthorized = "string"',
+    'unauthorized = "object"',
+    'reset = "request"',
+    'reset = "headers"',
     "html = true",
     'fault = "error", after = 3',
     'fault = "cut", after = 5',
@@ -47,8 +51,11 @@ FAULTS = (
     'fault = "drop", after = 5',
     'fault = "stall", after = 0',
     'fault = "stall", after = 5',
+    'fault = "half", after = 5',
+    'fault = "trickle", after = 5, per_token = 0.1',
 )
-"""What goes wrong, each as often as the others."""
+"""What goes wrong, each as often as the others. Answers that come whole and are bad are not among them: what is asked
+again counts against a limit, so that there the right verdict is another one."""
 CODING = "Coding.1/Programmer.1/ask.1"
 SHARE = 0.05
 """Of all calls, so many fail."""
@@ -113,7 +120,7 @@ class Project(msgspec.Struct):
 
 async def project(endpoint: str, home: Path, task: str, limits: dict[str, float]) -> Project:
     """Take a project to its end, over as many attempts as that needs."""
-    folder = wiring.begin(wiring.Order(task=task, name="Greeting", limits=limits), home / "WareHouse")
+    folder = runs.begin(runs.Order(task=task, name="Greeting", limits=limits), home / "WareHouse")
     try:
         for resumed in range(20):
             with contextlib.suppress(ModelError):
@@ -122,7 +129,7 @@ async def project(endpoint: str, home: Path, task: str, limits: dict[str, float]
                     verdict = await wiring.work(folder, choice)
                 finally:
                     await choice.backend.aclose()
-                found = [record.event for record in read(wiring.log_of(folder))]
+                found = [record.event for record in read(runs.log_of(folder))]
                 answers = [event for event in found if isinstance(event, ModelAnswered)]
                 assert bool(limits) == any(isinstance(event, LimitReached) for event in found)
                 return Project(verdict.verdict, len(answers), sum(answer.tries for answer in answers), resumed)
