@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SERVERS := .venv-servers
 .DELETE_ON_ERROR:
-.PHONY: demo test setup lint types layers tests test-servers bench clean
+.PHONY: demo test setup lint types layers tests test-servers bench soak clean
 
 demo: .venv/demo.done
 	$(BIN)/python run.py --task "create a calculator" --name Calculator --model DEMO
@@ -52,6 +52,10 @@ $(SERVERS)/done: tests/servers/requirements.txt tests/servers/name_vllm.py
 
 bench: setup
 	$(BIN)/python benchmarks/overhead.py
+
+# A night in small: make soak SOAK="--projects 100 --kills 20"
+soak: setup
+	PYTHONPATH=.:tests:tests/project $(BIN)/python tests/soak/soak.py $(SOAK)
 
 clean:
 	rm -rf .venv $(SERVERS) build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

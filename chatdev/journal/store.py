@@ -7,6 +7,7 @@ stand in the line, so that a flipped bit, a lost line and a torn tail are all se
 """
 
 import asyncio
+import contextlib
 import errno
 import os
 import threading
@@ -174,17 +175,19 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise JournalError(f"The folder {path.parent} cannot be made ({error.strerror}).") from error
-        self._lock = lock.take(path.with_name("lock"))
+        self._lock, self._file = lock.take(path.with_name("lock")), -1
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             self._identity = _identity(os.fstat(self._file))
             self.records = self._opened(repair)
-        except BaseException as error:
-            lock.release(self._lock)
-            if isinstance(error, OSError):
-                raise self._break(error) from error
+        except OSError as error:
+            self._let_go()
+            raise self._break(error) from error
+        except BaseException:
+            self._let_go()
             raise
-        self._settled = len(self.records)
+        self._settled, self._size = len(self.records), os.fstat(self._file).st_size
+        self._safe = self._size
 
     def _opened(self, repair: bool) -> list[Record]:
         """The records of the file, and nothing else left in it."""
@@ -237,6 +240,7 @@ class Store:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise self._break(error) from error
+        self._size += len(line)
         record = Record(n, float(at), event)
         self.records.append(record)
         for listener in self._listeners:
@@ -254,14 +258,20 @@ class Store:
             self._refuse_if_broken()
             if self._settled >= upto:
                 return
-            written = len(self.records)
+            written, size = len(self.records), self._size
             try:
                 os.fdatasync(self._file)
+            except OSError as error:
+                # The kernel may go on showing what never reached the disk, and a resume would believe it.
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._file, self._safe)
+                raise self._break(error) from error
+            try:
                 if _identity(self.path.stat()) != self._identity:
                     raise FileNotFoundError(errno.ENOENT, "another file stands in its place")
             except OSError as error:
                 raise self._break(error) from error
-            self._settled = written
+            self._settled, self._safe = written, size
 
     def close(self) -> None:
         """Sync what is there, and let go of the lock. Raises JournalError."""
@@ -270,8 +280,12 @@ class Store:
                 self._settle(len(self.records))
         finally:
             with self._settling:  # a cancelled sync may still be under way
-                os.close(self._file)
-            lock.release(self._lock)
+                self._let_go()
+
+    def _let_go(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+        lock.release(self._lock)
 
     def _refuse_if_broken(self) -> None:
         if self._broken:

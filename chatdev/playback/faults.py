@@ -4,6 +4,7 @@ Each fault is one that real servers show, so that a client can be tried against 
 """
 
 import tomllib
+import zlib
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
@@ -19,8 +20,9 @@ AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 class Manner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A wish for how requests are answered. A field that is None wishes nothing.
 
-    Which requests: all, or those at ``place`` and below it, or the ``attempt``-th try (from 1) at each place. The try
-    is read off the request's own id, so that the server remembers nothing.
+    Which requests: all, or those at ``place`` and below it, or the ``attempt``-th try (from 1) at each place, or a
+    ``share`` of them (0.05: one in twenty, another try may be spared). All is read or drawn off the request's own id,
+    so that the server remembers nothing.
 
     Time: ``first_token`` seconds of silence, then ``per_token`` seconds between tokens.
 
@@ -45,6 +47,7 @@ class Manner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     place: str | None = None
     attempt: AtLeastOne | None = None
+    share: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
     first_token: Seconds | None = None
     per_token: Seconds | None = None
     html: bool | None = None
@@ -74,22 +77,24 @@ class Manner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         """The fields that wish something."""
         return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
 
-    def applies(self, place: str, attempt: int) -> bool:
+    def applies(self, place: str, attempt: int, request_id: str = "") -> bool:
         """Whether this wish is for the ``attempt``-th request at ``place``; a request without a place meets only
         wishes for all."""
-        if self.place is None and self.attempt is None:
+        if self.place is None and self.attempt is None and self.share is None:
             return True
+        if self.share is not None and zlib.crc32(f"{request_id} {self}".encode()) >= self.share * 2**32:
+            return False
         below = self.place is None or place == self.place or place.startswith(f"{self.place}/")
         return bool(place) and below and self.attempt in (None, attempt)
 
 
-def merge(manners: Iterable[Manner], place: str = "", attempt: int = 1) -> Manner:
+def merge(manners: Iterable[Manner], place: str = "", attempt: int = 1, request_id: str = "") -> Manner:
     """All wishes for one request as a wish for all; where two name the same field, the later one holds."""
     said: dict[str, Any] = {}
     for manner in manners:
-        if manner.applies(place, attempt):
+        if manner.applies(place, attempt, request_id):
             said |= manner.said()
-    return Manner(**said | {"place": None, "attempt": None})
+    return Manner(**said | {"place": None, "attempt": None, "share": None})
 
 
 def parse(text: str) -> Manner:

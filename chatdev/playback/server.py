@@ -120,7 +120,7 @@ class Playback:
             if not header.isascii():
                 header = ""
             place, attempt = _place(header)
-            manner = merge(self._manners, place, attempt)
+            manner = merge(self._manners, place, attempt, header)
             try:
                 _door(request, manner)
                 call = _Call(header or uuid.uuid4().hex, place, manner, manner.window or self._window)

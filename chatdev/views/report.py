@@ -8,7 +8,7 @@ from chatdev.views import summary, words
 from chatdev.views.summary import Summary
 from chatdev.views.text import code, indent, md
 
-_OPTIONS = {"calls": "--max-calls", "tokens": "--max-tokens-total", "minutes": "--max-minutes", "cost": "--max-cost"}
+_OPTIONS = {"calls": "--max-calls", "tokens": "--max-tokens-total", "minutes": "--max-minutes"}
 
 _TOLD = 5
 """Failures told in full below the table of tests, and reasons why an endpoint did not answer; the log has them all."""
@@ -54,9 +54,11 @@ def _ended_early(run: Summary) -> Iterable[str]:
         return
     yield f"The run was ended early: {md(words.limit(reached), 200)}. What there was is delivered, and was judged."
     phase = summary.nearest({phase.place: phase.name for phase in run.phases}, reached.place)
-    if phase and reached.limit in _OPTIONS:
-        command = f"chatdev resume {shlex.quote(run.folder)} --from {phase} {_OPTIONS[reached.limit]} NUMBER"
-        yield f"Go on, in a new run with a higher limit: {code(command, 300)}"
+    if phase:
+        option = f" {_OPTIONS[reached.limit]} NUMBER" if reached.limit in _OPTIONS else ""
+        how = "with a higher limit" if option else "once its budget is higher in `.chatdev/company/company.toml`"
+        command = f"chatdev resume {shlex.quote(run.folder)} --from {phase}{option}"
+        yield f"Go on, in a new run, {how}: {code(command, 300)}"
 
 
 def _start(run: Summary) -> Iterable[str]:

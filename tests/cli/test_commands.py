@@ -316,6 +316,22 @@ def test_a_window_that_is_too_small_ends_with_status_2_and_the_arithmetic(tmp_pa
     assert re.search(r"takes (about )?\d+ tokens, the shortest useful answer 256, .* the window has 500\.", done.stderr)
 
 
+def test_limits_are_typed_and_a_run_that_met_one_goes_on_with_more(tmp_path: Path, server: str) -> None:
+    words = ("run.py", "--task", "greet", "--name", "Greeting", "--model", "VLLM", "--max-calls", "4")
+    done = type_in(tmp_path, *words, "--max-tokens-total", "1000000", "--max-minutes", "60", VLLM_ENDPOINT=server)
+    assert done.returncode == 0, done.stderr
+    assert "limit: the run's limit, 4 calls, was reached (4 calls spent)" in done.stdout
+    (folder,) = (tmp_path / "WareHouse").iterdir()
+    (command,) = re.findall(r"`chatdev (resume .*) NUMBER`", (folder / "REPORT.md").read_text())
+    more = type_in(tmp_path, "chatdev", *command.split(), "50", VLLM_ENDPOINT=server)
+    assert more.returncode == 0, more.stderr
+    (fork,) = set((tmp_path / "WareHouse").iterdir()) - {folder}
+    assert (fork / "manual.md").exists()
+    assert "ended early" not in (fork / "REPORT.md").read_text()
+    refused = type_in(tmp_path, *words[:-1], "0")
+    assert refused.returncode == 2 and "--max-calls" in refused.stderr
+
+
 def test_what_a_product_or_a_server_says_does_not_drive_the_terminal(tmp_path: Path) -> None:
     (tmp_path / "tests").mkdir()
     (tmp_path / "main.py").write_text("print('x')\n")

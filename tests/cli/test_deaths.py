@@ -28,7 +28,7 @@ from chatdev.settings import load
 
 BUILD = ("-m", "chatdev", "build", "greet", "--name", "Greeting", "--model", "VLLM")
 SLOW = Manner(place="Coding.1", first_token=600.0)
-AWHILE = Manner(place="Coding.1", first_token=1.5)
+AWHILE = Manner(place="Coding.1", first_token=2.0)
 
 
 @contextmanager
@@ -134,7 +134,7 @@ def test_a_closed_terminal_saves_the_run(tmp_path: Path) -> None:
 
 
 def test_a_process_that_was_stopped_for_longer_than_its_deadlines_goes_on(tmp_path: Path) -> None:
-    (tmp_path / "chatdev.toml").write_text("[deadlines]\nidle = 1.0\nfirst_token = 1.5\ntotal = 60.0\n")
+    (tmp_path / "chatdev.toml").write_text("[deadlines]\nidle = 1.5\nfirst_token = 2.0\ntotal = 60.0\n")
     pace = Manner(place="Coding.1", first_token=0.5, per_token=0.002)
     with serving(pace) as endpoint, started(tmp_path, endpoint) as process:
         until(lambda: asked_to_code(tmp_path))

@@ -1,6 +1,7 @@
 """The log as a file: what was synced is there, and what was damaged is named."""
 
 import asyncio
+import errno
 import os
 from contextlib import suppress
 from itertools import product
@@ -212,6 +213,24 @@ async def test_a_sync_that_failed_is_heard_of_by_whoever_syncs_beside_it(tmp_pat
     log.close()
     os.close(reading)
     os.close(writing)
+
+
+async def test_what_a_failed_sync_left_in_doubt_is_not_believed_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    log = Store(tmp_path / "log")
+    log.append(noted("one"))
+    await log.sync()
+    log.append(noted("two"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", failing)
+        with pytest.raises(JournalError, match="Input/output error"):
+            await log.sync()
+    log.close()
+    assert texts(store.read(tmp_path / "log")) == ["one"]
 
 
 @pytest.mark.parametrize("how", ["deleted", "moved", "replaced"])

@@ -230,6 +230,19 @@ async def test_a_manner_can_be_for_one_try_at_one_place() -> None:
     assert (tries, elsewhere, nowhere) == ([200, 503, 200], 200, 200)
 
 
+async def test_a_manner_can_be_for_a_share_of_all_requests_and_different_faults_meet_different_ones() -> None:
+    first, second = Manner(status=503, share=0.2), Manner(html=True, share=0.2)
+    met = [merge((first, second), PLACE, 1, f"id {number}") for number in range(1_000)]
+    assert met == [merge((first, second), PLACE, 1, f"id {number}") for number in range(1_000)]
+    assert 150 < sum(manner.status == 503 for manner in met) < 250
+    assert 150 < sum(manner.html is True for manner in met) < 250
+    assert 20 < sum(manner.status == 503 and manner.html is True for manner in met) < 70
+    assert all(manner.share is None for manner in met)
+    async with playing(manners=[Manner(status=503, share=1.0)]) as client:
+        assert (await client.chat(place=PLACE)).status == 503
+        assert (await client.get("/v1/models")).status == 200
+
+
 async def test_the_recordings_head_has_manners_and_the_servers_come_on_top() -> None:
     head = (Manner(window=50, status=503, attempt=1), Manner(no_done=True))
     recording = Recording(model="tiny", manner=head, entries=RECORDING.entries)
