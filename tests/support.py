@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from chatdev import wiring
+from chatdev import runs, wiring
 from chatdev.journal import store
 from chatdev.journal.events import VerdictReached
 from chatdev.journal.store import Record
@@ -93,10 +93,10 @@ async def run(
     async with Playback(played, manners=manners) as endpoint:
         settings = load({"VLLM_ENDPOINT": endpoint, **environ}, warehouse)
         choice = await choose("VLLM", settings)
-        order = wiring.Order(task=task, name="Greeting", config=config)
+        order = runs.Order(task=task, name="Greeting", config=config)
         try:
-            folder = folder or wiring.begin(order, warehouse, settings=settings)
+            folder = folder or runs.begin(order, warehouse, settings=settings)
             verdict = await wiring.work(folder, choice)
         finally:
             await choice.backend.aclose()
-    return Ran(folder, verdict, store.read(wiring.log_of(folder)))
+    return Ran(folder, verdict, store.read(runs.log_of(folder)))

@@ -25,9 +25,20 @@ INTERRUPTED = 130
 
 
 def say(text: str) -> None:
-    """Print a line to standard error, whatever the locale can encode and whoever had a say in it."""
-    text = clean(text)
-    click.echo(text.encode(sys.stderr.encoding or "utf-8", "replace").decode(sys.stderr.encoding or "utf-8"), err=True)
+    """Print a line to standard error, whatever the locale can encode and whoever had a say in it; a terminal that was
+    closed need not hear it."""
+    encoding = sys.stderr.encoding or "utf-8"
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(clean(text).encode(encoding, "replace").decode(encoding), err=True)
+
+
+def of_system(error: Exception) -> ChatDevError:
+    """What the operating system refused, in plain words."""
+    name = getattr(error, "filename", None)
+    return ChatDevError(
+        f"The system refused: {getattr(error, 'strerror', None) or error}{f' ({name})' if name else ''}.",
+        do="Make room or mend the permissions, then try again.",
+    )
 
 
 def fail(error: ChatDevError, log: Path | None = None) -> NoReturn:

@@ -21,7 +21,7 @@ def command(folder: str, as_json: bool, install: bool, yes: bool, allow: tuple[s
 
     import msgspec
 
-    from chatdev import wiring
+    from chatdev import runs
     from chatdev.cli import common
     from chatdev.errors import ChatDevError
     from chatdev.project import verdict
@@ -29,7 +29,7 @@ def command(folder: str, as_json: bool, install: bool, yes: bool, allow: tuple[s
     from chatdev.views.text import clean
 
     try:
-        place = Path(folder) if Path(folder).is_dir() else wiring.find_run(folder, common.WAREHOUSE)
+        place = Path(folder) if Path(folder).is_dir() else runs.find(folder, common.WAREHOUSE)
         python = _install(place, yes, allow) if install else ""
         judged = common.run(verdict.judge_folder(LocalSandbox(), place, python))
     except ChatDevError as error:
@@ -47,7 +47,7 @@ def _install(folder: "Path", yes: bool, allow: tuple[str, ...]) -> str:
     from chatdev.project import environment
     from chatdev.sandbox.environment import install
     from chatdev.sandbox.local import LocalSandbox
-    from chatdev.settings import load_pip
+    from chatdev.settings.others import load_pip
 
     place, wanted = environment.place(folder), environment.wanted(folder)
     for line in wanted.dropped:

@@ -1,5 +1,6 @@
 """How a run speaks to whoever started it: as text for a person, or as JSON lines for a program."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -144,9 +145,11 @@ class DebugLog:
         now, text = time.time(), self._hide(text)
         stamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(1000 * (now % 1)):03}Z"
         self._voice.debug(text)
-        self._file.write(f"{stamp} {text}\n\n")
-        self._file.flush()
+        with contextlib.suppress(OSError, ValueError):  # a full disk ends the run, if it must, at the journal
+            self._file.write(f"{stamp} {text}\n\n")
+            self._file.flush()
 
     def close(self) -> None:
         """Let go of the file."""
-        self._file.close()
+        with contextlib.suppress(OSError):
+            self._file.close()

@@ -56,7 +56,7 @@ def of_vllm(settings: Settings, other: str = "") -> Address:
     Key and headers go to the server that they were set for: another one gets what ``keys`` has for it alone.
     """
     base_url = other or settings.endpoint
-    own = base_url == settings.endpoint
+    own = settings.owns(base_url)
     return Address(
         base_url=base_url,
         key=settings.keys.get(base_url) or (settings.vllm_api_key if own else None),
@@ -67,7 +67,7 @@ def of_vllm(settings: Settings, other: str = "") -> Address:
         free=True,
         window=settings.window if own else None,
         how_to_reach='Start one with "chatdev serve MODEL", or set VLLM_ENDPOINT to where yours is.',
-        key_name="VLLM_API_KEY",
+        key_name="VLLM_API_KEY" if own else f'its key under [keys] in chatdev.toml, as in: "{base_url}" = "…"',
         how_to_name='Set VLLM_MODEL_NAME to one of them, or to "default".',
     )
 

@@ -24,18 +24,23 @@ class Manner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     Time: ``first_token`` seconds of silence, then ``per_token`` seconds between tokens.
 
-    The door: ``html`` (a web page instead of the API), ``status`` (this HTTP status, in vLLM's form), ``api_key`` (401
-    without it), ``window`` (tokens), ``no_window`` (it is not told), ``cut_prompt`` (as with Ollama, a prompt of more
-    tokens is cut to so many, in silence), ``refuse_fields`` (400 if the request holds one of them), ``refuse_system``
-    and ``alternate_roles`` (strict chat templates), ``no_template`` (no chat is taken at all).
+    The door: ``html`` (a web page instead of the API), ``status`` (this HTTP status, in vLLM's form), ``retry_after``
+    (seconds, in a header beside the refusal), ``unauthorized`` (401, whose error is a ``string`` as with vLLM, or an
+    ``object`` as with OpenAI), ``api_key`` (401 without it), ``window`` (tokens), ``no_window`` (it is not told),
+    ``cut_prompt`` (as with Ollama, a prompt of more tokens is cut to so many, in silence), ``refuse_fields`` (400 if
+    the request holds one of them), ``refuse_system`` and ``alternate_roles`` (strict chat templates), ``no_template``
+    (no chat is taken at all).
 
     The end: after ``after`` tokens (None: after the last one) the ``fault`` happens. ``cut``: the stream ends without
     a finish reason; ``drop``: the connection breaks; ``stall``: silence until the client leaves; ``error``: an error
-    object inside the stream.
+    object inside the stream; ``half``: the body ends in the middle of an event; ``trickle``: bytes that mean nothing,
+    one every ``per_token`` seconds (else one a second), for ever; ``repeat``: what was said is said again, for ever.
+    ``reset``: the connection is reset when the ``request`` has come, or after the ``headers`` of the answer.
 
     Dialects: ``no_usage``, ``no_done``, ``plain_json`` (a whole answer to a streamed request), ``null_content`` (the
-    text moves to the reasoning), ``reasoning_field`` (its name: ``reasoning``, in older servers ``reasoning_content``),
-    ``ignore_constraints`` (structured output is not heeded).
+    text moves to the reasoning), ``empty`` (nothing is said: the content is empty, or null with ``null_content``),
+    ``reasoning_field`` (its name: ``reasoning``, in older servers ``reasoning_content``), ``ignore_constraints``
+    (structured output is not heeded).
     """
 
     place: str | None = None
@@ -44,6 +49,8 @@ class Manner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     per_token: Seconds | None = None
     html: bool | None = None
     status: Annotated[int, msgspec.Meta(ge=400, le=599)] | None = None
+    retry_after: Seconds | None = None
+    unauthorized: Literal["string", "object"] | None = None
     api_key: str | None = None
     window: AtLeastOne | None = None
     no_window: bool | None = None
@@ -52,12 +59,14 @@ class Manner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     refuse_system: bool | None = None
     alternate_roles: bool | None = None
     no_template: bool | None = None
-    fault: Literal["cut", "drop", "stall", "error"] | None = None
+    reset: Literal["request", "headers"] | None = None
+    fault: Literal["cut", "drop", "stall", "error", "half", "trickle", "repeat"] | None = None
     after: Tokens | None = None
     no_usage: bool | None = None
     no_done: bool | None = None
     plain_json: bool | None = None
     null_content: bool | None = None
+    empty: bool | None = None
     ignore_constraints: bool | None = None
     reasoning_field: str | None = None
 

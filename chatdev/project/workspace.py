@@ -209,6 +209,14 @@ class Workspace:
                     os.unlink(temporary, dir_fd=folder)
                 raise
 
+    def sweep(self) -> None:
+        """Take away the halves of files that a process which was killed left behind."""
+        for _, _, names, folder in os.fwalk(self.root):  # follows no link
+            for name in names:
+                if name.startswith(_TEMPORARY):
+                    with suppress(OSError):
+                        os.unlink(name, dir_fd=folder)
+
     @contextmanager
     def _parent(self, path: str) -> Iterator[tuple[int, str]]:
         """The file's folder, opened step by step without following a link, and its name there."""
@@ -217,8 +225,7 @@ class Workspace:
             raise PathRefused(path, "it is no path below the product's folder")
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         with _explained(path):
-            self.root.mkdir(parents=True, exist_ok=True)
-            folder = os.open(self.root, flags)
+            folder = self._opened(path, flags)
             try:
                 for segment in segments[:-1]:
                     with suppress(FileExistsError):
@@ -229,6 +236,16 @@ class Workspace:
                 yield folder, segments[-1]
             finally:
                 os.close(folder)
+
+    def _opened(self, path: str, flags: int) -> int:
+        """The root, which is not made anew: a folder that is gone was moved, or deleted on purpose."""
+        try:
+            return os.open(self.root, flags)
+        except FileNotFoundError as error:
+            raise NotStored(
+                f"{path} could not be stored: the folder {self.root} is not there any more.",
+                do="If it was moved, resume the run where it is now.",
+            ) from error
 
 
 def _open_folder(path: str, folder: int, segment: str, flags: int) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from chatdev.errors import UserError
 from chatdev.redaction import Redactor, values
 from chatdev.sandbox.port import Job, Limits, Sandbox
-from chatdev.settings import Pip
+from chatdev.settings.others import Pip
 
 LIMITS = Limits(seconds=1800, memory=4 << 30, processes=256, file_size=8 << 30)
 """Of each step. The largest wheels (torch with its CUDA libraries) have some gigabytes, and a line may be slow."""

@@ -21,7 +21,9 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not re.match("VLLM|OPENAI|BASE_URL|OTEL", name)}
+    kept = {
+        name: value for name, value in os.environ.items() if not re.match("VLLM|OPENAI|BASE_URL|OTEL|CHATDEV", name)
+    }
     return kept | {"PYTHONPATH": str(ROOT)} | more
 
 
@@ -326,3 +328,25 @@ def test_what_a_product_or_a_server_says_does_not_drive_the_terminal(tmp_path: P
     with CliRunner().isolation() as (_, err, _):
         common.say("Error: \x1b]0;title\x07the server\u202e said")
         assert err.getvalue() == b"Error: the server said\n"
+
+
+def test_endpoints_may_be_typed_and_a_resume_remembers_them(tmp_path: Path, server: str) -> None:
+    words = ("--endpoint", "127.0.0.1:9", "--endpoint", server, "--local-only", "--max-cost", "0.5")
+    done = type_in(tmp_path, "run.py", "--task", "greet", "--name", "G", *words, OPENAI_API_KEY="sk-proj-4711")
+    assert done.returncode == 0, done.stderr
+    assert "No model server answered at http://127.0.0.1:9/v1" in done.stdout
+    assert "OpenAI" not in done.stdout
+    (folder,) = (tmp_path / "WareHouse").iterdir()
+    begun = json.loads((folder / ".chatdev" / "events.jsonl").read_text().splitlines()[0])
+    assert '"local_only":true' in json.dumps(begun, separators=(",", ":"))
+    again = type_in(tmp_path, "chatdev", "resume", "G", "--from", "Coding")
+    assert again.returncode == 0, again.stderr
+    assert server in again.stdout
+
+
+def test_what_is_to_stay_local_is_not_sent_to_openai(tmp_path: Path) -> None:
+    typed = ("chatdev", "build", "greet", "--name", "G", "--model", "openai:gpt-6-luna")
+    done = type_in(tmp_path, *typed, CHATDEV_LOCAL_ONLY="1", OPENAI_API_KEY="sk-proj-4711")
+    assert done.returncode == 2
+    assert "--local-only (or CHATDEV_LOCAL_ONLY) forbids that" in done.stderr
+    assert not (tmp_path / "WareHouse").exists()

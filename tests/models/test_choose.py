@@ -30,7 +30,9 @@ async def test_the_own_endpoint_is_asked_who_it_is(label: str | None) -> None:
     async with serving(models={"data": [{"id": "qwen", "max_model_len": 4096}]}) as server:
         choice = await chosen(label, vllm_endpoint=server.url, openai_api_key=KEY, notes=("A placeholder.",))
     assert (choice.label, choice.facts.model, choice.facts.window) == ("VLLM", "qwen", 4096)
-    assert choice.notes == ("A placeholder.",)
+    assert choice.notes[0] == "A placeholder."
+    assert choice.notes[1].startswith("If no server of yours answers, OpenAI is asked instead: ")
+    assert "--local-only forbids that" in choice.notes[2]
 
 
 async def test_without_an_endpoint_a_key_means_openai_and_that_is_announced() -> None:
@@ -47,9 +49,9 @@ async def test_a_dead_endpoint_beside_a_key_means_openai_announced_with_the_reas
         choice = await chosen(
             label, vllm_endpoint=url, openai_api_key=KEY, openai_base_url=server.url, openai_model="gpt-9"
         )
-    assert choice.label == "openai:gpt-9"
+    assert (choice.label, choice.facts.model) == ("VLLM", "gpt-9")  # the label of a run that goes back when it can
     assert choice.notes[0].startswith(f"No model server answered at {url} (connection refused).")
-    assert "OpenAI is asked instead" in choice.notes[0]
+    assert choice.notes[1].startswith("No server of yours answers: OpenAI is asked instead, until one does (gpt-9 at ")
 
 
 async def test_a_dead_endpoint_without_a_key_is_the_plain_error() -> None:

@@ -14,7 +14,7 @@ from chatdev.project.environment import PLACE, wanted
 from chatdev.project.packages import known, vouched
 from chatdev.sandbox.environment import install
 from chatdev.sandbox.port import Job, Outcome
-from chatdev.settings import load_pip
+from chatdev.settings.others import load_pip
 
 
 @pytest.fixture

@@ -169,3 +169,25 @@ def test_what_the_server_counted_is_told_as_its_whole_traffic() -> None:
         "- attempt 3: 1 preemption\n"
     ) in told
     assert "all of its traffic" not in report.render(begun().records)
+
+
+def test_trouble_with_endpoints_is_summed_up_by_its_reason() -> None:
+    refused = "http://a:1/v1: No model server answered (connection refused)."
+    log = begun()
+    log.ask("Coding.1/Programmer.1/ask.1", "Programmer", "q", "a", tries=3, tried=(f"{refused} (2 tries)",))
+    log.ask("Coding.1/Programmer.1/ask.2", "Programmer", "q", "b", tries=2, tried=(refused,))
+    log.ask("Coding.1/Programmer.1/ask.3", "Programmer", "q", "c", tries=2, tried=(f"{LOCAL}: fell silent",))
+    log.ask("Coding.1/Programmer.1/ask.4", "Programmer", "q", "d", tried=tuple(f"http://{n}/v1: x" for n in range(5)))
+    text = report.render(log.records).replace("\\", "")
+    assert (
+        "Trouble with endpoints: 3 of 4 calls fell back to another endpoint than was asked first, in 8 requests" in text
+    )
+    assert f"- 2 calls: {refused}" in text
+    assert f"- 1 call: {LOCAL}: fell silent" in text
+    assert "2 more reasons stand in the log." in text
+
+
+def test_a_call_that_another_endpoint_answered_is_marked_as_it_happens() -> None:
+    log = begun().ask("A.1/B.1/ask.1", "Programmer", "q", "a", tried=("http://a:1/v1: gone", f"{LOCAL}: slow"))
+    answered = [each for record in log.records for each in lines.of(record.event) if "answered by" in each.text]
+    assert [each.text for each in answered] == [f"  answered by qwen-coder at {LOCAL}, since http://a:1/v1: gone"]
