@@ -45,6 +45,7 @@ def paths(data: bytes) -> None:
         path = safe_path(name)
         assert safe_path(path) == path
         root = Path(place, "root", "product")
+        root.mkdir(parents=True)
         Workspace(root).write(path, b"x")
         written = [file for file in Path(place).rglob("*") if file.is_file()]
         assert written == [root / path]
