@@ -24,7 +24,12 @@ from chatdev.project.workspace import PathRefused, Workspace, safe_path
 
 def answers(data: bytes) -> None:
     """Any answer of a model is read without an error, each path once; a requirement is a name and no option."""
-    text = data.decode("utf-8", "surrogatepass" if data[:1] == b"\xed" else "replace")
+    odd = data[:1] == b"\xed"  # lone surrogates, too
+    text = (
+        data[1 : 1 + len(data[1:]) // 2 * 2].decode("utf-16-le", "surrogatepass")
+        if odd
+        else data.decode("utf-8", "replace")
+    )
     reading = replies.read(text, finish_reason="length", expected=["main.py"])
     assert len({file.path for file in reading.files}) == len(reading.files)
     for file in reading.files:
