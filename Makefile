@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SERVERS := .venv-servers
 .DELETE_ON_ERROR:
-.PHONY: demo test setup lint types layers tests test-servers bench soak clean
+.PHONY: demo test setup lint types layers tests test-servers bench soak fuzz clean
 
 demo: .venv/demo.done
 	$(BIN)/python run.py --task "create a calculator" --name Calculator --model DEMO
@@ -57,5 +57,17 @@ bench: setup
 soak: setup
 	PYTHONPATH=.:tests:tests/project $(BIN)/python tests/soak/soak.py $(SOAK)
 
+# atheris has wheels for few versions of Python, so it has an environment of its own. SECONDS are for each reader.
+SECONDS ?= 60
+fuzz: .venv-fuzz/fuzz.done
+	for reader in answers paths quotation log company stream; do \
+	  .venv-fuzz/bin/python tests/fuzz/fuzzing.py $$reader -max_total_time=$(SECONDS) -timeout=20 -rss_limit_mb=2048 \
+	    -artifact_prefix=crash-$$reader- || exit 1; done
+
+.venv-fuzz/fuzz.done: requirements.txt
+	test -x .venv-fuzz/bin/python || $(PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt 'atheris>=3.0'
+	touch $@
+
 clean:
-	rm -rf .venv $(SERVERS) build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-fuzz $(SERVERS) build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

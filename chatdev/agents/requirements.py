@@ -106,6 +106,8 @@ def _judged(wanted: str) -> tuple[str, str]:
     clauses = [
         clause.strip() for clause in versions.strip().removeprefix("(").removesuffix(")").split(",") if clause.strip()
     ]
+    if not clauses:  # nothing, or a comma or a pair of brackets with nothing in it
+        wanted = f"{name[0]}{extras[0] if extras else ''}{semicolon}{marker}"
     well_formed = not semicolon or _MARKER.fullmatch(marker)
     if not well_formed or not all(re.match(r"[=<>~!]=?=?", clause) for clause in clauses):
         return "", _MALFORMED

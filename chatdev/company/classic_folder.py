@@ -113,7 +113,7 @@ def _read(path: Path, kind: type[T]) -> T | None:
         return msgspec.json.decode(path.read_text(encoding="utf-8-sig"), type=kind)
     except (OSError, UnicodeDecodeError) as error:
         raise CompanyError(f"{path} cannot be read: {error}.") from error
-    except msgspec.DecodeError as error:  # a ValidationError, which names the key, is one too
+    except (msgspec.DecodeError, RecursionError) as error:  # a ValidationError, which names the key, is one too
         raise CompanyError(f"{path.name}: {error}.") from error
 
 

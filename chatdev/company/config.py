@@ -308,7 +308,7 @@ def _text(path: Path) -> str:
 def _toml(text: str, name: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise CompanyError(f"{name} is not valid TOML: {error}.") from error
 
 

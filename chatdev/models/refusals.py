@@ -15,8 +15,8 @@ import msgspec
 from chatdev.models import errors
 from chatdev.models.address import Address
 
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
-"""What decoding raises for a body that is no JSON, or no UTF-8."""
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for a body that is no JSON, or no UTF-8, or JSON that is nested without end."""
 
 LONGEST = 600
 """Characters of a server's words that an error message quotes."""
@@ -26,10 +26,10 @@ _OVERFLOW = re.compile(
     r"|inputs.{1,40}must be <=",
     re.IGNORECASE,
 )
-_WINDOW = re.compile(r"(?:context (?:length|size|window)|max_model_len|must be <=)\D{0,40}?(\d{2,})", re.IGNORECASE)
+_WINDOW = re.compile(r"(?:context (?:length|size|window)|max_model_len|must be <=)\D{0,40}?(\d{2,9})", re.IGNORECASE)
 _PROMPT = re.compile(
-    r"(?<!at least )\b(\d+) (?:input tokens|in the messages|in your prompt|tokens from the input|`inputs` tokens)"
-    r"|(?:request|input|prompt) \((\d+) tokens",
+    r"(?<!at least )\b(\d{1,9}) (?:input tokens|in the messages|in your prompt|tokens from the input|`inputs` tokens)"
+    r"|(?:request|input|prompt) \((\d{1,9}) tokens",
     re.IGNORECASE,
 )
 _NO_SUCH_MODEL = re.compile(
@@ -69,8 +69,8 @@ class Refusal(msgspec.Struct, frozen=True):
 def read(status: int, body: bytes, retry_after: str = "") -> Refusal:
     """A refusal out of an HTTP answer's status and body, or of an error event's code and data."""
     told = _unwrapped(body)
-    message = re.sub(r"\s+", " ", str(told.get("message") or told.get("msg") or "")).strip()
-    kind, param, code = (str(told.get(name) or "") for name in ("type", "param", "code"))
+    message = re.sub(r"\s+", " ", words(told.get("message") or told.get("msg"))).strip()
+    kind, param, code = (words(told.get(name)) for name in ("type", "param", "code"))
     window, prompt = _WINDOW.search(message), _PROMPT.search(message)
     numbers = [told.get(name) for name in ("n_ctx", "n_prompt_tokens")]
     return Refusal(
@@ -96,6 +96,14 @@ def _seconds(retry_after: str) -> float | None:
         return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
     except (ValueError, TypeError, OverflowError):
         return None
+
+
+def words(value: object) -> str:
+    """A value of a server's as text; empty where there is none, or it is nested without end."""
+    try:
+        return str(value) if value else ""
+    except RecursionError:
+        return ""
 
 
 def _unwrapped(body: bytes) -> dict[str, Any]:

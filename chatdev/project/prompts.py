@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 import jinja2
+from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from chatdev.company.config import Company, CompanyError, Phase
@@ -65,9 +67,18 @@ def reason_text(why: str) -> str:
     return f"\n\n{fenced(why, 'text')}\n\nThat is all that it said" if "\n" in why else why
 
 
-_ENVIRONMENT = ImmutableSandboxedEnvironment(
-    undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
-)
+class _Sandboxed(ImmutableSandboxedEnvironment):
+    """Without the two operators that make something huge out of a few characters."""
+
+    intercepted_binops = frozenset(("*", "**"))
+
+    def call_binop(self, context: Context, operator: str, left: object, right: object) -> object:
+        if operator == "**" or not (isinstance(left, int | float) and isinstance(right, int | float)):
+            raise SecurityError(f"{operator} is not for templates")
+        return left * right
+
+
+_ENVIRONMENT = _Sandboxed(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
 _ENVIRONMENT.globals["fenced"] = fenced
 
 
@@ -78,6 +89,8 @@ def _compile(name: str, text: str) -> jinja2.Template:
         return _ENVIRONMENT.from_string(text)
     except jinja2.TemplateSyntaxError as error:
         raise CompanyError(f"{name}, line {error.lineno}: {error.message}.") from error
+    except Exception as error:  # Python's own compiler has limits, too
+        raise CompanyError(f"{name} is no template that can be used: {error}.") from error
 
 
 class Prompts:
@@ -150,7 +163,7 @@ class Prompts:
                 f"{name}: {error.message}.",
                 do=f"Use a placeholder that exists here: {', '.join(sorted(values))}.",
             ) from error
-        except jinja2.TemplateError as error:
+        except Exception as error:  # whatever a template does wrong: it is a program of a kind
             raise CompanyError(f"{name}: {error}.") from error
 
 

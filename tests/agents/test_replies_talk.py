@@ -117,6 +117,7 @@ def test_a_choice_needs_options() -> None:
         ("- flask\n- numpy\n", ("flask", "numpy")),
         ("```txt\nFlask\nflask==2\nruamel.yaml\nruamel-yaml\n```", ("Flask", "ruamel.yaml")),
         ("```\nx; python_version < '3.12'\n```", ("x; python_version < '3.12'",)),
+        ("```\nflask,\ny [a] ()\n0,\n```", ("flask", "y[a]", "0")),
         ("```\nflask==1.0rc1\nx~=1!2.0.post1+local\ny==2.*\n```", ("flask==1.0rc1", "x~=1!2.0.post1+local", "y==2.*")),
         ("```\n# nothing is needed\n```", ()),
         ("```\nflask\nevil.whl\nevil-1.0.tar.gz\n./x\n../y.zip\ngit+https://h/x\nx @ file:///y\n-r z\n```", ("flask",)),

@@ -34,11 +34,15 @@ ENVIRON = {"VLLM_API_KEY": KEY}
 CODING = "Coding.1/Programmer.1/ask.1"
 REVIEW = "CodeReview.1/CodeReviewComment.1/CodeReviewer.1/ask.1"
 AT = {
-    "a file": {CODING: WORDS + MAIN.replace("from", f"KEY = {KEY!r}\nfrom")},
+    "a file and an argument": {
+        CODING: WORDS + MAIN.replace("from", f"KEY = {KEY!r}\nfrom"),
+        REVIEW: f"Their key is {KEY}, in JSON {json.dumps(KEY)}.\n<INFO> Finished",
+    },
     "a path": {CODING: f"{WORDS}\n{MAIN}\n../{KEY}.py\n```python\nx = 1\n```\n"},
-    "an argument": {REVIEW: f"Their key is {KEY}, in JSON {json.dumps(KEY)}.\n<INFO> Finished"},
-    "a failure": {CODING: WORDS.replace('"hello"', f"{KEY[::-1]!r}[::-1]") + MAIN},
-    "an output": {CODING: WORDS + MAIN.replace("greeting())", f"{KEY[::-1]!r}[::-1]); raise SystemExit(3)")},
+    "a failure and an output": {
+        CODING: WORDS.replace('"hello"', f"{KEY[::-1]!r}[::-1]")
+        + MAIN.replace("greeting())", f"{KEY[::-1]!r}[::-1]); raise SystemExit(3)")
+    },
     "a test": {"TestWriting.1/SoftwareTestEngineer.1/ask.1": TESTS.replace('"hello"', f'"hello", "{KEY}"')},
 }
 FIX = {
@@ -77,17 +81,19 @@ async def test_a_key_in_the_task_reaches_neither_the_log_nor_a_prompt(tmp_path: 
 
 
 async def test_what_was_redacted_is_the_same_on_a_resume(tmp_path: Path) -> None:
-    came = await ran(tmp_path, AT["a file"] | AT["an argument"])
+    came = await ran(tmp_path, AT["a file and an argument"])
     log = runs.log_of(came.folder)
     lines = log.read_bytes().splitlines(keepends=True)
     log.write_bytes(b"".join(lines[: len(lines) // 2]))
-    again = await run(tmp_path, recording({**ANSWERS, **FIX, **AT["a file"]}), folder=came.folder, environ=ENVIRON)
+    again = await run(
+        tmp_path, recording({**ANSWERS, **FIX, **AT["a file and an argument"]}), folder=came.folder, environ=ENVIRON
+    )
     assert again.verdict.verdict == came.verdict.verdict
     assert KEY not in kept(came.folder)
 
 
 async def test_a_key_that_came_later_does_not_spoil_an_older_log(tmp_path: Path) -> None:
-    came = await run(tmp_path, recording({**ANSWERS, **AT["a file"]}))
+    came = await run(tmp_path, recording({**ANSWERS, **AT["a file and an argument"]}))
     assert KEY in kept(came.folder)
     again = await run(tmp_path, recording(ANSWERS), folder=came.folder, environ=ENVIRON)
     assert again.verdict == came.verdict
