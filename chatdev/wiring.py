@@ -23,7 +23,8 @@ from chatdev.project.prompts import Prompts
 from chatdev.project.spending import Spending
 from chatdev.project.state import State
 from chatdev.project.workspace import Workspace
-from chatdev.sandbox.local import LocalSandbox
+from chatdev.sandbox import ladder
+from chatdev.sandbox.port import Sandbox
 from chatdev.views import meta, report, statistics, transcript
 
 
@@ -45,15 +46,18 @@ async def work(
     role_models: tuple[str, ...] = (),
     limits: Mapping[str, float] | None = None,
     open_store: Callable[[Path], Store] = Store,
+    sandbox: Sandbox | None = None,
 ) -> events.VerdictReached:
     """Carry a run that was begun to its end, or further if it was interrupted, and write what is delivered.
 
     ``role_models`` take the place of those that the run was begun with, ``limits`` that of each which was set so far.
+    Programs run in ``sandbox``, else in the best that holds on this machine.
 
     Whatever ends it, the log holds all that was done, and the report says so far as it got. Raises ModelError,
-    JournalError and CancelledError; the run can be taken up again after each of them.
+    JournalError, UserError and CancelledError; the run can be taken up again after each of them.
     """
     company = config.load(folder / runs.HIDDEN / "company")
+    sandbox = sandbox or await ladder.chosen(unsafe=False)
     store, hidden = open_store(runs.log_of(folder)), runs.redactor(choice.settings)
     store.redact = hidden.value
     others: dict[Target, Choice] = {}
@@ -71,7 +75,7 @@ async def work(
             company=company,
             prompts=Prompts(hidden.value(company)),
             model=choice.backend,
-            sandbox=LocalSandbox(),
+            sandbox=sandbox,
             workspace=workspace,
             watcher=on_progress,
             spending=Spending(store, company.budget.but(typed), phases),

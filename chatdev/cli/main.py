@@ -18,6 +18,7 @@ _COMMANDS = {
     "bench": "chatdev.cli.bench",
     "playback": "chatdev.cli.playback",
     "company": "chatdev.cli.company",
+    "sandbox": "chatdev.cli.sandbox",
     "serve": "chatdev.cli.serve",
 }
 

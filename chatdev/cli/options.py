@@ -91,16 +91,23 @@ def reaching(command: Callable[..., None]) -> Callable[..., None]:
 
 
 class How(NamedTuple):
-    """How a run is watched. ``metrics_port`` is None for no metrics; ``otel_endpoint`` a collector's base address."""
+    """How a run is watched, and whether its programs are. ``metrics_port`` is None for no metrics; ``otel_endpoint`` a
+    collector's base address; ``unsafe`` allows programs that run without a sandbox's walls."""
 
     quiet: bool = False
     as_json: bool = False
     metrics_port: int | None = None
     otel_endpoint: str = ""
+    unsafe: bool = False
+
+
+UNSAFE_HELP = """\
+Run what a model wrote as your own user, without walls: it can read your files and use your network. Only for a
+machine that you can lose."""
 
 
 def watching(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say how a run is watched; the command takes them as one argument, ``how``."""
+    """Add the options that say how a run is watched and walled; the command takes them as one argument, ``how``."""
 
     @click.option("--quiet", is_flag=True, help="Only phases and the verdict.")
     @click.option(
@@ -122,9 +129,12 @@ def watching(command: Callable[..., None]) -> Callable[..., None]:
         metavar="URL",
         help="Send spans to this OpenTelemetry collector, as in http://localhost:4318. Needs chatdev[otel].",
     )
+    @click.option("--unsafe-no-sandbox", "unsafe", is_flag=True, help=UNSAFE_HELP)
     @functools.wraps(command)
-    def wrapped(quiet: bool, log_format: str, metrics_port: int | None, otel_endpoint: str, **others: Any) -> None:
-        command(how=How(quiet, log_format == "json", metrics_port, otel_endpoint.strip()), **others)
+    def wrapped(
+        quiet: bool, log_format: str, metrics_port: int | None, otel_endpoint: str, unsafe: bool, **others: Any
+    ) -> None:
+        command(how=How(quiet, log_format == "json", metrics_port, otel_endpoint.strip(), unsafe), **others)
 
     return wrapped
 

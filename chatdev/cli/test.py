@@ -4,6 +4,8 @@ import sys
 
 import click
 
+from chatdev.cli.options import UNSAFE_HELP
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 @click.option("--install", is_flag=True, help="First install what requirements.txt lists, for this product alone.")
 @click.option("--yes", is_flag=True, help="Install without asking what is known; --allow names what is not.")
 @click.option("--allow", multiple=True, metavar="NAME", help="Install NAME, too, although no list of ours has it.")
-def command(folder: str, as_json: bool, install: bool, yes: bool, allow: tuple[str, ...]) -> None:
+@click.option("--unsafe-no-sandbox", "unsafe", is_flag=True, help=UNSAFE_HELP)
+def command(folder: str, as_json: bool, install: bool, yes: bool, allow: tuple[str, ...], unsafe: bool) -> None:
     """Judge the product in FOLDER (any folder, or a run): start it, run its tests, and say what is true of it."""
     from pathlib import Path
 
@@ -25,13 +28,14 @@ def command(folder: str, as_json: bool, install: bool, yes: bool, allow: tuple[s
     from chatdev.cli import common
     from chatdev.errors import ChatDevError
     from chatdev.project import verdict
-    from chatdev.sandbox.local import LocalSandbox
+    from chatdev.sandbox import ladder
     from chatdev.views.text import clean
 
     try:
         place = Path(folder) if Path(folder).is_dir() else runs.find(folder, common.WAREHOUSE)
+        sandbox = common.run(ladder.chosen(unsafe=unsafe))
         python = _install(place, yes, allow) if install else ""
-        judged = common.run(verdict.judge_folder(LocalSandbox(), place, python))
+        judged = common.run(verdict.judge_folder(sandbox, place, python))
     except ChatDevError as error:
         common.fail(error)
     if as_json:

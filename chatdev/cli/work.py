@@ -18,6 +18,8 @@ from chatdev.journal.store import read
 from chatdev.models.choose import Choice, choose
 from chatdev.project.verdict import STARTS
 from chatdev.redaction import Redactor
+from chatdev.sandbox import ladder
+from chatdev.sandbox.port import Sandbox
 from chatdev.settings import Settings, load_here
 
 DEMO = "DEMO"
@@ -70,6 +72,7 @@ def build(order: runs.Order, label: str | None, how: How) -> int:
 
     async def work() -> End:
         settings = order.reach.applied(load_here())
+        sandbox = await ladder.chosen(unsafe=how.unsafe)
         with common.discreet(settings):
             async with (
                 watch.watchers(how, settings, voice) as watchers,
@@ -77,7 +80,7 @@ def build(order: runs.Order, label: str | None, how: How) -> int:
             ):
                 asked = msgspec.structs.replace(order, model=choice.label)
                 folder = runs.begin(asked, common.WAREHOUSE, settings=settings)
-                return await _work(folder, choice, settings, watchers)
+                return await _work(folder, choice, settings, watchers, sandbox)
 
     try:
         order.checked()
@@ -104,12 +107,13 @@ def resume(
     async def work(folder: Path) -> End:
         order = runs.started(read(runs.log_of(folder)), folder)
         settings = (reach or runs.Reach()).over(order).applied(load_here())
+        sandbox = await ladder.chosen(unsafe=how.unsafe)
         with common.discreet(settings):
             async with (
                 watch.watchers(how, settings, voice) as watchers,
                 chosen(label or order.model, order.task, settings, voice.notice) as choice,
             ):
-                return await _work(folder, choice, settings, watchers, role_models, limits)
+                return await _work(folder, choice, settings, watchers, sandbox, role_models, limits)
 
     try:
         folder = runs.find(run, common.WAREHOUSE)
@@ -153,6 +157,7 @@ async def _work(
     choice: Choice,
     settings: Settings,
     watchers: watch.Watchers,
+    sandbox: Sandbox,
     role_models: tuple[str, ...] = (),
     limits: Limits | None = None,
 ) -> End:
@@ -172,6 +177,7 @@ async def _work(
                 on_progress=voice.on_progress,
                 role_models=role_models,
                 limits=limits,
+                sandbox=sandbox,
             )
     except asyncio.CancelledError:
         voice.paused()

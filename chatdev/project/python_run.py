@@ -44,8 +44,9 @@ async def run(
     seconds: float,
     hold_stdin: bool = False,
     python: str = "",
+    reads: tuple[str, ...] = (),
 ) -> Heard:
-    """Run the runner on a copy of the product, by our own interpreter or ``python``.
+    """Run the runner on a copy of the product, by our own interpreter or ``python``; it may read ``reads``, too.
 
     Raises SandboxError if Python itself does not come up.
     """
@@ -57,6 +58,7 @@ async def run(
         hold_stdin=hold_stdin,
         limits=Limits(seconds=seconds),
         environment=_ENVIRONMENT,
+        reads=(str(Path(__file__).parent), *reads),
     )
     outcome = await sandbox.run(job)
     heard = Heard(outcome, tuple(_reports(outcome.stdout, nonce)))

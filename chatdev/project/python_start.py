@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from msgspec import structs
 
 from chatdev.journal.events import ProductStarted
-from chatdev.project import python_run
+from chatdev.project import python_run, sockets
 from chatdev.project.output import is_sound
 from chatdev.project.packages import distribution
 from chatdev.sandbox.port import Sandbox
@@ -47,7 +47,9 @@ async def start_product(
     screen = shutil.which(_SCREEN) if _blind(heard) else None
     if screen:
         seconds = watch + _SCREEN_SECONDS
-        heard = await python_run.run(sandbox, files, "start", screen, seconds=seconds, hold_stdin=True, python=python)
+        heard = await python_run.run(
+            sandbox, files, "start", screen, seconds=seconds, hold_stdin=True, python=python, reads=(screen,)
+        )
     crashes = heard.of("crash")
     missing = [module for *_, module in (*crashes, *heard.of("lacks"))]
     started = ProductStarted(
@@ -62,7 +64,8 @@ async def start_product(
     )
     if crashes:
         lacks = DISPLAY if _blind(heard) else ""
-        return structs.replace(started, how="crashed", why=heard.normalise(crashes[0][0], _WHY), lacks=lacks)
+        why = heard.normalise(crashes[0][0], _WHY)
+        return sockets.of_start(sandbox, structs.replace(started, how="crashed", why=why, lacks=lacks))
     if heard.outcome.stopped == "time":
         return structs.replace(started, how="alive")
     if how := python_run.ending(heard.outcome):

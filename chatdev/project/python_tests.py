@@ -9,7 +9,7 @@ from itertools import chain
 from typing import cast
 
 from chatdev.journal.events import TestOutcome, TestResult, TestsRan
-from chatdev.project import python_run
+from chatdev.project import python_run, sockets
 from chatdev.project.output import normalise
 from chatdev.project.packages import distribution
 from chatdev.sandbox.port import Sandbox
@@ -88,7 +88,7 @@ async def run_tests(
         return TestsRan(place, digest, tuple(broken))
     heard = await python_run.run(sandbox, files, "tests", *expected, seconds=seconds, python=python)
     trouble = _trouble(heard)
-    return TestsRan(
+    ran = TestsRan(
         place,
         digest,
         results=(*broken, *_results(heard, expected, files, trouble)),
@@ -96,6 +96,7 @@ async def run_tests(
         output=heard.normalise(heard.outcome.stderr),
         seconds=round(heard.outcome.seconds, 3),
     )
+    return sockets.of_tests(sandbox, ran)
 
 
 def _trouble(heard: python_run.Heard) -> str:

@@ -13,9 +13,11 @@ import msgspec
 from msgspec.structs import replace
 
 from chatdev.journal.events import ProductStarted, TestResult, TestsRan
+from chatdev.project import sockets
 from chatdev.project.output import normalise
 from chatdev.project.test_output import READERS, Reads, Told
 from chatdev.sandbox.port import Job, Limits, Outcome, Sandbox, SandboxError
+from chatdev.sandbox.view import installation
 
 _BEGIN = "import sys; sys.path.insert(0, sys.argv[1]); from runner import steps; steps.main(sys.argv[2])"
 _BUILD_SECONDS = 60.0
@@ -79,7 +81,8 @@ class RecipeProduct:
             return replace(empty, trouble=f"the tests cannot be built: {told[-_WHY:]}")
         heard = READERS[recipe.reads](ran.output)
         trouble = _trouble(ran, heard)
-        return replace(empty, results=tuple(self._results(tests, files, ran, heard, trouble)), trouble=trouble)
+        results = tuple(self._results(tests, files, ran, heard, trouble))
+        return sockets.of_tests(sandbox, replace(empty, results=results, trouble=trouble))
 
     async def start(
         self, sandbox: Sandbox, files: Mapping[str, bytes], *, place: str = "", digest: str = "", watch: float = 5.0
@@ -105,7 +108,7 @@ class RecipeProduct:
         if ran.alive:
             return replace(started, how="alive", exit_status=None)
         if why := self._crash(ran, told):
-            return replace(started, how="crashed", why=why[-_WHY:])
+            return sockets.of_start(sandbox, replace(started, how="crashed", why=why[-_WHY:]))
         return started
 
     def _crash(self, ran: _Ran, told: str) -> str:
@@ -161,6 +164,7 @@ class RecipeProduct:
             hold_stdin=hold_stdin,
             limits=Limits(seconds=seconds + (_BUILD_SECONDS if steps else 5.0)),
             environment=self._environment(),
+            reads=tuple(self._reads()),
         )
         return _read(await sandbox.run(job), nonce)
 
@@ -170,6 +174,16 @@ class RecipeProduct:
         path = os.pathsep.join(dict.fromkeys([*found, "/usr/local/bin", "/usr/bin", "/bin"]))
         stated = {name: str(Path(value).expanduser()) for name, value in self._recipe.environment.items()}
         return {"PATH": path, **stated}
+
+    def _reads(self) -> Iterator[str]:
+        """Our driver's folder, where the tools are installed, and the folders of theirs that the recipe names."""
+        yield str(Path(__file__).parent)
+        for tool in self._recipe.tools:
+            if path := shutil.which(tool):
+                yield from installation(path)
+        yield from (
+            value for value in self._environment().values() if value.startswith("/") and os.pathsep not in value
+        )
 
     def _results(
         self, tests: list[str], files: Mapping[str, bytes], ran: _Ran, heard: Told, trouble: str

@@ -13,6 +13,7 @@ from chatdev.journal.events import ProductStarted, TestsRan
 from chatdev.project import languages
 from chatdev.project.python_start import DISPLAY
 from chatdev.project.python_tests import is_test_file
+from chatdev.project.sockets import SOCKET
 from chatdev.sandbox.port import Sandbox
 
 _TEST_FOLDERS = {"test", "tests"}
@@ -74,6 +75,8 @@ def _state(
     if needs := _needs(tests, started):
         return f"not run (needs {', '.join(needs)})", f"Not installed here. Try: pip install {' '.join(needs)}"
     if lacks := tests.lacks if tests else "":
+        if lacks == SOCKET:
+            return _not_run_without(lacks), "The sandbox has no network of its own here; see: chatdev sandbox check."
         return _not_run_without(lacks), f"Nothing was run for want of {lacks}; install it, and test again."
     if tests is None or not tests.results:
         return "not run (no tests)", (tests.trouble if tests else "") or _NO_TESTS
@@ -99,6 +102,8 @@ def _state(
 
 
 def _not_run_without(what: str) -> str:
+    if what == SOCKET:
+        return f"not run (needs a {what})"
     return f"not run (no {what})" if what == DISPLAY else f"not run (no {what} here)"
 
 

@@ -6,10 +6,11 @@ It is a process of its own on the standard library alone, so that the program's 
 
 The first three are file descriptors that the program does not inherit. ORDER brings what ``write_order`` gave. On
 STATUS the supervisor writes ``unlaid ERRNO`` if the program's files cannot be written, ``pid N`` when the program was
-forked, ``failed ERRNO`` if it could not be executed, and at the end ``exit|signal|limit CODE BYTES SECONDS``: how it
-ended, its highest resident set, its wall time. The other end of LIFELINE closes when the run is to be stopped, or when
-the process that wanted it has died. FOLDER exists and is empty; it gets ``product`` with the files, where the program
-starts, ``home`` and ``tmp``, and is removed at the end. Standard input, output, error and environment are passed on.
+forked, ``confined`` when its walls stand or ``refused WHY`` if they cannot, ``failed ERRNO`` if it could not be
+executed, and at the end ``exit|signal|limit CODE BYTES SECONDS``: how it ended, its highest resident set, its wall
+time. The other end of LIFELINE closes when the run is to be stopped, or when the process that wanted it has died.
+FOLDER exists and is empty; it gets ``product`` with the files, where the program starts, ``home`` and ``tmp``, and is
+removed at the end. Standard input, output, error and environment are passed on.
 
 Imports are few on purpose, since each run pays for them: ``signal`` alone would cost 5 ms, so its numbers stand here.
 """
@@ -21,16 +22,21 @@ import select
 import sys
 import time
 
+from . import trees
+
 TYPE_CHECKING = False  # as in typing, which would take 5 ms to import
 if TYPE_CHECKING:
     import ctypes
     from collections.abc import Mapping, Sequence
+
+    from .inside import Confinement
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _LONGEST_WAIT = 0.05
 _FILL_RATE = 4e9  # bytes a second that a program can make resident, about
 _SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
 _EINVAL = 22
+_UNUSED, _UNUSED_COUNT = 60578, 606  # user ids that nobody gives out: uid_gid.md, "Special Systemd UID Ranges"
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38  # linux/prctl.h
 
 
@@ -42,9 +48,11 @@ def write_order(
     memory: int,
     processes: int,
     file_size: int,
+    confinement: "Confinement | None" = None,
 ) -> bytes:
     """What the supervisor is to do, for the same interpreter: ``files`` is a relative path to content."""
-    return marshal.dumps((tuple(program), dict(files), seconds, memory, processes, file_size))
+    walls = confinement.packed() if confinement else None
+    return marshal.dumps((tuple(program), dict(files), seconds, memory, processes, file_size, walls))
 
 
 class Order:
@@ -54,18 +62,30 @@ class Order:
         self.status, self.lifeline, order = (int(argument) for argument in arguments[:3])
         self.folder = arguments[3]
         with open(order, "rb") as file:
-            self.program, self.files, self.seconds, self.memory, self.processes, self.file_size = marshal.load(file)  # noqa: S302 - our own
+            words = marshal.load(file)  # noqa: S302 - our own
+        self.program, self.files, self.seconds, self.memory, self.processes, self.file_size, walls = words
+        self.confinement: Confinement | None = None
+        self.user = os.getuid()
+        if walls:
+            from . import inside
+
+            self.confinement = inside.Confinement(*walls)
+            if self.user == 0:
+                self.user = _UNUSED + os.getpid() % _UNUSED_COUNT
 
 
 class Ending:
     """How the program ended, as far as it is known."""
 
-    def __init__(self) -> None:
+    def __init__(self, report: int | None = None) -> None:
         self.how = ""
         self.memory = 0
+        self._report = report
 
     def note(self, status: int, peak: int) -> None:
-        """Take the wait status of the program and its own peak, in bytes."""
+        """Take the wait status of the program and its peak in bytes; of a helper, what it reported of the program."""
+        if self._report is not None and (told := os.read(self._report, 100)):
+            status, peak = map(int, told.split())
         code = os.waitstatus_to_exitcode(status)
         self.how = f"exit {code}" if code >= 0 else f"signal {-code}"
         self.memory = max(self.memory, peak)
@@ -76,12 +96,12 @@ def main(arguments: list[str]) -> None:
     try:
         order = Order(arguments)
     except EOFError:
-        remove_tree(arguments[3])
+        trees.remove_tree(arguments[3])
         os._exit(1)
     try:
         _lay_out(order)
     except (OSError, ValueError) as error:
-        remove_tree(order.folder)
+        trees.remove_tree(order.folder)
         os.write(order.status, f"unlaid {getattr(error, 'errno', _EINVAL)}\n".encode())
         os._exit(1)
     for descriptor in (order.status, order.lifeline):
@@ -89,28 +109,57 @@ def main(arguments: list[str]) -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     _prctl(_PR_SET_DUMPABLE, 0)  # an ordinary user's program cannot open our descriptors through /proc
     began = time.monotonic()
-    program = _start(order)
-    ending = watch(order, program, began + order.seconds)
+    try:
+        program, report = _start(order)
+    except OSError as error:
+        from . import inside
+
+        trees.remove_tree(order.folder)
+        inside.refuse(order.status, error)
+        os._exit(1)
+    os.write(order.status, f"pid {program}\n".encode())
+    ending = watch(order, program, Ending(report), began + order.seconds)
     seconds = time.monotonic() - began
     _end_all(program)
-    remove_tree(order.folder)
+    trees.remove_tree(order.folder)
     os.write(order.status, f"{ending.how} {ending.memory} {seconds:.6f}\n".encode())
     os._exit(0)
 
 
 def _lay_out(order: Order) -> None:
-    """The files in ``product``, with ``home`` and ``tmp`` beside it."""
+    """The files in ``product``, with ``home`` and ``tmp`` beside it, all of them the program's user's."""
+    os.chdir(order.folder)  # the other user may not pass the folders above
+    if order.confinement:
+        _lay_out_system(order.user)
+    if order.user != os.getuid():
+        os.chown(".", order.user, order.user)
+        for stream in range(3):  # else it could not open /dev/stdout
+            os.fchown(stream, order.user, order.user)
+        os.setegid(order.user)
+        os.seteuid(order.user)
     for name in ("product", "home", "tmp"):
-        os.mkdir(f"{order.folder}/{name}", 0o700)
+        os.mkdir(name, 0o700)
     made = {""}
     for path, content in order.files.items():
         folder = path.rpartition("/")[0]
         if folder not in made:
-            os.makedirs(f"{order.folder}/product/{folder}", 0o700, exist_ok=True)
+            os.makedirs(f"product/{folder}", 0o700, exist_ok=True)
             made.add(folder)
-        with open(f"{order.folder}/product/{path}", "xb", buffering=0) as file:
+        with open(f"product/{path}", "xb", buffering=0) as file:
             file.write(content)
     order.files.clear()
+    os.seteuid(os.getuid())
+    os.setegid(os.getgid())
+
+
+def _lay_out_system(user: int) -> None:
+    """What takes the place of the system's files, and where its tree will be put together."""
+    os.mkdir("root")
+    os.mkdir("etc")
+    accounts = (("passwd", f"user:x:{user}:{user}::/:/bin/sh\n"), ("group", f"user:x:{user}:\n"))
+    for name, text in (*accounts, ("hosts", "127.0.0.1 localhost sandbox\n::1 localhost\n")):
+        with open(f"etc/{name}", "x") as file:
+            file.write(text)
 
 
 def _prctl(option: int, value: int) -> None:
@@ -124,18 +173,26 @@ def _libc() -> "ctypes.CDLL":
     return ctypes.CDLL(None)
 
 
-def _start(order: Order) -> int:
+def _start(order: Order) -> "tuple[int, int | None]":
+    """Fork the program, or our helper that forks it; and where the helper will report. Raises OSError."""
+    if order.confinement:
+        from . import confined
+
+        return confined.start(order, order.confinement, limits_of(order))
     supervisor = os.getpid()
     program = os.fork()
     if program:
-        os.write(order.status, f"pid {program}\n".encode())
-        return program
+        return program, None
     try:
         os.setsid()
         _prctl(_PR_SET_PDEATHSIG, _SIGKILL)
         if os.getppid() != supervisor:
             os._exit(1)
-        _confine(order)
+        _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+        for what, wanted in limits_of(order):
+            hard = resource.getrlimit(what)[1]
+            value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+            resource.setrlimit(what, (value, value))
         for ignored in (_SIGPIPE, _SIGXFSZ):  # Python ignores them, and exec would hand that on
             _libc().signal(ignored, None)  # SIG_DFL is the null pointer
         os.chdir(f"{order.folder}/product")
@@ -146,27 +203,26 @@ def _start(order: Order) -> int:
         os._exit(127)
 
 
-def _confine(order: Order) -> None:
-    """What the program may not do, set in the program's own process before it is executed."""
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_FSIZE, order.file_size)
-    _limit(resource.RLIMIT_CPU, int(order.seconds * (os.cpu_count() or 1)) + 5)  # a backstop: wall time is watched
-    if os.getuid() != 0 and (running := _read("/proc/loadavg")):
+def limits_of(order: Order) -> list[tuple[int, int]]:
+    """What the kernel itself is to hold the program to."""
+    limits = [
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, order.file_size),
+        (resource.RLIMIT_CPU, int(order.seconds * (os.cpu_count() or 1)) + 5),  # a backstop: wall time is watched
+    ]
+    if order.user != os.getuid():  # a user of its own
+        limits.append((resource.RLIMIT_NPROC, 16 * order.processes))
+    elif order.user != 0 and (running := _read("/proc/loadavg")):
         # The kernel counts all threads of the user, not of this run: those of the whole machine, and room on top.
         threads = int(running.split()[3].split(b"/")[1])
-        _limit(resource.RLIMIT_NPROC, threads + 16 * order.processes)
+        limits.append((resource.RLIMIT_NPROC, threads + 16 * order.processes))
+    return limits
 
 
-def _limit(what: int, wanted: int) -> None:
-    hard = resource.getrlimit(what)[1]
-    value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(what, (value, value))
-
-
-def watch(order: Order, program: int, deadline: float) -> Ending:
+def watch(order: Order, program: int, ending: Ending, deadline: float) -> Ending:
     """Return when the program has ended, has passed a limit, or is to be stopped."""
-    supervisor, ending = os.getpid(), Ending()
+    supervisor = os.getpid()
+    helpers = order.confinement.helpers if order.confinement else 0
     poll = select.poll()
     poll.register(order.lifeline, 0)  # only the hang-up is of interest, and that is always reported
     if hasattr(os, "pidfd_open"):
@@ -174,7 +230,7 @@ def watch(order: Order, program: int, deadline: float) -> Ending:
     pause = 0.002
     while _reap(program, ending) and not ending.how:
         began = time.monotonic()
-        members = descendants(supervisor) or [program]
+        members = descendants(supervisor)[helpers:] if helpers else descendants(supervisor) or [program]
         memory = sum(map(_resident, members))
         ending.memory = max(ending.memory, memory)
         if memory > order.memory:
@@ -284,51 +340,3 @@ def _read(path: str) -> bytes:
         return b""
     finally:
         os.close(descriptor)
-
-
-def remove_tree(root: str) -> None:
-    """Remove a folder that a program may have filled with anything: links, folders without permissions, any depth.
-
-    Nested folders are moved up before they are emptied, so that no path grows long; links are removed, not followed.
-    What cannot be removed stays, without an error: there is nobody left who could do better.
-    """
-    heap = f"{root}/{os.urandom(8).hex()}"
-    moved = 0
-    try:
-        os.chmod(root, 0o700)
-        os.mkdir(heap)
-    except OSError:
-        return
-    pending = [root]
-    while pending:
-        folder = pending.pop()
-        for entry in _entries(folder):
-            try:
-                if not entry.is_dir(follow_symlinks=False):
-                    os.unlink(entry.path)
-                elif entry.path != heap:
-                    os.chmod(entry.path, 0o700)
-                    moved += 1
-                    os.rename(entry.path, f"{heap}/{moved}")
-                    pending.append(f"{heap}/{moved}")
-            except OSError:
-                continue
-        if folder != root:
-            _remove_empty(folder)
-    _remove_empty(heap)
-    _remove_empty(root)
-
-
-def _entries(folder: str) -> "list[os.DirEntry[str]]":
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except OSError:
-        return []
-
-
-def _remove_empty(folder: str) -> None:
-    try:
-        os.rmdir(folder)
-    except OSError:
-        return

@@ -1,4 +1,4 @@
-"""Level one: the program runs as this user, in a group of processes of its own, and nothing of it is left."""
+"""Programs under a supervisor: within limits, and nothing of them is left. Walls around them are a level's own."""
 
 import asyncio
 import os
@@ -10,15 +10,17 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from chatdev.sandbox import launch
+from chatdev.sandbox import launch, trees
+from chatdev.sandbox.inside import Confinement
 from chatdev.sandbox.pipes import Output, Reader, Writer
-from chatdev.sandbox.port import Job, Outcome, SandboxError, Stopped
+from chatdev.sandbox.port import Job, Outcome, Refused, SandboxError, Stopped
 
 _GRACE = 10.0  # seconds past the time limit after which the supervisor itself is given up
 # Imported rather than run as a script, so that its compiled form is used.
-_HERE = str(Path(__file__).parent)
+_HERE = str(Path(__file__).parent.parent)
 _BARE = ("-I", "-S", "-B", "-c")
-_SUPERVISOR = "import sys; sys.path.append(sys.argv[1]); import launch; launch.main(sys.argv[2:])"
+_SUPERVISOR = "import sys; sys.path.append(sys.argv[1]); from sandbox import launch; launch.main(sys.argv[2:])"
+_ENDS = ("exit", "signal", "limit")
 _BY_LIMIT: Mapping[str, Stopped] = {"time": "time", "memory": "memory", "processes": "processes"}
 _BY_SIGNAL: Mapping[str, Stopped] = {str(int(signal.SIGXFSZ)): "disk", str(int(signal.SIGXCPU)): "time"}
 
@@ -31,16 +33,23 @@ class LocalSandbox:
     the folder for the disposable folders, else the system's own for temporary files.
     """
 
-    level = "process group"
-
     def __init__(self, within: Path | None = None) -> None:
         self._within = within
+
+    @property
+    def level(self) -> str:
+        """What this sandbox promises, in one word for the report."""
+        return "process group"
+
+    def walls(self, job: Job, folder: Path) -> Confinement | None:
+        """What the program in this folder may reach; None if that is what this user may."""
+        return None
 
     async def run(self, job: Job) -> Outcome:
         """Run the job and leave nothing of it behind. Raises SandboxError; when cancelled, ends the program first."""
         folder = _new_folder(self._within)
         try:
-            program = _Program(job, folder)
+            program = _Program(job, folder, self.walls(job, folder))
             following = asyncio.create_task(program.follow())
             try:
                 return await asyncio.shield(following)
@@ -50,7 +59,7 @@ class LocalSandbox:
                 raise
         finally:
             if folder.exists():  # the supervisor removes it, unless it was killed
-                launch.remove_tree(str(folder))
+                trees.remove_tree(str(folder))
 
 
 def _new_folder(within: Path | None) -> Path:
@@ -68,7 +77,7 @@ def _not_laid_out(folder: Path, why: str | None) -> SandboxError:
     )
 
 
-def _order(job: Job) -> bytes:
+def _order(job: Job, walls: Confinement | None) -> bytes:
     """The job in the supervisor's form; the supervisor trusts its paths."""
     if any("\0" in word for word in job.argv):
         raise SandboxError("No program can be started here (its command line holds a null character).")
@@ -84,6 +93,7 @@ def _order(job: Job) -> bytes:
         memory=limits.memory,
         processes=limits.processes,
         file_size=limits.file_size,
+        confinement=walls,
     )
 
 
@@ -101,13 +111,14 @@ def _environment(job: Job, folder: Path) -> dict[str, str]:
 class _Program:
     """A program under its supervisor, seen from our side of the pipes."""
 
-    def __init__(self, job: Job, folder: Path) -> None:
+    def __init__(self, job: Job, folder: Path, walls: Confinement | None) -> None:
         self._job = job
         self._folder = folder
+        self._walled = walls is not None
         self._stopped: Stopped = ""
         self._status = bytearray()
         self._output = Output(job.limits.output, self._flooded)
-        order = _order(job)
+        order = _order(job, walls)
         with ExitStack() as ours, ExitStack() as theirs:
             (
                 (life, lifeline),
@@ -167,19 +178,26 @@ class _Program:
             reader.close()
         for writer in self._writers:
             writer.close()
-        reports = self._reports()
-        if len(reports) == 1 and self._supervisor.returncode != 0:  # killed by its program; the kernel killed that one
+        program = self._reported("pid")
+        if program and self._supervisor.returncode != 0:  # killed by its program; the kernel killed that one
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(int(reports[0][1]), signal.SIGKILL)
+                os.killpg(int(program[0]), signal.SIGKILL)
 
     def _reports(self) -> list[list[str]]:
         return [line.split() for line in self._status.decode().splitlines()]
 
+    def _reported(self, kind: str) -> list[str]:
+        """What the supervisor said of this kind; empty if nothing."""
+        return next((report[1:] or [kind] for report in self._reports() if report[0] == kind), [])
+
     def _outcome(self) -> Outcome:
         reports = self._reports()
         stdout, stderr = (stream.decode(errors="replace") for stream in (self._output.stdout, self._output.stderr))
-        if reports and reports[0][0] == "unlaid":
-            raise _not_laid_out(self._folder, os.strerror(int(reports[0][1])))
+        if failed := self._reported("unlaid"):
+            raise _not_laid_out(self._folder, os.strerror(int(failed[0])))
+        refused = " ".join(self._reported("refused"))
+        if refused or (self._walled and reports and not self._reported("confined") and not self._stopped):
+            raise Refused("The sandbox cannot be set up.", tried=[refused] if refused else stderr.splitlines()[-1:])
         if not reports:
             raise SandboxError(
                 f"No program can be started here: the supervisor ended with status {self._supervisor.returncode}.",
@@ -187,11 +205,10 @@ class _Program:
                 do="Free some memory or processes, and try again.",
             )
         killed = ["signal", str(abs(self._supervisor.returncode)), "0", "0"]
-        how, code, memory, seconds = reports[-1] if len(reports[-1]) == 4 else killed
+        how, code, memory, seconds = reports[-1] if reports[-1][0] in _ENDS else killed
         stopped: Stopped = self._stopped or (_BY_LIMIT if how == "limit" else _BY_SIGNAL).get(code, "")
-        for report in reports:
-            if report[0] == "failed":
-                stderr = f"{self._job.argv[0]}: {os.strerror(int(report[1]))}"
+        if failed := self._reported("failed"):
+            stderr = f"{self._job.argv[0]}: {os.strerror(int(failed[0]))}"
         return Outcome(
             exit_status=int(code) if how == "exit" and not stopped else None,
             signal=int(code) if how == "signal" else None,

@@ -15,6 +15,10 @@ class SandboxError(ChatDevError):
     """A program could not be run at all: its files cannot be laid out here, or no process can be started."""
 
 
+class Refused(SandboxError):
+    """This level of the sandbox cannot be had on this machine; nothing was run."""
+
+
 class Limits(msgspec.Struct, frozen=True):
     """Bounds of one run. Sizes in bytes, times in seconds; memory is the resident set of all its processes."""
 
@@ -29,7 +33,8 @@ class Job(msgspec.Struct, frozen=True):
     """One program to run, in a disposable folder made of ``files`` (relative path to content).
 
     ``stdin`` is fed and closed; with ``hold_stdin`` it stays open afterwards, so that a program that waits for its
-    user waits instead of meeting an end of file. ``environment`` is added to the clean one.
+    user waits instead of meeting an end of file. ``environment`` is added to the clean one. ``reads`` are paths of this
+    machine that the program needs besides the system's, our interpreter and what ``argv`` begins with.
     """
 
     argv: tuple[str, ...]
@@ -38,6 +43,7 @@ class Job(msgspec.Struct, frozen=True):
     hold_stdin: bool = False
     limits: Limits = Limits()
     environment: Mapping[str, str] = {}
+    reads: tuple[str, ...] = ()
 
 
 class Outcome(msgspec.Struct, frozen=True):

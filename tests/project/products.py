@@ -1,11 +1,27 @@
 """Small products to judge."""
 
+import asyncio
+import os
+
+from chatdev.errors import UserError
 from chatdev.project.python_start import start_product
 from chatdev.project.python_tests import run_tests
 from chatdev.project.verdict import Verdict, judge, without_product
-from chatdev.sandbox.local import LocalSandbox
+from chatdev.sandbox import ladder
+from chatdev.sandbox.port import Sandbox
 
-SANDBOX = LocalSandbox()
+
+def _sandbox() -> Sandbox:
+    """The level that CHATDEV_TEST_LEVEL names, else the best here: what users' products run in."""
+    if level := os.environ.get("CHATDEV_TEST_LEVEL"):
+        return ladder.at(level)
+    try:
+        return asyncio.run(ladder.best())
+    except UserError:
+        return ladder.at(ladder.UNSAFE)
+
+
+SANDBOX = _sandbox()
 CALCULATOR = "def add(a, b):\n    return a + b\n"
 CALCULATOR_TESTS = """
 import unittest

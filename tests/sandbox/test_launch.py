@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chatdev.sandbox import launch
+from chatdev.sandbox import launch, trees
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_tree_is_removed_whatever_it_holds(tmp_path: Path) -> None:
     (root / "dangling").symlink_to("nowhere")
     os.mkfifo(root / "pipe")
     (root / os.fsdecode(b"not utf-8 \xff")).mkdir()
-    launch.remove_tree(str(root))
+    trees.remove_tree(str(root))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -64,10 +64,10 @@ def test_a_tree_deeper_than_any_path_is_removed(tmp_path: Path) -> None:
         os.close(here)
         here = below
     os.close(here)
-    launch.remove_tree(str(root))
+    trees.remove_tree(str(root))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_tree_that_is_gone_is_no_error(tmp_path: Path) -> None:
-    launch.remove_tree(str(tmp_path / "absent"))
+    trees.remove_tree(str(tmp_path / "absent"))
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,46 @@
+"""The command line of bubblewrap that makes the namespaces and the tree of files; our own process follows inside it."""
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+HERE = Path(__file__).parent
+_INSIDE = "import sys; sys.path.append(sys.argv[1]); from sandbox import inside; inside.main(sys.argv[2:])"
+
+
+def executable() -> str | None:
+    """Where bubblewrap is, if it is installed."""
+    return shutil.which("bwrap")
+
+
+def command(
+    bwrap: str,
+    reads: Sequence[str],
+    links: Sequence[tuple[str, str]],
+    made: Sequence[tuple[str, str]],
+    writes: Sequence[str],
+    scratch: int,
+) -> tuple[str, ...]:
+    """The command, to which two descriptors are added: see ``inside.main``. ``reads`` hold the folder of this module.
+
+    Root keeps its identity and its power until our process inside gives them up: so it can mount what lies in its home.
+    """
+    # Made by name, since bubblewrap shuts those that it makes by itself to all but their owner.
+    above = sorted({str(parent) for path in (*reads, *writes) for parent in Path(path).parents} - {"/", "/tmp"})
+    names = "pid net ipc uts".split()
+    apart = [f"--unshare-{name}" for name in (*names, *(["user"] if os.getuid() else []))]
+    room = ("--size", str(scratch), "--tmpfs")
+    return (
+        *(bwrap, *apart, "--unshare-cgroup-try", "--hostname", "sandbox", "--die-with-parent", "--as-pid-1"),
+        *("--proc", "/proc", "--dev", "/dev", *room, "/dev/shm", *room, "/tmp"),
+        *("--chmod", "1777", "/tmp", "--chmod", "1777", "/dev/shm"),
+        *(word for path in above for word in ("--dir", path)),
+        *(word for target, path in links for word in ("--symlink", target, path)),
+        *(word for path in reads for word in ("--ro-bind", path, path)),
+        *(word for source, path in made for word in ("--ro-bind", source, path)),
+        *(word for path in writes for word in ("--bind", path, path)),
+        *("--remount-ro", "/", "--chdir", "/", "--"),
+        *(sys.executable, "-I", "-S", "-B", "-c", _INSIDE, str(HERE.parent)),
+    )

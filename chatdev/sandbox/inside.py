@@ -1,0 +1,175 @@
+"""What happens between the supervisor and the program: the last steps in which our own code runs inside the sandbox.
+
+Runs alone, on the standard library. At the levels with namespaces a process of ours is the first in them: it buries
+what dies, and when it ends, the kernel ends all the others.
+"""
+
+import marshal
+import os
+import resource
+
+from . import landlock, system
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    Packed = tuple[Any, ...]
+
+_SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
+_DAC_READ_SEARCH = 2  # linux/capability.h
+_NO_SETUID_FIXUP = 1 << 2  # linux/securebits.h
+_WRITTEN = ("product", "home", "tmp")
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+
+
+class Confinement:
+    """What a program may reach; ``level`` is bubblewrap, namespaces or landlock.
+
+    ``reads`` are paths of the host, parents before children, ``links`` the symbolic links among the system's folders
+    as (target, path), ``calls`` the seccomp filter, ``scratch`` the bytes that /tmp and shared memory may each hold,
+    ``wrap`` the command that makes the namespaces, if one does.
+    """
+
+    def __init__(
+        self,
+        level: str,
+        reads: "Sequence[str]",
+        links: "Sequence[tuple[str, str]]",
+        calls: bytes,
+        scratch: int,
+        wrap: "Sequence[str]" = (),
+    ) -> None:
+        self.level, self.reads, self.links, self.calls = level, tuple(reads), tuple(links), calls
+        self.scratch, self.wrap = scratch, tuple(wrap)
+
+    def packed(self) -> "Packed":
+        """This, for ``marshal``."""
+        return (self.level, self.reads, self.links, self.calls, self.scratch, self.wrap)
+
+    @property
+    def alone(self) -> bool:
+        """Whether the program has namespaces of its own."""
+        return self.level != "landlock"
+
+    @property
+    def helpers(self) -> int:
+        """How many processes of ours stand between the supervisor and the program."""
+        return {"bubblewrap": 2, "namespaces": 1}.get(self.level, 0)
+
+    def writes(self, folder: str) -> tuple[str, ...]:
+        """The folders that the program may write to."""
+        return tuple(f"{folder}/{name}" for name in _WRITTEN)
+
+    def made(self, folder: str) -> tuple[tuple[str, str], ...]:
+        """Files of ours that take the place of the system's: as (where it lies, where the program sees it)."""
+        return tuple((f"{folder}/etc/{name}", f"/etc/{name}") for name in ("passwd", "group", "hosts"))
+
+
+class Task:
+    """One program and its bounds. ``user`` is the identity that it takes, if that is another than ours; ``status`` is
+    where its supervisor's reader listens, ``searching`` whether it may pass folders that are not its user's."""
+
+    def __init__(
+        self,
+        program: "Sequence[str]",
+        folder: str,
+        user: int,
+        limits: "Sequence[tuple[int, int]]",
+        searching: bool,
+        status: int,
+    ) -> None:
+        self.program, self.folder, self.user, self.limits = tuple(program), folder, user, tuple(limits)
+        self.searching, self.status = searching, status
+
+    def packed(self) -> "Packed":
+        """This, for ``marshal``."""
+        return (self.program, self.folder, self.user, self.limits, self.searching, self.status)
+
+
+def main(arguments: list[str]) -> None:
+    """Inside bubblewrap: the first process there. ORDER brings both of the above, REPORT takes how it ended."""
+    order, report = (int(argument) for argument in arguments)
+    with open(order, "rb") as file:
+        confinement, task = marshal.load(file)  # noqa: S302 - our own
+    task = Task(*task)
+    for descriptor in (report, task.status):
+        os.set_inheritable(descriptor, False)
+    system.prctl(system.SET_DUMPABLE, 0)
+    serve(Confinement(*confinement), task, report)
+    os._exit(0)
+
+
+def serve(confinement: Confinement, task: Task, report: int) -> None:
+    """Run the program as a child and bury what dies, until it has ended; report its wait status and peak, in bytes."""
+    program = os.fork()
+    if program == 0:
+        os.close(report)
+        execute(confinement, task, parent=1)
+    while True:
+        pid, status, usage = os.wait4(-1, 0)
+        if pid == program:
+            os.write(report, f"{status} {usage.ru_maxrss * 1024}".encode())
+            return
+
+
+def execute(confinement: Confinement, task: Task, parent: int) -> None:
+    """Become the program, confined, unless the parent has died. Does not return."""
+    try:
+        os.setsid()
+        for what, value in task.limits:
+            limit(what, value)
+        if task.user != os.getuid():
+            _become(task.user, task.searching)
+        system.prctl(system.SET_PDEATHSIG, _SIGKILL)  # after that, since it is lost with the identity
+        if os.getppid() != parent:
+            os._exit(1)
+        system.prctl(system.SET_NO_NEW_PRIVS, 1)
+        _restrict(confinement, task.folder)
+        os.chdir(f"{task.folder}/product")
+        for ignored in (_SIGPIPE, _SIGXFSZ):
+            system.default_signal(ignored)
+        system.filter_calls(confinement.calls)
+    except OSError as error:
+        refuse(task.status, error)
+        os._exit(126)
+    try:
+        os.write(task.status, b"confined\n")
+        os.execvp(task.program[0], task.program)
+    except OSError as error:
+        os.write(task.status, f"failed {error.errno}\n".encode())
+    finally:
+        os._exit(127)
+
+
+def limit(what: int, wanted: int) -> None:
+    """Set a limit of this process, as far as it may be raised."""
+    hard = resource.getrlimit(what)[1]
+    value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(what, (value, value))
+
+
+def refuse(status: int, error: OSError) -> None:
+    """Tell the reader that this level cannot be had, and why."""
+    place = f"{error.filename}: " if error.filename else ""
+    os.write(status, f"refused {place}{error.strerror or error}\n".encode())
+
+
+def _become(user: int, searching: bool) -> None:
+    """Change to another user without any power. ``searching``: it may pass and list folders whoever owns them."""
+    os.setgroups([])
+    os.setresgid(user, user, user)
+    if searching:  # the identity alone shall change, for access(2), too, which else asks without any power
+        system.prctl(system.SET_SECUREBITS, _NO_SETUID_FIXUP)
+    os.setresuid(user, user, user)
+    if searching:
+        system.keep_only_capability(_DAC_READ_SEARCH)
+
+
+def _restrict(confinement: Confinement, folder: str) -> None:
+    writes = confinement.writes(folder)
+    if not confinement.alone:
+        landlock.restrict(confinement.reads, writes, _DEVICES, network=False)
+    elif landlock.version():  # a second wall behind the first: there, the tree holds nothing else anyway
+        landlock.restrict(("/",), (*writes, "/tmp", "/dev/shm"), _DEVICES, network=True)

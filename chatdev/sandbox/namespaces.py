@@ -1,0 +1,119 @@
+"""A process in namespaces of its own, with a private tree of files: what bubblewrap does, by our own means.
+
+Runs alone inside the sandbox, on the standard library.
+"""
+
+import os
+
+from . import system
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .inside import Confinement
+
+_NEW_FILES, _NEW_NAMES, _NEW_IPC = 0x00020000, 0x04000000, 0x08000000  # CLONE_NEW*, linux/sched.h
+_NEW_USER, _NEW_PIDS, _NEW_NETWORK = 0x10000000, 0x20000000, 0x40000000
+_ALL = _NEW_USER | _NEW_FILES | _NEW_PIDS | _NEW_NETWORK | _NEW_IPC | _NEW_NAMES
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+_LINKS = (("/proc/self/fd", "fd"), ("fd/0", "stdin"), ("fd/1", "stdout"), ("fd/2", "stderr"))
+
+
+def start(confinement: "Confinement", folder: str, user: int, live: "Callable[[], None]") -> int:
+    """Fork a process that is alone in new namespaces, with nothing but the confinement's paths, and calls ``live``.
+
+    ``user`` is the identity that the program will take, the same inside as outside. Returns the process's id as it is
+    outside. Raises OSError where this is not allowed.
+    """
+    ready, ready_end = os.pipe()
+    go, go_end = os.pipe()
+    process = system.clone(_ALL)
+    if process == 0:
+        os.close(go_end)
+        system.prctl(system.SET_PDEATHSIG, 9)
+        system.prctl(system.SET_DUMPABLE, 1)  # else an ordinary user's parent cannot write our maps
+        os.write(ready_end, b"1")
+        if not os.read(go, 1):  # the parent died over it
+            os._exit(1)
+        system.prctl(system.SET_DUMPABLE, 0)
+        os.close(go)
+        os.close(ready)
+        os.close(ready_end)
+        live()
+        os._exit(0)
+    try:
+        os.close(ready_end)
+        os.read(ready, 1)
+        _map_users(process, user)
+        os.write(go_end, b"1")
+    finally:
+        for descriptor in (ready, go, go_end):
+            os.close(descriptor)
+    return process
+
+
+def _map_users(process: int, user: int) -> None:
+    """Root's process keeps its identity besides the program's, since folders that only root enters are mounted."""
+    if os.getuid() == 0 != user:
+        users = groups = f"0 0 1\n{user} {user} 1"
+    else:
+        users, groups = (f"{number} {number} 1" for number in (os.getuid(), os.getgid()))
+        _write(process, "setgroups", "deny")
+    _write(process, "gid_map", groups)
+    _write(process, "uid_map", users)
+
+
+def _write(process: int, name: str, text: str) -> None:
+    descriptor = os.open(f"/proc/{process}/{name}", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
+
+
+def enter(confinement: "Confinement", folder: str) -> None:
+    """Trade the tree of files for one that holds the confinement's paths alone, and bring the network's own end up."""
+    os.umask(0o022)
+    new = f"{folder}/root"
+    system.mount("none", "/", flags=system.PRIVATE | system.RECURSIVE)
+    plain = system.NO_SUID | system.NO_DEVICES
+    system.mount("tmpfs", new, "tmpfs", plain, "mode=755,size=1m")
+    for place in ("tmp", "proc", "dev"):
+        os.mkdir(f"{new}/{place}")
+    system.mount("tmpfs", f"{new}/tmp", "tmpfs", plain, f"mode=1777,size={confinement.scratch}")
+    for link, path in confinement.links:
+        os.symlink(link, new + path)
+    for path in confinement.reads:
+        _bind(path, new + path, plain | system.READ_ONLY)
+    for source, path in confinement.made(folder):
+        _bind(source, new + path, plain | system.READ_ONLY)
+    for path in confinement.writes(folder):
+        _bind(path, new + path, plain)
+    _fill_devices(f"{new}/dev", confinement.scratch)
+    system.mount("proc", f"{new}/proc", "proc", plain | system.NO_EXECUTION)
+    system.restrict_mount(new, system.READ_ONLY, below=False)
+    system.enter_root(new)
+    system.set_host_name(b"sandbox")
+    system.bring_loopback_up()
+
+
+def _bind(source: str, target: str, attributes: int) -> None:
+    if os.path.isdir(source):
+        os.makedirs(target, exist_ok=True)
+    else:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+    system.mount(source, target, flags=system.BIND | system.RECURSIVE)
+    system.restrict_mount(target, attributes)
+
+
+def _fill_devices(place: str, scratch: int) -> None:
+    for name in _DEVICES:
+        os.close(os.open(f"{place}/{name}", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+        system.mount(f"/dev/{name}", f"{place}/{name}", flags=system.BIND)
+    for link, name in _LINKS:
+        os.symlink(link, f"{place}/{name}")
+    os.mkdir(f"{place}/shm")
+    plain = system.NO_SUID | system.NO_DEVICES
+    system.mount("tmpfs", f"{place}/shm", "tmpfs", plain, f"mode=1777,size={scratch}")

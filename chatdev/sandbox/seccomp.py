@@ -1,0 +1,208 @@
+"""The system calls that a program may not make, as a seccomp filter: a small program for the kernel's BPF machine.
+
+What is refused is what no product needs and what a way out of a sandbox goes through: other processes' memory, new
+namespaces, mounts, keys, kernel machinery with a history of holes, sockets that no network namespace holds. A refused
+call fails with an error; it does not kill, so that a program which only tries (a JIT, a test framework) goes on.
+
+Numbers: arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h of Linux 6.18. The filter's format
+is that of linux/filter.h and linux/seccomp.h.
+"""
+
+import struct
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+_EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
+
+# Operations: a class, a size or comparison, and whether the operand is a constant (linux/bpf_common.h).
+_LOAD, _AND, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
+_ALLOW, _ERROR, _KILL = 0x7FFF0000, 0x00050000, 0x80000000  # SECCOMP_RET_*
+_NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
+
+_FIRST_UNKNOWN = 467
+"""Calls from here on are newer than this table: refused as not implemented, and so is x32, whose numbers are huge."""
+
+_NEW_NAMESPACES = 0x7E020000  # CLONE_NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET
+_TIOCSTI, _TIOCLINUX = 0x5412, 0x541C  # both put characters into a terminal
+_AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK = 1, 2, 10, 16
+_SOCK_STREAM, _SOCK_SEQPACKET, _SOCK_TYPE = 1, 5, 0xF
+
+
+class _Machine(NamedTuple):
+    """A processor: its name for the kernel's audit, and the column of the table."""
+
+    audit: int
+    column: int
+
+
+MACHINES = {"x86_64": _Machine(0xC000003E, 0), "aarch64": _Machine(0xC00000B7, 1)}
+"""The processors that a filter can be made for, as ``os.uname().machine`` names them."""
+
+# name: (number on x86_64, on aarch64); None where the call does not exist.
+_REFUSED: dict[str, tuple[int | None, int | None]] = {
+    # another process: its memory, its descriptors, its registers
+    "ptrace": (101, 117),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "process_madvise": (440, 440),
+    "kcmp": (312, 272),
+    "pidfd_getfd": (438, 438),
+    "move_pages": (279, 239),
+    "migrate_pages": (256, 238),
+    # namespaces and mounts
+    "unshare": (272, 97),
+    "setns": (308, 268),
+    "mount": (165, 40),
+    "umount2": (166, 39),
+    "pivot_root": (155, 41),
+    "chroot": (161, 51),
+    "fsopen": (430, 430),
+    "fsmount": (432, 432),
+    "fsconfig": (431, 431),
+    "fspick": (433, 433),
+    "move_mount": (429, 429),
+    "open_tree": (428, 428),
+    "mount_setattr": (442, 442),
+    "statmount": (457, 457),
+    "listmount": (458, 458),
+    # the kernel's key rings are not held by a namespace of their own
+    "keyctl": (250, 219),
+    "add_key": (248, 217),
+    "request_key": (249, 218),
+    # machinery with a history of holes
+    "io_uring_setup": (425, 425),
+    "io_uring_enter": (426, 426),
+    "io_uring_register": (427, 427),
+    "bpf": (321, 280),
+    "userfaultfd": (323, 282),
+    "perf_event_open": (298, 241),
+    "fanotify_init": (300, 262),
+    "memfd_secret": (447, 447),
+    "vmsplice": (278, 75),
+    "modify_ldt": (154, None),
+    # the way to a file by its number, past any folder
+    "open_by_handle_at": (304, 265),
+    "name_to_handle_at": (303, 264),
+    # the machine as a whole
+    "init_module": (175, 105),
+    "finit_module": (313, 273),
+    "delete_module": (176, 106),
+    "kexec_load": (246, 104),
+    "kexec_file_load": (320, 294),
+    "reboot": (169, 142),
+    "swapon": (167, 224),
+    "swapoff": (168, 225),
+    "acct": (163, 89),
+    "quotactl": (179, 60),
+    "quotactl_fd": (443, 443),
+    "syslog": (103, 116),
+    "settimeofday": (164, 170),
+    "clock_settime": (227, 112),
+    "adjtimex": (159, 171),
+    "clock_adjtime": (305, 266),
+    "sethostname": (170, 161),
+    "setdomainname": (171, 162),
+    "vhangup": (153, 58),
+    "iopl": (172, None),
+    "ioperm": (173, None),
+    "uselib": (134, None),
+    "lookup_dcookie": (212, 18),
+}
+
+# Without namespaces of their own these reach what others on the machine have made.
+_REFUSED_WITHOUT_NAMESPACES: dict[str, tuple[int | None, int | None]] = {
+    "connect": (42, 203),
+    "bind": (49, 200),
+    "listen": (50, 201),
+    "accept": (43, 202),
+    "accept4": (288, 242),
+    "shmget": (29, 194),
+    "shmat": (30, 196),
+    "semget": (64, 190),
+    "msgget": (68, 186),
+    "mq_open": (240, 180),
+    "setpriority": (141, 140),
+    "ioprio_set": (251, 30),
+}
+
+_CLONE, _CLONE3, _IOCTL, _PRLIMIT, _PERSONALITY = (56, 220), (435, 435), (16, 29), (302, 261), (135, 92)
+_SOCKET, _SOCKETPAIR = (41, 198), (53, 199)
+
+
+class _Step(NamedTuple):
+    """One instruction; the jumps say how many of the following are skipped if it holds, and if not."""
+
+    code: int
+    operand: int
+    jump_if: int = 0
+    jump_else: int = 0
+
+    def packed(self) -> bytes:
+        return struct.pack("=HBBI", self.code, self.jump_if, self.jump_else, self.operand)
+
+
+def program(machine: str, *, sockets: bool) -> bytes:
+    """The filter for a processor, one of ``MACHINES``, as an array of ``struct sock_filter``.
+
+    With ``sockets`` a program may make those of the internet and the Unix kind, since it lives in a network namespace
+    of its own; without, none but pairs that are connected to each other.
+    """
+    audit, column = MACHINES[machine]
+    steps = [
+        _Step(_LOAD, _ARCHITECTURE),
+        _Step(_EQUAL, audit, 1, 0),
+        _Step(_RETURN, _KILL),  # a 32-bit call on a 64-bit machine has other numbers
+        _Step(_LOAD, _NUMBER),
+        _Step(_AT_LEAST, _FIRST_UNKNOWN, 0, 1),
+        _error(_ENOSYS),
+    ]
+    refused = _REFUSED if sockets else _REFUSED | _REFUSED_WITHOUT_NAMESPACES
+    for numbers in refused.values():
+        if (number := numbers[column]) is not None:
+            steps += [_Step(_EQUAL, number, 0, 1), _error(_EPERM)]
+    # Its flags lie in memory, where a filter cannot look; told that there is no such call, libc uses clone.
+    steps += [_Step(_EQUAL, _CLONE3[column], 0, 1), _error(_ENOSYS)]
+    for call, body in _looked_into(sockets):
+        steps += [_Step(_EQUAL, call[column], 0, len(body)), *body]
+    steps.append(_Step(_RETURN, _ALLOW))
+    return b"".join(step.packed() for step in steps)
+
+
+def _looked_into(sockets: bool) -> Iterator[tuple[tuple[int, int], Sequence[_Step]]]:
+    """The calls that are allowed or refused by their arguments, with what decides; each ends with a return."""
+    yield _CLONE, [_argument(0), _Step(_ANY_BIT, _NEW_NAMESPACES, 0, 1), _error(_EPERM), _Step(_RETURN, _ALLOW)]
+    yield _IOCTL, _none_of(1, (_TIOCSTI, _TIOCLINUX))
+    yield _PRLIMIT, _only(0, (0,), _EPERM)  # another process's limits are set with nothing but the same user
+    yield _PERSONALITY, _only(0, (0, 0xFFFFFFFF), _EPERM)
+    if sockets:
+        # VSOCK, packets, Bluetooth and the like are not held by a network namespace, or have a history of holes.
+        yield _SOCKET, _only(0, (_AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK), _EAFNOSUPPORT)
+    else:
+        yield _SOCKET, [_error(_EAFNOSUPPORT)]
+        # A pair of datagram sockets could still send to any address; of these kinds, only to each other.
+        kinds = (_SOCK_STREAM, _SOCK_SEQPACKET)
+        yield _SOCKETPAIR, [_argument(1), _Step(_AND, _SOCK_TYPE), *_accumulated(kinds, _EPERM)]
+
+
+def _argument(index: int) -> _Step:
+    """Load the low half of an argument: both machines store that first, and the kernel reads no more of these."""
+    return _Step(_LOAD, _ARGUMENTS + 8 * index)
+
+
+def _error(number: int) -> _Step:
+    return _Step(_RETURN, _ERROR | number)
+
+
+def _only(index: int, values: Sequence[int], error: int) -> list[_Step]:
+    return [_argument(index), *_accumulated(values, error)]
+
+
+def _accumulated(values: Sequence[int], error: int) -> list[_Step]:
+    """Allow if what was loaded is one of the values, else fail."""
+    tests = [_Step(_EQUAL, value, len(values) - place, 0) for place, value in enumerate(values)]
+    return [*tests, _error(error), _Step(_RETURN, _ALLOW)]
+
+
+def _none_of(index: int, values: Sequence[int]) -> list[_Step]:
+    tests = [_Step(_EQUAL, value, len(values) - place, 0) for place, value in enumerate(values)]
+    return [_argument(index), *tests, _Step(_RETURN, _ALLOW), _error(_EPERM)]

@@ -1,0 +1,74 @@
+"""A program that tries the ways out of a sandbox: what it gets hold of is told, and then that level does not hold."""
+
+import os
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+from chatdev.sandbox.port import Job, Limits, Sandbox
+
+# Each try that succeeds is a way out. It runs on the bare interpreter; what it is told comes as arguments.
+_PROGRAM = """
+import os, sys
+import _ctypes, _socket
+outside, folder, port, host = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+def read(path): open(path).close()
+def write(path): open(path, "a").close()
+def connect():
+    s = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM); s.settimeout(1); s.connect(("127.0.0.1", port))
+def abstract():
+    s = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM); s.connect("\\0" + folder)
+def asks(*words):
+    if libc.syscall(*words) < 0: raise OSError
+def elsewhere():
+    if os.getpid() <= 2: raise OSError  # alone here: the number would name us or our parent
+    return host
+tries = {
+    "it reads a file outside": lambda: read(outside),
+    "it writes outside": lambda: write(folder + "/new"),
+    "it empties a file outside": lambda: os.truncate(outside, 0),
+    "it deletes outside": lambda: os.unlink(outside),
+    "it reaches this machine's network": connect,
+    "it reaches an abstract socket": abstract,
+    "it reads the environment of another process": lambda: open("/proc/%d/environ" % elsewhere()).read(1),
+    "it can signal another process": lambda: os.kill(elsewhere(), 0),
+    "it makes namespaces": lambda: asks(SYS_UNSHARE, 0x10000000),
+    "it traces": lambda: asks(SYS_PTRACE, 0, 0, 0, 0),
+    "it uses io_uring": lambda: asks(425, 1, 0),
+}
+for what, way in tries.items():
+    try: way()
+    except (OSError, MemoryError): continue
+    print(what)
+open("made", "w").close()
+print("tried")
+"""
+_NUMBERS = {"x86_64": ("272", "101"), "aarch64": ("97", "117")}
+
+
+async def ways_out(sandbox: Sandbox) -> str:
+    """The ways out that a program in this sandbox has found, in words; empty if there are none. Raises SandboxError."""
+    unshare, ptrace = _NUMBERS.get(os.uname().machine, ("-1", "-1"))
+    program = _PROGRAM.replace("SYS_UNSHARE", unshare).replace("SYS_PTRACE", ptrace)
+    with (
+        tempfile.TemporaryDirectory(prefix="chatdev-outside-") as folder,
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.socket(socket.AF_UNIX) as abstract,
+    ):
+        Path(folder).chmod(0o777)  # so that nothing but the sandbox keeps it from that
+        outside = Path(folder, "secret")
+        outside.write_text("secret")
+        outside.chmod(0o666)
+        abstract.bind(f"\0{folder}")
+        abstract.listen()
+        words = (str(outside), folder, str(server.getsockname()[1]), str(os.getpid()))
+        job = Job((sys.executable, "-I", "-S", "-B", "-c", program, *words), {}, limits=Limits(seconds=20))
+        outcome = await sandbox.run(job)
+    found = outcome.stdout.splitlines()
+    if outcome.exit_status != 0 or found[-1:] != ["tried"]:
+        told = outcome.stderr.strip().splitlines()[-1:] or [f"status {outcome.exit_status}"]
+        return f"the program that tries it failed: {told[0]}"
+    return "; ".join(found[:-1])

@@ -1,0 +1,4 @@
+"""Endless loops"""
+
+while True:
+    pass

@@ -1,0 +1,5 @@
+"""Memory hogs: one process"""
+
+kept = []
+while True:
+    kept.append(bytearray(b"x" * (8 << 20)))

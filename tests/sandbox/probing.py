@@ -1,0 +1,228 @@
+"""Runs the probes, which try each way out of the sandbox, at a level, as root or as an ordinary user.
+
+``python tests/sandbox/probing.py`` prints the table of ``SECURITY.md`` for this machine. With a level as its argument
+it prints what got through at that level, as JSON, for the user that it is run by.
+"""
+
+import ast
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT)]
+
+from chatdev.sandbox import ladder, seccomp, system  # noqa: E402
+from chatdev.sandbox.port import Job, Limits  # noqa: E402
+
+PROBES = Path(__file__).parent / "probes"
+HELPERS = ("ways", "drive")
+BY_A_LIMIT = {
+    "fork_bomb": "processes",
+    "memory_hog": "memory",
+    "memory_hogs": "memory",
+    "endless_loop": "time",
+    "ignored_sigterm": "time",
+    "endless_output": "output",
+    "huge_file": "disk",
+}
+TRIED = sorted(path.stem for path in PROBES.glob("*.py") if path.stem not in (*HELPERS, *BY_A_LIMIT))
+HARMLESS = """bind delete_outside home network_tcp network_udp others_environment signals unix_abstract unix_by_path
+    write_outside""".split()
+"""The probes that may run without walls, by an ordinary user: they reach for nothing but the ground laid for them."""
+ORDINARY = 65534
+_ROOMY = Limits(seconds=20, processes=24)
+_BRIEF = Limits(seconds=1.0)
+_SMALL = Limits(seconds=20, memory=128 << 20, output=1 << 16, file_size=1 << 20)
+_OTHER_CALLS = {"clone": (56, 220), "clone3": (435, 435)}
+
+
+def title(probe: str) -> str:
+    """What a probe tries, in the words of its first line."""
+    return str(ast.get_docstring(ast.parse((PROBES / f"{probe}.py").read_text())))
+
+
+class Ground:
+    """What there is to get at: servers, a home with a key, files, and this process with a key in its environment."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._mark = folder, uuid.uuid4().hex
+        for name in ("home/.ssh", "outside/empty"):
+            (folder / name).mkdir(parents=True)
+        (folder / "home/.ssh/id_ed25519").write_text("secret")
+        self._precious = folder / "outside/precious"
+        self._precious.write_text("kept")
+        for path in (folder, *folder.rglob("*")):  # nothing but the sandbox keeps a program from them
+            path.chmod(0o777)
+        self._tcp = socket.create_server(("", 0))
+        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._udp.bind(("", 0))
+        self._udp.setblocking(False)
+        self._unix = [socket.socket(socket.AF_UNIX, kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
+        for number, one in enumerate(self._unix):
+            one.bind(f"{folder}/unix{number}")
+            Path(f"{folder}/unix{number}").chmod(0o777)
+        self._abstract = socket.socket(socket.AF_UNIX)
+        self._abstract.bind(f"\0{folder}")
+        for listener in (self._unix[0], self._abstract):
+            listener.listen()
+
+    def told(self) -> dict[str, object]:
+        """What a probe is told of all this."""
+        column = seccomp.MACHINES[os.uname().machine].column
+        calls = {**seccomp._REFUSED, **_OTHER_CALLS}
+        return {
+            "tcp": self._tcp.getsockname()[1],
+            "udp": self._udp.getsockname()[1],
+            "unix": f"{self._folder}/unix0",
+            "unix_datagram": f"{self._folder}/unix1",
+            "abstract": str(self._folder),
+            "address": _outer_address(),
+            "network": str(Path("/proc/self/ns/net").readlink()),
+            "key": os.environ["PROBED_KEY"],
+            "host": os.getpid(),
+            "home": f"{self._folder}/home",
+            "real_home": str(Path.home()),
+            "outside": f"{self._folder}/outside",
+            "calls": {name: numbers[column] for name, numbers in calls.items()},
+            "mark": self._mark,
+        }
+
+    def after(self) -> dict[str, list[str]]:
+        """What a probe did that only this side can see."""
+        seen: dict[str, list[str]] = {"network_udp": [], "planted_links": [], "daemon": []}
+        with contextlib.suppress(BlockingIOError):
+            seen["network_udp"] = [self._udp.recv(100).decode()]
+        if not self._precious.exists() or self._precious.read_text() != "kept":
+            seen["planted_links"] = ["a file outside is gone"]
+        if self._mark in "".join(map(_command, Path("/proc").glob("[0-9]*"))):
+            seen["daemon"] = ["a daemon is alive"]
+        return seen
+
+    def close(self) -> None:
+        for one in (self._tcp, self._udp, self._abstract, *self._unix):
+            one.close()
+
+
+def _outer_address() -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        try:
+            one.connect(("192.0.2.1", 9))  # sends nothing
+        except OSError:
+            return "127.0.0.1"
+        return str(one.getsockname()[0])
+
+
+def _command(process: Path) -> str:
+    try:
+        return (process / "cmdline").read_text()
+    except OSError:
+        return ""
+
+
+async def get_through(level: str) -> dict[str, list[str]]:
+    """What got through at a level, by probe; an empty list where it was stopped."""
+    sandbox = ladder.at(level)
+    if level != ladder.UNSAFE:
+        ladder.hide_memory()
+    tried = HARMLESS if level == ladder.UNSAFE else TRIED
+    files = {path.name: path.read_bytes() for path in PROBES.glob("*.py")}
+    with tempfile.TemporaryDirectory(prefix="ground-") as folder:
+        ground = Ground(Path(folder))
+        try:
+            told = json.dumps(ground.told()).encode()
+            job = Job((sys.executable, "drive.py", *tried), {**files, "told.json": told}, limits=Limits(seconds=60))
+            outcome = await sandbox.run(job)
+            assert outcome.exit_status == 0, outcome
+            found: dict[str, list[str]] = json.loads(outcome.stdout.splitlines()[-1])
+            for probe, seen in ground.after().items():
+                found[probe] = [line for line in found.get(probe, []) if line] + seen
+        finally:
+            ground.close()
+    for probe, limit in BY_A_LIMIT.items() if tried == TRIED else ():
+        limits = _BRIEF if limit == "time" else _ROOMY if limit == "processes" else _SMALL
+        outcome = await sandbox.run(Job((sys.executable, f"{probe}.py"), files, limits=limits))
+        found[probe] = [] if outcome.stopped == limit else [f"not stopped by the {limit} limit: {outcome}"]
+    return found
+
+
+def as_this_user(level: str) -> dict[str, list[str]]:
+    """``get_through`` in a process of its own, which has a key in its environment."""
+    return _asked([sys.executable, __file__, level])
+
+
+def as_ordinary_user(level: str) -> dict[str, list[str]]:
+    """The same as a user without rights, whom root becomes in a process of its own."""
+    return _asked([sys.executable, __file__, level, "ordinary"])
+
+
+def _asked(command: list[str]) -> dict[str, list[str]]:
+    environment = {**os.environ, "PROBED_KEY": uuid.uuid4().hex, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, list[str]] = json.loads(done.stdout)
+    return answer
+
+
+def become_ordinary() -> None:
+    """Leave root for good; folders of root's home that hold our interpreter stay in sight, in a copy of the tree."""
+    prefixes = {prefix for prefix in (sys.base_prefix, sys.prefix) if prefix.startswith(f"{Path.home()}/")}
+    system.call(_UNSHARE[os.uname().machine], 0x20000)
+    system.mount("none", "/", flags=system.PRIVATE | system.RECURSIVE)
+    held = {prefix: os.open(prefix, os.O_PATH) for prefix in prefixes}
+    system.mount("tmpfs", str(Path.home()), "tmpfs", 0, "mode=755")
+    for prefix, descriptor in held.items():
+        Path(prefix).mkdir(parents=True)
+        system.mount(f"/proc/self/fd/{descriptor}", prefix, flags=system.BIND)
+        os.close(descriptor)
+    os.setgroups([])
+    os.setresgid(ORDINARY, ORDINARY, ORDINARY)
+    os.setresuid(ORDINARY, ORDINARY, ORDINARY)
+    system.prctl(system.SET_DUMPABLE, 1)  # as any process that a user starts
+
+
+_UNSHARE = {"x86_64": 272, "aarch64": 97}
+
+
+def holds(level: str, *, ordinary: bool) -> str:
+    """Why a level does not hold for a user here; empty if it does."""
+    command = [sys.executable, __file__, level, "check", *(["ordinary"] if ordinary else [])]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def table() -> str:
+    """What each probe came to at each level on this machine, in Markdown."""
+    users: Mapping[str, bool] = {"root": False, "user": True} if os.getuid() == 0 else {"user": False}
+    columns = {}
+    for level in ladder.LEVELS:
+        for user, ordinary in users.items():
+            why = holds(level, ordinary=ordinary)
+            run = as_ordinary_user if ordinary else as_this_user
+            columns[f"{level}, {user}"] = {} if why else run(level)
+    lines = [f"| tried by a program | {' | '.join(columns)} |", f"| --- {'| --- ' * len(columns)}|"]
+    for probe in (*TRIED, *BY_A_LIMIT):
+        marks = (("not here" if not found else "**open**" if found[probe] else "stopped") for found in columns.values())
+        lines.append(f"| {title(probe)} | {' | '.join(marks)} |")
+    return "\n".join(lines)
+
+
+def main(level: str, *words: str) -> None:
+    """Answer for one level, on standard output."""
+    if "ordinary" in words:
+        become_ordinary()
+    if "check" in words:
+        print(ladder.tried(level).why)
+    else:
+        print(json.dumps(asyncio.run(get_through(level))))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:]) if sys.argv[1:] else print(table())

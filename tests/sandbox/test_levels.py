@@ -1,0 +1,162 @@
+"""What a program finds at each level that this machine has, beside the ways out that the probes try."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from chatdev.sandbox import ladder, seccomp, selftest
+from chatdev.sandbox.port import Job, Limits, Outcome, Refused, Sandbox, SandboxError
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox's levels need Linux")
+PYTHON = sys.executable
+
+
+@pytest.fixture(params=ladder.LEVELS)
+def level(request: pytest.FixtureRequest) -> str:
+    finding = ladder.tried(request.param)
+    if finding.why:
+        pytest.skip(f"{finding.level} does not hold here: {finding.why}")
+    return finding.level
+
+
+@pytest.fixture
+def sandbox(level: str, tmp_path: Path) -> Sandbox:
+    return ladder.at(level, tmp_path)
+
+
+async def python(sandbox: Sandbox, code: str, *, limits: Limits | None = None) -> Outcome:
+    return await sandbox.run(Job((PYTHON, "-c", code), {"a/b.txt": b"content"}, limits=limits or Limits()))
+
+
+async def test_a_program_finds_its_files_and_a_home_of_its_own(sandbox: Sandbox, tmp_path: Path) -> None:
+    code = (
+        "import os\n"
+        "print(open('a/b.txt').read(), os.path.expanduser('~') == os.environ['HOME'])\n"
+        "for place in (os.environ['HOME'], os.environ['TMPDIR'], '.'): open(place + '/new', 'w').write('x')\n"
+    )
+    outcome = await python(sandbox, code)
+    assert (outcome.exit_status, outcome.stdout, outcome.stderr) == (0, "content True\n", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_status_and_signal_of_the_program_itself_are_told(sandbox: Sandbox) -> None:
+    assert (await python(sandbox, "raise SystemExit(7)")).exit_status == 7
+    killed = await python(sandbox, "import os; os.kill(os.getpid(), 11)")
+    assert (killed.exit_status, killed.signal) == (None, 11)
+
+
+async def test_a_command_that_is_not_here_is_status_127(sandbox: Sandbox) -> None:
+    outcome = await sandbox.run(Job(("no-such-command",), {}))
+    assert (outcome.exit_status, outcome.stderr) == (127, "no-such-command: No such file or directory")
+
+
+async def test_memory_is_the_programs_and_not_our_helpers(sandbox: Sandbox) -> None:
+    outcome = await python(sandbox, "held = b'x' * (60 << 20); import time; time.sleep(0.2)")
+    assert 60 << 20 < outcome.memory < 120 << 20
+
+
+async def test_streams_can_be_opened_by_their_names(sandbox: Sandbox, level: str) -> None:
+    if level == "landlock":
+        pytest.skip("that would take /proc, of which a program at this level sees no process")
+    outcome = await sandbox.run(Job(("sh", "-c", "echo out > /dev/stdout; echo err > /dev/stderr"), {}))
+    assert (outcome.stdout, outcome.stderr) == ("out\n", "err\n")
+
+
+SERVES = """
+import socket
+server = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(server.getsockname())
+server.accept()[0].sendall(b"served")
+print(client.recv(10))
+"""
+
+
+async def test_it_has_a_loopback_of_its_own_or_no_sockets(sandbox: Sandbox, level: str) -> None:
+    outcome = await python(sandbox, SERVES)
+    if level == "landlock":
+        assert "Address family not supported" in outcome.stderr
+    else:
+        assert (outcome.stdout, outcome.stderr) == ("b'served'\n", "")
+
+
+async def test_a_loop_of_asyncio_and_its_processes_work(sandbox: Sandbox) -> None:
+    code = (
+        "import asyncio\n"
+        "async def main():\n"
+        "    child = await asyncio.create_subprocess_exec('echo', 'hi', stdout=-1)\n"
+        "    print((await child.communicate())[0])\n"
+        "asyncio.run(main())\n"
+    )
+    outcome = await python(sandbox, code)
+    assert (outcome.stdout, outcome.stderr) == ("b'hi\\n'\n", "")
+
+
+async def test_a_folder_that_the_job_names_can_be_read_and_not_written(sandbox: Sandbox, tmp_path: Path) -> None:
+    given, kept = tmp_path / "given", tmp_path / "kept"
+    for folder in (given, kept):
+        folder.mkdir()
+        (folder / "file").write_text("content")
+    code = (
+        f"print(open({str(given / 'file')!r}).read())\n"
+        f"for path in ({str(given / 'file')!r}, {str(kept / 'file')!r}):\n"
+        "    for mode in 'ar':\n"
+        "        try: open(path, mode)\n"
+        "        except OSError: print('refused', mode)\n"
+    )
+    outcome = await sandbox.run(Job((PYTHON, "-c", code), {}, reads=(str(given),)))
+    assert outcome.stdout.splitlines() == ["content", "refused a", "refused a", "refused r"]
+
+
+async def test_runs_side_by_side_and_a_cancelled_one_leave_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+    jobs = [python(sandbox, "print(1)") for _ in range(3)]
+    hanging = asyncio.create_task(python(sandbox, "open('up', 'w'); import time; time.sleep(600)"))
+    assert [outcome.stdout for outcome in await asyncio.gather(*jobs)] == ["1\n"] * 3
+    while not list(tmp_path.glob("*/product/up")):
+        await asyncio.sleep(0.01)
+    hanging.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await hanging
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_what_a_program_got_hold_of_is_told() -> None:
+    assert "it reads a file outside; it writes outside" in await selftest.ways_out(ladder.at(ladder.UNSAFE))
+
+
+async def test_a_self_test_that_cannot_run_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selftest, "_PROGRAM", "raise SystemExit('no luck')")
+    assert await selftest.ways_out(ladder.at(ladder.UNSAFE)) == "the program that tries it failed: no luck"
+
+
+async def test_a_level_that_cannot_be_set_up_is_refused_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ladder, "program", lambda machine, sockets: b"\xff" * 16)
+    with pytest.raises(Refused, match="Invalid argument"):
+        await python(ladder.at("landlock", tmp_path), "print('must not run')")
+
+
+async def test_without_bubblewrap_its_level_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    sandbox = ladder.at("bubblewrap", tmp_path)
+    with pytest.raises(Refused, match="There is no bwrap here"):
+        await python(sandbox, "print('must not run')")
+
+
+async def test_a_bubblewrap_that_fails_is_refused_with_its_own_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bwrap").write_text("#!/bin/sh\necho 'bwrap: not permitted' >&2; exit 1\n")
+    (tmp_path / "bwrap").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(SandboxError, match="bwrap: not permitted"):
+        await python(ladder.at("bubblewrap"), "print('must not run')")
+
+
+@pytest.mark.parametrize("machine", seccomp.MACHINES)
+def test_a_filter_is_whole_instructions_and_longer_without_sockets(machine: str) -> None:
+    alone, shared = (seccomp.program(machine, sockets=sockets) for sockets in (True, False))
+    assert len(alone) % 8 == len(shared) % 8 == 0
+    assert len(alone) < len(shared) < 4096 * 8
