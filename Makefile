@@ -1,8 +1,9 @@
 # The two commands of a fresh clone: `make demo` and `make test`. Each sets up .venv on its first call.
 PYTHON ?= python3
 BIN := .venv/bin
+SERVERS := .venv-servers
 .DELETE_ON_ERROR:
-.PHONY: demo test setup lint types layers tests bench clean
+.PHONY: demo test setup lint types layers tests test-servers bench soak fuzz clean
 
 demo: .venv/demo.done
 	$(BIN)/python run.py --task "create a calculator" --name Calculator --model DEMO
@@ -37,8 +38,36 @@ tests:
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+# Real servers that nobody here wrote, in an environment of their own: 4 GB, which is why `make test` does without.
+test-servers: setup $(SERVERS)/done
+	$(BIN)/pytest tests/servers -m servers -v -s --durations=8
+
+$(SERVERS)/done: tests/servers/requirements.txt tests/servers/name_vllm.py
+	test -x $(SERVERS)/bin/python || $(PYTHON) -m venv $(SERVERS)
+	$(SERVERS)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/servers/requirements.txt
+	# These come for another torch than ours (one with CUDA), and then break every import of transformers.
+	$(SERVERS)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	$(SERVERS)/bin/python tests/servers/name_vllm.py
+	touch $@
+
 bench: setup
 	$(BIN)/python benchmarks/overhead.py
 
+# A night in small: make soak SOAK="--projects 100 --kills 20"
+soak: setup
+	PYTHONPATH=.:tests:tests/project $(BIN)/python tests/soak/soak.py $(SOAK)
+
+# atheris has wheels for few versions of Python, so it has an environment of its own. SECONDS are for each reader.
+SECONDS ?= 60
+fuzz: .venv-fuzz/fuzz.done
+	for reader in answers paths quotation log company stream; do \
+	  .venv-fuzz/bin/python tests/fuzz/fuzzing.py $$reader -max_total_time=$(SECONDS) -timeout=20 -rss_limit_mb=2048 \
+	    -artifact_prefix=crash-$$reader- || exit 1; done
+
+.venv-fuzz/fuzz.done: requirements.txt
+	test -x .venv-fuzz/bin/python || $(PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt 'atheris>=3.0'
+	touch $@
+
 clean:
-	rm -rf .venv build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-fuzz $(SERVERS) build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

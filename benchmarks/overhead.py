@@ -40,7 +40,7 @@ def playback(*words: str) -> Iterator[str]:
 
 def whole_run(endpoint: str) -> tuple[float, int, float]:
     """A calculator in a process that built one before: seconds of own CPU once set up, number of calls, ratio in ms."""
-    from chatdev import wiring
+    from chatdev import runs, wiring
     from chatdev.journal import store
     from chatdev.journal.events import AttemptStarted, ModelAnswered
     from chatdev.models.choose import choose
@@ -50,7 +50,7 @@ def whole_run(endpoint: str) -> tuple[float, int, float]:
     async def run(warehouse: Path) -> tuple[float, int]:
         warehouse.mkdir()
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, warehouse))
-        folder = wiring.begin(wiring.Order(task="create a calculator", name="Calculator"), warehouse)
+        folder = runs.begin(runs.Order(task="create a calculator", name="Calculator"), warehouse)
         with (warehouse / "out").open("w") as out:
             terminal = Terminal(out)
             before = 0.0
@@ -66,7 +66,7 @@ def whole_run(endpoint: str) -> tuple[float, int, float]:
         await choice.backend.aclose()
         if verdict.verdict != "passed":
             raise SystemExit(f"the run ended {verdict.verdict}")
-        records = store.read(wiring.log_of(folder))
+        records = store.read(runs.log_of(folder))
         return spent, sum(isinstance(record.event, ModelAnswered) for record in records)
 
     with tempfile.TemporaryDirectory() as folder:

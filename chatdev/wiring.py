@@ -4,15 +4,14 @@ The command line, and whatever else runs projects, comes through here.
 """
 
 import asyncio
-import datetime
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
 import chatdev
-from chatdev.company import classic_folder, config
-from chatdev.errors import ChatDevError, UserError
+from chatdev import runs
+from chatdev.company import config
+from chatdev.errors import ChatDevError
 from chatdev.journal import events
 from chatdev.journal.effects import Desk
 from chatdev.journal.store import Record, Store, read
@@ -20,177 +19,18 @@ from chatdev.models.choose import Choice, assignments
 from chatdev.models.types import Progress, Target
 from chatdev.project import chain, traffic
 from chatdev.project.meeting import Office
-from chatdev.project.prompts import Prompts, checked
+from chatdev.project.prompts import Prompts
+from chatdev.project.spending import Spending
 from chatdev.project.state import State
 from chatdev.project.workspace import Workspace
 from chatdev.sandbox import ladder
 from chatdev.sandbox.port import Sandbox
 from chatdev.views import meta, report, statistics, transcript
 
-HIDDEN = ".chatdev"
-"""The folder inside a deliverable that holds the journal, the company's copy and the debug log."""
 
-
-class Order(msgspec.Struct, frozen=True):
-    """What a person asks for. ``config`` names a company or its folder; ``model`` is the label typed or chosen, and
-    ``role_models`` are other models for roles or phases, as typed: ``Programmer=NAME``."""
-
-    task: str
-    name: str
-    org: str = "DefaultOrganization"
-    config: str = "default"
-    model: str = "VLLM"
-    role_models: tuple[str, ...] = ()
-
-    def checked(self) -> "Order":
-        """This order, if it can be carried out. Raises UserError that says what to type instead."""
-        if not self.task.strip():
-            raise UserError("The task is empty.", do='Say what to build, as in --task "create a calculator".')
-        for option, value in (("--name", self.name), ("--org", self.org)):
-            why = _unusable(value)
-            if why:
-                raise UserError(f"{option} {value!r} cannot name a folder: {why}.", do=f"Choose another {option}.")
-        config.find(self.config)
-        return self
-
-
-def _unusable(name: str) -> str:
-    """Why a name cannot be part of a folder's name; empty if it can. Spaces and Unicode letters are fine."""
-    if not name.strip():
-        return "it is empty"
-    if ".." in name:
-        return 'it holds ".."'
-    for character in name:
-        if character in '/\\:*?"<>|':
-            return f"it holds {character!r}"
-        if not character.isprintable():
-            return f"it holds the control character {character!a}"
-    if name != name.strip() or name.startswith((".", "-")):
-        return "it begins with a dot or a dash, or has a space at an end"
-    return "it is longer than 80 bytes" if len(name.encode()) > 80 else ""
-
-
-def begin(order: Order, warehouse: Path, now: datetime.datetime | None = None) -> Path:
-    """Make the run's folder, ``{name}_{org}_{YYYYMMDDHHMMSS}``, with its order logged and the company's copy in it.
-
-    Two runs that begin in the same second get folders of their own. Raises UserError, CompanyError and JournalError.
-    """
-    order = order.checked()
-    company = checked(classic_folder.load(config.find(order.config)))  # told now, before anything is made
-    company.assigning(assignments(order.role_models))
-    start = events.RunStarted(
-        schema=events.SCHEMA,
-        version=chatdev.__version__,
-        name=order.name,
-        org=order.org,
-        stamp=_stamp(now),
-        task=order.task,
-        company=company.name,
-        model=order.model,
-        roles=company.roster,
-        role_models=order.role_models,
-    )
-    return _set_up(start, company, (), warehouse)
-
-
-def fork(folder: Path, phase: str, warehouse: Path, now: datetime.datetime | None = None) -> Path:
-    """Make a new run out of all that a run did before a phase (in any letter case), with its copy of the company.
-
-    The old run stays as it is. Raises UserError if the phase never began, CompanyError and JournalError.
-    """
-    records = read(log_of(folder))
-    order = started(records, folder)
-    begun = {
-        record.event.phase: number
-        for number, record in reversed(list(enumerate(records)))
-        if isinstance(record.event, events.PhaseBegan)
-    }
-    upto = next((number for name, number in begun.items() if name.lower() == phase.lower()), None)
-    if upto is None:
-        raise UserError(
-            f'The phase "{phase}" has not begun in {folder}.', do=f"Choose one of: {', '.join(reversed(begun))}."
-        )
-    company = config.load(folder / HIDDEN / "company")
-    kept = tuple(record.event for record in records[1:upto])
-    return _set_up(msgspec.structs.replace(order, stamp=_stamp(now)), company, kept, warehouse)
-
-
-def _stamp(now: datetime.datetime | None) -> str:
-    return (now or datetime.datetime.now()).strftime("%Y%m%d%H%M%S")
-
-
-def _set_up(start: events.RunStarted, company: config.Company, before: tuple[events.Any, ...], warehouse: Path) -> Path:
-    """A run's folder with the company's copy, the task, and a log that begins with these events."""
-    folder = _new_folder(warehouse, f"{start.name}_{start.org}_{start.stamp}")
-    config.write(company.sources, folder / HIDDEN / "company")
-    (folder / f"{start.name}.prompt").write_text(start.task, encoding="utf-8")
-    store = Store(log_of(folder))
-    for event in (start, *before):
-        store.append(event)
-    store.close()
-    return folder
-
-
-def _new_folder(warehouse: Path, name: str) -> Path:
-    try:
-        warehouse.mkdir(parents=True, exist_ok=True)
-        for number in range(1, 1_000):
-            folder = warehouse / (name if number == 1 else f"{name}-{number}")
-            try:
-                folder.mkdir()
-            except FileExistsError:
-                continue
-            return folder
-    except OSError as error:
-        raise UserError(
-            f"No run can be written under {warehouse} ({error.strerror}).",
-            do="Run the command in a folder that you may write to.",
-        ) from error
-    raise UserError(f"There are a thousand runs called {name} already.")
-
-
-def log_of(folder: Path) -> Path:
-    """Where a run's log lies."""
-    return folder / HIDDEN / "events.jsonl"
-
-
-def started(records: tuple[Record, ...], folder: Path) -> events.RunStarted:
-    """A run's first event. Raises UserError if there is none."""
-    first = records[0].event if records else None
-    if not isinstance(first, events.RunStarted):
-        raise UserError(f"The log in {folder} does not begin with an order: the run died before it began.")
-    return first
-
-
-def finished(records: tuple[Record, ...]) -> events.RunFinished | None:
-    """The last event of a run, if it has reached its end."""
-    for record in reversed(records):
-        if isinstance(record.event, events.RunFinished):
-            return record.event
-    return None
-
-
-def find_run(name: str, warehouse: Path) -> Path:
-    """A run by its folder, or by its folder's name or the beginning of it under the warehouse. Raises UserError."""
-    if log_of(Path(name)).is_file():
-        return Path(name)
-    found = [folder for folder in runs(warehouse) if folder.name.startswith(name)] if name else []
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise UserError(
-            f'"{name}" fits {len(found)} runs.', tried=[folder.name for folder in found], do="Name one of them whole."
-        )
-    raise UserError(
-        f'There is no run "{name}".',
-        tried=(f"a folder with {HIDDEN}/events.jsonl in it", f"the runs under {warehouse}"),
-        do="List the runs with: chatdev runs",
-    )
-
-
-def runs(warehouse: Path) -> list[Path]:
-    """The folders of all runs, by name."""
-    return sorted(log.parent.parent for log in warehouse.glob(f"*/{HIDDEN}/events.jsonl"))
+def paid(records: Sequence[Record]) -> float:
+    """US dollars that a run's answers have cost so far, as far as the prices are known."""
+    return sum(record.event.cost or 0.0 for record in records if isinstance(record.event, events.ModelAnswered))
 
 
 OnRecord = Callable[[Record], None]
@@ -204,61 +44,96 @@ async def work(
     on_record: OnRecord = lambda record: None,
     on_progress: OnProgress = lambda role, progress: None,
     role_models: tuple[str, ...] = (),
+    limits: Mapping[str, float] | None = None,
     open_store: Callable[[Path], Store] = Store,
     sandbox: Sandbox | None = None,
 ) -> events.VerdictReached:
     """Carry a run that was begun to its end, or further if it was interrupted, and write what is delivered.
 
-    ``role_models`` take the place of those that the run was begun with. Programs run in ``sandbox``, else in the best
-    that holds on this machine.
+    ``role_models`` take the place of those that the run was begun with, ``limits`` that of each which was set so far.
+    Programs run in ``sandbox``, else in the best that holds on this machine.
 
     Whatever ends it, the log holds all that was done, and the report says so far as it got. Raises ModelError,
     JournalError, UserError and CancelledError; the run can be taken up again after each of them.
     """
-    company = config.load(folder / HIDDEN / "company")
+    company = config.load(folder / runs.HIDDEN / "company")
     sandbox = sandbox or await ladder.chosen(unsafe=False)
-    store = open_store(log_of(folder))
+    store, hidden = open_store(runs.log_of(folder)), runs.redactor(choice.settings)
+    store.redact = hidden.value
     others: dict[Target, Choice] = {}
     try:
-        order = started(tuple(store.records), folder)
+        order = runs.started(tuple(store.records), folder)
         store.listen(on_record)
         company = company.assigning(assignments(role_models or order.role_models))
+        workspace = Workspace(folder)
+        workspace.sweep()
+        typed = {**_limits(store), **(limits or {})}
+        choice.purse.spent = paid(store.records)
         others = await _met(company, choice)
+        phases = {name: phase.budget for name, phase in company.phases.items()}
         office = Office(
             company=company,
-            prompts=Prompts(company),
+            prompts=Prompts(hidden.value(company)),
             model=choice.backend,
             sandbox=sandbox,
-            workspace=Workspace(folder),
+            workspace=workspace,
             watcher=on_progress,
+            spending=Spending(store, company.budget.but(typed), phases),
             others={target: other.backend for target, other in others.items()},
         )
         number = 1 + sum(isinstance(record.event, events.AttemptStarted) for record in store)
-        store.append(
-            events.AttemptStarted(
-                number=number,
-                endpoint=choice.facts.base_url,
-                model=choice.facts.model,
-                window=choice.facts.window,
-                sandbox=office.sandbox.level,
-                notes=(*choice.notes, *_told(company, others)),
-                engine=choice.facts.engine,
-            )
-        )
+        notes = (*filter(None, (store.repaired,)), *choice.notes, *_told(company, others))
+        store.append(_attempt(number, choice, office.sandbox.level, notes, typed))
         await store.sync()
         try:
             async with traffic.counted(choice.backend, store, number):
-                return await chain.run(office, Desk(store), State(task=order.task, name=order.name))
-        except (ChatDevError, asyncio.CancelledError) as error:
-            why = str(error) if isinstance(error, ChatDevError) else "interrupted"
-            store.append(events.AttemptStopped(number, why, type(error).__name__))
+                reached = await chain.run(office, Desk(store), State(task=order.task, name=order.name))
+        except (ChatDevError, OSError, asyncio.CancelledError) as error:
+            _give_up(folder, store, number, error)
             raise
-        finally:
-            deliver(folder, tuple(store.records))
+        deliver(folder, tuple(store.records))
+        return reached
     finally:
         for other in others.values():
             await other.backend.aclose()
         store.close()
+
+
+def _give_up(folder: Path, store: Store, number: int, error: BaseException) -> None:
+    """Say in the log and the report why an attempt ends, as far as the disk still takes it: the error itself is told in
+    any case, and a folder that is gone is not made anew."""
+    why = "interrupted" if isinstance(error, asyncio.CancelledError) else str(error)
+    with contextlib.suppress(ChatDevError):
+        store.append(events.AttemptStopped(number, why, type(error).__name__))
+    with contextlib.suppress(ChatDevError):
+        if folder.is_dir():
+            deliver(folder, tuple(store.records))
+
+
+def _limits(store: Store) -> dict[str, float]:
+    """The limits that were typed for a run so far, a later one in the place of an earlier."""
+    limits: dict[str, float] = {}
+    for record in store:
+        if isinstance(record.event, events.RunStarted | events.AttemptStarted):
+            limits |= record.event.limits
+    return limits
+
+
+def _attempt(
+    number: int, choice: Choice, level: str, notes: tuple[str, ...], limits: dict[str, float]
+) -> events.AttemptStarted:
+    return events.AttemptStarted(
+        number=number,
+        endpoint=choice.facts.base_url,
+        model=choice.facts.model,
+        window=choice.facts.window,
+        sandbox=level,
+        notes=notes,
+        engine=choice.facts.engine,
+        schema=events.SCHEMA,
+        version=chatdev.__version__,
+        limits=limits,
+    )
 
 
 async def _met(company: config.Company, choice: Choice) -> dict[Target, Choice]:
@@ -286,7 +161,7 @@ def _told(company: config.Company, others: Mapping[Target, Choice]) -> tuple[str
 
 def deliver(folder: Path, records: tuple[Record, ...]) -> None:
     """Write what a person reads beside the product: the report, ``meta.txt`` and the readable log."""
-    order = started(records, folder)
+    order = runs.started(records, folder)
     workspace = Workspace(folder)
     name = f"{order.name}_{order.org}_{order.stamp}.log"
     for path, text in (
@@ -299,4 +174,4 @@ def deliver(folder: Path, records: tuple[Record, ...]) -> None:
 
 def software_info(folder: Path) -> str:
     """ChatDev 1.0's closing block of a run: fourteen figures."""
-    return statistics.render(statistics.software_info(read(log_of(folder))))
+    return statistics.render(statistics.software_info(read(runs.log_of(folder))))

@@ -1,11 +1,13 @@
 """What several rooms' tests need: a run of a whole company against playback, over real HTTP."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 import msgspec
 
-from chatdev import wiring
+from chatdev import runs, wiring
 from chatdev.journal import store
 from chatdev.journal.events import VerdictReached
 from chatdev.journal.store import Record
@@ -79,14 +81,22 @@ class Ran(msgspec.Struct, frozen=True):
 
 
 async def run(
-    warehouse: Path, played: Recording, *manners: Manner, folder: Path | None = None, config: str = "default"
+    warehouse: Path,
+    played: Recording,
+    *manners: Manner,
+    folder: Path | None = None,
+    config: str = "default",
+    task: str = "greet",
+    environ: Mapping[str, str] = MappingProxyType({}),
 ) -> Ran:
-    """Run a company on a recording, from the start or on from ``folder``."""
+    """Run a company on a recording, from the start or on from ``folder``; ``environ`` holds settings of its user."""
     async with Playback(played, manners=manners) as endpoint:
-        choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, warehouse))
+        settings = load({"VLLM_ENDPOINT": endpoint, **environ}, warehouse)
+        choice = await choose("VLLM", settings)
+        order = runs.Order(task=task, name="Greeting", config=config)
         try:
-            folder = folder or wiring.begin(wiring.Order(task="greet", name="Greeting", config=config), warehouse)
+            folder = folder or runs.begin(order, warehouse, settings=settings)
             verdict = await wiring.work(folder, choice)
         finally:
             await choice.backend.aclose()
-    return Ran(folder, verdict, store.read(wiring.log_of(folder)))
+    return Ran(folder, verdict, store.read(runs.log_of(folder)))

@@ -8,7 +8,7 @@ import pytest
 
 from chatdev import settings
 from chatdev.errors import SettingsError
-from chatdev.settings import Deadlines, Secret, load
+from chatdev.settings import Deadlines, Secret, load, others
 
 
 @pytest.fixture
@@ -203,33 +203,33 @@ def test_importing_reads_nothing_and_loads_no_http_library() -> None:
 
 def test_the_hub_is_where_its_own_library_would_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    plain = settings.load_hub({})
+    plain = others.load_hub({})
     assert (plain.endpoint, plain.token, plain.offline) == ("https://huggingface.co", None, False)
     assert plain.cache == tmp_path / ".cache" / "huggingface" / "hub"
-    assert settings.load_hub({"XDG_CACHE_HOME": "/x"}).cache == Path("/x/huggingface/hub")
-    assert settings.load_hub({"HF_HOME": "/h"}).cache == Path("/h/hub")
-    assert settings.load_hub({"HF_HOME": "/h", "HF_HUB_CACHE": "/c"}).cache == Path("/c")
-    other = settings.load_hub({"HF_ENDPOINT": "https://mirror/", "HF_TOKEN": " hf_x ", "HF_HUB_OFFLINE": "1"})
+    assert others.load_hub({"XDG_CACHE_HOME": "/x"}).cache == Path("/x/huggingface/hub")
+    assert others.load_hub({"HF_HOME": "/h"}).cache == Path("/h/hub")
+    assert others.load_hub({"HF_HOME": "/h", "HF_HUB_CACHE": "/c"}).cache == Path("/c")
+    other = others.load_hub({"HF_ENDPOINT": "https://mirror/", "HF_TOKEN": " hf_x ", "HF_HUB_OFFLINE": "1"})
     assert (other.endpoint, other.token, other.offline) == ("https://mirror", Secret("hf_x"), True)
 
 
 def test_the_token_of_a_log_in_is_found(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("hf_y\n")
-    assert settings.load_hub({"HF_HOME": str(tmp_path)}).token == Secret("hf_y")
-    assert settings.load_hub({"HF_TOKEN_PATH": str(tmp_path / "token")}).token == Secret("hf_y")
-    assert settings.load_hub({"HF_HOME": str(tmp_path), "HF_TOKEN": "hf_x"}).token == Secret("hf_x")
+    assert others.load_hub({"HF_HOME": str(tmp_path)}).token == Secret("hf_y")
+    assert others.load_hub({"HF_TOKEN_PATH": str(tmp_path / "token")}).token == Secret("hf_y")
+    assert others.load_hub({"HF_HOME": str(tmp_path), "HF_TOKEN": "hf_x"}).token == Secret("hf_x")
 
 
 def test_gpus_are_chosen_by_the_variables_of_their_makers() -> None:
-    assert settings.visible_gpus({}) is None
-    assert settings.visible_gpus({"CUDA_VISIBLE_DEVICES": "0, 2"}) == ("0", "2")
-    assert settings.visible_gpus({"CUDA_VISIBLE_DEVICES": ""}) == ()
-    assert settings.visible_gpus({"HIP_VISIBLE_DEVICES": "1"}) == ("1",)
+    assert others.visible_gpus({}) is None
+    assert others.visible_gpus({"CUDA_VISIBLE_DEVICES": "0, 2"}) == ("0", "2")
+    assert others.visible_gpus({"CUDA_VISIBLE_DEVICES": ""}) == ()
+    assert others.visible_gpus({"HIP_VISIBLE_DEVICES": "1"}) == ("1",)
 
 
 def test_a_server_inherits_what_the_user_set_before_what_is_suggested(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINE", "1")
-    found = settings.inherited({"MINE": "2", "SUGGESTED": "3"}, {"FORCED": "4"})
+    found = others.inherited({"MINE": "2", "SUGGESTED": "3"}, {"FORCED": "4"})
     assert (found["MINE"], found["SUGGESTED"], found["FORCED"]) == ("1", "3", "4")
 
 
@@ -272,3 +272,52 @@ def test_a_collector_that_is_spoken_to_otherwise_is_a_note_and_no_error(
     assert found.otlp_traces is None
     assert "placeholder" in found.notes[0]
     assert f"{why}. They go over http/protobuf, as a rule to port 4318." in found.notes[1]
+
+
+def test_several_endpoints_are_kept_in_their_order_each_once(folder: Path) -> None:
+    settings = load({"VLLM_ENDPOINT": " gpu-1:8000, http://gpu-2:8000/v1 ,,gpu-1:8000/"}, folder)
+    assert settings.endpoints == ("http://gpu-1:8000/v1", "http://gpu-2:8000/v1")
+    assert (settings.vllm_endpoint, settings.more_endpoints) == ("http://gpu-1:8000/v1", ("http://gpu-2:8000/v1",))
+    with pytest.raises(SettingsError, match="VLLM_ENDPOINT is not the address"):
+        load({"VLLM_ENDPOINT": "gpu-1:8000, ftp://gpu-2"}, folder)
+
+
+@pytest.mark.parametrize("text", ['"gpu-1, gpu-2"', '["gpu-1", "gpu-2"]'])
+def test_several_endpoints_may_stand_in_the_file(folder: Path, text: str) -> None:
+    (folder / "chatdev.toml").write_text(f"vllm_endpoint = {text}\n")
+    assert load({}, folder).endpoints == ("http://gpu-1/v1", "http://gpu-2/v1")
+    assert load({"VLLM_ENDPOINT": "other"}, folder).endpoints == ("http://other/v1",)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("vllm_endpoint = 1", "vllm_endpoint must be a text or a list of texts, and is 1"),
+        ("vllm_endpoint = [1]", r"vllm_endpoint must be a text, and is \[1\]"),
+        ('max_cost = "much"', "max_cost must be a number above 0, and is 'much'"),
+        ("chatdev_local_only = 1", "chatdev_local_only must be true or false, and is 1"),
+    ],
+)
+def test_a_mistake_in_what_may_be_reached_is_told(folder: Path, text: str, words: str) -> None:
+    (folder / "chatdev.toml").write_text(text)
+    with pytest.raises(SettingsError, match=words):
+        load({}, folder)
+
+
+def test_what_may_leave_and_what_it_may_cost(folder: Path) -> None:
+    assert (load({}, folder).local_only, load({}, folder).max_cost) == (False, None)
+    (folder / "chatdev.toml").write_text("chatdev_local_only = true\nmax_cost = 0\n")
+    assert (load({}, folder).local_only, load({}, folder).max_cost) == (True, 0)
+    assert load({"CHATDEV_LOCAL_ONLY": "0"}, folder).local_only is False
+
+
+def test_a_key_goes_to_the_endpoints_that_it_was_set_beside_and_to_no_others(folder: Path) -> None:
+    settings = load({"VLLM_ENDPOINT": "gpu-1,gpu-2", "VLLM_API_KEY": "secret"}, folder)
+    assert settings.reaching(()) is settings
+    typed = settings.reaching(("gpu-2", "gpu-3"))
+    assert typed.endpoints == ("http://gpu-2/v1", "http://gpu-3/v1")
+    assert [typed.owns(f"http://gpu-{number}/v1") for number in (1, 2, 3)] == [True, True, False]
+    alone = load({"VLLM_API_KEY": "secret"}, folder).reaching(("gpu-3",))  # set for what else, if not for this one
+    assert alone.owns("http://gpu-3/v1")
+    with pytest.raises(SettingsError, match="--endpoint is not the address"):
+        settings.reaching(("ftp://x",))

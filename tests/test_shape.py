@@ -1,6 +1,8 @@
 """Code goes bad in the tail: no function over 60 lines, no module over 400."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,3 +26,11 @@ def test_modules_and_functions_stay_small(path: Path) -> None:
     long = [f.name for f in functions if f.end_lineno is not None and f.end_lineno - f.lineno >= 60]
     assert len(source.splitlines()) <= 400
     assert not long
+
+
+def test_what_every_command_imports_pulls_in_no_extra() -> None:
+    code = (
+        "import sys, chatdev, chatdev.wiring, chatdev.cli.work, chatdev.cli.main, chatdev.models.transport\n"
+        "print(sorted({name.split('.')[0] for name in sys.modules} & {'opentelemetry', 'xllamacpp', 'ray', 'vllm'}))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout == "[]\n"

@@ -260,15 +260,20 @@ def _chosen(versions: Sequence[File]) -> File:
 
 
 def conclusion(text: str) -> str | None:
-    """What follows the ``<INFO>`` mark on its line: at the front of a line at best (the last one), else on any."""
+    """What follows the ``<INFO>`` mark on its line: at the front of a line at best (the last one), else on any.
+
+    What an answer only quotes, such as a program's output in a fenced block, concludes nothing.
+    """
     if "INFO" not in text.upper():
         return None
     lines = fences.clean(text)
+    inside = _quoted(lines)
     fallback: str | None = None
-    for last, line in enumerate(reversed([line for line in lines if line.strip()])):
+    said_lines = [line for number, line in enumerate(lines) if line.strip() and number not in inside]
+    for last, line in enumerate(reversed(said_lines)):
         marks = list(_MARK.finditer(line))
         found = marks[-1] if marks else (_LOOSE_MARK.match(line) if last == 0 else None)
-        if found is None:
+        if found is None or (last and _is_quotation(line, found)):
             continue
         said = _unmarked(line[found.end() :])
         before = line[: found.start()].strip(" \t\r*_`\"'>#-([")
@@ -276,6 +281,24 @@ def conclusion(text: str) -> str | None:
             return said
         fallback = fallback or said
     return fallback
+
+
+def _quoted(lines: Sequence[str]) -> set[int]:
+    """The lines inside fenced blocks, but for a block that says one thing and ends the answer: that is its form."""
+    inside: set[int] = set()
+    for block in fences.blocks(lines) if any(line.lstrip()[:3] in ("```", "~~~") for line in lines) else ():
+        last = block.until >= len(lines) - 1
+        if block.end == "closed" and not (last and sum(bool(line.strip()) for line in block.lines) == 1):
+            inside.update(range(block.opener, block.until + 1))
+        elif block.end != "closed" and not last:
+            inside.update(range(block.opener, block.until))
+    return inside
+
+
+def _is_quotation(line: str, mark: re.Match[str]) -> bool:
+    """Whether a mark stands in a quoted line, or in quotation marks with something before them."""
+    before = line[: mark.start()].rstrip(" <")
+    return before.lstrip()[:1] == ">" or (before[-1:] in ("`", '"', "'", "“") and len(before.strip()) > 1)
 
 
 def _unmarked(rest: str) -> str | None:

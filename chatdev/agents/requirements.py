@@ -21,6 +21,8 @@ _LANGUAGES = frozenset(
     ("", "txt", "text", "plaintext", "plain", "requirements", "requirements.txt", "pip", "python", "markdown", "md")
 )
 _NOT_PACKAGES = frozenset(("python", "python3", "tk", "ttk", "none", "standard", "built-in", "builtins"))
+_ARCHIVES = (".whl", ".zip", ".tar", ".tgz", ".tbz", ".txz", ".tlz", ".gz", ".bz2", ".xz", ".lz", ".lzma")
+"""pip takes a name that ends so for a file in the current folder."""
 _MAX_LINE = 300
 
 
@@ -104,12 +106,16 @@ def _judged(wanted: str) -> tuple[str, str]:
     clauses = [
         clause.strip() for clause in versions.strip().removeprefix("(").removesuffix(")").split(",") if clause.strip()
     ]
+    if not clauses:  # nothing, or a comma or a pair of brackets with nothing in it
+        wanted = f"{name[0]}{extras[0] if extras else ''}{semicolon}{marker}"
     well_formed = not semicolon or _MARKER.fullmatch(marker)
     if not well_formed or not all(re.match(r"[=<>~!]=?=?", clause) for clause in clauses):
         return "", _MALFORMED
     module = name[0].casefold().replace("-", "_")
     if module in sys.stdlib_module_names or module.partition(".")[0] in sys.stdlib_module_names:
         return "", "part of the standard library"
+    if name[0].casefold().endswith(_ARCHIVES):
+        return "", "a file, not a package"
     if name[0].casefold() in _NOT_PACKAGES:
         return "", "not a package"
     if not all((found := _CLAUSE.fullmatch(clause)) and _VERSION.fullmatch(found[2]) for clause in clauses):

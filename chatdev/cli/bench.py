@@ -76,11 +76,11 @@ def command(
 
 
 async def _workload(run: str | None) -> "Workload":
-    from chatdev import wiring
+    from chatdev import runs
     from chatdev.cli import common
     from chatdev.ops.bench import workload
 
-    return workload.of_run(wiring.find_run(run, common.WAREHOUSE)) if run else await workload.shipped()
+    return workload.of_run(runs.find(run, common.WAREHOUSE)) if run else await workload.shipped()
 
 
 def _levels(text: str) -> tuple[int, ...]:

@@ -1,10 +1,14 @@
 """``chatdev build``: from a task to a judged product."""
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from chatdev.cli import options
+
+if TYPE_CHECKING:
+    from chatdev.runs import Reach
 
 
 @click.command(name="build", epilog=options.ENVIRONMENT)
@@ -15,6 +19,8 @@ from chatdev.cli import options
 @click.option("--model", default=None, help=options.MODEL_HELP)
 @click.option("--role-model", "role_models", multiple=True, metavar="WHO=MODEL", help=options.ROLE_MODEL_HELP)
 @click.option("--path", default="", help="Existing code to extend; needs a company made for it.")
+@options.limited
+@options.reaching
 @options.watching
 def command(
     task: str,
@@ -24,12 +30,15 @@ def command(
     model: str | None,
     role_models: tuple[str, ...],
     path: str,
+    limits: options.Limits,
+    reach: "Reach",
     how: options.How,
 ) -> None:
     """Build the product that TASK describes. "-" reads TASK from standard input, "@FILE" from a file."""
     options.refuse_path(path)
     task = options.read_task(task)
     from chatdev.cli import work
-    from chatdev.wiring import Order
+    from chatdev.runs import Order
 
-    sys.exit(work.build(Order(task=task, name=name, org=org, config=config, role_models=role_models), model, how))
+    order = Order(task=task, name=name, org=org, config=config, role_models=role_models, limits=limits, reach=reach)
+    sys.exit(work.build(order, model, how))

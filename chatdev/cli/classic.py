@@ -1,10 +1,14 @@
 """``run.py``: ChatDev 1.0's flags and defaults."""
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from chatdev.cli import ensure_utf8, options
+
+if TYPE_CHECKING:
+    from chatdev.runs import Reach
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=options.ENVIRONMENT)
@@ -20,6 +24,8 @@ from chatdev.cli import ensure_utf8, options
 @click.option("--model", default=None, help=options.MODEL_HELP)
 @click.option("--role-model", "role_models", multiple=True, metavar="WHO=MODEL", help=options.ROLE_MODEL_HELP)
 @click.option("--path", default="", help="Existing code to extend; needs a company made for it.")
+@options.limited
+@options.reaching
 @options.watching
 def command(
     config: str,
@@ -29,6 +35,8 @@ def command(
     model: str | None,
     role_models: tuple[str, ...],
     path: str,
+    limits: options.Limits,
+    reach: "Reach",
     how: options.How,
 ) -> None:
     """Build software with a virtual company on your own models: one sentence in, tested software out.
@@ -38,9 +46,10 @@ def command(
     options.refuse_path(path)
     task = options.read_task(task)
     from chatdev.cli import work
-    from chatdev.wiring import Order
+    from chatdev.runs import Order
 
-    sys.exit(work.build(Order(task=task, name=name, org=org, config=config, role_models=role_models), model, how))
+    order = Order(task=task, name=name, org=org, config=config, role_models=role_models, limits=limits, reach=reach)
+    sys.exit(work.build(order, model, how))
 
 
 def main() -> None:

@@ -1,17 +1,21 @@
 """What the commands share: how errors are said, where runs lie, and how a coroutine is run until Ctrl-C."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
 
 from chatdev.errors import ChatDevError
+from chatdev.redaction import Redactor
+from chatdev.settings import Settings
+from chatdev.views.text import clean
 
 T = TypeVar("T")
 
@@ -21,8 +25,20 @@ INTERRUPTED = 130
 
 
 def say(text: str) -> None:
-    """Print a line to standard error, whatever the locale can encode."""
-    click.echo(text.encode(sys.stderr.encoding or "utf-8", "replace").decode(sys.stderr.encoding or "utf-8"), err=True)
+    """Print a line to standard error, whatever the locale can encode and whoever had a say in it; a terminal that was
+    closed need not hear it."""
+    encoding = sys.stderr.encoding or "utf-8"
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(clean(text).encode(encoding, "replace").decode(encoding), err=True)
+
+
+def of_system(error: Exception) -> ChatDevError:
+    """What the operating system refused, in plain words."""
+    name = getattr(error, "filename", None)
+    return ChatDevError(
+        f"The system refused: {getattr(error, 'strerror', None) or error}{f' ({name})' if name else ''}.",
+        do="Make room or mend the permissions, then try again.",
+    )
 
 
 def fail(error: ChatDevError, log: Path | None = None) -> NoReturn:
@@ -31,6 +47,16 @@ def fail(error: ChatDevError, log: Path | None = None) -> NoReturn:
     if log is not None:
         say(f"The log is {log}.")
     sys.exit(error.exit_status)
+
+
+@contextlib.contextmanager
+def discreet(settings: Settings) -> Iterator[None]:
+    """Let no error out with a key in its words: servers like to quote what they were sent."""
+    try:
+        yield
+    except ChatDevError as error:
+        Redactor(settings.secrets).error(error)
+        raise
 
 
 def program() -> str:
@@ -47,7 +73,7 @@ def program() -> str:
 def conclude(text: str) -> None:
     """Print the last words to standard output; nobody need be there to read them."""
     try:
-        click.echo(text)
+        click.echo(clean(text))
     except OSError:  # and what is still in the buffer must not fail at the very end either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

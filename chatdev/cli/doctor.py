@@ -12,8 +12,9 @@ import click
 def command(endpoint: str | None, as_json: bool) -> None:
     """Try what a run needs of ENDPOINT: an address such as localhost:8000, or openai:NAME.
 
-    Without it: VLLM_ENDPOINT, else the default address, else whatever model server listens on this machine. The exit
-    status is 0 if all is good, 1 if a check failed, 2 if nothing answered. What was found is kept, and used by runs.
+    Without it: VLLM_ENDPOINT (the first of several), else the default address, else whatever model server listens on
+    this machine. The exit status is 0 if all is good, 1 if a check failed, 2 if nothing answered. What was found is
+    kept, and used by runs.
     """
     import msgspec
 

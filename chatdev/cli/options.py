@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import click
 
 MODEL_HELP = """\
-VLLM (or VLLM_LOCAL): the server at VLLM_ENDPOINT. DEMO: recorded answers, no model needed. STUB: a fixed answer.
+VLLM (or VLLM_LOCAL): the servers at VLLM_ENDPOINT. DEMO: recorded answers, no model needed. STUB: a fixed answer.
 openai:NAME, or a name of ChatDev 1.0 (GPT_4O, …): OpenAI, with OPENAI_API_KEY. Without this option: VLLM_ENDPOINT if
 it is set, else OpenAI if its key is, else a server on http://localhost:8000/v1."""
 
@@ -17,20 +17,77 @@ ROLE_MODEL_HELP = """\
 Another model for a role or a phase: "Programmer=NAME", served (an adapter, too) where the others are, or
 "Programmer=NAME@http://host:8001/v1", or "Programmer=openai:NAME". May be given several times."""
 
+Limits = dict[str, float]
+"""Limits of a run as typed, by the names of ``chatdev.company.budget.Budget``."""
+
+
+def limited(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that bound what a run spends; the command takes them as one argument, ``limits``."""
+
+    @click.option(
+        "--max-calls", "calls", type=click.IntRange(min=1), help="End the run, and judge it, after so many answers."
+    )
+    @click.option(
+        "--max-tokens-total",
+        "tokens",
+        type=click.IntRange(min=1),
+        help="… after so many tokens, prompts and answers together.",
+    )
+    @click.option(
+        "--max-minutes",
+        "minutes",
+        type=click.FloatRange(min=0, min_open=True),
+        help="… after so many minutes of work, all attempts together.",
+    )
+    @functools.wraps(command)
+    def wrapped(calls: int | None, tokens: int | None, minutes: float | None, **others: Any) -> None:
+        typed = {"calls": calls, "tokens": tokens, "minutes": minutes}
+        command(limits={name: value for name, value in typed.items() if value is not None}, **others)
+
+    return wrapped
+
+
 ENVIRONMENT = """
 \b
 Environment (chatdev.toml in this folder may hold the same; the environment wins):
-  VLLM_ENDPOINT     your server, any OpenAI-compatible one  [http://localhost:8000/v1]
+  VLLM_ENDPOINT     your server, any OpenAI-compatible one  [http://localhost:8000/v1]; several with commas between
   VLLM_MODEL_NAME   which of its models                     [default: whatever is served]
   VLLM_API_KEY      if it wants a key
   VLLM_DEBUG        1: requests and answers to stderr and debug.log
-  OPENAI_API_KEY    the fallback when VLLM_ENDPOINT is set but does not answer, and for OpenAI's models
+  OPENAI_API_KEY    the fallback when an endpoint is set but does not answer, and for OpenAI's models
+  CHATDEV_LOCAL_ONLY  1: no fallback to OpenAI, ever
   OPENAI_MODEL, OPENAI_BASE_URL
   OTEL_EXPORTER_OTLP_ENDPOINT  a collector of OpenTelemetry, for spans of the run
 
 Exit status: 0 only if the product passed its acceptance tests, or starts where the company writes none; 1 for any
 other end; 2 for usage or set-up; 130 after Ctrl-C, which saves the run.
 """
+
+
+ENDPOINT_HELP = """\
+Ask this server, such as gpu-1:8000, instead of VLLM_ENDPOINT. Given several times: in this order; those that serve the
+same model are replicas, of which the run is kept on the one with the least load."""
+
+
+def reaching(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which endpoints may be reached; the command takes them as one argument, ``reach``."""
+
+    @click.option("--endpoint", "endpoints", multiple=True, metavar="URL", help=ENDPOINT_HELP)
+    @click.option("--local-only", is_flag=True, help="Never fall back to OpenAI: nothing leaves for another company.")
+    @click.option(
+        "--max-cost",
+        type=click.FloatRange(min=0),
+        default=None,
+        metavar="DOLLARS",
+        help="The most that OpenAI may take for this run; checked before each call, by what it could cost.",
+    )
+    @functools.wraps(command)
+    def wrapped(endpoints: tuple[str, ...], local_only: bool, max_cost: float | None, **others: Any) -> None:
+        from chatdev.runs import Reach
+
+        command(reach=Reach(endpoints, local_only, max_cost), **others)
+
+    return wrapped
 
 
 class How(NamedTuple):

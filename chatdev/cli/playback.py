@@ -16,7 +16,7 @@ def command(recordings: tuple[str, ...], host: str, port: int, manners: tuple[st
 
     Without any, the recordings that come with ChatDev are served. docs/playback.md has the format and the manners.
     """
-    from chatdev import wiring
+    from chatdev import runs
     from chatdev.cli import common
     from chatdev.errors import ChatDevError
     from chatdev.playback import demo, faults
@@ -24,7 +24,7 @@ def command(recordings: tuple[str, ...], host: str, port: int, manners: tuple[st
     from chatdev.playback.server import Playback
 
     def loaded(name: str) -> Recording:
-        return load(Path(name) if Path(name).exists() else wiring.find_run(name, common.WAREHOUSE))
+        return load(Path(name) if Path(name).exists() else runs.find(name, common.WAREHOUSE))
 
     async def serve(playback: Playback) -> None:
         endpoint = await playback.start(host, port)

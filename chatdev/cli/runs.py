@@ -6,17 +6,17 @@ import click
 @click.command(name="runs")
 def command() -> None:
     """List the runs under WareHouse, each with its verdict or how to go on with it."""
-    from chatdev import wiring
+    from chatdev import runs
     from chatdev.cli import common
     from chatdev.errors import ChatDevError
     from chatdev.journal.store import read
     from chatdev.views import show
 
-    folders = wiring.runs(common.WAREHOUSE)
+    folders = runs.every(common.WAREHOUSE)
     if not folders:
         common.say(f"There are no runs under {common.WAREHOUSE}.")
     for folder in folders:
         try:
-            click.echo(show.one_line(folder.name, read(wiring.log_of(folder))))
+            click.echo(show.one_line(folder.name, read(runs.log_of(folder))))
         except ChatDevError as error:
             click.echo(f"{folder.name}: {error.what}")

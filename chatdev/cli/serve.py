@@ -10,11 +10,12 @@ import click
 from chatdev.cli import common
 
 if TYPE_CHECKING:
-    from chatdev.ops.engines import Engine, Order, Plan
-    from chatdev.ops.fit import Fit
     from chatdev.ops.machine import Machine
-    from chatdev.ops.weights import Need
-    from chatdev.settings import Hub, Secret, Settings
+    from chatdev.ops.serving.engines import Engine, Order, Plan
+    from chatdev.ops.serving.fit import Fit
+    from chatdev.ops.serving.weights import Need
+    from chatdev.settings import Secret, Settings
+    from chatdev.settings.others import Hub
 
 
 @click.command(name="serve")
@@ -51,8 +52,9 @@ def command(
     """
     from chatdev import settings
     from chatdev.errors import ChatDevError
-    from chatdev.ops import serve
-    from chatdev.ops.engines import Order
+    from chatdev.ops.serving import serve
+    from chatdev.ops.serving.engines import Order
+    from chatdev.settings import others
 
     if extra and not extra[0].startswith("-"):
         raise click.UsageError(
@@ -70,7 +72,7 @@ def command(
             speculate=speculate,
             extra=extra,
             container=f"chatdev-{os.getpid()}",
-            gpus=settings.visible_gpus(),
+            gpus=others.visible_gpus(),
         )
         common.run(_serve(order, engine, window, own, secret, force=force, dry_run=dry_run))
     except ChatDevError as error:
@@ -87,8 +89,9 @@ async def _serve(
     force: bool,
     dry_run: bool,
 ) -> None:
-    from chatdev.ops import engines, hub, machine, serve
-    from chatdev.settings import load_hub
+    from chatdev.ops import machine
+    from chatdev.ops.serving import engines, hub, serve
+    from chatdev.settings.others import load_hub
 
     place = load_hub()
     seen = machine.only(machine.look(), order.gpus)
@@ -109,7 +112,7 @@ async def _serve(
 
 
 async def _run(plan: "Plan", order: "Order", need: "Need", place: "Hub", own: "Settings", key: "Secret | None") -> None:
-    from chatdev.ops import serve
+    from chatdev.ops.serving import serve
 
     common.say("\nStarting. Ctrl-C stops it.")
     secrets = serve.secrets(plan, key, place)
@@ -129,7 +132,7 @@ async def _run(plan: "Plan", order: "Order", need: "Need", place: "Hub", own: "S
 
 def _shown(plan: "Plan", why: str, seen: "Machine", need: "Need", fit: "Fit", *, key: bool) -> str:
     """All that is to be known before the start: machine, model, arithmetic, command, reasons."""
-    from chatdev.ops.fit import size
+    from chatdev.ops.serving.fit import size
 
     fetched = f"; {size(need.download)} to download" if need.download else ""
     about = "about " if need.estimated else ""
@@ -160,7 +163,7 @@ def _label(words: tuple[str, ...]) -> str:
 
 
 def _machine(seen: "Machine") -> str:
-    from chatdev.ops.fit import size
+    from chatdev.ops.serving.fit import size
 
     cards = []
     for gpu in seen.gpus:

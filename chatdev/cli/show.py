@@ -10,14 +10,14 @@ def command(run: str, as_json: bool) -> None:
     """Show RUN (a folder, or the beginning of its name): verdict, phases, talk, files, calls and tokens."""
     import msgspec
 
-    from chatdev import wiring
+    from chatdev import runs
     from chatdev.cli import common
     from chatdev.errors import ChatDevError
     from chatdev.journal.store import read
     from chatdev.views import show
 
     try:
-        records = read(wiring.log_of(wiring.find_run(run, common.WAREHOUSE)))
+        records = read(runs.log_of(runs.find(run, common.WAREHOUSE)))
     except ChatDevError as error:
         common.fail(error)
     if as_json:

@@ -15,46 +15,75 @@ if TYPE_CHECKING:
 @click.argument("folder")
 @click.option("--json", "as_json", is_flag=True, help='As JSON: {"verdict": …, "tests": […], "why": …}.')
 @click.option("--install", is_flag=True, help="First install what requirements.txt lists, for this product alone.")
-@click.option("--yes", is_flag=True, help="Install without asking.")
+@click.option("--yes", is_flag=True, help="Install without asking what is known; --allow names what is not.")
+@click.option("--allow", multiple=True, metavar="NAME", help="Install NAME, too, although no list of ours has it.")
 @click.option("--unsafe-no-sandbox", "unsafe", is_flag=True, help=UNSAFE_HELP)
-def command(folder: str, as_json: bool, install: bool, yes: bool, unsafe: bool) -> None:
+def command(folder: str, as_json: bool, install: bool, yes: bool, allow: tuple[str, ...], unsafe: bool) -> None:
     """Judge the product in FOLDER (any folder, or a run): start it, run its tests, and say what is true of it."""
     from pathlib import Path
 
     import msgspec
 
-    from chatdev import wiring
+    from chatdev import runs
     from chatdev.cli import common
     from chatdev.errors import ChatDevError
     from chatdev.project import verdict
     from chatdev.sandbox import ladder
+    from chatdev.views.text import clean
 
     try:
-        place = Path(folder) if Path(folder).is_dir() else wiring.find_run(folder, common.WAREHOUSE)
+        place = Path(folder) if Path(folder).is_dir() else runs.find(folder, common.WAREHOUSE)
         sandbox = common.run(ladder.chosen(unsafe=unsafe))
-        judged = common.run(verdict.judge_folder(sandbox, place, _install(place, yes) if install else ""))
+        python = _install(place, yes, allow) if install else ""
+        judged = common.run(verdict.judge_folder(sandbox, place, python))
     except ChatDevError as error:
         common.fail(error)
     if as_json:
         click.echo(msgspec.json.encode(judged.as_dict()).decode())
     else:
-        click.echo(judged.text())
+        click.echo(clean(judged.text()))
     sys.exit(0 if judged.verdict == "passed" else 1)
 
 
-def _install(place: "Path", yes: bool) -> str:
+def _install(folder: "Path", yes: bool, allow: tuple[str, ...]) -> str:
     """Install the product's packages if its user agrees; the interpreter that has them, empty for our own."""
     from chatdev.cli import common
     from chatdev.project import environment
     from chatdev.sandbox.environment import install
+    from chatdev.sandbox.local import LocalSandbox
+    from chatdev.settings.others import load_pip
 
-    wanted = environment.wanted(place)
+    place, wanted = environment.place(folder), environment.wanted(folder)
     for line in wanted.dropped:
         common.say(f"requirements.txt, not taken: {line}")
     if not wanted.lines:
         common.say("requirements.txt lists nothing to install.")
         return ""
-    question = f"Install {', '.join(wanted.lines)} into {place / environment.PLACE}?"
-    if not yes and not click.confirm(question, err=True):
-        return ""
-    return install(place / environment.PLACE, wanted.lines)
+    agreed = _agreed(wanted.lines, place, yes, allow)
+    return common.run(install(LocalSandbox(), place, agreed, load_pip())) if agreed else ""
+
+
+def _agreed(lines: tuple[str, ...], place: "Path", yes: bool, allow: tuple[str, ...]) -> tuple[str, ...]:
+    """What the user agrees to: what we know as a whole, everything else name by name."""
+    from chatdev.cli import common
+    from chatdev.project import packages
+
+    known = [line for line in lines if packages.known(line)]
+    if known and not yes and not click.confirm(f"Install {', '.join(known)} into {place}?", err=True):
+        return ()
+    agreed = list(known)
+    allowed = packages.requirements("\n".join(allow).encode())
+    for line in lines:
+        name = packages.requirements(line.encode())[0]
+        if line in known:
+            continue
+        nearest = packages.similar(line)
+        hint = f'; did its author mean "{nearest}"?' if nearest else ", so look it up before you trust it."
+        warning = f'"{name}" is on no list of packages that we know{hint}'
+        if packages.same(name, allowed):
+            agreed.append(line)
+        elif yes:
+            common.say(f"{warning} It is left out; --allow {name} installs it.")
+        elif click.confirm(f"{warning} Models and forgers invent such names. Install {line} all the same?", err=True):
+            agreed.append(line)
+    return tuple(agreed)

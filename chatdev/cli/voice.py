@@ -1,8 +1,9 @@
 """How a run speaks to whoever started it: as text for a person, or as JSON lines for a program."""
 
+import contextlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -130,19 +131,25 @@ class Json:
 
 
 class DebugLog:
-    """Takes requests and answers, keys masked already: to the voice, and to a file with the time (UTC) of each."""
+    """Takes requests and answers: to the voice, and to a file with the time (UTC) of each.
 
-    def __init__(self, path: Path, voice: Voice) -> None:
+    Each endpoint's own keys are masked already; ``hide`` takes out the others'.
+    """
+
+    def __init__(self, path: Path, voice: Voice, hide: Callable[[str], str]) -> None:
+        self._hide = hide
         self._file = path.open("a", encoding="utf-8", errors="replace")
         self._voice = voice
 
     def __call__(self, text: str) -> None:
-        now = time.time()
+        now, text = time.time(), self._hide(text)
         stamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(1000 * (now % 1)):03}Z"
         self._voice.debug(text)
-        self._file.write(f"{stamp} {text}\n\n")
-        self._file.flush()
+        with contextlib.suppress(OSError, ValueError):  # a full disk ends the run, if it must, at the journal
+            self._file.write(f"{stamp} {text}\n\n")
+            self._file.flush()
 
     def close(self) -> None:
         """Let go of the file."""
-        self._file.close()
+        with contextlib.suppress(OSError):
+            self._file.close()

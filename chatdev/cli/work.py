@@ -2,21 +2,22 @@
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from chatdev import wiring
+from chatdev import runs, wiring
 from chatdev.cli import common, watch
-from chatdev.cli.options import How
+from chatdev.cli.options import How, Limits
 from chatdev.cli.voice import DebugLog, Json, Text, Voice
 from chatdev.errors import ChatDevError
+from chatdev.journal import store
 from chatdev.journal.store import read
 from chatdev.models.choose import Choice, choose
 from chatdev.project.verdict import STARTS
+from chatdev.redaction import Redactor
 from chatdev.sandbox import ladder
 from chatdev.sandbox.port import Sandbox
 from chatdev.settings import Settings, load_here
@@ -55,6 +56,7 @@ async def chosen(
         own = msgspec.structs.replace(
             settings,
             vllm_endpoint=endpoint,
+            more_endpoints=(),
             vllm_model_name="default",
             vllm_api_key=None,
             openai_api_key=None,
@@ -64,56 +66,76 @@ async def chosen(
             yield msgspec.structs.replace(choice, label=DEMO)
 
 
-def build(order: wiring.Order, label: str | None, how: How) -> int:
+def build(order: runs.Order, label: str | None, how: How) -> int:
     """Begin a run and take it to its end; the exit status. Every failure is said in plain words."""
     voice = _voice(how)
 
     async def work() -> End:
-        settings = load_here()
+        settings = order.reach.applied(load_here())
         sandbox = await ladder.chosen(unsafe=how.unsafe)
-        async with (
-            watch.watchers(how, settings, voice) as watchers,
-            chosen(label, order.task, settings, voice.notice) as choice,
-        ):
-            folder = wiring.begin(msgspec.structs.replace(order, model=choice.label), common.WAREHOUSE)
-            return await _work(folder, choice, settings, watchers, sandbox)
+        with common.discreet(settings):
+            async with (
+                watch.watchers(how, settings, voice) as watchers,
+                chosen(label, order.task, settings, voice.notice) as choice,
+            ):
+                asked = msgspec.structs.replace(order, model=choice.label)
+                folder = runs.begin(asked, common.WAREHOUSE, settings=settings)
+                return await _work(folder, choice, settings, watchers, sandbox)
 
     try:
         order.checked()
         return _closed(common.run(work()), voice)
-    except ChatDevError as error:
-        voice.error(error)
-        sys.exit(error.exit_status)
+    except (ChatDevError, OSError) as error:
+        return _refused(error, voice)
 
 
-def resume(run: str, label: str | None, phase: str | None, how: How, role_models: tuple[str, ...] = ()) -> int:
+def resume(
+    run: str,
+    label: str | None,
+    phase: str | None,
+    how: How,
+    role_models: tuple[str, ...] = (),
+    limits: Limits | None = None,
+    reach: runs.Reach | None = None,
+    *,
+    repair: bool = False,
+) -> int:
     """Take an interrupted run to its end, or a new one from a phase of it on; the exit status. One that has ended is
-    only shown again."""
+    only shown again. ``repair`` cuts a damaged log after its last whole record first."""
     voice = _voice(how)
 
     async def work(folder: Path) -> End:
-        settings = load_here()
+        order = runs.started(read(runs.log_of(folder)), folder)
+        settings = (reach or runs.Reach()).over(order).applied(load_here())
         sandbox = await ladder.chosen(unsafe=how.unsafe)
-        order = wiring.started(read(wiring.log_of(folder)), folder)
-        async with (
-            watch.watchers(how, settings, voice) as watchers,
-            chosen(label or order.model, order.task, settings, voice.notice) as choice,
-        ):
-            return await _work(folder, choice, settings, watchers, sandbox, role_models)
+        with common.discreet(settings):
+            async with (
+                watch.watchers(how, settings, voice) as watchers,
+                chosen(label or order.model, order.task, settings, voice.notice) as choice,
+            ):
+                return await _work(folder, choice, settings, watchers, sandbox, role_models, limits)
 
     try:
-        folder = wiring.find_run(run, common.WAREHOUSE)
+        folder = runs.find(run, common.WAREHOUSE)
+        if repair:
+            voice.notice(store.repair(runs.log_of(folder)) or "The log is whole: nothing had to be cut.")
         if phase is not None:
-            folder = wiring.fork(folder, phase, common.WAREHOUSE)
+            folder = runs.fork(folder, phase, common.WAREHOUSE)
             voice.notice(f"A new run from {phase} on: {folder}")
-        records = read(wiring.log_of(folder))
-        if (ended := wiring.finished(records)) is not None:
+        records = read(runs.log_of(folder))
+        if (ended := runs.finished(records)) is not None:
             wiring.deliver(folder, records)
             return _closed(End(folder, _status(ended.verdict), ended.verdict), voice)
         return _closed(common.run(work(folder)), voice)
-    except ChatDevError as error:
-        voice.error(error)
-        sys.exit(error.exit_status)
+    except (ChatDevError, OSError) as error:
+        return _refused(error, voice)
+
+
+def _refused(error: Exception, voice: Voice) -> int:
+    """Say why nothing could be done; the exit status."""
+    told = error if isinstance(error, ChatDevError) else common.of_system(error)
+    voice.error(told)
+    return told.exit_status
 
 
 def _voice(how: How) -> Voice:
@@ -137,13 +159,15 @@ async def _work(
     watchers: watch.Watchers,
     sandbox: Sandbox,
     role_models: tuple[str, ...] = (),
+    limits: Limits | None = None,
 ) -> End:
     """One attempt at a run, shown as it goes."""
     voice = watchers.voice
     hint = f'Nothing is lost. Go on with: {common.program()} resume "{folder}"'
-    debug = DebugLog(folder / wiring.HIDDEN / "debug.log", voice) if settings.debug else None
+    hidden = Redactor(settings.secrets)
+    debug = DebugLog(folder / runs.HIDDEN / "debug.log", voice, hidden.text) if settings.debug else None
     choice.backend.debug = debug
-    watchers.begun(read(wiring.log_of(folder)))
+    watchers.begun(read(runs.log_of(folder)))
     try:
         async with watch.server_shown(choice.backend, voice):
             reached = await wiring.work(
@@ -152,6 +176,7 @@ async def _work(
                 on_record=watchers.on_record,
                 on_progress=voice.on_progress,
                 role_models=role_models,
+                limits=limits,
                 sandbox=sandbox,
             )
     except asyncio.CancelledError:
@@ -159,11 +184,13 @@ async def _work(
         voice.notice(f"Interrupted. {hint}")
         _uncancel()
         return End(folder, common.INTERRUPTED)
-    except ChatDevError as error:
+    except (ChatDevError, OSError) as error:
+        told = error if isinstance(error, ChatDevError) else common.of_system(error)
         voice.paused()
-        voice.error(error)
-        voice.notice(f"The log is {wiring.log_of(folder)}.\n{hint}")
-        return End(folder, error.exit_status)
+        hidden.error(told)
+        voice.error(told)
+        voice.notice(f"The log is {runs.log_of(folder)}.\n{hint}" if folder.is_dir() else f"{folder} is gone.")
+        return End(folder, told.exit_status)
     finally:
         voice.paused()
         if debug:

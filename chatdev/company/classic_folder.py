@@ -25,7 +25,11 @@ PLACEHOLDERS = {
         *("task", "modality", "language", "ideas", "description", "gui", "chatdev_prompt"),
         *("comments", "error_summary", "requirements"),
     )
-} | {"codes": "{{ program }}", "unimplemented_file": "{{ unfinished }}", "test_reports": "{{ started }}"}
+} | {
+    "codes": "{{ program }}",
+    "unimplemented_file": "{{ unfinished }}",
+    "test_reports": "{{ '\\n' ~ fenced(started, 'text') ~ '\\n' if started else '' }}",
+}
 """ChatDev 1.0's placeholders and ours; ``assistant_role`` is filled in at once."""
 
 _UNSET = dict.fromkeys(("ideas", "description", "comments", "error_summary"), "")
@@ -109,7 +113,7 @@ def _read(path: Path, kind: type[T]) -> T | None:
         return msgspec.json.decode(path.read_text(encoding="utf-8-sig"), type=kind)
     except (OSError, UnicodeDecodeError) as error:
         raise CompanyError(f"{path} cannot be read: {error}.") from error
-    except msgspec.DecodeError as error:  # a ValidationError, which names the key, is one too
+    except (msgspec.DecodeError, RecursionError) as error:  # a ValidationError, which names the key, is one too
         raise CompanyError(f"{path.name}: {error}.") from error
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from chatdev.company.budget import Budget
 from chatdev.errors import UserError
 from chatdev.models.types import Target
 
@@ -52,8 +53,8 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``sets`` is the name under which later templates find the conclusion; ``otherwise`` is taken when nothing
     concludes; ``writes`` is the path of a ``document``; ``tries`` bounds the rounds that a ``complete`` phase spends on
-    one file. ``context`` says whether ``context.md`` leads the question; a text that names the program itself does
-    without.
+    one file; ``budget`` bounds all takes of the phase together. ``context`` says whether ``context.md`` leads the
+    question; a text that names the program itself does without.
     """
 
     assistant: str
@@ -67,6 +68,7 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reflect: bool = False
     tries: int = 2
     model: Parameters = Parameters()
+    budget: Budget = Budget()
     context: bool = True
     name: str = ""
     question: str = ""
@@ -120,6 +122,7 @@ class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     requests: Requests
     model: Parameters = Parameters()
     role_models: Mapping[str, Parameters] = {}
+    budget: Budget = Budget()
     values: Mapping[str, str] = {}
 
 
@@ -142,6 +145,7 @@ class Company(msgspec.Struct, frozen=True):
     sources: Mapping[str, str]
     model: Parameters = Parameters()
     role_models: Mapping[str, Parameters] = {}
+    budget: Budget = Budget()
     assigned: Mapping[str, Target] = {}
 
     def parameters(self, phase: Phase, role: str) -> dict[str, Any]:
@@ -276,6 +280,7 @@ def from_sources(sources: Mapping[str, str], called: str = "The company") -> Com
         sources=sources,
         model=head.model,
         role_models=head.role_models,
+        budget=head.budget,
     )
     _check(company)
     return company
@@ -303,7 +308,7 @@ def _text(path: Path) -> str:
 def _toml(text: str, name: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise CompanyError(f"{name} is not valid TOML: {error}.") from error
 
 

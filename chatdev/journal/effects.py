@@ -62,21 +62,26 @@ class Desk:
         segment = f"{_NOT_IN_PLACES.sub('', name)}.{ordinal}"
         return Desk(self._store, f"{self.place}/{segment}" if self.place else segment, self._known)
 
+    def known(self, kind: type[E]) -> E | None:
+        """The effect of this kind that the log holds here, if it does."""
+        event = self._known.by_place.get((kind, self.place))
+        assert event is None or isinstance(event, kind)
+        return event
+
     async def perform(self, kind: type[E], digest: str, act: Callable[[], Awaitable[E]]) -> E:
         """The effect recorded here, or else the one that ``act`` performs, recorded and synced before it is returned.
 
         ``act`` must give an event that bears this desk's place and ``digest``. Raises Mismatch if the log holds an
         effect of this kind here with another digest.
         """
-        known = self._known.by_place.get((kind, self.place))
+        known = self.known(kind)
         if known is not None:
-            assert isinstance(known, kind)
             if known.digest != digest:
                 raise self._mismatch()
             return known
-        event = await act()
+        event = self._store.append(await act()).event  # as it was written: a resume must be told the same
+        assert isinstance(event, kind)
         self._known.add(event)
-        self._store.append(event)
         await self._store.sync()
         return event
 
@@ -84,8 +89,7 @@ class Desk:
         """Append a derived event that bears this desk's place, unless the log holds it already. Raises Mismatch."""
         known = self._known.by_place.get((type(event), event.place))
         if known is None:
-            self._known.add(event)
-            self._store.append(event)
+            self._known.add(self._store.append(event).event)
         elif msgspec.json.encode(known) != msgspec.json.encode(event):
             raise self._mismatch()
 

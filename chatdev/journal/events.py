@@ -12,8 +12,10 @@ import msgspec
 
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Warning|Exit|Interrupt|Failure)(?::|$)")
 
-SCHEMA = 1
-"""Version of this file's classes, written into ``run.started``."""
+SCHEMA = 2
+"""Version of this file's classes, written into ``run.started`` and ``attempt.started``. It grows with each new class
+and whenever an old log would be misread; a new field with a default needs no new version. Old logs must stay readable:
+``tests/journal/logs`` keeps one of each version."""
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
@@ -22,7 +24,9 @@ class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
 
 class RunStarted(Event, frozen=True, tag="run.started"):
     """The first event: what was asked, of which company, by which command. ``model`` is the label typed or chosen,
-    ``role_models`` are those that were given for roles and phases, as typed."""
+    ``role_models`` are those that were given for roles and phases, ``endpoints`` those that were given for the run, as
+    typed. ``local_only`` and ``max_cost`` (US dollars) hold for every attempt at it. ``limits`` are those of the whole
+    run that were typed, by name."""
 
     schema: int
     version: str
@@ -34,13 +38,17 @@ class RunStarted(Event, frozen=True, tag="run.started"):
     model: str
     roles: tuple[str, ...] = ()
     role_models: tuple[str, ...] = ()
+    limits: dict[str, float] = {}
+    endpoints: tuple[str, ...] = ()
+    local_only: bool = False
+    max_cost: float | None = None
 
 
 class AttemptStarted(Event, frozen=True, tag="attempt.started"):
     """A process took up the run: the first time, or on a resume. Bears no place: each attempt appends one.
 
     ``endpoint`` is a base URL without credentials; ``window`` is in tokens; ``sandbox`` is the level; ``engine`` is
-    what the server's list of models says of its owner, such as ``vllm``.
+    what the server's list of models says of its owner, such as ``vllm``. ``limits`` are the run's that hold now.
     """
 
     number: int
@@ -50,6 +58,9 @@ class AttemptStarted(Event, frozen=True, tag="attempt.started"):
     sandbox: str
     notes: tuple[str, ...] = ()
     engine: str = ""
+    schema: int = 1
+    version: str = ""
+    limits: dict[str, float] = {}
 
 
 class AttemptStopped(Event, frozen=True, tag="attempt.stopped"):
@@ -58,6 +69,14 @@ class AttemptStopped(Event, frozen=True, tag="attempt.stopped"):
     number: int
     why: str
     error: str = ""
+
+
+class ClockJumped(Event, frozen=True, tag="clock.jumped"):
+    """Since the record before, the wall clock went on by so many ``seconds`` more than this process lived: the machine
+    slept, or its clock was set (back, where they are negative). Bears no place: nothing of the work depends on it.
+    """
+
+    seconds: float
 
 
 class ServerCounted(Event, frozen=True, tag="server.counted"):
@@ -90,7 +109,8 @@ class ModelAnswered(Event, frozen=True, tag="model.answered"):
     counts are the server's, or marked as ``estimated``. ``cost`` in US dollars, None where the price is unknown.
     ``first_token`` and ``seconds`` are seconds of wall time. ``cuts`` says what of the messages was cut to fit the
     window. ``answer_id`` is the server's own name for the answer, which its log may hold. ``model`` is what the answer
-    calls its model, ``asked`` the name that was asked for.
+    calls its model, ``asked`` the name that was asked for. ``tried`` has a line, ``BASE_URL: why``, for each endpoint
+    that failed or was passed over before the answer, also for the one that gave it in the end.
     """
 
     place: str
@@ -116,6 +136,12 @@ class ModelAnswered(Event, frozen=True, tag="model.answered"):
     temperature: float | None = None
     answer_id: str = ""
     asked: str = ""
+    tried: tuple[str, ...] = ()
+
+    @property
+    def passed_over(self) -> tuple[str, ...]:
+        """Those lines of ``tried`` that tell of other endpoints than the one that answered."""
+        return tuple(each for each in self.tried if not each.startswith(f"{self.endpoint}: "))
 
 
 TestOutcome = Literal["passed", "failed", "error", "skipped", "no result"]
@@ -178,6 +204,24 @@ class ProductStarted(Event, frozen=True, tag="product.started"):
     seconds: float = 0.0
     lacks: str = ""
     made: tuple[str, ...] = ()
+
+
+Limit = Literal["calls", "tokens", "minutes", "cost"]
+
+
+class LimitReached(Event, frozen=True, tag="limit.reached"):
+    """Effect: a limit was reached before a call at this place, so that the call was not made.
+
+    ``spent`` of ``at_most``, in the limit's unit (``cost`` in US dollars); ``phase`` is empty where the limit is that
+    of the whole run, which then ends. Recorded, so that a resume stops where the run stopped.
+    """
+
+    place: str
+    digest: str
+    limit: Limit
+    at_most: float
+    spent: float
+    phase: str = ""
 
 
 class PhaseBegan(Event, frozen=True, tag="phase.began"):
@@ -250,6 +294,6 @@ class RunFinished(Event, frozen=True, tag="run.finished"):
     ideas: str = ""
 
 
-Effect = ModelAnswered | TestsRan | ProductStarted
+Effect = ModelAnswered | TestsRan | ProductStarted | LimitReached
 Derived = PhaseBegan | PhaseEnded | FileWritten | FileRefused | Noted | VerdictReached | RunFinished
-Any = RunStarted | AttemptStarted | AttemptStopped | ServerCounted | MessageStored | Effect | Derived
+Any = RunStarted | AttemptStarted | AttemptStopped | ClockJumped | ServerCounted | MessageStored | Effect | Derived

@@ -3,10 +3,11 @@
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
+from chatdev import redaction
 from chatdev.settings import Deadlines, Secret, Settings
 
 OPENAI = "https://api.openai.com/v1"
@@ -44,24 +45,9 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
 
     def masked(self, text: str) -> str:
         """``text`` without keys, headers' values and the proxy's password, which servers like to quote back."""
-        for secret in self._secrets():
-            text = text.replace(secret, "***")
-        return text
-
-    def _secrets(self) -> list[str]:
-        """What must not be shown, longest first, also as it stands in JSON. Three characters are no secret, but a part
-        of every other word."""
-        whole = [secret.reveal() for secret in (self.key, *self.headers.values()) if secret]
-        bare = [value.partition(" ")[2].strip() for value in whole]  # of "Bearer …", "Basic …"
-        login = ""
-        if self.proxy:
-            login = urlsplit(self.proxy.reveal()).netloc.rpartition("@")[0]
-            password = login.partition(":")[2]
-            bare += [login, password, unquote(password)]
-        secrets = {secret for secret in (*whole, *bare) if len(secret) > 3}
-        secrets |= {f"//{login}@"} if 0 < len(login) <= 3 else set()
-        secrets |= {msgspec.json.encode(secret).decode()[1:-1] for secret in secrets}
-        return sorted(secrets, key=len, reverse=True)
+        credentials = [secret.reveal() for secret in (self.key, *self.headers.values()) if secret]
+        proxy = self.proxy.reveal() if self.proxy else ""
+        return redaction.Redactor(redaction.values(credentials, proxy)).text(text)
 
 
 def of_vllm(settings: Settings, other: str = "") -> Address:
@@ -70,7 +56,7 @@ def of_vllm(settings: Settings, other: str = "") -> Address:
     Key and headers go to the server that they were set for: another one gets what ``keys`` has for it alone.
     """
     base_url = other or settings.endpoint
-    own = base_url == settings.endpoint
+    own = settings.owns(base_url)
     return Address(
         base_url=base_url,
         key=settings.keys.get(base_url) or (settings.vllm_api_key if own else None),
@@ -81,7 +67,7 @@ def of_vllm(settings: Settings, other: str = "") -> Address:
         free=True,
         window=settings.window if own else None,
         how_to_reach='Start one with "chatdev serve MODEL", or set VLLM_ENDPOINT to where yours is.',
-        key_name="VLLM_API_KEY",
+        key_name="VLLM_API_KEY" if own else f'its key under [keys] in chatdev.toml, as in: "{base_url}" = "…"',
         how_to_name='Set VLLM_MODEL_NAME to one of them, or to "default".',
     )
 

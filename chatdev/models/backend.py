@@ -12,21 +12,21 @@ from chatdev.models import address as addresses
 from chatdev.models import budget, endpoint, metrics, prices, request
 from chatdev.models.address import Address
 from chatdev.models.background import BACKGROUND
+from chatdev.models.breaker import BACKOFF, Breaker, Switchboard
 from chatdev.models.budget import Gauge
 from chatdev.models.call import Call, Known
 from chatdev.models.endpoint import Facts
 from chatdev.models.errors import KeyRefused, ModelNotServed, ServerBroke
 from chatdev.models.metrics import Load
 from chatdev.models.profile import Profile, Profiles
+from chatdev.models.purse import Purse
+from chatdev.models.retry import Asking
 from chatdev.models.stream import Answer, AnswerReader
 from chatdev.models.types import Completion, Message, ModelType, Options, Receipt, Target, Usage, Watch
 from chatdev.settings import Settings, base_url, load_here
 
 if TYPE_CHECKING:
     from chatdev.models.transport import Transport
-
-BACKOFF = (1.0, 4.0)
-"""Seconds before a call is tried again after a passing fault: an engine that lost one request has the next one."""
 
 
 class ModelBackend(ABC):
@@ -73,6 +73,10 @@ class ModelBackend(ABC):
         """What the endpoint says of itself, asked once. Raises ModelError."""
         return Facts(base_url="", model=type(self).__name__)
 
+    async def least_window(self) -> int | None:
+        """The smallest context window, in tokens, that a conversation may meet here; None if none is known."""
+        return (await self.facts()).window
+
     async def load(self) -> Load | None:
         """What the server counts of itself at this moment, its whole traffic; None where it does not tell."""
         return None
@@ -104,7 +108,8 @@ class OpenAIModel(ModelBackend):
     """A model behind OpenAI's protocol. ``model_config_dict`` holds options for every call, under OpenAI's names.
 
     Without ``settings``, those of the process are loaded. ``backoff`` are the seconds before each further try after a
-    passing fault. One instance serves any number of calls at once, from any event loop and any thread.
+    passing fault. Whoever shares ``board`` shares what is known of the endpoint's health; ``purse`` pays the calls. One
+    instance serves any number of calls at once, from any event loop and any thread.
     """
 
     def __init__(
@@ -114,8 +119,12 @@ class OpenAIModel(ModelBackend):
         *,
         settings: Settings | None = None,
         backoff: Sequence[float] = BACKOFF,
+        board: Switchboard | None = None,
+        purse: Purse | None = None,
     ) -> None:
         settings = settings or load_here()
+        self._board = board or Switchboard()
+        self.purse = purse or Purse(settings.max_cost)
         self._config = dict(model_config_dict or {})
         request.options_from(self._config)  # what cannot be read is told now
         self._backoff = backoff
@@ -147,10 +156,26 @@ class OpenAIModel(ModelBackend):
         return (await self._complete(request.messages_from(messages), options, None)).as_dict()
 
     async def _complete(self, messages: Sequence[Message], options: Options, watch: Watch | None) -> Completion:
+        return await Asking(messages, options, watch, self._backoff).of((self,))
+
+    async def begin(self, messages: Sequence[Message], options: Options, watch: Watch | None) -> Call:
+        """See ``retry.Endpoint``."""
         known = await self._ask_facts()
-        line = self._line()
-        async with (await line.opened()).room(known.profile.in_flight):
-            return await Call(line, known, messages, options, watch).answered(self._backoff)
+        return Call(self._line(), known, messages, options, watch, self.purse)
+
+    @property
+    def breaker(self) -> Breaker:
+        """What is known of this endpoint's health."""
+        return self._board.breaker(self.address.base_url, self.wanted)
+
+    @property
+    def known_facts(self) -> Facts | None:
+        """What the endpoint said of itself, if it was asked."""
+        return self._known.facts if self._known else None
+
+    def tell(self, text: str) -> None:
+        """Say something to whoever debugs."""
+        self._line().tell(text)
 
     async def facts(self) -> Facts:
         """See ModelBackend."""
@@ -158,7 +183,7 @@ class OpenAIModel(ModelBackend):
 
     async def _ask_facts(self) -> Known:
         if self._known is None:
-            self._check()
+            self.check()
             line = self._line()
             async with (await line.opened()).asking:
                 if self._known is None:
@@ -182,8 +207,8 @@ class OpenAIModel(ModelBackend):
         _, version = await endpoint.identify(line)
         return self._profiles.get(facts.base_url, facts.model, version)
 
-    def _check(self) -> None:
-        """Tell what OpenAI would refuse, before it is asked, and in plainer words."""
+    def check(self) -> None:
+        """Raise, before it is asked and in plainer words, what OpenAI would refuse: KeyRefused, ModelNotServed."""
         if not self.address.is_openai:
             return
         if self.address.key is None:
@@ -221,9 +246,16 @@ class VLLMModel(OpenAIModel):
         return settings.vllm_model_name, addresses.of_vllm(settings)
 
     @classmethod
-    def at(cls, target: Target, settings: Settings, *, backoff: Sequence[float] = BACKOFF) -> "VLLMModel":
+    def at(
+        cls,
+        target: Target,
+        settings: Settings,
+        *,
+        backoff: Sequence[float] = BACKOFF,
+        board: Switchboard | None = None,
+    ) -> "VLLMModel":
         """Another model of the user's than the one that the settings name. Raises SettingsError."""
-        model = cls(settings=settings, backoff=backoff)
+        model = cls(settings=settings, backoff=backoff, board=board)
         other = base_url(target.endpoint, "endpoint") if target.endpoint else ""
         model.wanted = target.name or ("default" if other else model.wanted)
         model.address = addresses.of_vllm(settings, other)

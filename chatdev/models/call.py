@@ -1,6 +1,5 @@
-"""One call: asked, adapted to the endpoint, cut to its window, and asked again after a passing fault."""
+"""One call to one endpoint: asked, adapted to it, and cut to its window. ``retry`` asks again after a fault."""
 
-import asyncio
 import math
 import random
 import time
@@ -11,10 +10,12 @@ from urllib.parse import quote
 import msgspec
 
 from chatdev.models import budget, constraints, endpoint, prices, refusals, request
+from chatdev.models.address import Address
 from chatdev.models.budget import Doubt, Fitted, Gauge
 from chatdev.models.endpoint import Facts
-from chatdev.models.errors import ServerFault, Unreachable, WindowTooSmall
+from chatdev.models.errors import ServerFault, WindowTooSmall
 from chatdev.models.profile import Profile
+from chatdev.models.purse import Purse
 from chatdev.models.refusals import Refusal
 from chatdev.models.request import Adaptations
 from chatdev.models.stream import Answer
@@ -64,10 +65,17 @@ class Call:
     """One conversation on its way to an answer."""
 
     def __init__(
-        self, transport: "Transport", known: Known, messages: Sequence[Message], options: Options, watch: Watch | None
+        self,
+        transport: "Transport",
+        known: Known,
+        messages: Sequence[Message],
+        options: Options,
+        watch: Watch | None,
+        purse: Purse,
     ) -> None:
         self._transport = transport
         self._known = known
+        self._purse = purse
         self._uncut = messages
         self._fitted = Fitted(tuple(messages))
         self._options = options
@@ -77,31 +85,29 @@ class Call:
         self._shrunk = False
         self._asked = 0
         self._sent_again = 0
-        self._retry_after = 0.0
         self._told: list[str] = []
         self._spent: Usage | None = None
 
-    async def answered(self, backoff: Sequence[float]) -> Completion:
-        """The answer; passing faults are waited out for ``backoff`` seconds each, then raised. Raises ModelError."""
-        began = time.monotonic()
-        for pause in (*backoff, None):
-            try:
+    @property
+    def sent(self) -> int:
+        """The requests that were sent so far."""
+        return self._asked + self._sent_again
+
+    async def answer(self) -> Completion:
+        """The answer, or the fault that came in its place; may be awaited again after a fault. Raises ModelError."""
+        try:
+            async with (await self._transport.opened()).room(self._known.profile.in_flight):
                 return await self._answer()
-            except WindowTooSmall as error:
-                if self._known.facts.assumed:
-                    error.do += (
-                        "\nThe server does not tell its window, so that this one is assumed. If it is larger, say "
-                    )
-                    error.do += "so in chatdev.toml, as in: window = 16384"
-                raise
-            except (ServerFault, Unreachable) as fault:  # it did answer once, when it told its facts
-                if pause is None:
-                    fault.tried += (f"{self._asked} requests within {time.monotonic() - began:.0f} s",)
-                    raise
-                wait = max(pause * random.uniform(0.8, 1.2), self._retry_after)
-                self._transport.tell(f"~ {self._options.request_id}: asked again in {wait:.1f} s, since {fault.what}")
-                await asyncio.sleep(wait)
-        raise AssertionError("the last round returns or raises")
+        except ServerFault as fault:
+            self._sent_again += fault.sent - 1
+            raise
+        except WindowTooSmall as error:
+            if self._known.facts.assumed:
+                error.do += (
+                    "\nThe server does not tell its window, so that this one is assumed. If it is larger, say "
+                    "so in chatdev.toml, as in: window = 16384"
+                )
+            raise
 
     async def _answer(self) -> Completion:
         """Ask until the server takes the request as it is. Ends, since every change is made at most once."""
@@ -117,8 +123,7 @@ class Call:
                 known.constraint,
                 known.thinking_off,
             )
-            self._asked += 1
-            reply = await self._transport.ask(body, request_id=self._request_id(), watch=self._watch)
+            reply = await self._send(body, limit)
             self._sent_again += reply.sent - 1
             outcome = reply.outcome
             if isinstance(outcome, Answer):
@@ -133,8 +138,23 @@ class Call:
             elif change := request.adaptation(outcome, body, self._fitted.messages, made):
                 known.adaptations |= {change}
             else:
-                self._retry_after = min(outcome.retry_after or 0.0, 60.0)
                 raise refusals.error(outcome, self._transport.address, known.facts.model, known.facts.served)
+
+    async def _send(self, body: Mapping[str, Any], limit: int) -> "Reply":
+        """Send a request, if it may cost what it could at most: by the upper estimate of the prompt, and ``limit``."""
+        address, model = self._transport.address, self._known.facts.model
+        if address.free:
+            self._asked += 1
+            return await self._transport.ask(body, request_id=self._request_id(), watch=self._watch)
+        most = Usage(self._known.gauge.span(self._fitted.messages)[1], limit)
+        with self._purse.hold(_cost(address, model, most), model) as bill:
+            self._asked += 1
+            reply = await self._transport.ask(body, request_id=self._request_id(), watch=self._watch)
+            if isinstance(reply.outcome, Refusal):
+                bill.cost = 0.0
+            elif reply.outcome.usage:
+                bill.cost = _cost(address, model, reply.outcome.usage) or 0.0
+        return reply
 
     def _request_id(self) -> str:
         """``PLACE;TRY;SUFFIX``: the place for a recording, and a suffix since some servers want every id only once."""
@@ -233,7 +253,6 @@ class Call:
             raise budget.too_small(minimum, known.facts.window, prompt, counted=not usage.estimated, cuts=cuts)
         if self._spent:
             usage = usage.plus(self._spent)
-        cost = prices.load().cost(known.facts.model, usage) if address.is_openai else None
         return Completion(
             text=answer.text,
             reasoning=answer.reasoning,
@@ -243,14 +262,19 @@ class Call:
                 endpoint=address.base_url,
                 model=answer.model or known.facts.model,
                 asked=known.facts.model,
-                tries=self._asked + self._sent_again,
+                tries=self.sent,
                 first_token=reply.first_token,
                 seconds=reply.seconds,
                 max_tokens=limit,
                 adapted=tuple(told),
                 cuts=self._fitted.cuts,
-                cost=0.0 if address.free else cost,
+                cost=0.0 if address.free else _cost(address, known.facts.model, usage),
             ),
             id=answer.id or f"chatcmpl-{random.getrandbits(64):016x}",
             created=answer.created or int(time.time()),
         )
+
+
+def _cost(address: Address, model: str, usage: Usage) -> float | None:
+    """What so many tokens cost there in US dollars; None where the price is not known."""
+    return prices.load().cost(model, usage) if address.is_openai else None

@@ -74,8 +74,9 @@ async def ask(transport: "Transport", wanted: str, patience: float = PATIENCE) -
     models = _listed(body, address)
     served = tuple(models)
     model, notes = pick(wanted, models, address)
-    window = window_in(models[model])
-    ends = ending(model, models[model], known=address.is_openai)
+    entry = models.get(model, {})
+    window = window_in(entry)
+    ends = ending(model, entry, known=address.is_openai)
     notes += (ends,) if ends else ()
     if window is None and not address.is_openai:
         window = await probe(transport, model) or address.window
@@ -86,7 +87,7 @@ async def ask(transport: "Transport", wanted: str, patience: float = PATIENCE) -
             f"The server does not tell the size of its context window: {ASSUMED:,} tokens are assumed. If it is "
             "another, say so in chatdev.toml, as in: window = 16384",
         )
-    engine = str(models[model].get("owned_by") or "")
+    engine = str(entry.get("owned_by") or "")
     return Facts(address.base_url, model, served, window, assumed, notes, engine, ends)
 
 
@@ -110,6 +111,8 @@ def pick(wanted: str, models: Mapping[str, Mapping[str, Any]], address: Address)
     if wanted == "default" and models:
         able = [name for name, entry in models.items() if chats(name, entry)] or list(models)
         return able[0], (f"Model: {able[0]}, of {len(models)} served.",) if len(models) > 1 else ()
+    if not models and wanted != "default":
+        return wanted, (f"The server lists no model; {wanted} is asked for, as it was set.",)
     for name, entry in models.items():
         if wanted in (entry.get("aliases") or ()) or name == f"{wanted}:latest" or name.endswith(f"/{wanted}"):
             return name, (f"Model: {name}, which is served for {wanted}.",)
@@ -164,23 +167,31 @@ _VERSIONS = (
     ("llama.cpp", "/props", "build_info", ""),
     ("Ollama", "/api/version", "version", ""),
     ("LiteLLM", "/health/readiness", "litellm_version", ""),
+    ("LiteLLM", "/health/readiness", "", "db"),  # newer ones keep it to themselves
     ("vLLM", "/version", "version", ""),
 )
-"""Engines, where each tells its version, under which name, and another name that then must stand there too."""
+"""Engines, where each tells its version, under which name (if it does), and another name that must stand there too."""
+
+_OWNERS = {"vllm": "vLLM", "sglang": "SGLang", "llamacpp": "llama.cpp", "llama.cpp": "llama.cpp", "ollama": "Ollama"}
+"""Who owns a model, where that is an engine and not the people who made it."""
 
 
 async def identify(transport: "Transport", engine: str = "") -> tuple[str, str]:
     """The engine by its own name, and its version; either is empty where the server does not tell.
 
-    ``engine`` is what the model list said of it, which counts if no page does.
+    ``engine`` is the owner that the model list names, which counts if no page tells.
     """
     root, seconds = _root(transport), transport.address.deadlines.connect
-    paths = [path for _, path, _, _ in _VERSIONS]
-    pages = await asyncio.gather(*(_page(transport, root + path, seconds) for path in paths))
-    for (name, _, key, other), page in zip(_VERSIONS, pages, strict=True):
-        if isinstance(page, dict) and isinstance(page.get(key), str) and (not other or other in page):
-            return name, page[key]
-    return engine, ""
+    paths = dict.fromkeys(path for _, path, _, _ in _VERSIONS)
+    pages = dict(
+        zip(paths, await asyncio.gather(*(_page(transport, root + path, seconds) for path in paths)), strict=True)
+    )
+    for name, path, key, other in _VERSIONS:
+        page = pages[path]
+        version = (page.get(key) if key else "") if isinstance(page, dict) else None
+        if isinstance(version, str) and (not other or other in page):
+            return name, version
+    return _OWNERS.get(engine.lower(), ""), ""
 
 
 def _root(transport: "Transport") -> str:

@@ -12,6 +12,7 @@ Foreign errors (sockets, HTTP status codes, broken JSON) are mapped to this tree
     │   ├── PromptCut        the server answered, but to a prompt that it had cut in silence
     │   └── RequestRefused   any other 4xx, with the server's own words
     ├── WindowTooSmall       the conversation does not fit the context window
+    ├── CostLimit            the call could cost more than the user allows
     └── ServerFault          passing trouble: asking again may help
         ├── Overloaded       429 or 503
         ├── Stalled          no first token, or no next one, within the deadline
@@ -23,7 +24,10 @@ from chatdev.errors import ChatDevError
 
 
 class ModelError(ChatDevError):
-    """A call that brought no answer."""
+    """A call that brought no answer. ``sent``: the requests that were sent for it, 2 where the first connection was
+    stale."""
+
+    sent = 1
 
 
 class EndpointError(ModelError):
@@ -62,8 +66,16 @@ class WindowTooSmall(ModelError):
     exit_status = 2
 
 
+class CostLimit(ModelError):
+    """The call was not made, since it could cost more than is left of what the user allows. Exit status 2."""
+
+    exit_status = 2
+
+
 class ServerFault(ModelError):
-    """Passing trouble on the server's side."""
+    """Passing trouble on the server's side. ``retry_after``: seconds that the server wants to be left alone."""
+
+    retry_after: float | None = None
 
 
 class Overloaded(ServerFault):

@@ -6,6 +6,8 @@ The forms, read off real servers: ``{"error": {"message", "type", "param", "code
 """
 
 import re
+import time
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
@@ -13,8 +15,8 @@ import msgspec
 from chatdev.models import errors
 from chatdev.models.address import Address
 
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
-"""What decoding raises for a body that is no JSON, or no UTF-8."""
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for a body that is no JSON, or no UTF-8, or JSON that is nested without end."""
 
 LONGEST = 600
 """Characters of a server's words that an error message quotes."""
@@ -24,16 +26,20 @@ _OVERFLOW = re.compile(
     r"|inputs.{1,40}must be <=",
     re.IGNORECASE,
 )
-_WINDOW = re.compile(r"(?:context (?:length|size|window)|max_model_len|must be <=)\D{0,40}?(\d{2,})", re.IGNORECASE)
+_WINDOW = re.compile(r"(?:context (?:length|size|window)|max_model_len|must be <=)\D{0,40}?(\d{2,9})", re.IGNORECASE)
 _PROMPT = re.compile(
-    r"(?<!at least )\b(\d+) (?:input tokens|in the messages|in your prompt|tokens from the input|`inputs` tokens)"
-    r"|(?:request|input|prompt) \((\d+) tokens",
+    r"(?<!at least )\b(\d{1,9}) (?:input tokens|in the messages|in your prompt|tokens from the input|`inputs` tokens)"
+    r"|(?:request|input|prompt) \((\d{1,9}) tokens",
     re.IGNORECASE,
 )
 _NO_SUCH_MODEL = re.compile(
     r"model\b.{0,200}\b(does not exist|not (be )?found|is not (available|served|supported))|(invalid|unknown) model",
     re.IGNORECASE | re.DOTALL,
 )
+
+
+_LITELLM_KEY = "No connected db"
+"""How a LiteLLM proxy that keeps its keys in no database refuses every key but its own: with status 400."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -63,8 +69,8 @@ class Refusal(msgspec.Struct, frozen=True):
 def read(status: int, body: bytes, retry_after: str = "") -> Refusal:
     """A refusal out of an HTTP answer's status and body, or of an error event's code and data."""
     told = _unwrapped(body)
-    message = re.sub(r"\s+", " ", str(told.get("message") or told.get("msg") or "")).strip()
-    kind, param, code = (str(told.get(name) or "") for name in ("type", "param", "code"))
+    message = re.sub(r"\s+", " ", words(told.get("message") or told.get("msg"))).strip()
+    kind, param, code = (words(told.get(name)) for name in ("type", "param", "code"))
     window, prompt = _WINDOW.search(message), _PROMPT.search(message)
     numbers = [told.get(name) for name in ("n_ctx", "n_prompt_tokens")]
     return Refusal(
@@ -76,8 +82,28 @@ def read(status: int, body: bytes, retry_after: str = "") -> Refusal:
         overflow=400 <= status < 500 and _OVERFLOW.search(f"{message} {kind} {param} {code}") is not None,
         window=numbers[0] if isinstance(numbers[0], int) else int(window[1]) if window else None,
         prompt=numbers[1] if isinstance(numbers[1], int) else int(prompt[1] or prompt[2]) if prompt else None,
-        retry_after=float(retry_after) if retry_after.isdigit() else None,
+        retry_after=_seconds(retry_after),
     )
+
+
+def _seconds(retry_after: str) -> float | None:
+    """What a ``Retry-After`` header asks for, a number or a date (RFC 9110, section 10.2.3); None if it is neither."""
+    try:
+        return max(0.0, float(retry_after))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def words(value: object) -> str:
+    """A value of a server's as text; empty where there is none, or it is nested without end."""
+    try:
+        return str(value) if value else ""
+    except RecursionError:
+        return ""
 
 
 def _unwrapped(body: bytes) -> dict[str, Any]:
@@ -105,7 +131,7 @@ def error(refusal: Refusal, address: Address, model: str = "", served: tuple[str
     url = address.base_url
     status = f"HTTP status {refusal.status}"
     words = "a web page" if refusal.html else address.masked(refusal.message).rstrip(".") or status
-    if refusal.status in (401, 403):
+    if refusal.status in (401, 403) or _LITELLM_KEY in refusal.message:
         if address.key is None:
             return errors.KeyRefused(f"The server at {url} wants a key: {words}.", do=f"Set {address.key_name}.")
         return errors.KeyRefused(f"The server at {url} refused the key: {words}.", do=f"Correct {address.key_name}.")
@@ -113,13 +139,23 @@ def error(refusal: Refusal, address: Address, model: str = "", served: tuple[str
         return not_served(address, model, served)
     if refusal.status < 500 and (refusal.html or refusal.status < 400 or refusal.status == 404):
         return not_a_model_server(address, status if refusal.status == 404 and not refusal.html else words)
-    if refusal.status in (429, 503) and refusal.code != "insufficient_quota":
-        return errors.Overloaded(f"The server at {url} has too much to do: {words}.")
-    if refusal.status >= 500:
-        return errors.ServerBroke(f"The server at {url} failed ({status}): {words}.")
+    if fault := _passing(refusal, url, words):
+        fault.retry_after = refusal.retry_after
+        return fault
     return errors.RequestRefused(
         f"The server at {url} refused the request: {words}.", do="VLLM_DEBUG=1 shows what was sent."
     )
+
+
+def _passing(refusal: Refusal, url: str, words: str) -> errors.ServerFault | None:
+    """The error for a refusal that may be over soon; None if it is no such one."""
+    if refusal.status in (429, 503) and refusal.code != "insufficient_quota":
+        return errors.Overloaded(f"The server at {url} has too much to do: {words}.")
+    if refusal.status == 408:
+        return errors.Stalled(f"The server at {url} gave up waiting for the request (HTTP status 408): {words}.")
+    if refusal.status >= 500:
+        return errors.ServerBroke(f"The server at {url} failed (HTTP status {refusal.status}): {words}.")
+    return None
 
 
 def not_served(address: Address, model: str, served: tuple[str, ...]) -> errors.ModelNotServed:
@@ -127,7 +163,10 @@ def not_served(address: Address, model: str, served: tuple[str, ...]) -> errors.
     listed = ", ".join(served[:20]) + (f" and {len(served) - 20} more" if len(served) > 20 else "")
     what = f'The model "{model}" is not served at {address.base_url}.'
     if not served:
-        return errors.ModelNotServed(f"{what} Nothing is served there.", do="Load a model on that server first.")
+        return errors.ModelNotServed(
+            f"{what} Nothing is served there.",
+            do="Load a model on that server first, or name it with VLLM_MODEL_NAME if it lists none.",
+        )
     return errors.ModelNotServed(f"{what} Served there: {listed}.", do=address.how_to_name)
 
 

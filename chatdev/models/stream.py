@@ -6,6 +6,8 @@ bytes; nothing here knows a socket.
 """
 
 import json
+import math
+import re
 from typing import Any, Literal
 
 import msgspec
@@ -151,8 +153,8 @@ class AnswerReader:
 
     def _refuse(self, event: _Event, source: bytes) -> None:
         """An engine that dies in the middle says so inside a stream whose HTTP status was 200 (vLLM)."""
-        code = str(event.error.get("code") if isinstance(event.error, dict) else "")
-        status = int(code) if code.isdigit() and 400 <= int(code) < 600 else 500
+        code = refusals.words(event.error.get("code") if isinstance(event.error, dict) else "")
+        status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500
         self._refusal = refusals.read(status, source.removeprefix(b"data:"))
 
     def _hold(self, data: bytes) -> None:
@@ -174,7 +176,7 @@ class AnswerReader:
         self._mend = True
         try:
             return msgspec.convert(json.loads(data.decode("utf-8", "replace")), _Event)
-        except (ValueError, msgspec.ValidationError):
+        except (ValueError, msgspec.ValidationError, RecursionError):
             quoted = data.decode("utf-8", "replace").strip()[:200]
             html = self._start == b"<"
             self._refusal = Refusal(200 if html else 500, f"its answer cannot be read: {quoted}", html=html)
@@ -205,9 +207,9 @@ class AnswerReader:
             finish_reason=self.finish_reason,
             usage=_counted(self._usage),
             pieces=self.pieces,
-            id=str(last.id or ""),
-            created=int(last.created) if isinstance(last.created, int | float) else 0,
-            model=str(last.model or ""),
+            id=refusals.words(last.id),
+            created=_whole_number(last.created),
+            model=refusals.words(last.model),
             done=self.done,
             streamed=not self._whole,
             field=self._field or (THINK if first else ""),
@@ -265,6 +267,12 @@ def split_reasoning(text: str) -> tuple[str, str]:
     if end and THINK not in thought:
         return thought.strip(), answer.lstrip()
     return "", text
+
+
+def _whole_number(value: object) -> int:
+    if isinstance(value, float):
+        return int(value) if math.isfinite(value) else 0
+    return value if isinstance(value, int) else 0
 
 
 def _counted(usage: _Usage | None) -> Usage | None:

@@ -27,6 +27,9 @@ POOLED = 4.0
 AFTER_DONE = 1.0
 """Seconds for the end of the body after the stream's own end mark; then the connection is given up, not the answer."""
 
+LARGEST = 256 * 1024 * 1024
+"""Bytes of one answer: what the largest models can say, in events of some hundred bytes for each token."""
+
 Debug = Callable[[str], None]
 
 
@@ -153,14 +156,19 @@ class Transport:
             return await self._ask((await self.opened()).session, body, request_id, watch)
         except Disconnected:  # the pool may hold more of them
             self.tell(f"~ request {request_id} is sent again at once, on a fresh connection")
-            async with self._session(pooled=False) as fresh:
-                return (await self._ask(fresh, body, request_id, watch))._replace(sent=2)
+            try:
+                async with self._session(pooled=False) as fresh:
+                    return (await self._ask(fresh, body, request_id, watch))._replace(sent=2)
+            except ModelError as error:
+                error.sent = 2
+                raise
 
     async def _ask(
         self, session: aiohttp.ClientSession, body: Mapping[str, Any], request_id: str, watch: Watch | None
     ) -> Reply:
         reader = AnswerReader()
-        watchdog = Watchdog(reader, self.address, bool(body.get("stream")), watch)
+        limit = body.get("max_tokens") or body.get("max_completion_tokens") or 0
+        watchdog = Watchdog(reader, self.address, bool(body.get("stream")), watch, limit)
         data = msgspec.json.encode(body)
         if self.debug:
             self.tell(debug.sent(self._url, request_id, session.headers, data.decode()))
@@ -206,7 +214,7 @@ class Transport:
                     return refusals.read(response.status, told, response.headers.get("Retry-After", ""))
                 async for piece in response.content.iter_any():
                     reader.feed(piece)
-                    watchdog.heard()
+                    watchdog.heard(len(piece))
         except aiohttp.ClientError as error:
             if reader.finish_reason:
                 return reader.close()
@@ -236,7 +244,9 @@ class Watchdog:
     ``status`` is HTTP's and ``server_id`` the server's own ``X-Request-Id``, once the response has begun.
     """
 
-    def __init__(self, reader: AnswerReader, address: Address, streamed: bool, watch: Watch | None) -> None:
+    def __init__(
+        self, reader: AnswerReader, address: Address, streamed: bool, watch: Watch | None, limit: int = 0
+    ) -> None:
         self.first_token: float | None = None
         self.status = 0
         self.server_id = ""
@@ -248,6 +258,8 @@ class Watchdog:
         self._loop = asyncio.get_running_loop()
         self._began = self._heard = self._loop.time()
         self._pieces = 0
+        self._most = 2 * limit + 100 if limit else 0  # pieces: about the tokens, of which more were not asked for
+        self._bytes = 0
         self._ending = False
         self._timer: asyncio.TimerHandle
 
@@ -265,8 +277,17 @@ class Watchdog:
         """Since the request was sent."""
         return self._loop.time() - self._began
 
-    def heard(self) -> None:
-        """Bytes came. Only pieces of the answer count as a sign of life: a proxy can send comments for ever."""
+    def heard(self, size: int) -> None:
+        """``size`` bytes came. Only pieces of the answer count as a sign of life: a proxy can send comments for ever.
+
+        Raises CutShort for a server that does not stop at the limit which it was given.
+        """
+        self._bytes += size
+        if self._bytes > LARGEST or 0 < self._most < self._reader.pieces:
+            raise CutShort(
+                f"The server at {self._address.base_url} did not stop at the limit of the answer: it was left after "
+                f"{self._reader.pieces:,} pieces."
+            )
         if self._reader.done and not self._ending:
             self._ending = True
             self._timer.cancel()

@@ -81,8 +81,9 @@ class Receipt(msgspec.Struct, frozen=True):
     """Who answered a call, and at what price.
 
     ``endpoint`` is a base URL without credentials; ``first_token`` and ``seconds`` are seconds of wall time; ``tries``
-    counts the requests sent; ``adapted`` says what the endpoint made us change (dropped fields, merged messages),
-    ``cuts`` what of the conversation was cut to fit its window;
+    counts the requests sent, to all endpoints; ``tried`` has a line for each endpoint that failed or was passed over,
+    ``BASE_URL: why``, also for the one that answered in the end; ``adapted`` says what the endpoint made us change
+    (dropped fields, merged messages), ``cuts`` what of the conversation was cut to fit its window;
     ``cost`` is in US dollars, 0 for a local endpoint and None where the price is not known. ``model`` is the answer's
     word for itself, ``asked`` the name that was asked for.
     """
@@ -97,6 +98,7 @@ class Receipt(msgspec.Struct, frozen=True):
     cuts: tuple[str, ...] = ()
     cost: float | None = None
     asked: str = ""
+    tried: tuple[str, ...] = ()
 
 
 class Completion(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ Each fault is one that real servers show, so that a client can be tried against 
 """
 
 import tomllib
+import zlib
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
@@ -19,31 +20,40 @@ AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 class Manner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A wish for how requests are answered. A field that is None wishes nothing.
 
-    Which requests: all, or those at ``place`` and below it, or the ``attempt``-th try (from 1) at each place. The try
-    is read off the request's own id, so that the server remembers nothing.
+    Which requests: all, or those at ``place`` and below it, or the ``attempt``-th try (from 1) at each place, or a
+    ``share`` of them (0.05: one in twenty, another try may be spared). All is read or drawn off the request's own id,
+    so that the server remembers nothing.
 
     Time: ``first_token`` seconds of silence, then ``per_token`` seconds between tokens.
 
-    The door: ``html`` (a web page instead of the API), ``status`` (this HTTP status, in vLLM's form), ``api_key`` (401
-    without it), ``window`` (tokens), ``no_window`` (it is not told), ``cut_prompt`` (as with Ollama, a prompt of more
-    tokens is cut to so many, in silence), ``refuse_fields`` (400 if the request holds one of them), ``refuse_system``
-    and ``alternate_roles`` (strict chat templates), ``no_template`` (no chat is taken at all).
+    The door: ``html`` (a web page instead of the API), ``status`` (this HTTP status, in vLLM's form), ``retry_after``
+    (seconds, in a header beside the refusal), ``unauthorized`` (401, whose error is a ``string`` as with vLLM, or an
+    ``object`` as with OpenAI), ``api_key`` (401 without it), ``window`` (tokens), ``no_window`` (it is not told),
+    ``cut_prompt`` (as with Ollama, a prompt of more tokens is cut to so many, in silence), ``refuse_fields`` (400 if
+    the request holds one of them), ``refuse_system`` and ``alternate_roles`` (strict chat templates), ``no_template``
+    (no chat is taken at all).
 
     The end: after ``after`` tokens (None: after the last one) the ``fault`` happens. ``cut``: the stream ends without
     a finish reason; ``drop``: the connection breaks; ``stall``: silence until the client leaves; ``error``: an error
-    object inside the stream.
+    object inside the stream; ``half``: the body ends in the middle of an event; ``trickle``: bytes that mean nothing,
+    one every ``per_token`` seconds (else one a second), for ever; ``repeat``: what was said is said again, for ever.
+    ``reset``: the connection is reset when the ``request`` has come, or after the ``headers`` of the answer.
 
     Dialects: ``no_usage``, ``no_done``, ``plain_json`` (a whole answer to a streamed request), ``null_content`` (the
-    text moves to the reasoning), ``reasoning_field`` (its name: ``reasoning``, in older servers ``reasoning_content``),
-    ``ignore_constraints`` (structured output is not heeded).
+    text moves to the reasoning), ``empty`` (nothing is said: the content is empty, or null with ``null_content``),
+    ``reasoning_field`` (its name: ``reasoning``, in older servers ``reasoning_content``), ``ignore_constraints``
+    (structured output is not heeded).
     """
 
     place: str | None = None
     attempt: AtLeastOne | None = None
+    share: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
     first_token: Seconds | None = None
     per_token: Seconds | None = None
     html: bool | None = None
     status: Annotated[int, msgspec.Meta(ge=400, le=599)] | None = None
+    retry_after: Seconds | None = None
+    unauthorized: Literal["string", "object"] | None = None
     api_key: str | None = None
     window: AtLeastOne | None = None
     no_window: bool | None = None
@@ -52,12 +62,14 @@ class Manner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     refuse_system: bool | None = None
     alternate_roles: bool | None = None
     no_template: bool | None = None
-    fault: Literal["cut", "drop", "stall", "error"] | None = None
+    reset: Literal["request", "headers"] | None = None
+    fault: Literal["cut", "drop", "stall", "error", "half", "trickle", "repeat"] | None = None
     after: Tokens | None = None
     no_usage: bool | None = None
     no_done: bool | None = None
     plain_json: bool | None = None
     null_content: bool | None = None
+    empty: bool | None = None
     ignore_constraints: bool | None = None
     reasoning_field: str | None = None
 
@@ -65,22 +77,24 @@ class Manner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         """The fields that wish something."""
         return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
 
-    def applies(self, place: str, attempt: int) -> bool:
+    def applies(self, place: str, attempt: int, request_id: str = "") -> bool:
         """Whether this wish is for the ``attempt``-th request at ``place``; a request without a place meets only
         wishes for all."""
-        if self.place is None and self.attempt is None:
+        if self.place is None and self.attempt is None and self.share is None:
             return True
+        if self.share is not None and zlib.crc32(f"{request_id} {self}".encode()) >= self.share * 2**32:
+            return False
         below = self.place is None or place == self.place or place.startswith(f"{self.place}/")
         return bool(place) and below and self.attempt in (None, attempt)
 
 
-def merge(manners: Iterable[Manner], place: str = "", attempt: int = 1) -> Manner:
+def merge(manners: Iterable[Manner], place: str = "", attempt: int = 1, request_id: str = "") -> Manner:
     """All wishes for one request as a wish for all; where two name the same field, the later one holds."""
     said: dict[str, Any] = {}
     for manner in manners:
-        if manner.applies(place, attempt):
+        if manner.applies(place, attempt, request_id):
             said |= manner.said()
-    return Manner(**said | {"place": None, "attempt": None})
+    return Manner(**said | {"place": None, "attempt": None, "share": None})
 
 
 def parse(text: str) -> Manner:

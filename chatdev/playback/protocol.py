@@ -151,6 +151,15 @@ def unauthorized() -> Refusal:
     return Refusal(401, b'{"error":"Unauthorized"}')
 
 
+def key_refused() -> Refusal:
+    """The key is missing or wrong, as OpenAI says it."""
+    message = (
+        "Incorrect API key provided: ***. You can find your API key at https://platform.openai.com/account/api-keys."
+    )
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": "invalid_api_key"}
+    return Refusal(401, msgspec.json.encode({"error": error}))
+
+
 def engine_died() -> Refusal:
     """What vLLM says, whole or inside a stream, when its engine is gone."""
     message = "EngineCore encountered an issue. See stack trace (above) for the root cause."

@@ -16,8 +16,8 @@ from aiohttp import web
 
 from chatdev import __version__
 from chatdev.errors import UserError
-from chatdev.playback import protocol
-from chatdev.playback.answer import DONE, Answer, Pieces, pace, pieces
+from chatdev.playback import protocol, sending
+from chatdev.playback.answer import Answer, Pieces, pieces
 from chatdev.playback.faults import Manner, merge
 from chatdev.playback.protocol import Chat, Refusal
 from chatdev.playback.recording import Entry, Recording, choose
@@ -120,13 +120,16 @@ class Playback:
             if not header.isascii():
                 header = ""
             place, attempt = _place(header)
-            manner = merge(self._manners, place, attempt)
+            manner = merge(self._manners, place, attempt, header)
             try:
                 _door(request, manner)
                 call = _Call(header or uuid.uuid4().hex, place, manner, manner.window or self._window)
                 return await handler(request, call)
             except Refusal as refusal:
-                return web.Response(status=refusal.status, body=refusal.body, content_type=refusal.content_type)
+                wait = None if manner.retry_after is None else {"Retry-After": f"{manner.retry_after:g}"}
+                return web.Response(
+                    status=refusal.status, body=refusal.body, content_type=refusal.content_type, headers=wait
+                )
             except ConnectionResetError:  # the client is gone, and with it whoever could be told
                 raise asyncio.CancelledError from None
 
@@ -147,6 +150,8 @@ class Playback:
 
     async def _chat(self, request: web.Request, call: _Call) -> web.StreamResponse:
         body = await request.read()
+        if call.manner.reset == "request":
+            sending.reset(request)
         chat = protocol.decode(body, Chat)
         limit = protocol.admit(chat, body, self._model, call.window, call.manner)
         answer = self._answer(self._find(chat, call.place), chat, call, limit)
@@ -156,8 +161,8 @@ class Playback:
         try:
             if chat.stream and not call.manner.plain_json:
                 usage = bool(chat.stream_options and chat.stream_options.include_usage)
-                return await _stream(request, answer, call.manner, usage=usage and not call.manner.no_usage)
-            return await _whole(request, answer, call.manner)
+                return await sending.streamed(request, answer, call.manner, usage=usage and not call.manner.no_usage)
+            return await sending.whole(request, answer, call.manner)
         finally:
             self._answering.discard(task)
 
@@ -181,8 +186,10 @@ class Playback:
         held = entry is _EXAMINED and not call.manner.ignore_constraints  # what was recorded is given as it is
         text = chat.held(entry.text) if held else entry.text
         thought, said = self._in_pieces(entry.reasoning), self._in_pieces(text)
-        null = bool(call.manner.null_content) and chat.thinks
-        if null:
+        null = bool(call.manner.null_content) and (chat.thinks or bool(call.manner.empty))
+        if call.manner.empty:
+            thought, said = (), ()
+        elif null:
             thought, said = thought + said, ()
         elif not chat.thinks:
             thought = ()
@@ -219,7 +226,9 @@ def _door(request: web.Request, manner: Manner) -> None:
         raise Refusal(200, _PAGE, "text/html")
     given = request.headers.get("Authorization")
     locked = manner.api_key is not None and given != f"Bearer {manner.api_key}"
-    if manner.status == 401 or (locked and request.path.startswith("/v1")):
+    if manner.unauthorized == "object":
+        raise protocol.key_refused()
+    if manner.status == 401 or manner.unauthorized or (locked and request.path.startswith("/v1")):
         raise protocol.unauthorized()
     if manner.status is not None:
         message = f"Playback was told to answer with status {manner.status}."
@@ -241,56 +250,3 @@ async def _version(_: web.Request, __: _Call) -> web.Response:
 
 async def _not_found(_: web.Request, __: _Call) -> web.Response:
     return web.json_response({"detail": "Not Found"}, status=404)
-
-
-async def _whole(request: web.Request, answer: Answer, manner: Manner) -> web.StreamResponse:
-    await asyncio.sleep((manner.first_token or 0.0) + max(answer.tokens - 1, 0) * (manner.per_token or 0.0))
-    match manner.fault:
-        case "stall":
-            await _until_the_client_leaves()
-        case "error":
-            raise protocol.engine_died()
-        case "cut" | "drop":
-            _hang_up(request)
-    return web.Response(body=answer.whole(usage=not manner.no_usage), content_type="application/json")
-
-
-async def _stream(request: web.Request, answer: Answer, manner: Manner, *, usage: bool) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
-    await response.prepare(request)
-    stop = answer.tokens if manner.fault is None or manner.after is None else min(answer.tokens, manner.after)
-    sent, pending = 0, answer.opening()
-    async for due in pace(stop, manner.first_token or 0.0, manner.per_token or 0.0):
-        pending += answer.between(sent, due)
-        sent = due
-        if due < stop:
-            await response.write(pending)
-            pending = b""
-    if manner.fault == "stall":
-        await response.write(pending)
-        await _until_the_client_leaves()
-    if manner.fault == "drop":
-        await response.write(pending)
-        _hang_up(request)
-        return response
-    await response.write_eof(pending + _ending(answer, manner, usage=usage))
-    return response
-
-
-def _ending(answer: Answer, manner: Manner, *, usage: bool) -> bytes:
-    if manner.fault == "cut":
-        return b""
-    done = b"" if manner.no_done else DONE
-    if manner.fault == "error":
-        return b"data: " + protocol.engine_died().body + b"\n\n" + done
-    return answer.closing(usage=usage) + done
-
-
-async def _until_the_client_leaves() -> None:
-    """Silence; aiohttp cancels a handler whose client is gone, and ``stop`` cancels it too."""
-    await asyncio.get_running_loop().create_future()
-
-
-def _hang_up(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.close()

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Sequence
 
 import msgspec
 
-from chatdev.company.config import Step
+from chatdev.company.config import Step, walk
 from chatdev.journal.effects import Desk
 from chatdev.journal.events import Noted, ProductStarted, RunFinished, TestsRan, VerdictReached
 from chatdev.project import languages, verdict
@@ -14,6 +14,9 @@ from chatdev.project.meeting import Office, write
 from chatdev.project.phase import hold
 from chatdev.project.state import State, merge
 from chatdev.project.writing import NoProgram
+
+WRITING = ("code", "complete", "tests", "amend", "document")
+"""Kinds of phases that write files."""
 
 _SAME = 3
 """So many cycles with the same outcome are a circle."""
@@ -44,7 +47,7 @@ async def run(office: Office, desk: Desk, state: State) -> VerdictReached:
 async def _steps(office: Office, desk: Desk, steps: Sequence[Step], state: State, until: str = "") -> State:
     met: Counter[str] = Counter()
     for step in steps:
-        if state.holds(until):
+        if state.stopped or state.holds(until):
             break
         met[step.name] += 1
         state = await _step(office, desk, step, met[step.name], state)
@@ -67,24 +70,30 @@ async def _loop(office: Office, desk: Desk, step: Step, state: State) -> State:
     """Repeat until what the loop is for holds, its cycles are used up, or they have gone in circles."""
     before, state = state.finished, msgspec.structs.replace(state, finished=False)
     states: list[State] = []
+    writes = any(each.phase and office.company.phases[each.phase].kind in WRITING for each in walk(step.steps))
     for cycle in range(1, step.cycles + 1):
-        if state.holds(step.until):
+        if state.stopped or state.holds(step.until):
             break
         here = desk.at(step.loop, cycle)
         state = await _steps(office, here, step.steps, state, step.until)
         states.append(state)
-        if cycle < step.cycles and not state.holds(step.until) and (why := _circles(states[-_SAME:])):
+        if cycle < step.cycles and not state.holds(step.until) and (why := _circles(states[-_SAME:], writes)):
             note = here.at("note-circles")
             note.record(Noted(note.place, "in circles", f"{step.loop}: {why}, {_SAME} times; that was the last cycle"))
             break
     return msgspec.structs.replace(state, finished=before)  # an inner loop's end is not the outer one's
 
 
-def _circles(states: Sequence[State]) -> str:
-    """What was the same in so many cycles; empty if nothing was."""
+def _circles(states: Sequence[State], writes: bool) -> str:
+    """What was the same at the end of so many cycles; empty if nothing was.
+
+    Where files are written (``writes``), it is those that count: a remark can be put in ever new words. Of a failing
+    test the line that names the error counts: the rest of what it says moves with the lines of the program.
+    """
     if len(states) < _SAME:
         return ""
-    if len({(state.digest, *sorted(state.values.items()), *sorted(state.tries.items())) for state in states}) == 1:
+    said = {() if writes else tuple(sorted(state.values.items())) for state in states}
+    if len(said) == 1 and len({(state.digest, *sorted(state.tries.items())) for state in states}) == 1:
         return "the same answer"
     runs = {state.tests.place for state in states if state.tests}
     failures = {state.failures for state in states}

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from chatdev.agents import replies
+from chatdev.errors import UserError
+from chatdev.project.prompts import fenced
 from chatdev.project.state import REQUIREMENTS
 
 PLACE = ".chatdev/environment"
@@ -13,4 +15,13 @@ def wanted(folder: Path) -> replies.Requirements:
     listed = folder / REQUIREMENTS
     if not listed.is_file() or listed.is_symlink():
         return replies.Requirements()
-    return replies.requirements(f"{REQUIREMENTS}\n```\n{listed.read_text(encoding='utf-8', errors='replace')}\n```\n")
+    return replies.requirements(f"{REQUIREMENTS}\n{fenced(listed.read_text(encoding='utf-8', errors='replace'))}\n")
+
+
+def place(folder: Path) -> Path:
+    """Where the packages of the product in ``folder`` go. Raises UserError where a link would lead out of it."""
+    here = folder / PLACE
+    for path in (here.parent, here):
+        if path.is_symlink():
+            raise UserError(f"{path} is a link, and what it leads to would be emptied.", do="Remove the link first.")
+    return here

@@ -4,15 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from chatdev.agents.chat_agent import Answer, Read, Seat, insist, quoted
+from chatdev.agents.chat_agent import Answer, Lack, Read, Seat, insist, quoted
 from chatdev.company.config import Company, Phase
 from chatdev.journal.effects import Desk, digest
-from chatdev.journal.events import FileRefused, FileWritten, ModelAnswered, Noted
+from chatdev.journal.events import FileRefused, FileWritten, LimitReached, ModelAnswered, Noted
 from chatdev.models import budget
 from chatdev.models.backend import ModelBackend
 from chatdev.models.types import Message, Options, Progress, Target
 from chatdev.project import parts
 from chatdev.project.prompts import Prompts
+from chatdev.project.spending import Exhausted, Spending
 from chatdev.project.state import State
 from chatdev.project.workspace import Workspace, changes
 from chatdev.sandbox.port import Sandbox
@@ -31,6 +32,7 @@ class Office:
     sandbox: Sandbox
     workspace: Workspace
     watcher: Watcher
+    spending: Spending
     others: Mapping[Target, ModelBackend] = field(default_factory=dict)
 
     def asked(self, phase: Phase, role: str) -> ModelBackend:
@@ -60,20 +62,22 @@ class Meeting:
     async def ask(
         self, role: str, turn: int, attempt: int, messages: Sequence[Message], choices: Sequence[str] = ()
     ) -> Answer:
-        """An ``agents.Ask``: the answer recorded at this place, or else the model's, recorded. Raises ModelError."""
+        """An ``agents.Ask``: the answer recorded at this place, or else the model's, recorded. Raises ModelError, and
+        Exhausted where a limit forbids the call."""
         here = self.desk.at(role, turn).at("ask", attempt)
         ids = tuple(here.keep_message(message.role, message.content) for message in messages)
         key = digest(*ids, *choices)
         options = Options(
             **self.office.company.parameters(self.phase, role), choices=tuple(choices), request_id=here.place
         )
-
+        await self._may(here, key)
         model = self.office.asked(self.phase, role)
 
         async def act() -> ModelAnswered:
-            completion = await model.complete(
-                await self._cuttable(model, messages), options, lambda progress: self.office.watcher(role, progress)
-            )
+            with self.office.spending.call(self.phase.name):
+                completion = await model.complete(
+                    await self._cuttable(model, messages), options, lambda progress: self.office.watcher(role, progress)
+                )
             usage, receipt = completion.usage, completion.receipt
             return ModelAnswered(
                 place=here.place,
@@ -99,6 +103,7 @@ class Meeting:
                 temperature=options.temperature,
                 answer_id=completion.id,
                 asked=receipt.asked,
+                tried=receipt.tried,
             )
 
         event = await here.perform(ModelAnswered, key, act)
@@ -106,24 +111,52 @@ class Meeting:
         self.said.append(quoted(answer))
         return answer
 
+    async def _may(self, here: Desk, key: str) -> None:
+        """Raise Exhausted if a limit was reached here, or is now, before a call that the log does not hold."""
+        if here.known(ModelAnswered):
+            return
+        limit = here.known(LimitReached) or self.office.spending.reached(self.phase.name, here.place, key)
+        if limit is not None:
+            reached = limit
+
+            async def act() -> LimitReached:
+                return reached
+
+            raise Exhausted(await here.perform(LimitReached, key, act))
+
     async def _cuttable(self, model: ModelBackend, messages: Sequence[Message]) -> Sequence[Message]:
         """The messages, with their parts where the window may be too small for all of them."""
-        window = (await model.facts()).window
+        window = await model.least_window()
         return messages if budget.roomy(messages, window) else parts.named(messages, self.state, self.said)
 
-    def note(self, kind: Literal["asked again", "guessed", "cut", "refused", "tests"], number: int, text: str) -> None:
+    def note(
+        self, kind: Literal["asked again", "guessed", "cut", "refused", "tests", "in circles"], number: int, text: str
+    ) -> None:
         """Tell the report's reader something; ``number`` tells notes of one kind apart."""
         here = self.desk.at(f"note-{kind.replace(' ', '-')}", number)
         here.record(Noted(here.place, kind, f"{self.phase.name}: {text}"))
 
     async def insist(self, read: Read, *, attempts: int = 3) -> Answer:
-        """Put the phase's question to its assistant until ``read`` lacks nothing; the report hears of each repeat."""
+        """Put the phase's question to its assistant until ``read`` lacks nothing; the report hears of each repeat.
+
+        Where a limit forbids a repeat, the answer before it is the last. Raises Exhausted if there is none.
+        """
         role = self.phase.assistant
+        answers: list[Answer] = []
 
         def again(number: int, told: str) -> None:
             self.note("asked again", number, told)
 
-        return await insist(self.ask, self.seat(role), self.question(role), read, again, attempts=attempts)
+        async def kept(answer: Answer) -> Lack | None:
+            answers.append(answer)
+            return await read(answer)
+
+        try:
+            return await insist(self.ask, self.seat(role), self.question(role), kept, again, attempts=attempts)
+        except Exhausted:
+            if not answers:
+                raise
+            return answers[-1]
 
     def refuse(self, number: int, path: str, why: str) -> None:
         """Record that a file was not taken."""

@@ -29,6 +29,26 @@ def normalise(text: str, *, folder: str = "", home: str = "", temporary: str = "
     return _end(text.strip("\n"), limit)
 
 
+# What chat templates put between turns (ChatML, Llama 2 and 3, Mistral, Gemma, DeepSeek, Phi, gpt-oss).
+# An engine reads them as such wherever they stand in a message.
+_TEMPLATE_TOKEN = re.compile(
+    r"<(?=\|[\w ]{1,40}\|>|｜[^｜<>\n]{1,40}｜>|/?(?:s|bos|eos|pad|unk)>|</?SYS>>)"
+    r"|<(?=(?:start|end)_of_(?:turn|image|role)>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|IMG|THINK)\])"
+)
+# Controls beyond ASCII, what reorders or hides text (bidirectional, zero width, tags of Unicode's plane 14).
+_UNSEEN = re.compile("[\x80-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]")
+
+
+def inert(text: str) -> str:
+    """What a program said, as it may stand in a prompt: nothing in it can end a turn, or be read by a model alone.
+
+    A template's token gets a backslash after its first character, so that it still can be seen for what it was; text
+    that people do not see is dropped. Files are not treated so: a program that holds such a token must keep it.
+    """
+    return _TEMPLATE_TOKEN.sub(r"\g<0>\\", _UNSEEN.sub("", text))
+
+
 _SIGNATURES = {
     "png": b"\x89PNG\r\n\x1a\n",
     "jpg": b"\xff\xd8\xff",

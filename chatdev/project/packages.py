@@ -1,8 +1,9 @@
 """Which distribution brings a module that a product did not find."""
 
+import difflib
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
 
@@ -31,10 +32,22 @@ def distribution(module: str, files: Mapping[str, bytes]) -> str:
 def vouched(requirement: str, files: Mapping[str, bytes]) -> bool:
     """Whether a line of requirements names a package that is known, or one that a file of the program imports."""
     name = _canonical(next(iter(requirements(requirement.encode())), ""))
-    if name in {_canonical(known) for entry in _known().items() for known in entry}:
+    if name in _imported():
         return True
     source = b"\n".join(content for path, content in files.items() if path.endswith(".py")).decode(errors="replace")
     return name in {_canonical(module) for module in _IMPORT.findall(source)}
+
+
+def known(requirement: str) -> bool:
+    """Whether a line of requirements names a package that ``packages.txt`` lists."""
+    name = _canonical(next(iter(requirements(requirement.encode())), ""))
+    return name in _names()
+
+
+def similar(requirement: str) -> str:
+    """The package that we know by nearly the same name, which may be what was meant; empty if there is none."""
+    name = _canonical(next(iter(requirements(requirement.encode())), ""))
+    return next(iter(difflib.get_close_matches(name, _names(), 1, 0.8)), "")
 
 
 def requirements(content: bytes) -> list[str]:
@@ -43,11 +56,26 @@ def requirements(content: bytes) -> list[str]:
     return [match[1] for line in lines if (match := _NAME.match(line))]
 
 
+def same(name: str, names: Iterable[str]) -> bool:
+    """Whether a name is among others, however each is written (PEP 503)."""
+    return _canonical(name) in map(_canonical, names)
+
+
 @cache
 def _known() -> dict[str, str]:
     text = resources.files("chatdev.project").joinpath("packages.txt").read_text(encoding="utf-8")
     entries = (line.split() for line in text.splitlines() if not line.startswith("#"))
     return {entry[0]: entry[-1] for entry in entries if entry}
+
+
+@cache
+def _names() -> tuple[str, ...]:
+    return tuple(sorted({_canonical(name) for name in _known().values()}))
+
+
+@cache
+def _imported() -> frozenset[str]:
+    return frozenset((*_names(), *map(_canonical, _known())))
 
 
 def _canonical(name: str) -> str:

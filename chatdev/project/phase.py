@@ -5,12 +5,13 @@ import msgspec
 from chatdev.agents import replies
 from chatdev.agents.chat_agent import Answer, Lack
 from chatdev.agents.reflection import reflect
-from chatdev.agents.role_playing import talk
+from chatdev.agents.role_playing import SAME, Talk, talk
 from chatdev.company.config import COUNSELOR, Phase
 from chatdev.journal.effects import Desk
-from chatdev.journal.events import PhaseBegan, PhaseEnded
+from chatdev.journal.events import LimitReached, PhaseBegan, PhaseEnded
 from chatdev.project import writing
 from chatdev.project.meeting import Meeting, Office
+from chatdev.project.spending import Exhausted
 from chatdev.project.state import State
 
 
@@ -28,6 +29,8 @@ async def hold(office: Office, desk: Desk, phase: Phase, state: State) -> State:
     meeting = Meeting(office, desk, phase, state)
     try:
         held = await _take_place(meeting)
+    except Exhausted as error:
+        held = _broken_off(meeting, error.limit)
     except writing.NoProgram as error:
         desk.record(PhaseEnded(desk.place, phase.name, error.what))
         raise
@@ -53,6 +56,16 @@ async def _take_place(meeting: Meeting) -> Held:
             return _written(meeting.state, await writing.code(meeting))
 
 
+def _broken_off(meeting: Meeting, limit: LimitReached) -> Held:
+    """The phase is given up before its conclusion; the run, too, if the limit is the run's."""
+    phase, state = meeting.phase, meeting.state
+    if phase.kind == "choice" and not state.values.get(phase.sets):
+        state = state.knowing(phase.sets, phase.otherwise or phase.options[0])
+    if not limit.phase:
+        state = msgspec.structs.replace(state, stopped=True)
+    return Held(state, f"broken off: the limit of {limit.limit} was reached")
+
+
 def _written(before: State, after: State, reflected: bool = False) -> Held:
     changed = [path for path, text in after.files.items() if before.files.get(path) != text]
     return Held(after, ", ".join(changed) or "no file changed", reflected)
@@ -75,6 +88,7 @@ async def _choose(meeting: Meeting) -> Held:
         conclude,
         turns=phase.turns,
     )
+    _tell_circles(meeting, held)
     choice, reflected = held.conclusion, False
     if choice is None and phase.reflect:
         question = prompts.request("reflect", talk=held.text, options=options)
@@ -97,6 +111,7 @@ async def _talk(meeting: Meeting) -> Held:
         replies.conclusion,
         turns=phase.turns,
     )
+    _tell_circles(meeting, held)
     said, reflected = held.conclusion, False
     if said is None and phase.reflect:
         question = prompts.request("reflect", talk=held.text)
@@ -105,6 +120,11 @@ async def _talk(meeting: Meeting) -> Held:
         said = held.lines[-1].text
         meeting.note("guessed", 1, f"nobody settled the {phase.sets}; what was said last was taken")
     return _said(meeting, said, replies.finished(held.lines[-1].text), reflected)
+
+
+def _tell_circles(meeting: Meeting, held: Talk[str]) -> None:
+    if held.circling:
+        meeting.note("in circles", 1, f"{held.lines[-1].role} said the same {SAME} times; that ended the talk")
 
 
 async def _remark(meeting: Meeting) -> Held:

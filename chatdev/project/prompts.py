@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 import jinja2
+from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from chatdev.company.config import Company, CompanyError, Phase
 from chatdev.journal.events import ProductStarted, TestsRan
+from chatdev.project.output import inert
 from chatdev.project.state import REQUIREMENTS, State
 
 _LANGUAGES = {
@@ -42,7 +45,7 @@ def report_text(ran: TestsRan) -> str:
         lines.append(ran.trouble)
     lines += [f"\n{result.outcome}: {result.id}\n{result.why}".rstrip() for result in failing[:REPORTED]]
     lines += [f"{result.outcome}: {result.id}" for result in failing[REPORTED:]]
-    return "\n".join(lines)
+    return inert("\n".join(lines))
 
 
 def started_text(started: ProductStarted, makes: str = "") -> str:
@@ -55,12 +58,27 @@ def started_text(started: ProductStarted, makes: str = "") -> str:
     }[started.how]
     if makes and not started.made and started.how in ("alive", "exited"):
         heading += f" It left no {makes} as a file in the current directory."
-    return f"{heading}\n{started.output}".rstrip()
+    return inert(f"{heading}\n{started.output}".rstrip())
 
 
-_ENVIRONMENT = ImmutableSandboxedEnvironment(
-    undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
-)
+def reason_text(why: str) -> str:
+    """Why something could not be run, in a sentence of ours: as it is, or fenced if it is more than a line."""
+    why = inert(why).strip()
+    return f"\n\n{fenced(why, 'text')}\n\nThat is all that it said" if "\n" in why else why
+
+
+class _Sandboxed(ImmutableSandboxedEnvironment):
+    """Without the two operators that make something huge out of a few characters."""
+
+    intercepted_binops = frozenset(("*", "**"))
+
+    def call_binop(self, context: Context, operator: str, left: object, right: object) -> object:
+        if operator == "**" or not (isinstance(left, int | float) and isinstance(right, int | float)):
+            raise SecurityError(f"{operator} is not for templates")
+        return left * right
+
+
+_ENVIRONMENT = _Sandboxed(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
 _ENVIRONMENT.globals["fenced"] = fenced
 
 
@@ -71,6 +89,8 @@ def _compile(name: str, text: str) -> jinja2.Template:
         return _ENVIRONMENT.from_string(text)
     except jinja2.TemplateSyntaxError as error:
         raise CompanyError(f"{name}, line {error.lineno}: {error.message}.") from error
+    except Exception as error:  # Python's own compiler has limits, too
+        raise CompanyError(f"{name} is no template that can be used: {error}.") from error
 
 
 class Prompts:
@@ -143,7 +163,7 @@ class Prompts:
                 f"{name}: {error.message}.",
                 do=f"Use a placeholder that exists here: {', '.join(sorted(values))}.",
             ) from error
-        except jinja2.TemplateError as error:
+        except Exception as error:  # whatever a template does wrong: it is a program of a kind
             raise CompanyError(f"{name}: {error}.") from error
 
 

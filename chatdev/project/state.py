@@ -31,8 +31,9 @@ class State(msgspec.Struct, frozen=True):
 
     ``files`` are the product's texts by path, tests and documents among them; ``values`` are conclusions by the name
     that their phase sets. ``baseline`` are the tests' results without the product; ``tests`` and ``started`` what was
-    last seen of it, true of the version that their digest names. ``given_up`` are unfinished files that nobody works
-    on any more; ``remarks`` tells the next speaker what was not accepted.
+    last seen of it, true of the version that their digest names. ``stopped``: a limit of the run was reached, and
+    nobody is asked any more. ``given_up`` are unfinished files that nobody works on any more; ``remarks`` tells the
+    next speaker what was not accepted.
     """
 
     task: str
@@ -43,6 +44,7 @@ class State(msgspec.Struct, frozen=True):
     tests: TestsRan | None = None
     started: ProductStarted | None = None
     finished: bool = False
+    stopped: bool = False
     given_up: frozenset[str] = frozenset()
     tries: Mapping[str, int] = {}
     remarks: str = ""
@@ -90,9 +92,9 @@ class State(msgspec.Struct, frozen=True):
 
     @property
     def failures(self) -> tuple[tuple[str, str], ...]:
-        """The tests that did not pass when they were last run, each with its reason."""
+        """The tests that did not pass when they were last run, each with the line that names its error."""
         results = self.tests.results if self.tests else ()
-        return tuple((result.id, result.why) for result in results if result.outcome not in ("passed", "skipped"))
+        return tuple((result.id, result.cause) for result in results if result.outcome not in ("passed", "skipped"))
 
     @property
     def watched(self) -> bool:
@@ -178,7 +180,7 @@ def merge(base: State, branches: Sequence[State]) -> State:
         tries.update({path: count for path, count in branch.tries.items() if base.tries.get(path) != count})
         changed = {
             name: value
-            for name in ("baseline", "tests", "started", "finished", "remarks")
+            for name in ("baseline", "tests", "started", "finished", "stopped", "remarks")
             if (value := getattr(branch, name)) != getattr(base, name)
         }
         merged = msgspec.structs.replace(merged, **changed, given_up=merged.given_up | branch.given_up)

@@ -37,14 +37,24 @@ _DEVICES = frozenset(
 _FORBIDDEN = frozenset('<>:"|?*')
 _EXECUTED_FOLDERS = frozenset(".devcontainer .git .github .gitlab .hg .husky .idea .svn .vscode".split())
 _EXECUTED_FILES = {
+    ".env": "shells, editors and Docker take variables of programs from it; .env.example is taken",
     ".envrc": "direnv runs it on entering the folder",
     ".gitattributes": "git runs filters that it names",
     ".gitmodules": "git fetches what it names",
     ".pre-commit-config.yaml": "it runs commands at each commit",
+    "chatdev.toml": "ChatDev takes its own settings from it, the endpoint among them",
     "conftest.py": "pytest runs it on collecting any test",
+    "mise.toml": "mise runs what it names on entering the folder",
+    "pyvenv.cfg": "it makes the folder an environment, whose interpreter editors start",
     "sitecustomize.py": "every Python started beside it runs it",
     "usercustomize.py": "every Python started beside it runs it",
 }
+_EXECUTED_ENDINGS = {
+    ".code-workspace": "Visual Studio Code runs tasks that it names",
+    ".pth": "Python runs its lines at each start",
+}
+_DOT_FILES = frozenset((".dockerignore", ".editorconfig", ".env.example", ".gitignore", ".gitkeep", ".nojekyll"))
+"""What may begin with a dot: nothing in these is run. Of the other names, tools add more each year."""
 _OURS_AT_THE_TOP = frozenset((".chatdev", "report.md", "meta.txt"))
 _OUR_ENDINGS = (".prompt", ".log")
 _TEMPORARY = ".chatdev-new-"
@@ -99,6 +109,8 @@ def _bad_segment(segment: str) -> str:
         return f"it holds {' '.join(sorted(forbidden))}, which not every system can store"
     if len(segment.encode()) > MAX_SEGMENT:
         return f"a name in it is longer than {MAX_SEGMENT} bytes"
+    if "`" in segment:
+        return "it holds a backtick, which ends a quotation"
     if segment.startswith("-"):
         return "a name in it starts with a dash, like an option"
     if segment != segment.strip() or segment.endswith("."):
@@ -115,9 +127,17 @@ def _reserved(segments: list[str]) -> str:
             return f"tools run what stands in {segment}"
     if folded[-1] in _EXECUTED_FILES:
         return f"{segments[-1]} is not taken: {_EXECUTED_FILES[folded[-1]]}"
+    for ending, why in _EXECUTED_ENDINGS.items():
+        if folded[-1].endswith(ending):
+            return f"{segments[-1]} is not taken: {why}"
     top = folded[0]
+    if top in ("chatdev", "chatdev.py"):
+        return "python3 -m chatdev, typed in the product's folder, would run it"
     if top in _OURS_AT_THE_TOP or top.startswith(_TEMPORARY) or (len(folded) == 1 and top.endswith(_OUR_ENDINGS)):
         return "that name is kept for the run's own records"
+    for segment, whole in zip(folded, segments, strict=True):
+        if segment.startswith(".") and segment not in _DOT_FILES:
+            return f"{whole} begins with a dot, and tools may run what they find there"
     return ""
 
 
@@ -189,6 +209,14 @@ class Workspace:
                     os.unlink(temporary, dir_fd=folder)
                 raise
 
+    def sweep(self) -> None:
+        """Take away the halves of files that a process which was killed left behind."""
+        for _, _, names, folder in os.fwalk(self.root):  # follows no link
+            for name in names:
+                if name.startswith(_TEMPORARY):
+                    with suppress(OSError):
+                        os.unlink(name, dir_fd=folder)
+
     @contextmanager
     def _parent(self, path: str) -> Iterator[tuple[int, str]]:
         """The file's folder, opened step by step without following a link, and its name there."""
@@ -197,8 +225,7 @@ class Workspace:
             raise PathRefused(path, "it is no path below the product's folder")
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         with _explained(path):
-            self.root.mkdir(parents=True, exist_ok=True)
-            folder = os.open(self.root, flags)
+            folder = self._opened(path, flags)
             try:
                 for segment in segments[:-1]:
                     with suppress(FileExistsError):
@@ -209,6 +236,16 @@ class Workspace:
                 yield folder, segments[-1]
             finally:
                 os.close(folder)
+
+    def _opened(self, path: str, flags: int) -> int:
+        """The root, which is not made anew: a folder that is gone was moved, or deleted on purpose."""
+        try:
+            return os.open(self.root, flags)
+        except FileNotFoundError as error:
+            raise NotStored(
+                f"{path} could not be stored: the folder {self.root} is not there any more.",
+                do="If it was moved, resume the run where it is now.",
+            ) from error
 
 
 def _open_folder(path: str, folder: int, segment: str, flags: int) -> int:

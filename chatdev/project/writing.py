@@ -14,6 +14,7 @@ from chatdev.project import verdict
 from chatdev.project.languages import MANIFEST, PYTHON, Product
 from chatdev.project.meeting import Meeting
 from chatdev.project.packages import vouched
+from chatdev.project.prompts import reason_text
 from chatdev.project.state import REQUIREMENTS, State
 from chatdev.project.workspace import PathRefused, is_test, safe_path
 
@@ -217,7 +218,9 @@ async def _insist_on_tests(meeting: Meeting, gathering: _Gathering, way: Product
             return None
         if why := _untestable(ran):
             gathering.files.clear()
-            return gathering.lack("no_tests", f"the tests cannot be run: {why}", why=why, paths=way.test_file)
+            return gathering.lack(
+                "no_tests", f"the tests cannot be run: {why}", why=reason_text(why), paths=way.test_file
+            )
         if _proves_nothing(ran):
             return gathering.lack("vacuous", "every test passes without a program")
         return None

@@ -1,30 +1,47 @@
 """A Python environment of a product's own, for the packages that it needs."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 from chatdev.errors import UserError
+from chatdev.redaction import Redactor, values
+from chatdev.sandbox.port import Job, Limits, Sandbox
+from chatdev.settings.others import Pip
+
+LIMITS = Limits(seconds=1800, memory=4 << 30, processes=256, file_size=8 << 30)
+"""Of each step. The largest wheels (torch with its CUDA libraries) have some gigabytes, and a line may be slow."""
+_CONFIG = "pip.conf"
 
 
-def install(place: Path, packages: tuple[str, ...]) -> str:
+async def install(sandbox: Sandbox, place: Path, packages: tuple[str, ...], pip: Pip) -> str:
     """Make the environment at ``place`` anew and install ``packages`` there; the path of its interpreter.
 
-    Wheels alone are installed, since building anything else would run a stranger's program outside the sandbox.
-    Raises UserError with pip's own words.
+    Both steps are jobs of ``sandbox``: without the user's variables, keys and home, in a folder of their own, in
+    limits. Of pip's own set-up they see what ``pip`` holds. They write to ``place``, and the second needs the network:
+    a sandbox that withholds either has to grant them for these two jobs. Wheels alone are installed, since building
+    anything else would run a stranger's program. Raises UserError with pip's own words, and SandboxError.
     """
-    python = place / "bin" / "python"
-    _call([sys.executable, "-m", "venv", "--clear", "--without-pip", str(place)], "The environment cannot be made")
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check", "--no-input"]
-    _call([*pip, "install", "--quiet", "--only-binary", ":all:", "--", *packages], "The packages cannot be installed")
-    return str(python.absolute())
+    python = place.absolute() / "bin" / "python"
+    alone = (sys.executable, "-I", "-m")  # -I: nothing is imported from the current folder or the user's own
+    make = Job((*alone, "venv", "--clear", "--without-pip", str(place.absolute())), {}, limits=LIMITS)
+    await _step(sandbox, make, "The environment cannot be made")
+    options = ("--python", str(python), "--disable-pip-version-check", "--no-input", "--no-cache-dir")
+    words = ("install", "--quiet", "--only-binary", ":all:", "--", *packages)
+    get = Job(
+        (*alone, "pip", *options, *words),
+        {_CONFIG: pip.config},
+        limits=LIMITS,
+        environment={**pip.environment, "PIP_CONFIG_FILE": _CONFIG},
+    )
+    await _step(sandbox, get, "The packages cannot be installed")
+    return str(python)
 
 
-def _call(words: list[str], failure: str) -> None:
-    try:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)  # noqa: S603
-    except OSError as error:
-        raise UserError(f"{failure} ({error.strerror}).") from error
-    if done.returncode:
-        tried = [line for line in done.stderr.splitlines() if line.strip()][-3:]
-        raise UserError(f"{failure}.", tried=tried, do="Mend requirements.txt, or install them yourself.")
+async def _step(sandbox: Sandbox, job: Job, failure: str) -> None:
+    ended = await sandbox.run(job)
+    if ended.exit_status == 0:
+        return
+    logins = Redactor(secret for value in job.environment.values() if "@" in value for secret in values((), value))
+    tried = [logins.text(line) for line in ended.stderr.splitlines() if line.strip()][-3:]
+    limit = f" (stopped at the limit of {ended.stopped})" if ended.stopped else ""
+    raise UserError(f"{failure}{limit}.", tried=tried, do="Mend requirements.txt, or install them yourself.")

@@ -28,8 +28,7 @@ def of(event: events.Any) -> list[Line]:
     match event:
         case events.ModelAnswered():
             answer = Line(f"  {one_line(event.role, 40)}: {_said(event.text)}  ({words.call(event)})")
-            cuts = Line(f"  cut to fit: {one_line('; '.join(event.cuts), 240)}", "yellow")
-            return [cuts, answer] if event.cuts else [answer]
+            return [*_way(event), answer]
         case events.FileWritten():
             return _file(event)
         case events.PhaseBegan():
@@ -58,12 +57,28 @@ def _aside(event: events.Any) -> list[Line]:
             return [Line(f"{one_line(event.name)}: {one_line(event.task, 200)}", "bold", loud=True)]
         case events.AttemptStarted():
             return _attempt(event)
+        case events.LimitReached():
+            return [Line(f"  limit: {one_line(words.limit(event), 160)}", "yellow", loud=True)]
+        case events.ClockJumped():
+            return [Line(f"  {words.jump(event)}", "dim")]
         case events.AttemptStopped():
             return [Line(f"stopped: {one_line(event.why, 200)}", "bold red")]
         case events.ServerCounted() if words.server(event):
             return [Line(f"the server meanwhile, all its clients together: {words.server(event)}", "dim")]
         case _:
             return []
+
+
+def _way(event: events.ModelAnswered) -> list[Line]:
+    """What happened on the way to an answer: what was cut of the question, and which endpoints failed."""
+    cuts = [Line(f"  cut to fit: {one_line('; '.join(event.cuts), 240)}", "yellow")] if event.cuts else []
+    if not event.passed_over:
+        return cuts
+    why = one_line("; ".join(event.passed_over), 240)
+    return [
+        *cuts,
+        Line(f"  answered by {one_line(event.model, 60)} at {one_line(event.endpoint)}, since {why}", "yellow"),
+    ]
 
 
 def _said(text: str) -> str:

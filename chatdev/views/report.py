@@ -8,8 +8,10 @@ from chatdev.views import summary, words
 from chatdev.views.summary import Summary
 from chatdev.views.text import code, indent, md
 
+_OPTIONS = {"calls": "--max-calls", "tokens": "--max-tokens-total", "minutes": "--max-minutes"}
+
 _TOLD = 5
-"""Failures told in full below the table of tests; the log holds them all."""
+"""Failures told in full below the table of tests, and reasons why an endpoint did not answer; the log has them all."""
 
 
 def render(records: Sequence[Record]) -> str:
@@ -31,6 +33,7 @@ def render(records: Sequence[Record]) -> str:
 def _verdict(run: Summary) -> Iterable[str]:
     yield f"# {md(words.headline(run), 300)}"
     yield md(run.why, 1000)
+    yield from _ended_early(run)
     if run.tests and run.tests.trouble:
         yield f"The test run itself cannot be believed: {md(run.tests.trouble, 500)}"
     if not run.verdict and run.folder:
@@ -42,6 +45,20 @@ def _verdict(run: Summary) -> Iterable[str]:
             f"Run {code(run.folder, 300)}, company {code(start.company)}, model {code(start.model)}, "
             f"ChatDev {code(start.version)}."
         )
+
+
+def _ended_early(run: Summary) -> Iterable[str]:
+    """The limit that ended the run, and how to go on with a higher one."""
+    reached = next((limit for limit in run.limits if not limit.phase), None)
+    if reached is None:
+        return
+    yield f"The run was ended early: {md(words.limit(reached), 200)}. What there was is delivered, and was judged."
+    phase = summary.nearest({phase.place: phase.name for phase in run.phases}, reached.place)
+    if phase:
+        option = f" {_OPTIONS[reached.limit]} NUMBER" if reached.limit in _OPTIONS else ""
+        how = "with a higher limit" if option else "once its budget is higher in `.chatdev/company/company.toml`"
+        command = f"chatdev resume {shlex.quote(run.folder)} --from {phase}{option}"
+        yield f"Go on, in a new run, {how}: {code(command, 300)}"
 
 
 def _start(run: Summary) -> Iterable[str]:
@@ -96,6 +113,14 @@ def _answers(run: Summary) -> Iterable[str]:
     yield _table(("role", "model", "endpoint", "calls", "prompt", "completion", "tokens/s"), rows)
     if run.adapted:
         yield "Asked differently because of the endpoint: " + "; ".join(md(change) for change in run.adapted) + "."
+    if run.tried:
+        yield (
+            f"Trouble with endpoints: {run.fell_back} of {words.count(run.work.calls, 'call')} fell back to another "
+            f"endpoint than was asked first, in {words.count(run.work.requests, 'request')}."
+        )
+        yield "\n".join(f"- {words.count(number, 'call')}: {md(why, 300)}" for why, number in run.tried[:_TOLD])
+    if len(run.tried) > _TOLD:
+        yield f"{words.count(len(run.tried) - _TOLD, 'more reason')} stand in the log."
 
 
 def _cost(run: Summary) -> Iterable[str]:
@@ -123,6 +148,7 @@ def _cost(run: Summary) -> Iterable[str]:
 
 def _notes(run: Summary) -> Iterable[str]:
     notes: list[tuple[str, str]] = [(note.kind, md(note.text, 300)) for note in run.notes]
+    notes += [("limit", md(words.limit(limit), 300)) for limit in run.limits if limit.phase]
     notes += [("refused", f"the file {code(refused.path)}: {md(refused.why)}") for refused in run.refused]
     if run.work.cut:
         notes.append(("cut", f"{words.count(run.work.cut, 'answer')} ended at the token limit"))

@@ -25,6 +25,8 @@ from chatdev.views.summary import is_baseline, nearest
 
 Value = str | int | float | bool | Sequence[str]
 Kind = Literal["client", "internal"]
+_Lasting = events.ModelAnswered | events.TestsRan | events.ProductStarted
+"""Effects that take their time."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -141,7 +143,7 @@ class Spans:
             self._open[place] = _Open(name, above.id, f"phase {began.phase}", max(start, above.start), attributes)
         return self._open[place]
 
-    def _leaf(self, event: events.Effect, name: str, kind: Kind, attributes: dict[str, Value], error: str = "") -> Span:
+    def _leaf(self, event: _Lasting, name: str, kind: Kind, attributes: dict[str, Value], error: str = "") -> Span:
         start = self._now - max(event.seconds, 0.0)
         above = self._parent(event.place, start)
         return Span(

@@ -1,14 +1,19 @@
 """One fold over the log that every other view reads."""
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
 
 from chatdev.journal import events
+from chatdev.journal.active import Active
 from chatdev.journal.store import Record
 
 T = TypeVar("T")
+
+_TRIES = re.compile(r" \(\d+ tries\)")
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -66,8 +71,11 @@ class Summary(msgspec.Struct, frozen=True):
     """What the log says of a run. Tuples are in the log's order; ``files`` holds each path once, as last written.
 
     ``verdict`` is empty while there is none. ``duration`` is in seconds: each attempt from its first record to its
-    last. ``fitted`` are the answers to conversations that were cut to the window. ``tests`` are the last that ran on
-    the product; ``utterances`` counts the answers and those of the questions that no model wrote.
+    last, without sleep. ``limits`` are those that were reached. ``fell_back`` counts the calls that another endpoint
+    answered than the one that was asked first; ``tried`` are the reasons, ``BASE_URL: why``, with the number of calls
+    that met each, also where the same endpoint answered in the end. ``fitted`` are the answers to conversations that
+    were cut to the window. ``tests`` are the last that ran on the product; ``utterances`` counts the answers and those
+    of the questions that no model wrote.
     """
 
     started: events.RunStarted | None
@@ -80,7 +88,10 @@ class Summary(msgspec.Struct, frozen=True):
     files: tuple[events.FileWritten, ...]
     refused: tuple[events.FileRefused, ...]
     notes: tuple[events.Noted, ...]
+    limits: tuple[events.LimitReached, ...]
     adapted: tuple[str, ...]
+    fell_back: int
+    tried: tuple[tuple[str, int], ...]
     fitted: tuple[events.ModelAnswered, ...]
     tests: events.TestsRan | None
     product: events.ProductStarted | None
@@ -118,7 +129,8 @@ def fold(records: Sequence[Record]) -> Summary:
 
     calls = every(events.ModelAnswered)
     verdict, finished = last(events.VerdictReached), last(events.RunFinished)
-    clock = _active_seconds(records)
+    active = Active()
+    clock = [active.take(record) for record in records]
     return Summary(
         started=next(iter(every(events.RunStarted)), None),
         attempts=every(events.AttemptStarted),
@@ -130,7 +142,10 @@ def fold(records: Sequence[Record]) -> Summary:
         files=tuple({file.path: file for file in every(events.FileWritten)}.values()),
         refused=every(events.FileRefused),
         notes=every(events.Noted),
+        limits=every(events.LimitReached),
         adapted=tuple(dict.fromkeys(change for call in calls for change in call.adapted)),
+        fell_back=sum(bool(call.passed_over) for call in calls),
+        tried=tuple(Counter(_TRIES.sub("", why) for call in calls for why in call.tried).most_common()),
         fitted=tuple(call for call in calls if call.cuts),
         tests=next((ran for ran in reversed(every(events.TestsRan)) if not is_baseline(ran)), None),
         product=last(events.ProductStarted),
@@ -182,17 +197,6 @@ def nearest(known: Mapping[str, T], place: str) -> T | None:
     while place and place not in known:
         place = place.rpartition("/")[0]
     return known.get(place)
-
-
-def _active_seconds(records: Sequence[Record]) -> list[float]:
-    """For each record, the seconds that processes have worked on the run; a new attempt's first record adds none."""
-    clock, active = [], 0.0
-    for previous, record in zip((None, *records), records, strict=False):
-        resumed = isinstance(record.event, events.AttemptStarted) and record.event.number > 1
-        if previous is not None and not resumed:
-            active += max(0.0, record.at - previous.at)
-        clock.append(active)
-    return clock
 
 
 def _work(calls: Sequence[events.ModelAnswered]) -> Work:

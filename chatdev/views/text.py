@@ -6,8 +6,9 @@ _DRIVES_A_TERMINAL = re.compile(
     # Escape sequences of ECMA-48: CSI, OSC with its end, two-character and charset sequences; then a lone escape.
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]+[0-~]|[0-Z\\-~])?"
     # C0 without tab and newline, DEL and C1; line separators and bidirectional controls, which reorder what is read;
-    # lone surrogates, which no file can hold.
-    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+    # what hides in it (zero width, Unicode's tags); lone surrogates, which no file can hold.
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff"
+    r"\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 _ASCII_CONTROLS = bytes((*range(9), *range(11, 32), 127))
 _MEANS_SOMETHING_IN_MARKDOWN = re.compile(r"([\\`*_\[\]<>|#~&$])")

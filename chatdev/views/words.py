@@ -53,7 +53,7 @@ def tokens(work: Work) -> str:
     return text
 
 
-def count(number: int, noun: str) -> str:
+def count(number: float, noun: str) -> str:
     """``1 line``, ``1,024 lines``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
@@ -71,6 +71,20 @@ def seconds(value: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+_UNITS = {"calls": "call", "tokens": "token", "minutes": "minute"}
+
+
+def limit(reached: events.LimitReached) -> str:
+    """Which limit was reached, and what was spent: ``the run's limit of 10 calls (10 spent)``."""
+
+    def amount(value: float) -> str:
+        number = round(value, 2) if value % 1 else int(value)
+        return money(value) if reached.limit == "cost" else count(number, _UNITS[reached.limit])
+
+    whose = f"the limit of {reached.phase}" if reached.phase else "the run's limit"
+    return f"{whose}, {amount(reached.at_most)}, was reached ({amount(reached.spent)} spent)"
+
+
 def call(answer: events.ModelAnswered) -> str:
     """What one call took: tokens, tokens per second, time, and whatever was out of the ordinary."""
     about = "about " if answer.estimated else ""
@@ -84,6 +98,13 @@ def call(answer: events.ModelAnswered) -> str:
     if answer.finish_reason == "length":
         parts.append("cut at the limit")
     return ", ".join(parts)
+
+
+def jump(event: events.ClockJumped) -> str:
+    """What came between two records that was no work."""
+    if event.seconds < 0:
+        return f"the clock was set back by {seconds(-event.seconds)}"
+    return f"the machine slept for {seconds(event.seconds)}, or its clock was set"
 
 
 def server(counted: events.ServerCounted) -> str:

@@ -53,6 +53,18 @@ async def test_a_talk_ends_at_its_turn_limit_without_a_reply_to_the_last_turn() 
     assert held.text == "CPO: hm\n\nCEO: hm?\n\nCPO: hm!"
 
 
+async def test_a_role_that_says_the_same_three_times_ends_the_talk() -> None:
+    script = Script("a game?", "sure?", "a game?", "really?", "a game?", "hm")
+    held = await talk(script, CPO, CEO, "what kind?", "settled?", concluded, turns=10)
+    assert held.circling and held.conclusion is None
+    assert [role for role, _, _ in script.order] == ["CPO", "CEO"] * 2 + ["CPO"]
+    script = Script("a", "same", "b", "same", "c", "same", "d")
+    held = await talk(script, CPO, CEO, "what kind?", "settled?", concluded, turns=10)
+    assert held.circling and held.lines[-1].role == "CEO"
+    script = Script("a", "same", "b", "other", "c", "same", "<INFO> d")
+    assert (await talk(script, CPO, CEO, "what kind?", "settled?", concluded, turns=10)).conclusion == "d"
+
+
 async def test_each_role_sees_strict_turns_that_end_with_the_other() -> None:
     script = Script("a", "b", "c", "d", "<INFO> e")
     await talk(script, CPO, CEO, "q", "settled?", concluded, turns=3)

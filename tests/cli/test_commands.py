@@ -10,15 +10,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from support import ANSWERS, recording
 
+from chatdev.cli import common
+from chatdev.cli.test import command as judge
 from chatdev.playback.recording import write
 
 ROOT = Path(__file__).parent.parent.parent
 
 
 def environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not re.match("VLLM|OPENAI|BASE_URL|OTEL", name)}
+    kept = {
+        name: value for name, value in os.environ.items() if not re.match("VLLM|OPENAI|BASE_URL|OTEL|CHATDEV", name)
+    }
     return kept | {"PYTHONPATH": str(ROOT)} | more
 
 
@@ -309,3 +314,55 @@ def test_a_window_that_is_too_small_ends_with_status_2_and_the_arithmetic(tmp_pa
         done = type_in(tmp_path, "chatdev", "build", "greet", "--name", "G", VLLM_ENDPOINT=endpoint)
     assert done.returncode == 2
     assert re.search(r"takes (about )?\d+ tokens, the shortest useful answer 256, .* the window has 500\.", done.stderr)
+
+
+def test_limits_are_typed_and_a_run_that_met_one_goes_on_with_more(tmp_path: Path, server: str) -> None:
+    words = ("run.py", "--task", "greet", "--name", "Greeting", "--model", "VLLM", "--max-calls", "4")
+    done = type_in(tmp_path, *words, "--max-tokens-total", "1000000", "--max-minutes", "60", VLLM_ENDPOINT=server)
+    assert done.returncode == 0, done.stderr
+    assert "limit: the run's limit, 4 calls, was reached (4 calls spent)" in done.stdout
+    (folder,) = (tmp_path / "WareHouse").iterdir()
+    (command,) = re.findall(r"`chatdev (resume .*) NUMBER`", (folder / "REPORT.md").read_text())
+    more = type_in(tmp_path, "chatdev", *command.split(), "50", VLLM_ENDPOINT=server)
+    assert more.returncode == 0, more.stderr
+    (fork,) = set((tmp_path / "WareHouse").iterdir()) - {folder}
+    assert (fork / "manual.md").exists()
+    assert "ended early" not in (fork / "REPORT.md").read_text()
+    refused = type_in(tmp_path, *words[:-1], "0")
+    assert refused.returncode == 2 and "--max-calls" in refused.stderr
+
+
+def test_what_a_product_or_a_server_says_does_not_drive_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "main.py").write_text("print('x')\n")
+    case = "        self.fail('\\x1b[2J\\x9b2J\\u202eabc')\n"
+    test = f"import unittest\n\n\nclass A(unittest.TestCase):\n    def test_a(self):\n{case}"
+    (tmp_path / "tests" / "test_a.py").write_text(test)
+    done = CliRunner().invoke(judge, [str(tmp_path)])
+    assert "abc" in done.output
+    assert not set(done.output) & set("\x1b\x9b\u202e")
+    with CliRunner().isolation() as (_, err, _):
+        common.say("Error: \x1b]0;title\x07the server\u202e said")
+        assert err.getvalue() == b"Error: the server said\n"
+
+
+def test_endpoints_may_be_typed_and_a_resume_remembers_them(tmp_path: Path, server: str) -> None:
+    words = ("--endpoint", "127.0.0.1:9", "--endpoint", server, "--local-only", "--max-cost", "0.5")
+    done = type_in(tmp_path, "run.py", "--task", "greet", "--name", "G", *words, OPENAI_API_KEY="sk-proj-4711")
+    assert done.returncode == 0, done.stderr
+    assert "No model server answered at http://127.0.0.1:9/v1" in done.stdout
+    assert "OpenAI" not in done.stdout
+    (folder,) = (tmp_path / "WareHouse").iterdir()
+    begun = json.loads((folder / ".chatdev" / "events.jsonl").read_text().splitlines()[0])
+    assert '"local_only":true' in json.dumps(begun, separators=(",", ":"))
+    again = type_in(tmp_path, "chatdev", "resume", "G", "--from", "Coding")
+    assert again.returncode == 0, again.stderr
+    assert server in again.stdout
+
+
+def test_what_is_to_stay_local_is_not_sent_to_openai(tmp_path: Path) -> None:
+    typed = ("chatdev", "build", "greet", "--name", "G", "--model", "openai:gpt-6-luna")
+    done = type_in(tmp_path, *typed, CHATDEV_LOCAL_ONLY="1", OPENAI_API_KEY="sk-proj-4711")
+    assert done.returncode == 2
+    assert "--local-only (or CHATDEV_LOCAL_ONLY) forbids that" in done.stderr
+    assert not (tmp_path / "WareHouse").exists()

@@ -30,7 +30,9 @@ async def test_the_own_endpoint_is_asked_who_it_is(label: str | None) -> None:
     async with serving(models={"data": [{"id": "qwen", "max_model_len": 4096}]}) as server:
         choice = await chosen(label, vllm_endpoint=server.url, openai_api_key=KEY, notes=("A placeholder.",))
     assert (choice.label, choice.facts.model, choice.facts.window) == ("VLLM", "qwen", 4096)
-    assert choice.notes == ("A placeholder.",)
+    assert choice.notes[0] == "A placeholder."
+    assert choice.notes[1].startswith("If no server of yours answers, OpenAI is asked instead: ")
+    assert "--local-only forbids that" in choice.notes[2]
 
 
 async def test_without_an_endpoint_a_key_means_openai_and_that_is_announced() -> None:
@@ -47,9 +49,9 @@ async def test_a_dead_endpoint_beside_a_key_means_openai_announced_with_the_reas
         choice = await chosen(
             label, vllm_endpoint=url, openai_api_key=KEY, openai_base_url=server.url, openai_model="gpt-9"
         )
-    assert choice.label == "openai:gpt-9"
+    assert (choice.label, choice.facts.model) == ("VLLM", "gpt-9")  # the label of a run that goes back when it can
     assert choice.notes[0].startswith(f"No model server answered at {url} (connection refused).")
-    assert "OpenAI is asked instead" in choice.notes[0]
+    assert choice.notes[1].startswith("No server of yours answers: OpenAI is asked instead, until one does (gpt-9 at ")
 
 
 async def test_a_dead_endpoint_without_a_key_is_the_plain_error() -> None:
@@ -103,3 +105,14 @@ async def test_the_stub_needs_no_server() -> None:
 async def test_an_unknown_label_lists_all_there_are(label: str) -> None:
     with pytest.raises(UserError, match=r"There are: VLLM, VLLM_LOCAL, DEMO, .*GPT_4O, .*STUB, and openai:NAME\."):
         await chosen(label)
+
+
+@pytest.mark.parametrize("label", ["GPT_4O", "openai:gpt-9"])
+async def test_what_is_to_stay_local_does_not_go_to_openai(label: str) -> None:
+    with pytest.raises(UserError, match=r"--local-only .* forbids that"):
+        await chosen(label, openai_api_key=KEY, local_only=True)
+    with pytest.raises(errors.Unreachable):
+        await chosen("VLLM", vllm_endpoint=dead(), openai_api_key=KEY, local_only=True)
+    async with serving(models={"data": [{"id": "gpt-9"}]}) as server:  # a private host in OpenAI's place is local
+        choice = await chosen("openai:gpt-9", openai_base_url=server.url, local_only=True)
+    assert choice.facts.model == "gpt-9"

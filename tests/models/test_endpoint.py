@@ -170,6 +170,12 @@ async def test_the_server_is_asked_once() -> None:
         assert server.got == ["/v1/models"]
 
 
+async def test_a_name_that_was_set_is_asked_for_where_the_server_lists_no_model() -> None:
+    found = await facts({"data": []}, "mine")
+    assert (found.model, found.served) == ("mine", ())
+    assert found.notes[0] == "The server lists no model; mine is asked for, as it was set."
+
+
 async def test_a_server_that_accepts_and_says_nothing_is_given_up(silent_server: str) -> None:
     settings = Settings(vllm_endpoint=silent_server, deadlines=Deadlines(connect=0.2))
     backend = VLLMModel(settings=settings)
@@ -189,3 +195,26 @@ def test_any_provider_may_announce_the_end_of_a_model(known: bool) -> None:
     told = endpoint.ending("gpt-9", {"shutdown_date": "2031-01-01"}, known=known)
     assert told == "gpt-9 will be shut down on 2031-01-01."
     assert endpoint.ending("gpt-4o", {}, known=False) == ""
+
+
+@pytest.mark.parametrize(
+    ("pages", "owner", "engine"),
+    [
+        ({"/info": {"version": "3.3.5", "max_total_tokens": 4096}}, "", ("TGI", "3.3.5")),
+        ({"/info": {"version": "1"}, "/version": {"version": "0.32.0"}}, "", ("vLLM", "0.32.0")),
+        ({"/get_server_info": {"version": "0.5"}}, "", ("SGLang", "0.5")),
+        ({"/props": {"build_info": "b42"}}, "llamacpp", ("llama.cpp", "b42")),
+        ({"/api/version": {"version": "0.9"}}, "library", ("Ollama", "0.9")),
+        ({"/health/readiness": {"litellm_version": "1.9"}}, "openai", ("LiteLLM", "1.9")),
+        ({"/health/readiness": {"status": "healthy", "db": "Not connected"}}, "openai", ("LiteLLM", "")),
+        ({"/version": ["no"], "/props": {"build_info": 3}}, "vllm", ("vLLM", "")),
+        ({}, "the-people-who-made-it", ("", "")),
+    ],
+)
+async def test_an_engine_is_told_by_its_own_page_or_by_the_owner_of_its_models(
+    pages: dict[str, object], owner: str, engine: tuple[str, str]
+) -> None:
+    async with serving(pages=pages) as server:
+        backend = VLLMModel(settings=Settings(vllm_endpoint=server.url))
+        assert await endpoint.identify(backend._line(), owner) == engine
+        await backend.aclose()

@@ -107,6 +107,8 @@ def test_other_refusals_are_no_overflow() -> None:
     ("status", "body", "kind", "words"),
     [
         (401, {"error": "Unauthorized"}, errors.KeyRefused, "refused the key: Unauthorized"),
+        # LiteLLM's proxy without a database, to any key that is not its master key
+        (400, {"error": {"message": "No connected db.", "code": "400"}}, errors.KeyRefused, "refused the key"),
         (403, b"<html>", errors.KeyRefused, "refused the key"),
         (404, {"error": {"message": "The model `m` does not exist.", "param": "model"}}, errors.ModelNotServed, "a, b"),
         (400, {"error": {"message": "Invalid model name passed in model=m"}}, errors.ModelNotServed, '"m"'),
@@ -144,4 +146,11 @@ def test_long_lists_of_models_are_cut() -> None:
 
 def test_retry_after_is_read_in_seconds() -> None:
     assert refusals.read(429, b"", "7").retry_after == 7
-    assert refusals.read(429, b"", "Wed, 21 Oct 2026 07:28:00 GMT").retry_after is None
+    assert refusals.read(429, b"", "1.5").retry_after == 1.5
+    assert refusals.read(429, b"", "soon").retry_after is None
+
+
+def test_retry_after_is_read_as_a_date() -> None:
+    assert refusals.read(429, b"", "Wed, 21 Oct 2015 07:28:00 GMT").retry_after == 0
+    later = refusals.read(429, b"", "Wed, 21 Oct 2065 07:28:00 GMT").retry_after
+    assert later is not None and later > 1_000_000

@@ -11,7 +11,7 @@ import pytest
 from benching import RECORDING, WORKLOAD
 from click.testing import CliRunner, Result
 
-from chatdev import wiring
+from chatdev import runs
 from chatdev.cli import bench
 from chatdev.cli.main import cli
 from chatdev.errors import UserError
@@ -24,8 +24,8 @@ from chatdev.playback.server import Playback
 @pytest.fixture
 def run_folder(tmp_path: Path) -> Path:
     """A run of the user's, with the two calls of the small workload."""
-    folder = wiring.begin(wiring.Order(task=WORKLOAD.task, name="Greeting"), tmp_path)
-    store = Store(wiring.log_of(folder))
+    folder = runs.begin(runs.Order(task=WORKLOAD.task, name="Greeting"), tmp_path)
+    store = Store(runs.log_of(folder))
     desk = Desk(store)
     for call in WORKLOAD.calls:
         ids = tuple(desk.keep_message(message.role, message.content) for message in call.messages)

@@ -6,7 +6,7 @@ import pytest
 from benching import CALLS, SYSTEM, TASK, WORKLOAD
 from support import ANSWERS, recording, run
 
-from chatdev import wiring
+from chatdev import runs
 from chatdev.errors import UserError
 from chatdev.models.types import Message
 from chatdev.ops.bench import workload
@@ -27,7 +27,7 @@ async def test_a_runs_requests_are_those_of_its_log(tmp_path: Path) -> None:
 
 
 def test_a_run_without_answers_is_refused(tmp_path: Path) -> None:
-    folder = wiring.begin(wiring.Order(task="greet", name="Greeting"), tmp_path)
+    folder = runs.begin(runs.Order(task="greet", name="Greeting"), tmp_path)
     with pytest.raises(UserError, match="No model answered"):
         workload.of_run(folder)
 

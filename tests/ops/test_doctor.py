@@ -233,7 +233,10 @@ async def examined(server: FakeServer, cache: Path, **more: object) -> dict[str,
 async def test_a_server_without_a_model_is_told_to_load_one(cache: Path) -> None:
     async with serving(models={"data": []}) as server:
         finding = (await examined(server, cache))["models"]
-    assert (finding.verdict, finding.do) == ("bad", "Load a model on that server first.")
+    assert (finding.verdict, finding.do) == (
+        "bad",
+        "Load a model on that server first, or name it with VLLM_MODEL_NAME if it lists none.",
+    )
 
 
 async def test_an_announced_end_is_warned_of(cache: Path) -> None:

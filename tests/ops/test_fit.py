@@ -4,9 +4,9 @@ import pytest
 from msgspec.structs import replace
 
 from chatdev.errors import UserError
-from chatdev.ops import fit, weights
-from chatdev.ops.fit import DoesNotFit, Room
-from chatdev.ops.weights import Need
+from chatdev.ops.serving import fit, weights
+from chatdev.ops.serving.fit import DoesNotFit, Room
+from chatdev.ops.serving.weights import Need
 
 GIB = 1 << 30
 NEED = Need(

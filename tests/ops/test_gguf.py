@@ -8,7 +8,7 @@ import tiny_gguf
 from gguf import GGUFWriter
 
 from chatdev.errors import UserError
-from chatdev.ops import gguf, weights
+from chatdev.ops.serving import gguf, weights
 
 WIDTH, HEADS, LAYERS = tiny_gguf.WIDTH, tiny_gguf.HEADS, tiny_gguf.LAYERS
 

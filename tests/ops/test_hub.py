@@ -9,8 +9,9 @@ from aiohttp import web
 from test_weights import QWEN_7B
 
 from chatdev.errors import UserError
-from chatdev.ops import hub
-from chatdev.settings import Hub, Secret
+from chatdev.ops.serving import hub
+from chatdev.settings import Secret
+from chatdev.settings.others import Hub
 
 MODEL = "org/Model-7B"
 GATED = {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access to model org/Model-7B is restricted."}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chatdev.ops import llamacpp
+from chatdev.ops.serving import llamacpp
 
 
 @pytest.fixture(autouse=True)

@@ -149,7 +149,7 @@ def test_without_a_gpu_llamacpp_is_chosen(models: Path, bin: Path) -> None:
     assert "no GPU;" in said
     expected = {"--host": "127.0.0.1", "--name": "my model", "--window": "8192", "--slots": "4"}
     assert {name: flag(said, name) for name in expected} == expected
-    assert command(said)[1:4] == ["-m", "chatdev.ops.llamacpp", str(models / "tiny.gguf")]
+    assert command(said)[1:4] == ["-m", "chatdev.ops.serving.llamacpp", str(models / "tiny.gguf")]
     assert "--speculate" in command(said)
 
 

@@ -18,10 +18,10 @@ from test_weights import QWEN_7B, folder
 from chatdev.errors import UserError
 from chatdev.models.backend import VLLMModel
 from chatdev.models.types import Message, Options
-from chatdev.ops import serve
-from chatdev.ops.engines import Order
-from chatdev.ops.processes import alive, in_session
-from chatdev.ops.weights import Need
+from chatdev.ops.serving import serve
+from chatdev.ops.serving.engines import Order
+from chatdev.ops.serving.processes import alive, in_session
+from chatdev.ops.serving.weights import Need
 from chatdev.settings import load
 
 STAND_IN = """\

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatdev.ops.server_log import Condenser, clean, meaning
+from chatdev.ops.serving.server_log import Condenser, clean, meaning
 
 
 @pytest.mark.parametrize(

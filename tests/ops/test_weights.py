@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chatdev.errors import UserError
-from chatdev.ops import weights
+from chatdev.ops.serving import weights
 
 QWEN_7B: dict[str, Any] = {
     "hidden_size": 3584,

@@ -1,8 +1,11 @@
 import asyncio
+import re
 from typing import Any
 
+import aiohttp
+import msgspec
 import pytest
-from playing import PING, PLACE, RECORDING, TEXT, playing
+from playing import PING, PLACE, RECORDING, TEXT, Client, playing
 
 from chatdev.errors import UserError
 from chatdev.playback.faults import Manner, merge, parse
@@ -227,6 +230,19 @@ async def test_a_manner_can_be_for_one_try_at_one_place() -> None:
     assert (tries, elsewhere, nowhere) == ([200, 503, 200], 200, 200)
 
 
+async def test_a_manner_can_be_for_a_share_of_all_requests_and_different_faults_meet_different_ones() -> None:
+    first, second = Manner(status=503, share=0.2), Manner(html=True, share=0.2)
+    met = [merge((first, second), PLACE, 1, f"id {number}") for number in range(1_000)]
+    assert met == [merge((first, second), PLACE, 1, f"id {number}") for number in range(1_000)]
+    assert 150 < sum(manner.status == 503 for manner in met) < 250
+    assert 150 < sum(manner.html is True for manner in met) < 250
+    assert 20 < sum(manner.status == 503 and manner.html is True for manner in met) < 70
+    assert all(manner.share is None for manner in met)
+    async with playing(manners=[Manner(status=503, share=1.0)]) as client:
+        assert (await client.chat(place=PLACE)).status == 503
+        assert (await client.get("/v1/models")).status == 200
+
+
 async def test_the_recordings_head_has_manners_and_the_servers_come_on_top() -> None:
     head = (Manner(window=50, status=503, attempt=1), Manner(no_done=True))
     recording = Recording(model="tiny", manner=head, entries=RECORDING.entries)
@@ -282,3 +298,79 @@ async def test_thinking_can_be_turned_off() -> None:
         messages = [(await client.chat(stream=False, **more)).json["choices"][0]["message"] for more in ({}, off)]
     said = {"role": "assistant", "content": "pong"}
     assert messages == [said | {"reasoning": "Well, well."}, said]
+
+
+async def test_a_refusal_may_say_when_to_come_back() -> None:
+    async with (
+        playing(manners=[Manner(status=429, retry_after=1.5)]) as client,
+        client.session.post(f"{client.base}/chat/completions", data=b"{}") as response,
+    ):
+        assert (response.status, response.headers["Retry-After"]) == (429, "1.5")
+
+
+async def test_the_key_is_refused_in_both_forms() -> None:
+    async with playing(manners=[Manner(unauthorized="object")]) as client:
+        reply = await client.chat()
+    assert (reply.status, reply.error["code"]) == (401, "invalid_api_key")
+    async with playing(manners=[Manner(unauthorized="string")]) as client:
+        assert (await client.chat()).json == {"error": "Unauthorized"}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_reset_comes_before_any_answer_or_after_the_headers(stream: bool) -> None:
+    async with playing(manners=[Manner(reset="request")]) as client:
+        with pytest.raises(aiohttp.ClientError):
+            await client.chat(stream=stream)
+    async with playing(manners=[Manner(reset="headers")]) as client:
+        request = client.request(stream=stream)
+        with pytest.raises((aiohttp.ClientError, ConnectionResetError)):
+            async with client.session.post(f"{client.base}/chat/completions", **request) as response:
+                assert response.status == 200
+                while await response.content.readany():
+                    pass
+
+
+async def test_half_a_body_ends_cleanly_in_the_middle() -> None:
+    async with playing(manners=[Manner(fault="half")]) as client:
+        streamed = await client.chat(place=PLACE)
+        whole = await client.chat(place=PLACE, stream=False)
+    assert not streamed.broken and not streamed.body.endswith(b"}\n\n")
+    assert b'finish_reason":"stop' not in streamed.body
+    with pytest.raises(msgspec.DecodeError):
+        whole.json  # noqa: B018 - reading it is the test
+    assert whole.body.startswith(b'{"id"')
+
+
+async def some(client: Client, number: int, **body: Any) -> bytes:
+    """The first bytes of an answer that never ends; then the client leaves."""
+    found = b""
+    async with client.session.post(
+        f"{client.base}/chat/completions", **client.request(place=PLACE, **body)
+    ) as response:
+        while len(found) < number:
+            found += await response.content.readany()
+    while client.server.in_flight:
+        await asyncio.sleep(0.01)
+    return found
+
+
+async def test_what_trickles_means_nothing_and_never_ends() -> None:
+    async with playing(manners=[Manner(fault="trickle", after=1, per_token=0.0)]) as client:
+        head, _, tail = (await some(client, 3_000)).rpartition(b"\n")
+        assert b"data: " in head and re.fullmatch(rb": +", tail)
+        assert (await some(client, 100, stream=False)).strip() == b""
+
+
+async def test_what_is_repeated_goes_on_past_the_limit() -> None:
+    async with playing(manners=[Manner(fault="repeat")]) as client:
+        found = await some(client, 200_000, max_tokens=5)
+    assert found.count(b'"content"') > 100
+
+
+async def test_an_answer_may_say_nothing() -> None:
+    async with playing(manners=[Manner(empty=True)]) as client:
+        reply = await client.chat(place=PLACE)
+    assert ("".join(reply.deltas()), reply.finish) == ("", ["stop"])
+    async with playing(manners=[Manner(empty=True, null_content=True)]) as client:
+        message = (await client.chat(place=PLACE, stream=False)).json["choices"][0]["message"]
+    assert message == {"role": "assistant", "content": None}

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from chatdev import wiring
+from chatdev import runs, wiring
 from chatdev.journal.events import FileWritten, ModelAnswered, Noted, PhaseEnded, ProductStarted, TestsRan
 from chatdev.journal.store import Record, read
 from chatdev.models.choose import choose
@@ -54,11 +54,11 @@ async def play(task: str, warehouse: Path) -> Played:
     async with demo.serving(task) as endpoint:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, warehouse))
         try:
-            folder = wiring.begin(wiring.Order(task=task, name=recording.name), warehouse)
+            folder = runs.begin(runs.Order(task=task, name=recording.name), warehouse)
             verdict = await wiring.work(folder, choice)
         finally:
             await choice.backend.aclose()
-    played = Played(recording, folder, verdict.verdict, read(wiring.log_of(folder)))
+    played = Played(recording, folder, verdict.verdict, read(runs.log_of(folder)))
     assert (played.verdict, verdict.vacuous) == ("passed", ())
     asked = {answered.place for answered in played.events(ModelAnswered)}
     assert asked == {entry.place for entry in recording.entries}

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from chatdev import wiring
+from chatdev import runs, wiring
 from chatdev.journal import events
 from chatdev.journal.effects import digest
 from chatdev.journal.store import Record, Store, read
@@ -86,7 +86,7 @@ def product(folder: Path) -> dict[str, str]:
 
 def main(endpoint: str, moment: str, warehouse: Path) -> None:
     """Kill and resume at each effect, from the first to the last."""
-    upto = wiring.begin(wiring.Order(task="create a calculator", name="Calculator"), warehouse)
+    upto = runs.begin(runs.Order(task="create a calculator", name="Calculator"), warehouse)
     asked_here = upto / ".chatdev" / "asked"
     while True:
         asked_here.write_text("")
@@ -97,7 +97,7 @@ def main(endpoint: str, moment: str, warehouse: Path) -> None:
         resumed = attempt(endpoint, killed, "")
         asked = (killed / ".chatdev" / "asked").read_text().split()
         places = [effect.place for effect in _effects(killed)]
-        last = read(wiring.log_of(killed))[-1].event
+        last = read(runs.log_of(killed))[-1].event
         verdict = last.verdict if isinstance(last, events.RunFinished) else ""
         told = {"asked": asked, "synced": synced, "places": places, "verdict": verdict, "status": resumed}
         print(json.dumps(told | {"product": product(killed)}), flush=True)
@@ -106,7 +106,7 @@ def main(endpoint: str, moment: str, warehouse: Path) -> None:
 
 
 def _effects(folder: Path) -> list[events.Effect]:
-    return [record.event for record in read(wiring.log_of(folder)) if isinstance(record.event, events.Effect)]
+    return [record.event for record in read(runs.log_of(folder)) if isinstance(record.event, events.Effect)]
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """The whole company over real HTTP: what it does with good answers and with bad ones, and what its verdict is worth."""
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 from support import ANSWERS, MAIN, TESTS, WORDS, Ran, recording, run
 
-from chatdev import wiring
+from chatdev import runs
+from chatdev.company.config import find
 from chatdev.journal.events import (
     FileRefused,
     FileWritten,
@@ -193,7 +195,14 @@ async def test_an_amendment_that_proves_nothing_is_not_taken(tmp_path: Path) -> 
     assert "hello" in (ran.folder / "tests" / "test_acceptance.py").read_text()
 
 
-@pytest.mark.parametrize(("changing", "same"), [("", "the same answer"), ("# try {}\n", "the same failing tests")])
+@pytest.mark.parametrize(
+    ("changing", "same"),
+    [
+        ("", "the same answer"),
+        ("# try {}\n", "the same failing tests"),
+        ("\n" * 2 + "x{0} = {0}\n", "the same failing tests"),
+    ],
+)
 async def test_cycles_that_lead_nowhere_end(tmp_path: Path, changing: str, same: str) -> None:
     mends = {
         f"Test.{n}/TestModification.1/Programmer.1/ask.1": BROKEN.replace("def ", f"{changing.format(n)}def ")
@@ -205,6 +214,37 @@ async def test_cycles_that_lead_nowhere_end(tmp_path: Path, changing: str, same:
     assert f"Test: {same}, 3 times; that was the last cycle" in notes(ran)
     assert "Test.3" in "".join(call.place for call in ran.events(ModelAnswered))
     assert "Test.4" not in "".join(call.place for call in ran.events(ModelAnswered))
+
+
+async def test_a_review_whose_remarks_change_nothing_ends_at_the_third(tmp_path: Path) -> None:
+    company = tmp_path / "company"
+    shutil.copytree(find("default"), company)
+    chain = company / "company.toml"
+    chain.write_text(chain.read_text().replace('"CodeReview"\ncycles = 2', '"CodeReview"\ncycles = 6'))
+    reviews = {
+        f"CodeReview.{n}/CodeReviewComment.1/CodeReviewer.1/ask.1": f"words.py: remark {n}." for n in range(1, 7)
+    } | {f"CodeReview.{n}/CodeReviewModification.1/Programmer.1/ask.1": WORDS for n in range(1, 7)}
+    ran = await run(tmp_path, recording(ANSWERS | reviews), config=str(company))
+    assert "CodeReview: the same answer, 3 times; that was the last cycle" in notes(ran)
+    assert "CodeReview.4" not in "".join(call.place for call in ran.events(ModelAnswered))
+    assert ran.verdict.verdict == "passed"
+
+
+async def test_a_talk_that_goes_in_circles_is_ended_and_told(tmp_path: Path) -> None:
+    company = tmp_path / "company"
+    shutil.copytree(find("default"), company)
+    phase = company / "phases" / "DemandAnalysis.md"
+    phase.write_text(
+        re.sub(r"(?m)^turns = \d+\n|^reflect = \w+\n", "", phase.read_text()).replace("+++\n", "+++\nturns = 9\n", 1)
+    )
+    place = "DemandAnalysis.1/{}.{}/ask.1"
+    talk = {place.format("ChiefProductOfficer", n): "Who knows?" for n in range(1, 10)}
+    talk |= {place.format("ChiefExecutiveOfficer", n): f"Not I, for the {n}th time." for n in range(1, 10)}
+    ran = await run(tmp_path, recording(ANSWERS | talk), config=str(company))
+    told = "DemandAnalysis: Chief Product Officer said the same 3 times; that ended the talk"
+    assert told in notes(ran)
+    assert sum(call.place.startswith("DemandAnalysis") for call in ran.events(ModelAnswered)) == 5
+    assert ran.verdict.verdict == "passed"
 
 
 async def test_a_product_that_crashes_at_its_start_is_mended(tmp_path: Path) -> None:
@@ -244,7 +284,7 @@ async def test_a_nameless_block_is_the_file_that_was_asked_for(tmp_path: Path) -
 
 
 async def test_the_company_says_how_the_model_is_asked(tmp_path: Path) -> None:
-    folder = wiring.begin(wiring.Order(task="greet", name="Greeting"), tmp_path)
+    folder = runs.begin(runs.Order(task="greet", name="Greeting"), tmp_path)
     head = folder / ".chatdev" / "company" / "company.toml"
     head.write_text(head.read_text().replace('name = "default"', 'name = "default"\nmodel = { max_tokens = 77 }'))
     ran = await run(tmp_path, recording(ANSWERS), folder=folder)

@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from chatdev.cli.test import command
+from chatdev.cli.test import _agreed, command
+from chatdev.errors import UserError
 from chatdev.project.environment import PLACE, wanted
-from chatdev.project.packages import vouched
+from chatdev.project.packages import known, vouched
+from chatdev.sandbox.environment import install
+from chatdev.sandbox.port import Job, Outcome
+from chatdev.settings.others import load_pip
 
 
 @pytest.fixture
@@ -54,6 +58,93 @@ def test_it_is_installed_for_this_product_and_tested_again(folder: Path) -> None
     assert (folder / PLACE / "bin" / "python").exists()
 
 
+def test_an_unknown_name_is_asked_for_by_itself(folder: Path) -> None:
+    (folder / "requirements.txt").write_text("arcade\nreqeusts\nzxqv==1\n")
+    done = CliRunner().invoke(command, [str(folder), "--install"], input="n\n")
+    assert "Install arcade into" in done.output
+    assert "reqeusts" not in done.output  # whoever wants nothing is asked no more
+    lines = ("arcade", "reqeusts", "zxqv==1")
+    with CliRunner().isolation(input="y\nn\ny\n") as (out, err, _):
+        assert _agreed(lines, folder, yes=False, allow=()) == ("arcade", "zxqv==1")
+        told = (out.getvalue() + err.getvalue()).decode()
+    assert '"reqeusts" is on no list of packages that we know; did its author mean "requests"?' in told
+    assert '"zxqv" is on no list of packages that we know, so look it up' in told
+
+
+def test_yes_does_not_cover_a_name_that_nobody_knows_but_allow_does(folder: Path) -> None:
+    with CliRunner().isolation() as (_, err, _):
+        assert _agreed(("arcade", "zxqv"), folder, yes=True, allow=()) == ("arcade",)
+        assert b"--allow zxqv installs it" in err.getvalue()
+    assert _agreed(("arcade", "Zx_qv"), folder, yes=True, allow=("zx-qv",)) == ("arcade", "Zx_qv")
+
+
+def test_an_import_is_no_reason_to_install_a_name() -> None:
+    assert vouched("reqeusts", {"main.py": b"import reqeusts"})
+    assert not known("reqeusts")
+
+
+def test_an_environment_is_not_emptied_through_a_link(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter").write_text("dear")
+    (folder / ".chatdev").symlink_to(tmp_path / "mine")
+    done = CliRunner().invoke(command, [str(folder), "--install", "--yes"])
+    assert done.exit_code == 2
+    assert "is a link" in done.output
+    assert (tmp_path / "mine" / "letter").exists()
+
+
+class Watching:
+    """A sandbox that remembers its jobs, and lets them fail as told."""
+
+    level = "watching"
+
+    def __init__(self, *ends: Outcome) -> None:
+        self.jobs: list[Job] = []
+        self.ends = list(ends)
+
+    async def run(self, job: Job) -> Outcome:
+        self.jobs.append(job)
+        return self.ends.pop(0)
+
+
+async def test_pip_sees_its_own_settings_and_no_key(tmp_path: Path) -> None:
+    (tmp_path / ".config" / "pip").mkdir(parents=True)
+    (tmp_path / ".config" / "pip" / "pip.conf").write_text("[global]\nindex-url = https://own/simple\n")
+    keys = {
+        "HF_TOKEN": "x",
+        "OPENAI_API_KEY": "x",
+        "VLLM_API_KEY": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "PYTHONPATH": "x",
+    }
+    own = {"https_proxy": "http://p:3128", "NO_PROXY": "h", "PIP_INDEX_URL": "https://i/", "SSL_CERT_FILE": "/c.pem"}
+    sandbox = Watching(Outcome(0), Outcome(0))
+    pip = load_pip({"HOME": str(tmp_path), **keys, **own})
+    python = await install(sandbox, tmp_path / "env", ("arcade",), pip)
+    make, get = sandbox.jobs
+    assert dict(make.environment) == {}
+    assert dict(get.environment) == own | {"PIP_CONFIG_FILE": "pip.conf"}
+    assert get.files == {"pip.conf": b"[global]\nindex-url = https://own/simple\n"}
+    assert make.argv[1] == get.argv[1] == "-I"
+    assert get.argv[-5:] == ("--quiet", "--only-binary", ":all:", "--", "arcade")
+    assert python == str(tmp_path / "env" / "bin" / "python")
+
+
+async def test_a_stated_configuration_wins_and_a_missing_one_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "mine.conf").write_text("[install]\n")
+    assert load_pip({"PIP_CONFIG_FILE": str(tmp_path / "mine.conf"), "HOME": "/"}).config == b"[install]\n"
+    assert load_pip({}).config == b""
+
+
+async def test_an_install_that_fails_tells_why_without_the_login_of_an_index(tmp_path: Path) -> None:
+    sandbox = Watching(Outcome(0), Outcome(1, stderr="no wheel\nasked https://me:geheim@i/simple\n", stopped="disk"))
+    pip = load_pip({"PIP_INDEX_URL": "https://me:geheim@i/simple"})
+    with pytest.raises(UserError, match=r"cannot be installed \(stopped at the limit of disk\)") as caught:
+        await install(sandbox, tmp_path / "env", ("arcade",), pip)
+    assert "no wheel" in str(caught.value)
+    assert "geheim" not in str(caught.value)
+
+
 def test_nothing_is_installed_without_consent(folder: Path) -> None:
     done = CliRunner().invoke(command, [str(folder), "--install"], input="n\n")
     assert "Install arcade into" in done.output
@@ -64,7 +155,7 @@ def test_nothing_is_installed_without_consent(folder: Path) -> None:
 @needs_pip
 def test_a_package_that_pip_does_not_find_is_an_error_in_plain_words(folder: Path) -> None:
     (folder / "requirements.txt").write_text("nosuchpackage==9\n")
-    done = CliRunner().invoke(command, [str(folder), "--install", "--yes"])
+    done = CliRunner().invoke(command, [str(folder), "--install", "--yes", "--allow", "nosuchpackage"])
     assert done.exit_code == 2
     assert "The packages cannot be installed." in done.output
 
@@ -77,8 +168,8 @@ def test_without_requirements_there_is_nothing_to_install(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "known"),
+    ("line", "is_known"),
     [("pyyaml>=6", True), ("Beautiful_Soup4", False), ("beautifulsoup4", True), ("mine", True), ("nobody", False)],
 )
-def test_a_name_is_vouched_for_by_the_list_or_by_an_import(line: str, known: bool) -> None:
-    assert vouched(line, {"main.py": b"import os\nfrom mine.part import x\n"}) is known
+def test_a_name_is_vouched_for_by_the_list_or_by_an_import(line: str, is_known: bool) -> None:
+    assert vouched(line, {"main.py": b"import os\nfrom mine.part import x\n"}) is is_known

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from support import ANSWERS, Ran, recording
 
-from chatdev import wiring
+from chatdev import runs, wiring
 from chatdev.company import config
 from chatdev.company.config import CompanyError
 from chatdev.errors import UserError
@@ -34,13 +34,13 @@ async def ran(
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": url} | settings, warehouse))
         try:
             typed = tuple(each.format(coder=coder, own=url) for each in role_models)
-            order = wiring.Order(task="greet", name="Greeting", role_models=typed)
-            folder = folder or wiring.begin(order, warehouse)
+            order = runs.Order(task="greet", name="Greeting", role_models=typed)
+            folder = folder or runs.begin(order, warehouse)
             again = tuple(each.format(coder=coder, own=url) for each in again)
             verdict = await wiring.work(folder, choice, role_models=again)
         finally:
             await choice.backend.aclose()
-    return Ran(folder, verdict, store.read(wiring.log_of(folder)))
+    return Ran(folder, verdict, store.read(runs.log_of(folder)))
 
 
 def asked(run: Ran) -> dict[str, set[str]]:
@@ -73,8 +73,8 @@ async def test_a_phase_comes_before_a_role_and_an_endpoint_may_stand_alone(tmp_p
 async def test_a_company_may_name_a_model_for_a_role(tmp_path: Path) -> None:
     async with Playback(PLAYED) as url, Playback(CODER) as coder:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": url}, tmp_path))
-        folder = wiring.begin(wiring.Order(task="greet", name="Greeting"), tmp_path)
-        toml = folder / wiring.HIDDEN / "company" / "company.toml"
+        folder = runs.begin(runs.Order(task="greet", name="Greeting"), tmp_path)
+        toml = folder / runs.HIDDEN / "company" / "company.toml"
         toml.write_text(toml.read_text() + f'\n[role_models.Programmer]\nname = "coder"\nendpoint = "{coder}"\n')
         await wiring.work(folder, choice)
         await choice.backend.aclose()
@@ -84,13 +84,13 @@ async def test_a_company_may_name_a_model_for_a_role(tmp_path: Path) -> None:
 
 
 def store_events(folder: Path) -> list[ModelAnswered]:
-    return [r.event for r in store.read(wiring.log_of(folder)) if isinstance(r.event, ModelAnswered)]
+    return [r.event for r in store.read(runs.log_of(folder)) if isinstance(r.event, ModelAnswered)]
 
 
 async def test_a_model_that_is_not_served_is_told_before_the_first_call(tmp_path: Path) -> None:
     with pytest.raises(ModelNotServed, match='"nobody" is not served'):
         await ran(tmp_path, "Programmer=nobody")
-    (folder,) = wiring.runs(tmp_path)
+    (folder,) = runs.every(tmp_path)
     assert not store_events(folder)
 
 
@@ -102,7 +102,7 @@ async def test_an_endpoint_that_does_not_answer_is_told_before_the_first_call(tm
 async def test_a_resume_may_take_another_model_and_asks_nothing_twice(tmp_path: Path) -> None:
     with pytest.raises(ModelNotServed):
         await ran(tmp_path, "Programmer=nobody")
-    (folder,) = wiring.runs(tmp_path)
+    (folder,) = runs.every(tmp_path)
     run = await ran(tmp_path, folder=folder, again=("Programmer=recorded",))
     assert run.verdict.verdict == "passed"
 

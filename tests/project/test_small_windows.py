@@ -6,7 +6,7 @@ from typing import TypeVar
 import msgspec
 import pytest
 
-from chatdev import wiring
+from chatdev import runs, wiring
 from chatdev.journal.events import AttemptStarted, MessageStored, ModelAnswered
 from chatdev.journal.store import Record, read
 from chatdev.models.choose import choose
@@ -46,14 +46,14 @@ async def calculator(warehouse: Path, *manners: Manner, folder: Path | None = No
     verdict = error = ""
     async with Playback(recording, manners=manners) as endpoint:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, warehouse))
-        folder = folder or wiring.begin(wiring.Order(task=TASK, name=recording.name), warehouse)
+        folder = folder or runs.begin(runs.Order(task=TASK, name=recording.name), warehouse)
         try:
             verdict = (await wiring.work(folder, choice)).verdict
         except ModelError as told:
             error = str(told)
         finally:
             await choice.backend.aclose()
-    return Ran(folder, verdict, error, read(wiring.log_of(folder)))
+    return Ran(folder, verdict, error, read(runs.log_of(folder)))
 
 
 async def test_the_default_company_works_in_a_window_of_4096(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ NAMES = st.one_of(st.text(max_size=30), st.lists(PIECES, max_size=8).map("".join
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
+    (tmp_path / "product").mkdir()
     return Workspace(tmp_path / "product")
 
 
@@ -38,6 +39,10 @@ def stored(workspace: Workspace) -> dict[str, bytes]:
         ("  main.py\n", "main.py"),
         ("cafe\u0301.py", "café.py"),
         (".gitignore", ".gitignore"),
+        (".env.example", ".env.example"),
+        ("src/chatdev.py", "src/chatdev.py"),
+        ("Makefile", "Makefile"),
+        ("pyproject.toml", "pyproject.toml"),
         ("docs/report.md", "docs/report.md"),
         ("logs/app.log", "logs/app.log"),
         ("my notes.txt", "my notes.txt"),
@@ -81,6 +86,20 @@ def test_a_usable_path_is_normalised_and_keeps_its_letters(name: str, path: str)
         ("sub/.vscode/tasks.json", "tools run"),
         (".git", "tools run"),
         (".envrc", "direnv"),
+        (".env", "variables"),
+        (".idea/workspace.xml", "tools run"),
+        (".git/hooks/post-checkout", "tools run"),
+        (".pdbrc", "begins with a dot"),
+        (".cargo/config.toml", "begins with a dot"),
+        ("sub/.yarnrc.yml", "begins with a dot"),
+        ("lib/x.pth", "each start"),
+        ("env/pyvenv.cfg", "interpreter"),
+        ("My.code-workspace", "tasks"),
+        ("mise.toml", "mise"),
+        ("chatdev.toml", "settings"),
+        ("chatdev/__init__.py", "-m chatdev"),
+        ("chatdev.py", "-m chatdev"),
+        ("a`b.py", "backtick"),
         ("pkg/SiteCustomize.py", "every Python"),
         ("usercustomize.py", "every Python"),
         ("tests/conftest.py", "pytest"),
@@ -261,3 +280,23 @@ def test_versions_too_large_to_compare_are_counted_by_their_lines() -> None:
 )
 def test_tests_are_known_by_their_path(path: str, test: bool) -> None:
     assert is_test(path) is test
+
+
+def test_a_folder_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+    with pytest.raises(NotStored, match="is not there any more"):
+        Workspace(tmp_path / "gone").write("main.py", b"")
+    assert not (tmp_path / "gone").exists()
+
+
+def test_what_a_killed_process_left_half_written_is_swept_away(workspace: Workspace, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / ".chatdev-new-0a").write_text("not ours to take")
+    workspace.write("pkg/main.py", b"pass\n")
+    for folder in (workspace.root, workspace.root / "pkg"):
+        (folder / ".chatdev-new-0123456789abcdef").write_text("hal")
+    (workspace.root / "link").symlink_to(outside)
+    workspace.sweep()
+    left = {path.relative_to(workspace.root).as_posix() for path in workspace.root.rglob("*")}
+    assert left == {"link", "pkg", "pkg/main.py"}
+    assert (outside / ".chatdev-new-0a").exists()

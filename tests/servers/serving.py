@@ -14,7 +14,7 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from chatdev.cli.main import cli
-from chatdev.ops.processes import in_session
+from chatdev.ops.serving.processes import in_session
 
 ROOT = Path(__file__).parent.parent.parent
 SYSTEM = "/usr/bin:/bin"

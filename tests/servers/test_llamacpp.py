@@ -1,23 +1,19 @@
 """Our own client, and a whole run, against a real server that nobody here wrote, serving a model that knows nothing."""
 
 import asyncio
-import os
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import llamacpp
 import msgspec
 import pytest
+import whole_run
 from llamacpp import MODEL_NAME, Server
 
 from chatdev.agents import replies
 from chatdev.company import config
 from chatdev.company.config import Company, Step
-from chatdev.journal import store
-from chatdev.journal.events import ModelAnswered, RunFinished, ServerCounted
+from chatdev.journal.events import ServerCounted
 from chatdev.models import address as addresses
 from chatdev.models.backend import VLLMModel
 from chatdev.models.errors import CutShort, ModelNotServed, WindowTooSmall
@@ -28,7 +24,6 @@ from chatdev.settings import Settings, load
 WINDOW = 40_960
 """Tokens of about 1.2 characters: room for a talk in gibberish. No server's default, so that it cannot be guessed."""
 
-ROOT = Path(__file__).parent.parent.parent
 QUESTION = (Message("system", "You are a programmer."), Message("user", "Write the file main.py."))
 
 
@@ -199,30 +194,10 @@ def most_answers(company: Company) -> int:
 
 
 def test_a_whole_run_on_gibberish_ends_by_itself_and_says_so(server: Server, tmp_path: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("VLLM_", "OPENAI_"))}
-    ran = subprocess.run(
-        [sys.executable, ROOT / "run.py", "--task", "create a todo app", "--name", "Gibberish", "--model", "VLLM"],
-        cwd=tmp_path,
-        env=environment | {"VLLM_ENDPOINT": server.url},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    said = ran.stdout + ran.stderr
-    assert ran.returncode == 1, said
-    assert "Traceback" not in said, said
-    (folder,) = (tmp_path / "WareHouse").iterdir()
-    log = [record.event for record in store.read(folder / ".chatdev" / "events.jsonl")]
-    asked = sum(event.tries for event in log if isinstance(event, ModelAnswered))
-    assert 0 < asked <= most_answers(config.load(config.find("default")))
-    last, counted = log[-2:]
-    assert isinstance(last, RunFinished)
+    ran = whole_run.run(tmp_path, server.url, task="create a todo app", name="Gibberish")
+    whole_run.assert_failed_readably(ran)
+    assert 0 < sum(answer.tries for answer in ran.answers) <= most_answers(config.load(config.find("default")))
+    counted = ran.log[-1]
     assert isinstance(counted, ServerCounted)
-    assert counted.prefix_queries == sum(event.prompt_tokens for event in log if isinstance(event, ModelAnswered))
-    assert last.verdict.startswith(("not run", "failed"))
-    report = (folder / "REPORT.md").read_text(encoding="utf-8")
-    assert "found in its prefix cache" in report
-    assert report.startswith("# Not tested") or last.verdict in report
-    assert f"Verdict: {last.verdict}" in ran.stdout
-    for text in (said, report):
-        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", text)  # bytes at random move no cursor, ring no bell
+    assert counted.prefix_queries == sum(answer.prompt_tokens for answer in ran.answers)
+    assert "found in its prefix cache" in ran.report

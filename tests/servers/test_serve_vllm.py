@@ -1,47 +1,24 @@
-"""``chatdev serve`` with the real vLLM: started, used, stopped, and nothing left. Opt-in: ``pytest -m servers``.
+"""``chatdev serve`` with the real vLLM: started, used, stopped, and nothing left."""
 
-CHATDEV_TEST_VLLM names the ``vllm`` to use, else it is that of ``.venv-servers`` or the one on PATH. CHATDEV_TEST_MODEL
-names the folder of a small model, else it is ``tiny-qwen2`` beside vLLM's environment, or one that the tests make.
-"""
-
-import os
-import shutil
 import signal
 from pathlib import Path
 
+import gibberish
 import pytest
+import server_process
 import serving
 
 from chatdev.models.backend import VLLMModel
 from chatdev.models.types import Message, Options
-from chatdev.ops.processes import alive, descendants
+from chatdev.ops.serving.processes import alive, descendants
 from chatdev.settings import load
 
-pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("vllm")]
+pytestmark = pytest.mark.servers
 
 
-@pytest.fixture
-def program() -> Path:
-    installed = serving.ROOT / ".venv-servers" / "bin" / "vllm"
-    found = os.environ.get("CHATDEV_TEST_VLLM") or (installed if installed.exists() else shutil.which("vllm"))
-    if not found:
-        pytest.skip("no vllm here: set CHATDEV_TEST_VLLM to it")
-    return Path(found)
-
-
-@pytest.fixture
-def model(program: Path, request: pytest.FixtureRequest) -> Path:
-    folder = Path(os.environ.get("CHATDEV_TEST_MODEL") or program.parent.parent.parent / "tiny-qwen2")
-    if folder.is_dir():
-        return folder
-    try:
-        made: Path = request.getfixturevalue("gibberish")
-    except pytest.FixtureLookupError:
-        pytest.skip(f"no model at {folder}: set CHATDEV_TEST_MODEL to a folder with a small one")
-    return made
-
-
-async def test_vllm_is_served_used_and_gone(program: Path, model: Path, tmp_path: Path) -> None:
+async def test_vllm_is_served_used_and_gone(tmp_path: Path) -> None:
+    program = server_process.program("vllm")
+    model = gibberish.make(tmp_path / "gibberish")
     path = f"{program.parent}:{serving.SYSTEM}"
     offline = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_API_KEY": "s3cret", "PATH": path}
     words = (str(model), "--engine", "vllm", "--port", "0", "--window", "2048", "--", "--enforce-eager")

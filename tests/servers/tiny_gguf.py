@@ -8,23 +8,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
+from chatml import END_OF_TEXT, END_OF_TURN, SPECIAL, TEMPLATE
 from gguf import GGUFWriter, TokenType
 
 Weights: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
 WIDTH, HEADS, LAYERS = 64, 4, 2
-
-END_OF_TEXT, START_OF_TURN, END_OF_TURN = SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-
-CHAT_TEMPLATE = """\
-{%- for turn in messages -%}
-<|im_start|>{{ turn.role }}
-{{ turn.content }}<|im_end|>
-{% endfor -%}
-{%- if add_generation_prompt -%}
-<|im_start|>assistant
-{% endif -%}
-"""
 
 WORDS = (
     "the and of to in is that for it with as be on are this not or you from at by one an if all will file line code "
@@ -54,7 +43,7 @@ def write(path: Path, *, seed: int = 0, window: int = 4096) -> Path:
     writer.add_bos_token_id(tokens.index(END_OF_TEXT))
     writer.add_eos_token_id(tokens.index(END_OF_TURN))
     writer.add_add_bos_token(False)
-    writer.add_chat_template(CHAT_TEMPLATE)
+    writer.add_chat_template(TEMPLATE)
     for name, weights in tensors(len(tokens), np.random.default_rng(seed)).items():
         writer.add_tensor(name, weights)
     writer.write_header_to_file()

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from markdown_it import MarkdownIt
 from sample_log import LOCAL, PAID, begun, finished, hostile, results, worked
@@ -169,3 +170,49 @@ def test_what_the_server_counted_is_told_as_its_whole_traffic() -> None:
         "- attempt 3: 1 preemption\n"
     ) in told
     assert "all of its traffic" not in report.render(begun().records)
+
+
+def test_trouble_with_endpoints_is_summed_up_by_its_reason() -> None:
+    refused = "http://a:1/v1: No model server answered (connection refused)."
+    log = begun()
+    log.ask("Coding.1/Programmer.1/ask.1", "Programmer", "q", "a", tries=3, tried=(f"{refused} (2 tries)",))
+    log.ask("Coding.1/Programmer.1/ask.2", "Programmer", "q", "b", tries=2, tried=(refused,))
+    log.ask("Coding.1/Programmer.1/ask.3", "Programmer", "q", "c", tries=2, tried=(f"{LOCAL}: fell silent",))
+    log.ask("Coding.1/Programmer.1/ask.4", "Programmer", "q", "d", tried=tuple(f"http://{n}/v1: x" for n in range(5)))
+    text = report.render(log.records).replace("\\", "")
+    assert (
+        "Trouble with endpoints: 3 of 4 calls fell back to another endpoint than was asked first, in 8 requests" in text
+    )
+    assert f"- 2 calls: {refused}" in text
+    assert f"- 1 call: {LOCAL}: fell silent" in text
+    assert "2 more reasons stand in the log." in text
+
+
+def test_a_call_that_another_endpoint_answered_is_marked_as_it_happens() -> None:
+    log = begun().ask("A.1/B.1/ask.1", "Programmer", "q", "a", tried=("http://a:1/v1: gone", f"{LOCAL}: slow"))
+    answered = [each for record in log.records for each in lines.of(record.event) if "answered by" in each.text]
+    assert [each.text for each in answered] == [f"  answered by qwen-coder at {LOCAL}, since http://a:1/v1: gone"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        (
+            "tokens",
+            "with a higher limit: `chatdev resume Calc_Org_20251125031807 --from Coding --max-tokens-total NUMBER`",
+        ),
+        (
+            "cost",
+            "once its budget is higher in `.chatdev/company/company.toml`: `chatdev resume Calc_Org_20251125031807 --",
+        ),
+    ],
+)
+def test_a_run_that_was_ended_by_a_limit_says_which_and_how_to_go_on(limit: events.Limit, told: str) -> None:
+    reached = events.LimitReached("Coding.1/Programmer.1/ask.3", "d", limit, 500, 510)
+    text = report.render(worked().add(reached).add(events.VerdictReached("Verdict.1", "passed")).records)
+    assert "The run was ended early: the run's limit" in text
+    assert told in text
+    own = msgspec.structs.replace(reached, phase="Coding")
+    text = report.render(worked().add(own).add(events.VerdictReached("Verdict.1", "passed")).records)
+    assert "ended early" not in text
+    assert "- **limit**: the limit of Coding, " in text

@@ -131,6 +131,11 @@ def test_a_verdict_has_its_colour(verdict: str, style: str) -> None:
         (events.ProductStarted("s.1", "d", "crashed", why="ValueError"), "crashed: ValueError"),
         (events.PhaseBegan("P.1", "Coding"), "Coding"),
         (events.AttemptStopped(1, "interrupted"), "stopped: interrupted"),
+        (events.ClockJumped(7_200.0), "the machine slept for 2 h 0 min, or its clock was set"),
+        (events.ClockJumped(-60.0), "the clock was set back by 1 min 0 s"),
+        (events.LimitReached("P.1", "d", "calls", 1, 1), "the run's limit, 1 call, was reached (1 call spent)"),
+        (events.LimitReached("P.1", "d", "minutes", 2.5, 2.512, "Test"), "the limit of Test, 2.5 minutes, was reached"),
+        (events.LimitReached("P.1", "d", "cost", 0.5, 0.75), "the run's limit, $0.5000, was reached ($0.7500 spent)"),
         (events.AttemptStarted(2, "u", "m", 4096, "plain"), "attempt 2: m at u, a window of 4,096 tokens, sandbox"),
     ],
 )

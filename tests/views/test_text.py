@@ -21,7 +21,8 @@ ANYTHING = st.text(st.characters(codec=None) | st.sampled_from("\x1b\x9b\x07[]|`
         ("\x1b]an end that never comes", "an end that never comes"),
         ("\x1b(Bcharset \x1bMup", "charset up"),
         ("a\r\nb\tc", "a\nb\tc"),
-        ("\u202eevil \x9b2J \ud800 é 漢", "evil 2J  é 漢"),
+        ("s\u200bh\u2060o\ufeffw\U000e0041n", "shown"),
+        ("👨\u200d👩 \u202eevil \x9b2J \ud800 é 漢", "👨\u200d👩 evil 2J  é 漢"),
     ],
 )
 def test_clean_takes_out_what_drives_a_terminal_and_nothing_else(given: str, left: str) -> None:

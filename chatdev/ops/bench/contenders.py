@@ -7,7 +7,8 @@ import msgspec
 
 from chatdev import settings as house
 from chatdev.models import address, discover, prices
-from chatdev.models.backend import BACKOFF, OpenAIModel, VLLMModel
+from chatdev.models.backend import OpenAIModel, VLLMModel
+from chatdev.models.breaker import BACKOFF
 from chatdev.models.choose import OPENAI
 from chatdev.models.endpoint import Facts
 from chatdev.models.errors import ModelError
@@ -44,7 +45,7 @@ async def unnamed(settings: Settings, ports: tuple[int, ...] = discover.PORTS) -
     """Whom to measure where nobody is named: VLLM_ENDPOINT if it is set, else the servers on this machine that listen
     at one of ``ports``, else the default address, which then does not answer."""
     if settings.vllm_endpoint:
-        return (settings.vllm_endpoint,)
+        return settings.endpoints
     found = await discover.servers(address.of_vllm(settings), ports)
     return tuple(facts.base_url.replace("127.0.0.1", "localhost") for facts in found) or (settings.endpoint,)
 
@@ -63,7 +64,7 @@ def contender(text: str, settings: Settings, backoff: Sequence[float] = BACKOFF)
     if address.host_of(base_url).endswith("openai.com"):
         secured = base_url.replace("http://", "https://", 1)  # a key is to be sent
         return _openai(text, model, msgspec.structs.replace(settings, openai_base_url=secured), backoff)
-    own = base_url == settings.endpoint
+    own = settings.owns(base_url)
     target = Target(model or (settings.vllm_model_name if own else "default"), base_url)
     paid = not own and not address.is_private(address.host_of(base_url))
     return Contender(text, VLLMModel.at(target, settings, backoff=backoff), paid, 1 + len(backoff))

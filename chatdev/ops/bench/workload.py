@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from chatdev import wiring
+from chatdev import runs, wiring
 from chatdev.errors import UserError
 from chatdev.journal.events import MessageStored, ModelAnswered
 from chatdev.journal.store import Record, read
@@ -70,8 +70,8 @@ def _marked(messages: tuple[Message, ...], task: str, mark: str) -> tuple[Messag
 
 def of_run(folder: Path) -> Workload:
     """The requests of a run of the user's. Raises UserError and JournalError."""
-    records = read(wiring.log_of(folder))
-    order = wiring.started(records, folder)
+    records = read(runs.log_of(folder))
+    order = runs.started(records, folder)
     calls = tuple(_calls(records))
     if not calls:
         raise UserError(
@@ -98,7 +98,7 @@ async def shipped() -> Workload:
         async with demo.serving(SHIPPED) as endpoint:
             choice = await choose("VLLM", Settings(vllm_endpoint=endpoint))
             try:
-                run = wiring.begin(wiring.Order(task=SHIPPED, name="Calculator"), Path(folder))
+                run = runs.begin(runs.Order(task=SHIPPED, name="Calculator"), Path(folder))
                 await wiring.work(run, choice)
             finally:
                 await choice.backend.aclose()

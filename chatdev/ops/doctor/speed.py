@@ -33,7 +33,8 @@ async def latency(subject: Subject) -> Finding:
     except ModelError as error:
         return Finding("latency", "bad", error.what, error.do)
     if reply.first_token is None or answer.pieces < 2:
-        return Finding("latency", "not known", f"An answer took {reply.seconds:.2f} s in one piece.")
+        seen = f"An answer came in one piece after {reply.seconds:.2f} s: too short, or not streamed."
+        return Finding("latency", "not known", seen)
     tokens = _tokens(answer)
     between = (reply.seconds - reply.first_token) / max(tokens - 1, 1)
     rate = f", {1 / between:.0f} tokens/s" if between > 0 else ""

@@ -12,9 +12,9 @@ import aiohttp
 import msgspec
 
 from chatdev.errors import UserError
-from chatdev.ops import weights
-from chatdev.ops.weights import Need
-from chatdev.settings import Hub
+from chatdev.ops.serving import weights
+from chatdev.ops.serving.weights import Need
+from chatdev.settings.others import Hub
 
 PATIENCE = 5.0
 """Seconds for one answer. The Hub only tells sizes; a model can be started without."""

@@ -14,14 +14,16 @@ import msgspec
 from chatdev.errors import ChatDevError, UserError
 from chatdev.models.backend import VLLMModel
 from chatdev.models.errors import ModelError
-from chatdev.ops import engines, fit, llamacpp, machine, weights
-from chatdev.ops.engines import Engine, Order, Plan
-from chatdev.ops.fit import Fit, Room
+from chatdev.ops import machine
 from chatdev.ops.machine import Machine
-from chatdev.ops.processes import Child
-from chatdev.ops.server_log import Condenser, clean, meaning
-from chatdev.ops.weights import Need
-from chatdev.settings import Hub, Secret, Settings, inherited
+from chatdev.ops.serving import engines, fit, llamacpp, weights
+from chatdev.ops.serving.engines import Engine, Order, Plan
+from chatdev.ops.serving.fit import Fit, Room
+from chatdev.ops.serving.processes import Child
+from chatdev.ops.serving.server_log import Condenser, clean, meaning
+from chatdev.ops.serving.weights import Need
+from chatdev.settings import Secret, Settings
+from chatdev.settings.others import Hub, inherited
 
 Say = Callable[[str], None]
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from chatdev.errors import UserError
-from chatdev.ops import gguf
+from chatdev.ops.serving import gguf
 
 Form = Literal["gguf", "safetensors", "unknown"]
 Config = Mapping[str, Any]

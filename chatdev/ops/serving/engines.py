@@ -12,10 +12,10 @@ from typing import Literal
 
 import msgspec
 
-from chatdev.ops.fit import Fit, size
 from chatdev.ops.machine import Gpu, Machine
-from chatdev.ops.weights import Need
-from chatdev.settings import Hub
+from chatdev.ops.serving.fit import Fit, size
+from chatdev.ops.serving.weights import Need
+from chatdev.settings.others import Hub
 
 Engine = Literal["vllm", "docker", "tgi", "llamacpp"]
 ENGINES: tuple[Engine, ...] = ("vllm", "docker", "tgi", "llamacpp")
@@ -299,7 +299,10 @@ def _tgi(order: Order, machine: Machine, need: Need, fit: Fit, hub: Hub) -> Plan
 
 def _llamacpp(order: Order, machine: Machine, need: Need, fit: Fit, hub: Hub) -> Plan:
     parts = [
-        Part((sys.executable, "-m", "chatdev.ops.llamacpp", str(need.path)), "llama.cpp's server, out of its wheel"),
+        Part(
+            (sys.executable, "-m", "chatdev.ops.serving.llamacpp", str(need.path)),
+            "llama.cpp's server, out of its wheel",
+        ),
         Part(("--host", "127.0.0.1"), "reachable from this machine alone"),
         Part(("--port", str(order.port)), "where VLLM_ENDPOINT will point"),
         Part(("--name", _served(order, need)), "the name that runs ask for"),

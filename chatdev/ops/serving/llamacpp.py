@@ -1,4 +1,6 @@
-"""llama.cpp's server out of the wheel ``xllamacpp``, as a program: ``python -m chatdev.ops.llamacpp MODEL.gguf``.
+"""llama.cpp's server out of the wheel ``xllamacpp``, as a program.
+
+    python -m chatdev.ops.serving.llamacpp MODEL.gguf
 
 It answers once the model is loaded, batches continuously over its slots, writes prompts by the model's own chat
 template, and reads no beginning of a prompt twice. A key is taken from ``VLLM_API_KEY``. Ctrl-C and SIGTERM end it.
@@ -26,7 +28,7 @@ _STOPS = (signal.SIGINT, signal.SIGTERM)
 
 def options(words: Sequence[str]) -> argparse.Namespace:
     """The command line; leaves with 2 and a line about what is wrong with it."""
-    parser = argparse.ArgumentParser(prog="chatdev.ops.llamacpp", description=__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="chatdev.ops.serving.llamacpp", description=__doc__, allow_abbrev=False)
     parser.add_argument("model", type=Path)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)

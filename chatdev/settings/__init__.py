@@ -1,20 +1,20 @@
-"""What the user set: environment variables and ``chatdev.toml``. The only module that reads the environment.
+"""What the user set: environment variables and ``chatdev.toml``. The only room that reads the environment.
 
 Every variable may stand in ``chatdev.toml`` under its name in lower case; the environment wins. The file may also hold
 what has no variable: deadlines, extra headers, a CA file, a proxy, a window. ``chatdev.toml.example`` shows them all.
 """
 
-import contextlib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import msgspec
 
+from chatdev import redaction
 from chatdev.errors import SettingsError
 
 DEFAULT_ENDPOINT = "http://localhost:8000/v1"
@@ -63,14 +63,19 @@ class Deadlines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that was set, checked. What was not set is None or the default.
 
-    ``vllm_endpoint`` is None unless somebody set it; ``endpoint`` is where to look in any case. Base URLs are
-    normalised: a scheme, a version segment such as ``/v1``, no closing slash. ``window`` is the context window, in
-    tokens, of a server that does not tell it. ``keys`` are those of other endpoints, by base URL. ``cache`` is the
-    folder for what was found out about endpoints. ``otlp_traces`` is where OpenTelemetry's spans go, None for nowhere.
+    ``vllm_endpoint`` is None unless somebody set it, and then the first of several; ``more_endpoints`` are the others,
+    in their order. ``endpoint`` is where to look in any case. ``own_endpoints`` are those that ``vllm_api_key``,
+    ``headers`` and ``window`` were set for; None: all of these. Base URLs are normalised: a scheme, a version segment
+    such as ``/v1``, no closing slash. ``window`` is the context window, in tokens, of a server that does not tell it.
+    ``keys`` are those of other endpoints, by base URL. ``cache`` is the folder for what was found out about endpoints.
+    ``otlp_traces`` is where OpenTelemetry's spans go, None for nowhere.
+    ``local_only``: nothing goes to a company's server; ``max_cost`` is the most that a run may pay, in US dollars.
     ``sources`` says of each name that was set where. ``notes`` are lines to print.
     """
 
     vllm_endpoint: str | None = None
+    more_endpoints: tuple[str, ...] = ()
+    own_endpoints: tuple[str, ...] | None = None
     vllm_model_name: str = "default"
     vllm_api_key: Secret | None = None
     debug: bool = False
@@ -85,19 +90,52 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     otlp_traces: str | None = None
     keys: Mapping[str, Secret] = {}
     cache: Path | None = None
+    local_only: bool = False
+    max_cost: float | None = None
     sources: Mapping[str, str] = {}
     notes: tuple[str, ...] = ()
 
     @property
     def endpoint(self) -> str:
-        """The base URL of the user's own model server."""
+        """The base URL of the user's own model server, the first of several."""
         return self.vllm_endpoint or DEFAULT_ENDPOINT
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The base URLs of all the user's own model servers, in the order in which they are asked."""
+        return (self.endpoint, *self.more_endpoints)
+
+    def owns(self, url: str) -> bool:
+        """Whether the key, the headers and the window that were set are meant for the server at this base URL."""
+        return url in (self.endpoints if self.own_endpoints is None else self.own_endpoints)
+
+    def reaching(self, typed: Sequence[str]) -> "Settings":
+        """These settings with other endpoints, as they were typed; the same if there are none. Raises SettingsError.
+
+        A key that was set beside VLLM_ENDPOINT goes to the endpoints named there, and to no others.
+        """
+        if not typed:
+            return self
+        urls = _urls(typed, "--endpoint")
+        own = self.own_endpoints or (self.endpoints if self.vllm_endpoint else None)
+        sources = {**self.sources, "VLLM_ENDPOINT": "the command line"}
+        return msgspec.structs.replace(
+            self, vllm_endpoint=urls[0], more_endpoints=urls[1:], own_endpoints=own, sources=sources
+        )
+
+    @property
+    def secrets(self) -> set[str]:
+        """Every text that gives away a key, a header's value or the proxy's password; see ``redaction.values``."""
+        known = (self.vllm_api_key, self.openai_api_key, *self.headers.values(), *self.keys.values())
+        return redaction.values(
+            [secret.reveal() for secret in known if secret], self.proxy.reveal() if self.proxy else ""
+        )
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The form of ``chatdev.toml``."""
 
-    vllm_endpoint: str = ""
+    vllm_endpoint: str | list[str] = ""
     vllm_model_name: str = ""
     vllm_api_key: str = ""
     vllm_debug: bool = False
@@ -111,6 +149,8 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys: dict[str, str] = {}
     window: Annotated[int, msgspec.Meta(ge=0)] = 0
     otel_exporter_otlp_endpoint: str = ""
+    chatdev_local_only: bool = False
+    max_cost: Annotated[float, msgspec.Meta(ge=0)] | None = None
 
 
 def load_here() -> Settings:
@@ -127,7 +167,8 @@ def load(environ: Mapping[str, str], folder: Path) -> Settings:
     sources: dict[str, str] = {}
 
     def text(name: str) -> str:
-        here, there = environ.get(name, "").strip(), getattr(file, name.lower()).strip()
+        here, there = environ.get(name, "").strip(), getattr(file, name.lower())
+        there = ",".join(there) if isinstance(there, list) else there.strip()
         if here or there:
             sources[name] = "the environment" if here else FILE
         return here or there
@@ -140,15 +181,16 @@ def load(environ: Mapping[str, str], folder: Path) -> Settings:
     traces, notes = _otlp(environ, text("OTEL_EXPORTER_OTLP_ENDPOINT"))
     if placeholder:
         notes = ("OPENAI_API_KEY holds a placeholder, so it counts as not set.", *notes)
-    debug = environ.get("VLLM_DEBUG", "").strip().lower()
+    endpoints = _urls(text("VLLM_ENDPOINT").split(","), "VLLM_ENDPOINT")
     ca_file = folder / file.ca_file if file.ca_file else None
     if ca_file and not ca_file.is_file():
         raise SettingsError(f"{folder / FILE}: ca_file names {ca_file}, which is not a file.", do="Correct its path.")
     return Settings(
-        vllm_endpoint=url("VLLM_ENDPOINT", text("VLLM_ENDPOINT")),
+        vllm_endpoint=endpoints[0] if endpoints else None,
+        more_endpoints=endpoints[1:],
         vllm_model_name=text("VLLM_MODEL_NAME") or "default",
         vllm_api_key=_secret(text("VLLM_API_KEY")),
-        debug=debug not in ("0", "false", "no", "off") if debug else file.vllm_debug,
+        debug=_switch(environ, "VLLM_DEBUG", file.vllm_debug),
         openai_api_key=None if placeholder else _secret(key),
         openai_model=text("OPENAI_MODEL") or None,
         openai_base_url=url("OPENAI_BASE_URL", text("OPENAI_BASE_URL"))
@@ -161,9 +203,22 @@ def load(environ: Mapping[str, str], folder: Path) -> Settings:
         otlp_traces=traces,
         keys={base_url(url, f"{folder / FILE}: a name in [keys]"): Secret(key) for url, key in file.keys.items()},
         cache=_cache(environ),
+        local_only=_switch(environ, "CHATDEV_LOCAL_ONLY", file.chatdev_local_only),
+        max_cost=file.max_cost,
         sources=sources,
         notes=notes,
     )
+
+
+def _switch(environ: Mapping[str, str], name: str, otherwise: bool) -> bool:
+    """What a variable switches on or off; blank counts as not set."""
+    said = environ.get(name, "").strip().lower()
+    return said not in ("0", "false", "no", "off") if said else otherwise
+
+
+def _urls(typed: Sequence[str], name: str) -> tuple[str, ...]:
+    """Base URLs as typed, each once, in their order. Raises SettingsError."""
+    return tuple(dict.fromkeys(base_url(each.strip(), name) for each in typed if each.strip()))
 
 
 def _cache(environ: Mapping[str, str]) -> Path | None:
@@ -172,44 +227,6 @@ def _cache(environ: Mapping[str, str]) -> Path | None:
     if stated.startswith("/"):
         return Path(stated) / "chatdev"
     return Path(home) / ".cache" / "chatdev" if home else None
-
-
-class Hub(msgspec.Struct, frozen=True, kw_only=True):
-    """The Hugging Face Hub as its own library is set up here; ``cache`` is where that keeps the models."""
-
-    endpoint: str
-    token: Secret | None
-    cache: Path
-    offline: bool
-
-
-def load_hub(environ: Mapping[str, str] = os.environ) -> Hub:
-    """The Hub's variables: HF_ENDPOINT, HF_TOKEN (or the token that a log-in left), HF_HOME, HF_HUB_OFFLINE."""
-    caches = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    home = Path(environ.get("HF_HOME") or caches / "huggingface")
-    token = environ.get("HF_TOKEN", "").strip()
-    if not token:
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            token = Path(environ.get("HF_TOKEN_PATH") or home / "token").read_text(encoding="utf-8").strip()
-    return Hub(
-        endpoint=(environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/"),
-        token=_secret(token),
-        cache=Path(environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE") or home / "hub"),
-        offline=environ.get("HF_HUB_OFFLINE", "").strip().upper() in ("1", "ON", "YES", "TRUE"),
-    )
-
-
-def visible_gpus(environ: Mapping[str, str] = os.environ) -> tuple[str, ...] | None:
-    """The GPUs that programs are to use, by index or by name, as CUDA and ROCm are told; None for all of them."""
-    for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"):
-        if (listed := environ.get(name)) is not None:
-            return tuple(filter(None, (each.strip() for each in listed.split(","))))
-    return None
-
-
-def inherited(suggested: Mapping[str, str], forced: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a server that we start: the user's own, which wins over ``suggested`` but not ``forced``."""
-    return {**suggested, **os.environ, **forced}
 
 
 def _secret(text: str) -> Secret | None:
@@ -268,7 +285,8 @@ def base_url(text: str, name: str) -> str:
     except ValueError:
         parts, usable = None, False
     if parts is None or not usable or re.search(r"\s", text):
-        raise SettingsError(f"{wrong}{text!r}.", do=do)
+        shown = re.sub(r"//[^/]*@|\?.*", _hidden, text, flags=re.S)
+        raise SettingsError(f"{wrong}{shown!r}.", do=do)
     if "@" in parts.netloc:
         raise SettingsError(
             f"{wrong}it holds a user name or a password.",
@@ -276,6 +294,11 @@ def base_url(text: str, name: str) -> str:
         )
     path = parts.path.rstrip("/").removesuffix("/chat/completions").rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path if _VERSION.search(path) else path + '/v1'}"
+
+
+def _hidden(part: re.Match[str]) -> str:
+    """What stands in an error for a login or a query, where people put keys."""
+    return "//***@" if part[0].startswith("//") else "?***"
 
 
 def _read(path: Path) -> _File:
@@ -299,6 +322,8 @@ _WORDS = {
     "bool": "true or false",
     "object": "a table",
     "int": "a whole number",
+    "str | array": "a text or a list of texts",
+    "float | null": "a number above 0",
 }
 
 
@@ -309,13 +334,14 @@ def _complaint(path: Path, raw: dict[str, Any], said: str) -> SettingsError:
         known = Deadlines.__struct_fields__ if where else _File.__struct_fields__
         key = f"{where}.{unknown[1]}" if where else unknown[1]
         return SettingsError(f"{path}: there is no setting {key}.", do=f"There are: {', '.join(known)}.")
+    where = re.sub(r"\[\d+\]$", "", where)  # of a list, all of it is shown
     if where.endswith("[...]"):
         table = where.removesuffix("[...]")
         where = f"{table}." + next(name for name, value in raw[table].items() if not isinstance(value, str))
     found: Any = raw
     for step in where.split(".", 1):
         found = found[step]
-    expected = re.match(r"Expected `(\w+)`", said)
+    expected = re.match(r"Expected `([\w |]+)`", said)
     assert expected
     words = _WORDS[expected[1]]
     shown = f"of type {type(found).__name__}" if re.search("key|headers|proxy", where) else repr(found)

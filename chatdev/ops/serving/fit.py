@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from chatdev.errors import UserError
-from chatdev.ops import weights
-from chatdev.ops.weights import Need
+from chatdev.ops.serving import weights
+from chatdev.ops.serving.weights import Need
 
 USUAL_WINDOW = 32_768
 """Tokens of context window that a company is served with unasked: all files of its products, and the answer."""

@@ -1,0 +1,101 @@
+"""Circuit breakers: an endpoint that failed several times in a row is left alone for a while, then tried by one call.
+
+The states have the field's names. *Closed*: calls go through. *Open*: none does, since the last ones failed; the rest
+grows with each failure. *Half-open*: the rest is over, and one call at a time may try whether the endpoint is well.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
+
+from chatdev.models.errors import ModelError, NotAModelServer, ServerFault, Unreachable
+
+BACKOFF = (1.0, 4.0)
+"""Seconds before a call is tried again after a passing fault: an engine that lost one request has the next one."""
+
+THRESHOLD = 3
+"""Failures in a row that open a breaker: as many as one call has tries."""
+
+REST, LONGEST = 2.0, 60.0
+"""Seconds that a breaker stays open at first, and at most: each failed probe doubles them. A vLLM that is started again
+takes half a minute to a minute."""
+
+State = Literal["closed", "open", "half-open"]
+
+
+class Breaker:
+    """What this process knows of one endpoint's health and load. ``in_flight`` counts its calls, ``homes`` the runs
+    that are kept there, ``why`` is the last failure in words."""
+
+    def __init__(self, rest: float = REST, clock: Callable[[], float] = time.monotonic) -> None:
+        self.in_flight = 0
+        self.homes = 0
+        self.why = ""
+        self._rest = rest
+        self._clock = clock
+        self._failures = 0
+        self._opened = 0
+        self._until = 0.0
+        self._probing = False
+
+    @property
+    def state(self) -> State:
+        """One of the three states."""
+        if not self._opened:
+            return "closed"
+        return "open" if self._probing or self._clock() < self._until else "half-open"
+
+    def trip(self, why: str) -> None:
+        """Open at once: nobody answered there at all."""
+        self.why = why
+        self._failures = max(self._failures, THRESHOLD)
+        self._until = self._clock() + min(self._rest * 2**self._opened, LONGEST)
+        self._opened += 1
+
+    @contextlib.contextmanager
+    def call(self) -> Iterator[None]:
+        """One call to the endpoint; how it ends is counted. Whatever comes back that is not the server's failure (an
+        answer, a refusal) closes the breaker; a call that was cancelled says nothing."""
+        probe = self.state == "half-open"
+        self._probing |= probe
+        self.in_flight += 1
+        try:
+            yield
+        except (ServerFault, Unreachable, NotAModelServer) as fault:
+            self._failed(fault, probe)
+            raise
+        except ModelError:
+            self._well()
+            raise
+        else:
+            self._well()
+        finally:
+            self.in_flight -= 1
+            self._probing &= not probe
+
+    def _failed(self, fault: ModelError, probe: bool) -> None:
+        self.why = fault.what
+        self._failures += 1
+        if probe or (self._failures >= THRESHOLD and not self._opened):
+            self.trip(fault.what)
+
+    def _well(self) -> None:
+        self._failures = self._opened = 0
+
+
+class Switchboard:
+    """The breakers of all endpoints, by base URL and model; whoever shares one shares what is known. ``backoff`` are
+    the seconds before each further try of a call at the same endpoint, ``rest`` those of a breaker that opens."""
+
+    def __init__(self, backoff: Sequence[float] = BACKOFF, rest: float = REST) -> None:
+        self.backoff = backoff
+        self._rest = rest
+        self._breakers: dict[tuple[str, str], Breaker] = {}
+
+    def breaker(self, base_url: str, model: str) -> Breaker:
+        """The breaker of an endpoint and a model."""
+        known = self._breakers.get((base_url, model))
+        if known is None:
+            known = self._breakers[base_url, model] = Breaker(self._rest)
+        return known

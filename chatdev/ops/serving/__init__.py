@@ -1,0 +1,1 @@
+"""A model server for this machine: which engine, whether it fits, its command, and its life from start to end."""

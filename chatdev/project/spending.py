@@ -1,0 +1,90 @@
+"""What a run has spent, by its log, and whether it may ask once more.
+
+A limit is looked at before a call. That it was reached is an effect: recorded, so that a resume stops there, too.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import get_args
+
+from chatdev.company.budget import Budget
+from chatdev.journal.active import Active
+from chatdev.journal.events import Limit, LimitReached, ModelAnswered, PhaseBegan
+from chatdev.journal.store import Record, Store
+
+LIMITS: tuple[Limit, ...] = get_args(Limit)
+
+
+class Exhausted(Exception):
+    """A limit was reached, so that nobody was asked; ``limit`` is what the log holds of it."""
+
+    def __init__(self, limit: LimitReached) -> None:
+        super().__init__(limit.limit)
+        self.limit = limit
+
+
+class Spending:
+    """Counts what the log of a run tells, and what is under way. ``budget`` is the run's, ``phases`` are the phases'
+    own by name; ``alive`` is a clock in seconds that stands still while the machine sleeps.
+
+    Time is what all attempts have worked, the present one up to now. A cost that is not known counts as none.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        budget: Budget,
+        phases: Mapping[str, Budget] | None = None,
+        alive: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._budget, self._phases, self._alive = budget, phases or {}, alive
+        self._places: dict[str, str] = {}
+        self._spent: dict[str, dict[Limit, float]] = defaultdict(lambda: defaultdict(float))
+        self._active, self._taken = Active(), alive()
+        for record in store:
+            self.take(record)
+        store.listen(self.take)
+
+    def take(self, record: Record) -> None:
+        """Count a record."""
+        self._active.take(record)
+        self._taken = self._alive()
+        match record.event:
+            case PhaseBegan(place=place, phase=phase):
+                self._places[place] = phase
+            case ModelAnswered() as answer:
+                for whose in {"", self._phase_of(answer.place)}:
+                    sums = self._spent[whose]
+                    sums["calls"] += 1
+                    sums["tokens"] += answer.prompt_tokens + answer.completion_tokens
+                    sums["minutes"] += answer.seconds / 60
+                    sums["cost"] += answer.cost or 0.0
+
+    @contextmanager
+    def call(self, phase: str) -> Iterator[None]:
+        """While this lasts, a call is under way and counts as made."""
+        for whose in ("", phase):
+            self._spent[whose]["calls"] += 1
+        try:
+            yield
+        finally:
+            for whose in ("", phase):
+                self._spent[whose]["calls"] -= 1
+
+    def reached(self, phase: str, place: str, digest: str) -> LimitReached | None:
+        """The limit that forbids one more call in a phase: one of the run's, else one of its own."""
+        minutes = (self._active.seconds + self._alive() - self._taken) / 60
+        for whose, budget in (("", self._budget), (phase, self._phases.get(phase, Budget()))):
+            for name in LIMITS:
+                limit: float | None = getattr(budget, name)
+                spent = minutes if name == "minutes" and not whose else self._spent[whose][name]
+                if limit is not None and spent >= limit:
+                    return LimitReached(place, digest, name, limit, round(spent, 6), whose)
+        return None
+
+    def _phase_of(self, place: str) -> str:
+        while place and place not in self._places:
+            place = place.rpartition("/")[0]
+        return self._places.get(place, "")

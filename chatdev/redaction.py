@@ -1,0 +1,99 @@
+"""Taking known secrets out of whatever leaves for a log, a report, an error or a prompt.
+
+The known values are replaced wherever they stand, as they are and as JSON, a URL or HTTP's Basic scheme write them.
+What a secret was turned into by other means (cut in two, encoded twice) is not found.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+from typing import Any, TypeVar
+from urllib.parse import quote, unquote, urlsplit
+
+import msgspec
+
+T = TypeVar("T")
+
+MARK = "***"
+_SHORT = 3
+"""Characters that are no secret, but a part of every other word."""
+
+
+def values(credentials: Iterable[str], proxy: str = "") -> set[str]:
+    """All texts that give a secret away: of keys and headers' values, whole and without the scheme before them
+    (``Bearer …``, ``Basic …``), and of a proxy's address its login. At least four characters each."""
+    found: set[str] = set()
+    for credential in credentials:
+        scheme, _, bare = credential.partition(" ")
+        found |= {credential, bare.strip()}
+        if scheme.lower() == "basic":
+            found |= _basic(bare.strip())
+    login = urlsplit(proxy).netloc.rpartition("@")[0] if proxy else ""
+    password = login.partition(":")[2]
+    found |= {login, password, unquote(password)}
+    found = {secret for secret in found if len(secret) > _SHORT}
+    return found | ({f"//{login}@"} if 0 < len(login) <= _SHORT else set())
+
+
+def _basic(encoded: str) -> set[str]:
+    try:
+        login = base64.b64decode(encoded, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return set()
+    return {login, login.partition(":")[2]}
+
+
+def is_telling(secret: str) -> bool:
+    """Whether a text is nothing but a secret, so that it may be taken out of code as well.
+
+    ``EMPTY`` and ``not-needed`` are keys that people set for servers which want none; they are words, too, and a
+    program that holds them must stay as it is.
+    """
+    mixed = re.search(r"\d", secret) is not None and re.search(r"[^\d]", secret) is not None
+    return len(secret) >= 12 or (mixed and len(secret) >= 6)
+
+
+class Redactor:
+    """Replaces the known secrets by ``***``, the longest first."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        forms = {form for secret in secrets for form in (secret, _json(secret), quote(secret, safe=""))}
+        self._forms = sorted(forms, key=lambda form: (-len(form), form))
+        written = sorted({_json(form).encode("utf-8", "surrogatepass") for form in self._forms})
+        self._written = re.compile(b"|".join(map(re.escape, written))) if written else None
+
+    def text(self, text: str) -> str:
+        """The text without any of them."""
+        for form in self._forms:
+            text = text.replace(form, MARK)
+        return text
+
+    def value(self, value: T) -> T:
+        """A struct, or any value that JSON can write, without any of them in its texts; itself where there was none."""
+        if self._written is None or not self._written.search(msgspec.json.encode(value)):
+            return value
+        return msgspec.convert(self._cleaned(msgspec.to_builtins(value)), type(value), strict=False)
+
+    def error(self, error: Exception) -> None:
+        """Take them out of an error's own words, in place: whoever catches it may print it."""
+        for name, said in list(vars(error).items()):
+            if isinstance(said, str | tuple):
+                setattr(error, name, self._cleaned(said))
+        error.args = self._cleaned(error.args)
+
+    def _cleaned(self, value: Any) -> Any:
+        match value:
+            case str():
+                return self.text(value)
+            case dict():
+                return {self._cleaned(key): self._cleaned(each) for key, each in value.items()}
+            case list():
+                return [self._cleaned(each) for each in value]
+            case tuple():
+                return tuple(self._cleaned(each) for each in value)
+        return value
+
+
+def _json(text: str) -> str:
+    return msgspec.json.encode(text).decode()[1:-1]

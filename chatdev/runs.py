@@ -1,0 +1,243 @@
+"""Runs as they lie on the disk: how one is ordered and begun, where its log is, and how it is found again."""
+
+import datetime
+import os
+import shutil
+from pathlib import Path
+
+import msgspec
+
+import chatdev
+from chatdev.company import classic_folder, config
+from chatdev.errors import ChatDevError, UserError
+from chatdev.journal import events
+from chatdev.journal.store import Record, Store, read
+from chatdev.models.choose import assignments
+from chatdev.project.prompts import checked
+from chatdev.redaction import Redactor, is_telling
+from chatdev.settings import Settings
+
+HIDDEN = ".chatdev"
+"""The folder inside a deliverable that holds the journal, the company's copy and the debug log."""
+
+
+class Reach(msgspec.Struct, frozen=True):
+    """Which endpoints a run may reach, beyond the settings: ``endpoints`` as typed, in their order; ``local_only``:
+    none of another company; ``max_cost`` in US dollars."""
+
+    endpoints: tuple[str, ...] = ()
+    local_only: bool = False
+    max_cost: float | None = None
+
+    def over(self, earlier: events.RunStarted) -> "Reach":
+        """This, and where it says nothing, what the run was begun with. What was to stay local does so for ever."""
+        return Reach(
+            self.endpoints or earlier.endpoints,
+            self.local_only or earlier.local_only,
+            earlier.max_cost if self.max_cost is None else self.max_cost,
+        )
+
+    def applied(self, settings: Settings) -> Settings:
+        """The settings under which such a run is carried out. Raises SettingsError."""
+        return msgspec.structs.replace(
+            settings.reaching(self.endpoints),
+            local_only=self.local_only or settings.local_only,
+            max_cost=settings.max_cost if self.max_cost is None else self.max_cost,
+        )
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What a person asks for. ``config`` names a company or its folder; ``model`` is the label typed or chosen, and
+    ``role_models`` are other models for roles or phases, as typed: ``Programmer=NAME``. ``limits`` bound the run, by
+    the names of ``Budget``; they come before the company's own. ``reach`` is what was asked for of the endpoints."""
+
+    task: str
+    name: str
+    org: str = "DefaultOrganization"
+    config: str = "default"
+    model: str = "VLLM"
+    role_models: tuple[str, ...] = ()
+    limits: dict[str, float] = {}
+    reach: Reach = Reach()
+
+    def checked(self) -> "Order":
+        """This order, if it can be carried out. Raises UserError that says what to type instead."""
+        if not self.task.strip():
+            raise UserError("The task is empty.", do='Say what to build, as in --task "create a calculator".')
+        for option, value in (("--name", self.name), ("--org", self.org)):
+            why = _unusable(value)
+            if why:
+                raise UserError(f"{option} {value!r} cannot name a folder: {why}.", do=f"Choose another {option}.")
+        config.find(self.config)
+        return self
+
+
+def _unusable(name: str) -> str:
+    """Why a name cannot be part of a folder's name; empty if it can. Spaces and Unicode letters are fine."""
+    if not name.strip():
+        return "it is empty"
+    if ".." in name:
+        return 'it holds ".."'
+    for character in name:
+        if character in '/\\:*?"<>|':
+            return f"it holds {character!r}"
+        if not character.isprintable():
+            return f"it holds the control character {character!a}"
+    if name != name.strip() or name.startswith((".", "-")):
+        return "it begins with a dot or a dash, or has a space at an end"
+    return "it is longer than 80 bytes" if len(name.encode()) > 80 else ""
+
+
+def redactor(settings: Settings) -> Redactor:
+    """Takes keys out of what a run says and keeps: each that is nothing but a secret, since code is kept, too."""
+    return Redactor(filter(is_telling, settings.secrets))
+
+
+def begin(
+    order: Order, warehouse: Path, now: datetime.datetime | None = None, settings: Settings | None = None
+) -> Path:
+    """Make the run's folder, ``{name}_{org}_{YYYYMMDDHHMMSS}``, with its order logged and the company's copy in it.
+
+    A key of ``settings`` that stands in the order is taken out. Two runs that begin in the same second get folders of
+    their own. Raises UserError, CompanyError and JournalError.
+    """
+    order = redactor(settings or Settings()).value(order).checked()
+    company = checked(classic_folder.load(config.find(order.config)))  # told now, before anything is made
+    company.assigning(assignments(order.role_models))
+    start = events.RunStarted(
+        schema=events.SCHEMA,
+        version=chatdev.__version__,
+        name=order.name,
+        org=order.org,
+        stamp=_stamp(now),
+        task=order.task,
+        company=company.name,
+        model=order.model,
+        roles=company.roster,
+        role_models=order.role_models,
+        limits=order.limits,
+        endpoints=order.reach.endpoints,
+        local_only=order.reach.local_only,
+        max_cost=order.reach.max_cost,
+    )
+    return _set_up(start, company, (), warehouse)
+
+
+def fork(folder: Path, phase: str, warehouse: Path, now: datetime.datetime | None = None) -> Path:
+    """Make a new run out of all that a run did before a phase (in any letter case), with its copy of the company.
+
+    The old run stays as it is. Raises UserError if the phase never began, CompanyError and JournalError.
+    """
+    records = read(log_of(folder))
+    order = started(records, folder)
+    begun = {
+        record.event.phase: number
+        for number, record in reversed(list(enumerate(records)))
+        if isinstance(record.event, events.PhaseBegan)
+    }
+    upto = next((number for name, number in begun.items() if name.lower() == phase.lower()), None)
+    if upto is None:
+        raise UserError(
+            f'The phase "{phase}" has not begun in {folder}.', do=f"Choose one of: {', '.join(reversed(begun))}."
+        )
+    company = config.load(folder / HIDDEN / "company")
+    kept = tuple(record.event for record in records[1:upto])
+    return _set_up(msgspec.structs.replace(order, stamp=_stamp(now)), company, kept, warehouse)
+
+
+def _stamp(now: datetime.datetime | None) -> str:
+    return (now or datetime.datetime.now()).strftime("%Y%m%d%H%M%S")
+
+
+def _set_up(start: events.RunStarted, company: config.Company, before: tuple[events.Any, ...], warehouse: Path) -> Path:
+    """A run's folder with the company's copy, the task, and a log that begins with these events."""
+    folder = _new_folder(warehouse, f"{start.name}_{start.org}_{start.stamp}")
+    try:
+        config.write(company.sources, folder / HIDDEN / "company")
+        (folder / f"{start.name}.prompt").write_text(start.task, encoding="utf-8")
+        _sync_all(folder)
+        store = Store(log_of(folder))
+        for event in (start, *before):
+            store.append(event)
+        store.close()
+    except (OSError, ChatDevError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise _unwritable(warehouse, error) from error
+    return folder
+
+
+def _sync_all(folder: Path) -> None:
+    """What a resume needs beside the log must outlive a power cut, too. Raises OSError."""
+    for path in (folder.parent, folder, *folder.rglob("*")):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _unwritable(warehouse: Path, error: Exception) -> UserError:
+    why = error.strerror if isinstance(error, OSError) else error
+    return UserError(
+        f"No run can be written under {warehouse} ({why}).",
+        do="Make room there, or run the command in a folder that you may write to.",
+    )
+
+
+def _new_folder(warehouse: Path, name: str) -> Path:
+    try:
+        warehouse.mkdir(parents=True, exist_ok=True)
+        for number in range(1, 1_000):
+            folder = warehouse / (name if number == 1 else f"{name}-{number}")
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue
+            return folder
+    except OSError as error:
+        raise _unwritable(warehouse, error) from error
+    raise UserError(f"There are a thousand runs called {name} already.")
+
+
+def log_of(folder: Path) -> Path:
+    """Where a run's log lies."""
+    return folder / HIDDEN / "events.jsonl"
+
+
+def started(records: tuple[Record, ...], folder: Path) -> events.RunStarted:
+    """A run's first event. Raises UserError if there is none."""
+    first = records[0].event if records else None
+    if not isinstance(first, events.RunStarted):
+        raise UserError(f"The log in {folder} does not begin with an order: the run died before it began.")
+    return first
+
+
+def finished(records: tuple[Record, ...]) -> events.RunFinished | None:
+    """The last event of a run, if it has reached its end."""
+    for record in reversed(records):
+        if isinstance(record.event, events.RunFinished):
+            return record.event
+    return None
+
+
+def find(name: str, warehouse: Path) -> Path:
+    """A run by its folder, or by its folder's name or the beginning of it under the warehouse. Raises UserError."""
+    if log_of(Path(name)).is_file():
+        return Path(name)
+    found = [folder for folder in every(warehouse) if folder.name.startswith(name)] if name else []
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UserError(
+            f'"{name}" fits {len(found)} runs.', tried=[folder.name for folder in found], do="Name one of them whole."
+        )
+    raise UserError(
+        f'There is no run "{name}".',
+        tried=(f"a folder with {HIDDEN}/events.jsonl in it", f"the runs under {warehouse}"),
+        do="List the runs with: chatdev runs",
+    )
+
+
+def every(warehouse: Path) -> list[Path]:
+    """The folders of all runs, by name."""
+    return sorted(log.parent.parent for log in warehouse.glob(f"*/{HIDDEN}/events.jsonl"))

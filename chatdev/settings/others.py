@@ -1,0 +1,79 @@
+"""What the user set for the programs that we call: the Hugging Face Hub, pip, GPUs."""
+
+import contextlib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from chatdev.settings import Secret
+
+
+class Hub(msgspec.Struct, frozen=True, kw_only=True):
+    """The Hugging Face Hub as its own library is set up here; ``cache`` is where that keeps the models."""
+
+    endpoint: str
+    token: Secret | None
+    cache: Path
+    offline: bool
+
+
+def load_hub(environ: Mapping[str, str] = os.environ) -> Hub:
+    """The Hub's variables: HF_ENDPOINT, HF_TOKEN (or the token that a log-in left), HF_HOME, HF_HUB_OFFLINE."""
+    caches = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = Path(environ.get("HF_HOME") or caches / "huggingface")
+    token = environ.get("HF_TOKEN", "").strip()
+    if not token:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            token = Path(environ.get("HF_TOKEN_PATH") or home / "token").read_text(encoding="utf-8").strip()
+    return Hub(
+        endpoint=(environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/"),
+        token=Secret(token) if token else None,
+        cache=Path(environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE") or home / "hub"),
+        offline=environ.get("HF_HUB_OFFLINE", "").strip().upper() in ("1", "ON", "YES", "TRUE"),
+    )
+
+
+class Pip(msgspec.Struct, frozen=True, kw_only=True):
+    """How the user's pip is set up: its variables, those of proxies and certificates, and its configuration file."""
+
+    environment: Mapping[str, str] = {}
+    config: bytes = b""
+
+
+_OF_PIP = re.compile(
+    r"PIP_\w+|(https?|all|no)_proxy|SSL_CERT_(FILE|DIR)|(REQUESTS|CURL)_CA_BUNDLE|XDG_CONFIG_DIRS|LANG|LC_\w+", re.I
+)
+
+
+def load_pip(environ: Mapping[str, str] = os.environ) -> Pip:
+    """What pip needs of ``environ`` to reach an index from here, and nothing else of it: no key of a model server."""
+    home = Path(environ.get("HOME") or "/nonexistent")
+    own = Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip" / "pip.conf"
+    stated = environ.get("PIP_CONFIG_FILE")
+    config = b""
+    for path in [Path(stated)] if stated else [own, home / ".pip" / "pip.conf"]:
+        with contextlib.suppress(OSError):
+            config = path.read_bytes()
+            break
+    return Pip(
+        environment={
+            name: value for name, value in environ.items() if _OF_PIP.fullmatch(name) and name != "PIP_CONFIG_FILE"
+        },
+        config=config,
+    )
+
+
+def visible_gpus(environ: Mapping[str, str] = os.environ) -> tuple[str, ...] | None:
+    """The GPUs that programs are to use, by index or by name, as CUDA and ROCm are told; None for all of them."""
+    for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"):
+        if (listed := environ.get(name)) is not None:
+            return tuple(filter(None, (each.strip() for each in listed.split(","))))
+    return None
+
+
+def inherited(suggested: Mapping[str, str], forced: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a server that we start: the user's own, which wins over ``suggested`` but not ``forced``."""
+    return {**suggested, **os.environ, **forced}

@@ -1,0 +1,152 @@
+"""Kills runs at random moments, calls side by side among them, and resumes each until it ends.
+
+``random_kills.py ENDPOINT COUNT SEED FOLDER``: attempts are forked from one process that has everything imported. A
+moment is drawn as a number of records and some milliseconds after the last of them, so that a seed comes close to the
+same moments again. Prints a JSON line per run; see ``Life``.
+"""
+
+import asyncio
+import os
+import random
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from kill_driver import product
+
+from chatdev import runs, wiring
+from chatdev.company import config
+from chatdev.journal import events
+from chatdev.journal.store import Record, Store, read
+from chatdev.models.choose import choose
+from chatdev.models.types import Completion, Message, Options, Watch
+from chatdev.settings import load
+
+LONGEST = 0.06
+"""Seconds after a record within which a kill comes."""
+CHAIN = 'phase = "DemandAnalysis"\n\n[[chain]]\nphase = "LanguageChoose"'
+TOGETHER = 'together = [{ phase = "DemandAnalysis" }, { phase = "LanguageChoose" }]'
+
+
+class Life(msgspec.Struct):
+    """What a run went through. ``kills`` are the records that the log held at each of its deaths; ``lost`` whether a
+    record that was whole then is not in the log that it ended with; ``again`` the places of synced effects that were
+    asked for once more; ``doubled`` those of records that stand there twice."""
+
+    seed: int
+    kills: list[int] = []
+    lost: bool = False
+    again: list[str] = []
+    verdict: str = ""
+    doubled: list[str] = []
+    product: dict[str, str] = {}
+
+
+class MortalStore(Store):
+    """Ends the process some milliseconds after it holds so many records."""
+
+    records_to_live = 0
+    delay = 0.0
+
+    def append(self, event: events.Any) -> Record:
+        record = super().append(event)
+        if record.n == self.records_to_live:
+            threading.Timer(self.delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        return record
+
+
+def company(folder: Path) -> Path:
+    """The default company, with its first two phases side by side, too."""
+    made = Path(shutil.copytree(config.find("default"), folder / "company"))
+    chain = made / "company.toml"
+    text = chain.read_text(encoding="utf-8")
+    assert CHAIN in text
+    chain.write_text(text.replace(CHAIN, TOGETHER), encoding="utf-8")
+    return made
+
+
+def attempt(endpoint: str, folder: Path, records: int = 0, delay: float = 0.0) -> int:
+    """One life of a run, in a process of its own; how that process ended. It lives on if ``records`` is 0."""
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1]
+    MortalStore.records_to_live, MortalStore.delay = records, delay
+
+    async def live() -> None:
+        choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, folder))
+        complete = choice.backend.complete
+
+        async def counted(messages: Sequence[Message], options: Options, watch: Watch | None = None) -> Completion:
+            with (folder / ".chatdev" / "asked").open("a") as asked:
+                asked.write(options.request_id + "\n")
+            return await complete(messages, options, watch)
+
+        choice.backend.complete = counted  # type: ignore[method-assign]
+        await wiring.work(folder, choice, open_store=MortalStore)
+        await choice.backend.aclose()
+
+    asyncio.run(live())
+    os._exit(0)
+
+
+def one(endpoint: str, folder: Path, seed: int, longest: int) -> Life:
+    """Kill one run up to twice, and let it end."""
+    chance = random.Random(seed)
+    log, asked = runs.log_of(folder), folder / ".chatdev" / "asked"
+    kills: list[int] = []
+    again: set[str] = set()
+    lost = False
+    kept = b""
+    for life in range(chance.randint(1, 2) + 1):
+        synced = {record.event.place for record in read(log) if isinstance(record.event, events.ModelAnswered)}
+        asked.write_text("")
+        here = len(read(log))
+        last = life > 0 and not chance.randint(0, 2)
+        ended = attempt(
+            endpoint, folder, 0 if last else chance.randint(here + 1, max(longest, here + 2)), chance.random() * LONGEST
+        )
+        again |= synced & set(asked.read_text().split())
+        lost = lost or not log.read_bytes().startswith(kept)
+        if ended == 0:
+            break
+        records = read(log)
+        kills.append(len(records))
+        kept = b"".join(log.read_bytes().splitlines(keepends=True)[: len(records)])
+    else:
+        attempt(endpoint, folder)
+        lost = lost or not log.read_bytes().startswith(kept)
+    return told(folder, Life(seed, kills, lost, sorted(again)))
+
+
+def told(folder: Path, life: Life) -> Life:
+    """With what the run's log and folder hold in the end."""
+    log = runs.log_of(folder)
+    placed = [record.event for record in read(log) if isinstance(record.event, events.Effect | events.Derived)]
+    places = [f"{event.place} {type(event).__name__}" for event in placed]
+    finished = runs.finished(read(log))
+    life.verdict = finished.verdict if finished else ""
+    life.doubled = sorted({place for place in places if places.count(place) > 1})
+    life.product = product(folder)
+    return life
+
+
+def main(endpoint: str, count: int, seed: int, warehouse: Path) -> None:
+    """Kill ``count`` runs; the first line is of one that was let live."""
+    order = runs.Order(task="greet", name="Greeting", config=str(company(warehouse)))
+    longest = 1_000_000
+    for number in range(count + 1):
+        folder = runs.begin(order, warehouse)
+        if number == 0:
+            attempt(endpoint, folder)
+            longest = len(read(runs.log_of(folder)))
+        life = one(endpoint, folder, seed + number, longest) if number else told(folder, Life(seed))
+        print(msgspec.json.encode(life).decode(), flush=True)
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))

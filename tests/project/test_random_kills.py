@@ -1,0 +1,61 @@
+"""Killed at random moments, again and again, a run with calls side by side ends with the same product."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from support import ANSWERS, recording
+
+from chatdev.playback.faults import Manner
+from chatdev.playback.recording import Recording
+from chatdev.playback.server import Playback
+
+SIDE_BY_SIDE = ("DemandAnalysis.1", "LanguageChoose.1")
+
+
+def played() -> Recording:
+    """The recording for a company whose first two phases are held at the same time."""
+    moved = {}
+    for place, text in ANSWERS.items():
+        if place.startswith(SIDE_BY_SIDE):
+            moved[f"together.1/{place}"] = text
+        else:
+            moved[place.replace("together.1", "together.2")] = text
+    return recording(moved)
+
+
+async def killed(folder: Path, count: int, seed: int) -> list[dict[str, object]]:
+    pace = Manner(first_token=0.02, per_token=0.0005)
+    async with Playback(played(), manners=(pace,)) as endpoint:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(Path(__file__).with_name("random_kills.py")),
+            endpoint,
+            str(count),
+            str(seed),
+            str(folder),
+            stdout=subprocess.PIPE,
+        )
+        try:
+            output, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+    assert process.returncode == 0
+    return [msgspec.json.decode(line) for line in output.splitlines()]
+
+
+@pytest.mark.parametrize("seed", [1_000, 2_000])
+async def test_a_run_killed_at_random_moments_loses_nothing_and_repeats_nothing(tmp_path: Path, seed: int) -> None:
+    whole, *lives = await killed(tmp_path, 10, seed)
+    assert whole["verdict"] == "passed" and not whole["kills"]
+    assert len(lives) == 10
+    for life in lives:
+        assert life["verdict"] == "passed", life
+        assert life["product"] == whole["product"], life
+        assert not life["lost"] and not life["again"] and not life["doubled"], life
+    assert sum(bool(life["kills"]) for life in lives) >= 8
