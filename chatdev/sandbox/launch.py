@@ -95,14 +95,14 @@ def main(arguments: list[str]) -> None:
     """Run the program, watch it, end all that is left of it, and report."""
     try:
         order = Order(arguments)
-    except EOFError:
+    except (EOFError, ValueError, TypeError):  # its sender died in the midst of it
         trees.remove_tree(arguments[3])
         os._exit(1)
     try:
         _lay_out(order)
     except (OSError, ValueError) as error:
         trees.remove_tree(order.folder)
-        os.write(order.status, f"unlaid {getattr(error, 'errno', _EINVAL)}\n".encode())
+        _tell(order, f"unlaid {getattr(error, 'errno', _EINVAL)}")
         os._exit(1)
     for descriptor in (order.status, order.lifeline):
         os.set_inheritable(descriptor, False)
@@ -117,13 +117,21 @@ def main(arguments: list[str]) -> None:
         trees.remove_tree(order.folder)
         inside.refuse(order.status, error)
         os._exit(1)
-    os.write(order.status, f"pid {program}\n".encode())
+    _tell(order, f"pid {program}")
     ending = watch(order, program, Ending(report), began + order.seconds)
     seconds = time.monotonic() - began
     _end_all(program)
     trees.remove_tree(order.folder)
-    os.write(order.status, f"{ending.how} {ending.memory} {seconds:.6f}\n".encode())
+    _tell(order, f"{ending.how} {ending.memory} {seconds:.6f}")
     os._exit(0)
+
+
+def _tell(order: Order, line: str) -> None:
+    """Report to whoever wanted the run; if that has died, what is left to do is to clear up."""
+    try:
+        os.write(order.status, f"{line}\n".encode())
+    except BrokenPipeError:
+        return
 
 
 def _lay_out(order: Order) -> None:

@@ -10,6 +10,8 @@ import pytest
 
 from chatdev.sandbox import launch, trees
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture
 def child() -> Iterator[int]:
@@ -70,4 +72,25 @@ def test_a_tree_deeper_than_any_path_is_removed(tmp_path: Path) -> None:
 
 def test_a_tree_that_is_gone_is_no_error(tmp_path: Path) -> None:
     trees.remove_tree(str(tmp_path / "absent"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("cut", [0, 1], ids=["after its whole order", "in the midst of its order"])
+def test_whoever_wanted_the_run_dies_before_it_begins(tmp_path: Path, cut: int) -> None:
+    """Nobody reads what the supervisor reports, and its lifeline is closed: it ends the program and clears up."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    limits = {"seconds": 60.0, "memory": 1 << 30, "processes": 9, "file_size": 1 << 20}
+    order = launch.write_order(("sleep", "600"), {"file": b"x"}, **limits)  # type: ignore[arg-type]
+    (status, status_end), (life, life_end), (wanted, wanted_end) = os.pipe(), os.pipe(), os.pipe()
+    os.write(wanted_end, order[: len(order) // (1 + cut)])
+    for descriptor in (status, life_end, wanted_end):
+        os.close(descriptor)
+    kept = (status_end, life, wanted)
+    code = "import sys; from chatdev.sandbox import launch; launch.main(sys.argv[1:])"
+    words = (sys.executable, "-c", code, *map(str, kept), str(folder))
+    done = subprocess.run(words, pass_fds=kept, env={"PYTHONPATH": str(ROOT)}, cwd=tmp_path, capture_output=True)
+    for descriptor in kept:
+        os.close(descriptor)
+    assert done.stderr == b""
     assert list(tmp_path.iterdir()) == []
