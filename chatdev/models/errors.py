@@ -67,9 +67,14 @@ class WindowTooSmall(ModelError):
 
 
 class CostLimit(ModelError):
-    """The call was not made, since it could cost more than is left of what the user allows. Exit status 2."""
+    """The call was not made, since it could cost more than is left of what the user allows. Exit status 2.
+
+    ``spent`` of ``limit``, in US dollars; ``limit`` is None where it is the price that is not known.
+    """
 
     exit_status = 2
+    limit: float | None = None
+    spent: float = 0.0
 
 
 class ServerFault(ModelError):

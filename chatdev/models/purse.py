@@ -34,11 +34,13 @@ class Purse:
                 do="Choose another model with OPENAI_MODEL, or leave --max-cost out.",
             )
         if self.spent + self._held + most > self.limit:
-            raise CostLimit(
+            error = CostLimit(
                 f"The next call to {model} could cost ${most:.4f}, and ${self.spent + self._held:.4f} of the "
                 f"${self.limit:g} that this run may cost are spent.",
                 do="Resume the run when your own server answers again, or with a higher --max-cost.",
             )
+            error.limit, error.spent = self.limit, self.spent + self._held
+            raise error
         bill = Bill(most)
         self._held += most
         try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NoReturn
 
 from chatdev.agents.chat_agent import Answer, Lack, Read, Seat, insist, quoted
 from chatdev.company.config import Company, Phase
@@ -10,6 +10,7 @@ from chatdev.journal.effects import Desk, digest
 from chatdev.journal.events import FileRefused, FileWritten, LimitReached, ModelAnswered, Noted
 from chatdev.models import budget
 from chatdev.models.backend import ModelBackend
+from chatdev.models.errors import CostLimit
 from chatdev.models.types import Message, Options, Progress, Target
 from chatdev.project import parts
 from chatdev.project.prompts import Prompts
@@ -106,7 +107,12 @@ class Meeting:
                 tried=receipt.tried,
             )
 
-        event = await here.perform(ModelAnswered, key, act)
+        try:
+            event = await here.perform(ModelAnswered, key, act)
+        except CostLimit as error:
+            if error.limit is None:
+                raise
+            await self._exhaust(here, key, LimitReached(here.place, key, "cost", error.limit, round(error.spent, 6)))
         answer = Answer(event.text, event.finish_reason)
         self.said.append(quoted(answer))
         return answer
@@ -117,12 +123,15 @@ class Meeting:
             return
         limit = here.known(LimitReached) or self.office.spending.reached(self.phase.name, here.place, key)
         if limit is not None:
-            reached = limit
+            await self._exhaust(here, key, limit)
 
-            async def act() -> LimitReached:
-                return reached
+    async def _exhaust(self, here: Desk, key: str, limit: LimitReached) -> NoReturn:
+        """Record that a limit was reached here. Raises Exhausted."""
 
-            raise Exhausted(await here.perform(LimitReached, key, act))
+        async def act() -> LimitReached:
+            return limit
+
+        raise Exhausted(await here.perform(LimitReached, key, act))
 
     async def _cuttable(self, model: ModelBackend, messages: Sequence[Message]) -> Sequence[Message]:
         """The messages, with their parts where the window may be too small for all of them."""
