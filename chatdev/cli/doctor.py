@@ -2,8 +2,14 @@
 
 import shutil
 import sys
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from chatdev.models.address import Address
+    from chatdev.ops.doctor.findings import Diagnosis, Finding
+    from chatdev.settings import Settings
 
 
 @click.command(name="doctor")
@@ -12,51 +18,79 @@ import click
 def command(endpoint: str | None, as_json: bool) -> None:
     """Try what a run needs of ENDPOINT: an address such as localhost:8000, or openai:NAME.
 
-    Without it: VLLM_ENDPOINT (the first of several), else the default address, else whatever model server listens on
-    this machine. The exit status is 0 if all is good, 1 if a check failed, 2 if nothing answered. What was found is
-    kept, and used by runs.
+    Without it: each of VLLM_ENDPOINT, else the default address, else whatever model server listens on this machine. The
+    exit status is 0 if all is good, 1 if a check failed, 2 if nothing answered. What was found is kept, and used by
+    runs.
     """
-    import msgspec
-
     from chatdev.cli import common
     from chatdev.errors import ChatDevError
-    from chatdev.models import address as addresses
-    from chatdev.models import prices
-    from chatdev.ops.doctor.examine import examine, find
-    from chatdev.ops.doctor.findings import Diagnosis, Finding, lines
-    from chatdev.settings import base_url, load_here
+    from chatdev.ops.doctor.examine import examine
+    from chatdev.ops.doctor.findings import lines
 
     width = min(max(shutil.get_terminal_size((100, 24)).columns, 60), 120)
 
-    def tell(finding: Finding) -> None:
+    def tell(finding: "Finding") -> None:
         if not as_json:
             click.echo("\n".join(lines(finding, width)))
 
-    async def diagnosed() -> Diagnosis:
-        settings = load_here()
-        if endpoint and endpoint.lower().startswith("openai:"):
-            return await examine(addresses.of_openai(settings), endpoint[7:] or prices.load().default, settings, tell)
-        if endpoint:
-            url = base_url(endpoint, "ENDPOINT")
-            if settings.vllm_endpoint not in (None, url):  # its key and its model's name are not this one's
-                return await examine(addresses.of_vllm(settings, url), "default", settings, tell)
-            sources = {**settings.sources, "VLLM_ENDPOINT": "the command line"}
-            settings = msgspec.structs.replace(settings, vllm_endpoint=url, sources=sources)
-        address, found = await find(settings)
-        if found and not as_json:
-            served = "\n".join(f"  {facts.base_url}  {facts.model}" for facts in found)
-            common.say(f"No endpoint is set; these model servers were found here:\n{served}")
-        return await examine(address, settings.vllm_model_name, settings, tell)
+    async def diagnosed() -> "list[Diagnosis]":
+        settings, whom = await _whom(endpoint, quiet=as_json)
+        diagnoses = []
+        for address, model in whom:
+            if not as_json and len(whom) > 1:
+                click.echo(f"\n{address.base_url}\n")
+            diagnoses.append(await examine(address, model, settings, tell))
+            if not as_json:
+                _conclude(diagnoses[-1])
+        return diagnoses
 
     try:
-        diagnosis = common.run(diagnosed())
+        diagnoses = common.run(diagnosed())
     except ChatDevError as error:
         common.fail(error)
     if as_json:
-        whole = msgspec.to_builtins(diagnosis) | {"exit_status": diagnosis.exit_status, "summary": diagnosis.summary}
-        click.echo(msgspec.json.format(msgspec.json.encode(whole), indent=2).decode())
-    else:
-        click.echo(f"\n{diagnosis.summary}")
-        if diagnosis.kept:
-            click.echo(f"Runs will use what was found: {diagnosis.kept}")
-    sys.exit(diagnosis.exit_status)
+        click.echo(_json(diagnoses))
+    sys.exit(max(diagnosis.exit_status for diagnosis in diagnoses))
+
+
+async def _whom(endpoint: str | None, *, quiet: bool) -> "tuple[Settings, list[tuple[Address, str]]]":
+    """The endpoints to examine, each with the model that is wanted there. Raises SettingsError."""
+    import msgspec
+
+    from chatdev.cli import common
+    from chatdev.models import address as addresses
+    from chatdev.models import prices
+    from chatdev.ops.doctor.examine import find
+    from chatdev.settings import base_url, load_here
+
+    settings = load_here()
+    if endpoint and endpoint.lower().startswith("openai:"):
+        return settings, [(addresses.of_openai(settings), endpoint[7:] or prices.load().default)]
+    if endpoint:
+        url = base_url(endpoint, "ENDPOINT")
+        if settings.vllm_endpoint is not None and not settings.owns(url):  # key and model's name are not this one's
+            return settings, [(addresses.of_vllm(settings, url), "default")]
+        sources = {**settings.sources, "VLLM_ENDPOINT": "the command line"}
+        settings = msgspec.structs.replace(settings, vllm_endpoint=url, more_endpoints=(), sources=sources)
+    address, found = await find(settings)
+    if found and not quiet:
+        served = "\n".join(f"  {facts.base_url}  {facts.model}" for facts in found)
+        common.say(f"No endpoint is set; these model servers were found here:\n{served}")
+    more = [addresses.of_vllm(settings, url) for url in settings.more_endpoints]
+    return settings, [(each, settings.vllm_model_name) for each in (address, *more)]
+
+
+def _conclude(diagnosis: "Diagnosis") -> None:
+    click.echo(f"\n{diagnosis.summary}")
+    if diagnosis.kept:
+        click.echo(f"Runs will use what was found: {diagnosis.kept}")
+
+
+def _json(diagnoses: "list[Diagnosis]") -> str:
+    """One object, or a list of them where there are several endpoints."""
+    import msgspec
+
+    told = [
+        msgspec.to_builtins(each) | {"exit_status": each.exit_status, "summary": each.summary} for each in diagnoses
+    ]
+    return msgspec.json.format(msgspec.json.encode(told if len(told) > 1 else told[0]), indent=2).decode()

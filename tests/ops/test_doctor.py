@@ -170,6 +170,19 @@ async def test_another_endpoint_is_sent_no_key_of_the_own_one(tmp_path: Path) ->
         assert "VLLM_API_KEY is accepted." in await typed(url, tmp_path, VLLM_API_KEY="own-key")
 
 
+async def test_each_of_several_endpoints_is_examined(tmp_path: Path) -> None:
+    async with Playback(*RECORDINGS) as url:
+        doctor = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "chatdev", "doctor", "--json"),
+            env={"PYTHONPATH": str(ROOT), "VLLM_ENDPOINT": f"{url},localhost:{free_port()}"},
+            stdout=asyncio.subprocess.PIPE,
+            cwd=tmp_path,
+        )
+        out, _ = await doctor.communicate()
+    first, second = json.loads(out)
+    assert (first["exit_status"], second["exit_status"], doctor.returncode) == (0, 2, 2)
+
+
 def test_all_findings_come_as_json_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     done = CliRunner().invoke(command, [f"localhost:{free_port()}", "--json"])
