@@ -11,8 +11,9 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from chatdev import runs, wiring
 from chatdev.journal import events
@@ -20,6 +21,7 @@ from chatdev.journal.effects import digest
 from chatdev.journal.store import Record, Store, read
 from chatdev.models.choose import choose
 from chatdev.models.types import Completion, Message, Options, Watch
+from chatdev.sandbox.local import LocalSandbox
 from chatdev.settings import load
 
 
@@ -53,11 +55,16 @@ class DyingStore(Store):
 def attempt(endpoint: str, folder: Path, moment: str) -> int:
     """One life of a run, in a process of its own; how that process ended."""
     child = os.fork()
-    if child:
-        return os.waitpid(child, 0)[1]
-    DyingStore.moment = moment
+    if not child:
+        DyingStore.moment = moment
+        live(endpoint, folder, DyingStore if moment else Store)
+    return os.waitpid(child, 0)[1]
 
-    async def live() -> None:
+
+def live(endpoint: str, folder: Path, open_store: Callable[[Path], Store]) -> NoReturn:
+    """Carry the run on until its end, or that of this process; every question is counted in ``.chatdev/asked``."""
+
+    async def work() -> None:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, folder))
         complete = choice.backend.complete
 
@@ -67,10 +74,12 @@ def attempt(endpoint: str, folder: Path, moment: str) -> int:
             return await complete(messages, options, watch)
 
         choice.backend.complete = counted  # type: ignore[method-assign]
-        await wiring.work(folder, choice, open_store=DyingStore if moment else Store)
+        await wiring.work(
+            folder, choice, open_store=open_store, sandbox=LocalSandbox()
+        )  # the walls are tried elsewhere
         await choice.backend.aclose()
 
-    asyncio.run(live())
+    asyncio.run(work())
     os._exit(0)
 
 

@@ -5,26 +5,21 @@ moment is drawn as a number of records and some milliseconds after the last of t
 same moments again. Prints a JSON line per run; see ``Life``.
 """
 
-import asyncio
 import os
 import random
 import shutil
 import signal
 import sys
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-from kill_driver import product
+from kill_driver import live, product
 
-from chatdev import runs, wiring
+from chatdev import runs
 from chatdev.company import config
 from chatdev.journal import events
 from chatdev.journal.store import Record, Store, read
-from chatdev.models.choose import choose
-from chatdev.models.types import Completion, Message, Options, Watch
-from chatdev.settings import load
 
 LONGEST = 0.06
 """Seconds after a record within which a kill comes."""
@@ -72,25 +67,10 @@ def company(folder: Path) -> Path:
 def attempt(endpoint: str, folder: Path, records: int = 0, delay: float = 0.0) -> int:
     """One life of a run, in a process of its own; how that process ended. It lives on if ``records`` is 0."""
     child = os.fork()
-    if child:
-        return os.waitpid(child, 0)[1]
-    MortalStore.records_to_live, MortalStore.delay = records, delay
-
-    async def live() -> None:
-        choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, folder))
-        complete = choice.backend.complete
-
-        async def counted(messages: Sequence[Message], options: Options, watch: Watch | None = None) -> Completion:
-            with (folder / ".chatdev" / "asked").open("a") as asked:
-                asked.write(options.request_id + "\n")
-            return await complete(messages, options, watch)
-
-        choice.backend.complete = counted  # type: ignore[method-assign]
-        await wiring.work(folder, choice, open_store=MortalStore)
-        await choice.backend.aclose()
-
-    asyncio.run(live())
-    os._exit(0)
+    if not child:
+        MortalStore.records_to_live, MortalStore.delay = records, delay
+        live(endpoint, folder, MortalStore)
+    return os.waitpid(child, 0)[1]
 
 
 def one(endpoint: str, folder: Path, seed: int, longest: int) -> Life:
