@@ -34,6 +34,11 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     how_to_name: str = ""
 
     @property
+    def root(self) -> str:
+        """Where a server's own pages are, such as ``/metrics``: beside the protocol's, which begin with a version."""
+        return self.base_url.rpartition("/v")[0]
+
+    @property
     def host(self) -> str:
         """The host's name or number, in lower case."""
         return host_of(self.base_url)

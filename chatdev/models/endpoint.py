@@ -181,7 +181,7 @@ async def identify(transport: "Transport", engine: str = "") -> tuple[str, str]:
 
     ``engine`` is the owner that the model list names, which counts if no page tells.
     """
-    root, seconds = _root(transport), transport.address.deadlines.connect
+    root, seconds = transport.address.root, transport.address.deadlines.connect
     paths = dict.fromkeys(path for _, path, _, _ in _VERSIONS)
     pages = dict(
         zip(paths, await asyncio.gather(*(_page(transport, root + path, seconds) for path in paths)), strict=True)
@@ -194,14 +194,9 @@ async def identify(transport: "Transport", engine: str = "") -> tuple[str, str]:
     return _OWNERS.get(engine.lower(), ""), ""
 
 
-def _root(transport: "Transport") -> str:
-    """Where a server's own pages are: beside the protocol's."""
-    return transport.address.base_url.rpartition("/v")[0]
-
-
 async def probe(transport: "Transport", model: str) -> int | None:
     """The window as the server's own pages tell it; None if there is none of them."""
-    root = _root(transport)
+    root = transport.address.root
     windows = await asyncio.gather(*(_ask_own(transport, root + path, model) for path in _OWN_PATHS))
     return next(filter(None, windows), None)
 

@@ -122,9 +122,8 @@ def _newest(samples: Mapping[str, list[float]], spelled: tuple[str, ...]) -> lis
 
 async def read(transport: "Transport") -> Load | None:
     """The load of the server behind a transport; None if it has no ``/metrics``, or gives it too late."""
-    root = transport.address.base_url.rpartition("/v")[0]
     try:
-        status, body = await transport.get(f"{root}/metrics", PATIENCE, told=False)
+        status, body = await transport.get(f"{transport.address.root}/metrics", PATIENCE, told=False)
     except ModelError:
         return None
     return parse(body.decode("utf-8", "replace")) if status == 200 else None

@@ -245,14 +245,11 @@ async def counting(subject: Subject) -> Finding:
 
 
 async def _tokenize(subject: Subject) -> str:
-    root = subject.line.address.base_url.rpartition("/v")[0]
-    body = {
-        "model": subject.facts.model,
-        "prompt": PROSE,
-        "content": PROSE,
-    }  # vLLM's name for the text, and llama.cpp's
+    address = subject.line.address
+    # vLLM's name for the text, and llama.cpp's.
+    body = {"model": subject.facts.model, "prompt": PROSE, "content": PROSE}
     try:
-        status, _ = await subject.line.post(f"{root}/tokenize", body, subject.line.address.deadlines.idle)
+        status, _ = await subject.line.post(f"{address.root}/tokenize", body, address.deadlines.idle)
     except ModelError:
         return "There is no /tokenize."
     return "/tokenize answers." if status == 200 else "There is no /tokenize."
