@@ -56,6 +56,7 @@ Environment (chatdev.toml in this folder may hold the same; the environment wins
   VLLM_DEBUG        1: requests and answers to stderr and debug.log
   OPENAI_API_KEY    the fallback when an endpoint is set but does not answer, and for OpenAI's models
   CHATDEV_LOCAL_ONLY  1: no fallback to OpenAI, ever
+  CHATDEV_SECOND_OPINION  1: as --second-opinion
   OPENAI_MODEL, OPENAI_BASE_URL
   OTEL_EXPORTER_OTLP_ENDPOINT  a collector of OpenTelemetry, for spans of the run
 
@@ -81,11 +82,18 @@ def reaching(command: Callable[..., None]) -> Callable[..., None]:
         metavar="DOLLARS",
         help="The most that OpenAI may take for this run; checked before each call, by what it could cost.",
     )
+    @click.option(
+        "--second-opinion",
+        is_flag=True,
+        help="Where answers stay empty, cut or unusable, ask the next endpoint, for that phase alone.",
+    )
     @functools.wraps(command)
-    def wrapped(endpoints: tuple[str, ...], local_only: bool, max_cost: float | None, **others: Any) -> None:
+    def wrapped(
+        endpoints: tuple[str, ...], local_only: bool, max_cost: float | None, second_opinion: bool, **others: Any
+    ) -> None:
         from chatdev.runs import Reach
 
-        command(reach=Reach(endpoints, local_only, max_cost), **others)
+        command(reach=Reach(endpoints, local_only, max_cost, second_opinion), **others)
 
     return wrapped
 

@@ -167,6 +167,7 @@ async def _work(
     hidden = Redactor(settings.secrets)
     debug = DebugLog(folder / runs.HIDDEN / "debug.log", voice, hidden.text) if settings.debug else None
     choice.backend.debug = debug
+    voice.redact = hidden.text
     watchers.begun(read(runs.log_of(folder)))
     try:
         async with watch.server_shown(choice.backend, voice):
