@@ -67,7 +67,7 @@ async def work(
         company = company.assigning(assignments(role_models or order.role_models))
         workspace = Workspace(folder)
         workspace.sweep()
-        typed = {**choice.settings.budget, **_limits(store), **(limits or {})}
+        typed = {**_limits(store), **(limits or {})}
         choice.purse.spent = paid(store.records)
         others = await _met(company, choice)
         phases = {name: phase.budget for name, phase in company.phases.items()}
@@ -78,7 +78,7 @@ async def work(
             sandbox=sandbox,
             workspace=workspace,
             watcher=on_progress,
-            spending=Spending(store, company.budget.but(typed), phases),
+            spending=Spending(store, company.budget.but(choice.settings.budget).but(typed), phases),
             others={target: other.backend for target, other in others.items()},
             second_opinion=choice.settings.second_opinion,
         )

@@ -1,6 +1,7 @@
 """What a program finds at each level that this machine has, beside the ways out that the probes try."""
 
 import asyncio
+import gc
 import sys
 from pathlib import Path
 
@@ -119,6 +120,19 @@ async def test_runs_side_by_side_and_a_cancelled_one_leave_nothing(sandbox: Sand
     with pytest.raises(asyncio.CancelledError):
         await hanging
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_run_cancelled_while_its_walls_are_raised_leaves_no_complaint(sandbox: Sandbox) -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
+    for moment in range(0, 100, 5):  # milliseconds
+        starting = asyncio.create_task(python(sandbox, "import time; time.sleep(600)"))
+        await asyncio.sleep(moment / 1000)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+    del starting
+    gc.collect()
+    assert not complaints
 
 
 async def test_what_a_program_got_hold_of_is_told() -> None:
