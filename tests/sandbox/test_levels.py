@@ -125,12 +125,13 @@ async def test_runs_side_by_side_and_a_cancelled_one_leave_nothing(sandbox: Sand
 async def test_a_run_cancelled_while_its_walls_are_raised_leaves_no_complaint(sandbox: Sandbox) -> None:
     complaints: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
+    starting: asyncio.Task[object] | None = None
     for moment in range(0, 100, 5):  # milliseconds
         starting = asyncio.create_task(python(sandbox, "import time; time.sleep(600)"))
         await asyncio.sleep(moment / 1000)
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
-    del starting
+    starting = None
     gc.collect()
     assert not complaints
 
@@ -147,7 +148,7 @@ async def test_a_self_test_that_cannot_run_proves_nothing(monkeypatch: pytest.Mo
 async def test_a_level_that_cannot_be_set_up_is_refused_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walled, "program", lambda machine, sockets: b"\xff" * 16)
+    monkeypatch.setattr(walled, "program", lambda machine, **of: b"\xff" * 16)
     with pytest.raises(Refused, match="Invalid argument"):
         await python(ladder.at("landlock", tmp_path), "print('must not run')")
 
