@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from chatdev.cli.options import UNSAFE_HELP
+from chatdev.cli.options import walled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 @click.option("--install", is_flag=True, help="First install what requirements.txt lists, for this product alone.")
 @click.option("--yes", is_flag=True, help="Install without asking what is known; --allow names what is not.")
 @click.option("--allow", multiple=True, metavar="NAME", help="Install NAME, too, although no list of ours has it.")
-@click.option("--unsafe-no-sandbox", "unsafe", is_flag=True, help=UNSAFE_HELP)
-def command(folder: str, as_json: bool, install: bool, yes: bool, allow: tuple[str, ...], unsafe: bool) -> None:
+@walled
+def command(
+    folder: str, as_json: bool, install: bool, yes: bool, allow: tuple[str, ...], unsafe: bool, engine: str
+) -> None:
     """Judge the product in FOLDER (any folder, or a run): start it, run its tests, and say what is true of it."""
     from pathlib import Path
 
@@ -35,7 +37,7 @@ def command(folder: str, as_json: bool, install: bool, yes: bool, allow: tuple[s
 
     try:
         place = Path(folder) if Path(folder).is_dir() else runs.find(folder, common.WAREHOUSE)
-        sandbox = common.run(ladder.chosen(unsafe=unsafe))
+        sandbox = common.run(ladder.chosen(unsafe=unsafe, engine=engine))
         python = _install(sandbox, place, yes, allow) if install else ""
         judged = common.run(verdict.judge_folder(sandbox, place, python))
     except ChatDevError as error:

@@ -72,7 +72,7 @@ def build(order: runs.Order, label: str | None, how: How) -> int:
 
     async def work() -> End:
         settings = order.reach.applied(load_here())
-        sandbox = await ladder.chosen(unsafe=how.unsafe)
+        sandbox = await ladder.chosen(unsafe=how.unsafe, engine=how.engine)
         with common.discreet(settings):
             async with (
                 watch.watchers(how, settings, voice) as watchers,
@@ -107,7 +107,7 @@ def resume(
     async def work(folder: Path) -> End:
         order = runs.started(read(runs.log_of(folder)), folder)
         settings = (reach or runs.Reach()).over(order).applied(load_here())
-        sandbox = await ladder.chosen(unsafe=how.unsafe)
+        sandbox = await ladder.chosen(unsafe=how.unsafe, engine=how.engine)
         with common.discreet(settings):
             async with (
                 watch.watchers(how, settings, voice) as watchers,

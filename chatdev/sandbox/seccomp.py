@@ -12,6 +12,8 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 _EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
 
 # Operations: a class, a size or comparison, and whether the operand is a constant (linux/bpf_common.h).
@@ -169,6 +171,28 @@ def program(machine: str, *, sockets: bool, online: bool = False) -> bytes:
         steps += [_Step(_EQUAL, call[column], 0, len(body)), *body]
     steps.append(_Step(_RETURN, _ALLOW))
     return b"".join(step.packed() for step in steps)
+
+
+def profile() -> bytes:
+    """The same with ``sockets``, in the JSON that container engines take: config-linux.md of the OCI runtime
+    specification, "Seccomp"."""
+
+    def refused(*names: str, error: int = _EPERM, args: Sequence[tuple[int, str, int, int]] = ()) -> dict[str, object]:
+        tests = [{"index": index, "op": op, "value": value, "valueTwo": two} for index, op, value, two in args]
+        return {"names": names, "action": "SCMP_ACT_ERRNO", "errnoRet": error, "args": tests}
+
+    bits = [1 << bit for bit in range(32) if _NEW_NAMESPACES >> bit & 1]
+    families = [(0, "SCMP_CMP_NE", family, 0) for family in (_AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK)]
+    rules = [
+        refused(*_REFUSED),
+        refused("clone3", error=_ENOSYS),
+        *(refused("clone", args=[(0, "SCMP_CMP_MASKED_EQ", bit, bit)]) for bit in bits),
+        *(refused("ioctl", args=[(1, "SCMP_CMP_EQ", request, 0)]) for request in (_TIOCSTI, _TIOCLINUX)),
+        refused("prlimit64", args=[(0, "SCMP_CMP_NE", 0, 0)]),
+        refused("personality", args=[(0, "SCMP_CMP_NE", value, 0) for value in (0, 0xFFFFFFFF)]),
+        refused("socket", error=_EAFNOSUPPORT, args=families),
+    ]
+    return msgspec.json.encode({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules})
 
 
 def _looked_into(sockets: bool, online: bool) -> Iterator[tuple[tuple[int, int], Sequence[_Step]]]:

@@ -59,6 +59,11 @@ def reads(argv: Iterable[str], wanted: Iterable[str]) -> tuple[str, ...]:
     return tuple(_topmost(_beside_links(path) for path in places if Path(path).exists() and not _holds_a_home(path)))
 
 
+def is_no_part_of_the_system(path: str) -> bool:
+    """Whether a path is there and does not lie in the system's folders, which an image has of its own."""
+    return Path(path).exists() and not any(Path(path).is_relative_to(each) for each in (*_SYSTEM, "/etc"))
+
+
 def _beside_links(path: str) -> str:
     """A path below ``/bin`` or the like as one below ``/usr/bin``, where the first is a link to the second."""
     for _, link in links():
