@@ -23,11 +23,12 @@ HIDDEN = ".chatdev"
 
 class Reach(msgspec.Struct, frozen=True):
     """Which endpoints a run may reach, beyond the settings: ``endpoints`` as typed, in their order; ``local_only``:
-    none of another company; ``max_cost`` in US dollars."""
+    none of another company; ``max_cost`` in US dollars; ``second_opinion``: another one where answers stay unusable."""
 
     endpoints: tuple[str, ...] = ()
     local_only: bool = False
     max_cost: float | None = None
+    second_opinion: bool = False
 
     def over(self, earlier: events.RunStarted) -> "Reach":
         """This, and where it says nothing, what the run was begun with. What was to stay local does so for ever."""
@@ -35,6 +36,7 @@ class Reach(msgspec.Struct, frozen=True):
             self.endpoints or earlier.endpoints,
             self.local_only or earlier.local_only,
             earlier.max_cost if self.max_cost is None else self.max_cost,
+            self.second_opinion or earlier.second_opinion,
         )
 
     def applied(self, settings: Settings) -> Settings:
@@ -43,6 +45,7 @@ class Reach(msgspec.Struct, frozen=True):
             settings.reaching(self.endpoints),
             local_only=self.local_only or settings.local_only,
             max_cost=settings.max_cost if self.max_cost is None else self.max_cost,
+            second_opinion=self.second_opinion or settings.second_opinion,
         )
 
 
@@ -119,6 +122,7 @@ def begin(
         endpoints=order.reach.endpoints,
         local_only=order.reach.local_only,
         max_cost=order.reach.max_cost,
+        second_opinion=order.reach.second_opinion,
     )
     return _set_up(start, company, (), warehouse)
 

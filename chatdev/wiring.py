@@ -78,12 +78,11 @@ async def work(
             sandbox=sandbox,
             workspace=workspace,
             watcher=on_progress,
-            spending=Spending(store, company.budget.but(typed), phases),
+            spending=Spending(store, company.budget.but(choice.settings.budget).but(typed), phases),
             others={target: other.backend for target, other in others.items()},
+            second_opinion=choice.settings.second_opinion,
         )
-        number = 1 + sum(isinstance(record.event, events.AttemptStarted) for record in store)
-        notes = (*filter(None, (store.repaired,)), *choice.notes, *_told(company, others))
-        store.append(_attempt(number, choice, office.sandbox.level, notes, typed))
+        number = _attempt(store, choice, office.sandbox.level, _told(company, others), typed)
         await store.sync()
         try:
             async with traffic.counted(choice.backend, store, number):
@@ -119,21 +118,24 @@ def _limits(store: Store) -> dict[str, float]:
     return limits
 
 
-def _attempt(
-    number: int, choice: Choice, level: str, notes: tuple[str, ...], limits: dict[str, float]
-) -> events.AttemptStarted:
-    return events.AttemptStarted(
-        number=number,
-        endpoint=choice.facts.base_url,
-        model=choice.facts.model,
-        window=choice.facts.window,
-        sandbox=level,
-        notes=notes,
-        engine=choice.facts.engine,
-        schema=events.SCHEMA,
-        version=chatdev.__version__,
-        limits=limits,
+def _attempt(store: Store, choice: Choice, level: str, told: tuple[str, ...], limits: dict[str, float]) -> int:
+    """Say in the log that the run is taken up, and by what means; the number of the attempt."""
+    number = 1 + sum(isinstance(record.event, events.AttemptStarted) for record in store)
+    store.append(
+        events.AttemptStarted(
+            number=number,
+            endpoint=choice.facts.base_url,
+            model=choice.facts.model,
+            window=choice.facts.window,
+            sandbox=level,
+            notes=(*filter(None, (store.repaired,)), *choice.notes, *told),
+            engine=choice.facts.engine,
+            schema=events.SCHEMA,
+            version=chatdev.__version__,
+            limits=limits,
+        )
     )
+    return number
 
 
 async def _met(company: config.Company, choice: Choice) -> dict[Target, Choice]:

@@ -56,6 +56,7 @@ Environment (chatdev.toml in this folder may hold the same; the environment wins
   VLLM_DEBUG        1: requests and answers to stderr and debug.log
   OPENAI_API_KEY    the fallback when an endpoint is set but does not answer, and for OpenAI's models
   CHATDEV_LOCAL_ONLY  1: no fallback to OpenAI, ever
+  CHATDEV_SECOND_OPINION  1: as --second-opinion
   OPENAI_MODEL, OPENAI_BASE_URL
   OTEL_EXPORTER_OTLP_ENDPOINT  a collector of OpenTelemetry, for spans of the run
 
@@ -81,29 +82,50 @@ def reaching(command: Callable[..., None]) -> Callable[..., None]:
         metavar="DOLLARS",
         help="The most that OpenAI may take for this run; checked before each call, by what it could cost.",
     )
+    @click.option(
+        "--second-opinion",
+        is_flag=True,
+        help="Where answers stay empty, cut or unusable, ask the next endpoint, for that phase alone.",
+    )
     @functools.wraps(command)
-    def wrapped(endpoints: tuple[str, ...], local_only: bool, max_cost: float | None, **others: Any) -> None:
+    def wrapped(
+        endpoints: tuple[str, ...], local_only: bool, max_cost: float | None, second_opinion: bool, **others: Any
+    ) -> None:
         from chatdev.runs import Reach
 
-        command(reach=Reach(endpoints, local_only, max_cost), **others)
+        command(reach=Reach(endpoints, local_only, max_cost, second_opinion), **others)
 
     return wrapped
 
 
 class How(NamedTuple):
     """How a run is watched, and whether its programs are. ``metrics_port`` is None for no metrics; ``otel_endpoint`` a
-    collector's base address; ``unsafe`` allows programs that run without a sandbox's walls."""
+    collector's base address; ``unsafe`` allows programs that run without a sandbox's walls,
+    ``engine`` puts them into its containers."""
 
     quiet: bool = False
     as_json: bool = False
     metrics_port: int | None = None
     otel_endpoint: str = ""
     unsafe: bool = False
+    engine: str = ""
 
 
 UNSAFE_HELP = """\
 Run what a model wrote as your own user, without walls: it can read your files and use your network. Only for a
 machine that you can lose."""
+
+
+def walled(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say between which walls programs run; the command takes ``unsafe`` and ``engine``."""
+    command = click.option("--unsafe-no-sandbox", "unsafe", is_flag=True, help=UNSAFE_HELP)(command)
+    return click.option(
+        "--sandbox",
+        "engine",
+        type=click.Choice(["docker", "podman"]),
+        callback=lambda context, option, value: value or "",
+        help="Run programs in its containers, in place of the best walls of our own that hold here.",
+    )(command)
 
 
 def watching(command: Callable[..., None]) -> Callable[..., None]:
@@ -129,12 +151,18 @@ def watching(command: Callable[..., None]) -> Callable[..., None]:
         metavar="URL",
         help="Send spans to this OpenTelemetry collector, as in http://localhost:4318. Needs chatdev[otel].",
     )
-    @click.option("--unsafe-no-sandbox", "unsafe", is_flag=True, help=UNSAFE_HELP)
+    @walled
     @functools.wraps(command)
     def wrapped(
-        quiet: bool, log_format: str, metrics_port: int | None, otel_endpoint: str, unsafe: bool, **others: Any
+        quiet: bool,
+        log_format: str,
+        metrics_port: int | None,
+        otel_endpoint: str,
+        unsafe: bool,
+        engine: str,
+        **others: Any,
     ) -> None:
-        command(how=How(quiet, log_format == "json", metrics_port, otel_endpoint.strip(), unsafe), **others)
+        command(how=How(quiet, log_format == "json", metrics_port, otel_endpoint.strip(), unsafe, engine), **others)
 
     return wrapped
 

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-_LEVELS = ("bubblewrap", "namespaces", "landlock", "process-group")
+_LEVELS = ("bubblewrap", "namespaces", "landlock", "docker", "podman", "process-group")
 
 
 @click.group(name="sandbox")
@@ -15,19 +15,24 @@ def command() -> None:
 @command.command(name="check")
 def check() -> None:
     """Try each level on this machine, and say which of them runs will use. Exit status 2 if none holds."""
+    import shutil
+
     from chatdev.cli import common
     from chatdev.errors import UserError
     from chatdev.sandbox import ladder
 
-    for level in ladder.LEVELS:
+    engines = [each for each in ladder.ENGINES if shutil.which(each)]
+    for level in (*ladder.LEVELS, *engines):
         finding = ladder.tried(level)
         click.echo(f"{level:<12} {f'does not hold: {finding.why}' if finding.why else 'holds'}")
+    asked = ", ".join(f"--sandbox {each}" for each in engines if not ladder.tried(each).why)
+    also = f" (or, where it is asked for: {asked})" if asked else ""
     try:
         best = common.run(ladder.best())
     except UserError as error:
-        click.echo(f"Runs are refused. {error.do}")
+        click.echo(f"Runs are refused{also}. {error.do}")
         sys.exit(error.exit_status)
-    click.echo(f"Runs use: {best.level}")
+    click.echo(f"Runs use: {best.level}{also}")
 
 
 @command.command(name="run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

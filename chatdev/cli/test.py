@@ -4,11 +4,13 @@ import sys
 
 import click
 
-from chatdev.cli.options import UNSAFE_HELP
+from chatdev.cli.options import walled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from chatdev.sandbox.port import Sandbox
 
 
 @click.command(name="test")
@@ -17,8 +19,10 @@ if TYPE_CHECKING:
 @click.option("--install", is_flag=True, help="First install what requirements.txt lists, for this product alone.")
 @click.option("--yes", is_flag=True, help="Install without asking what is known; --allow names what is not.")
 @click.option("--allow", multiple=True, metavar="NAME", help="Install NAME, too, although no list of ours has it.")
-@click.option("--unsafe-no-sandbox", "unsafe", is_flag=True, help=UNSAFE_HELP)
-def command(folder: str, as_json: bool, install: bool, yes: bool, allow: tuple[str, ...], unsafe: bool) -> None:
+@walled
+def command(
+    folder: str, as_json: bool, install: bool, yes: bool, allow: tuple[str, ...], unsafe: bool, engine: str
+) -> None:
     """Judge the product in FOLDER (any folder, or a run): start it, run its tests, and say what is true of it."""
     from pathlib import Path
 
@@ -33,8 +37,8 @@ def command(folder: str, as_json: bool, install: bool, yes: bool, allow: tuple[s
 
     try:
         place = Path(folder) if Path(folder).is_dir() else runs.find(folder, common.WAREHOUSE)
-        sandbox = common.run(ladder.chosen(unsafe=unsafe))
-        python = _install(place, yes, allow) if install else ""
+        sandbox = common.run(ladder.chosen(unsafe=unsafe, engine=engine))
+        python = _install(sandbox, place, yes, allow) if install else ""
         judged = common.run(verdict.judge_folder(sandbox, place, python))
     except ChatDevError as error:
         common.fail(error)
@@ -45,12 +49,11 @@ def command(folder: str, as_json: bool, install: bool, yes: bool, allow: tuple[s
     sys.exit(0 if judged.verdict == "passed" else 1)
 
 
-def _install(folder: "Path", yes: bool, allow: tuple[str, ...]) -> str:
+def _install(sandbox: "Sandbox", folder: "Path", yes: bool, allow: tuple[str, ...]) -> str:
     """Install the product's packages if its user agrees; the interpreter that has them, empty for our own."""
     from chatdev.cli import common
     from chatdev.project import environment
     from chatdev.sandbox.environment import install
-    from chatdev.sandbox.local import LocalSandbox
     from chatdev.settings.others import load_pip
 
     place, wanted = environment.place(folder), environment.wanted(folder)
@@ -60,7 +63,7 @@ def _install(folder: "Path", yes: bool, allow: tuple[str, ...]) -> str:
         common.say("requirements.txt lists nothing to install.")
         return ""
     agreed = _agreed(wanted.lines, place, yes, allow)
-    return common.run(install(LocalSandbox(), place, agreed, load_pip())) if agreed else ""
+    return common.run(install(sandbox, place, agreed, load_pip())) if agreed else ""
 
 
 def _agreed(lines: tuple[str, ...], place: "Path", yes: bool, allow: tuple[str, ...]) -> tuple[str, ...]:

@@ -17,7 +17,10 @@ from chatdev.views.terminal import Terminal
 
 
 class Voice(Protocol):
-    """What is told of a run. ``live``: there is a status that a look at the server is worth."""
+    """What is told of a run. ``live``: there is a status that a look at the server is worth. ``redact`` takes secrets
+    out of answers that are shown as they come."""
+
+    redact: Callable[[str], str]
 
     @property
     def live(self) -> bool: ...
@@ -49,13 +52,17 @@ class Text:
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
+        self.redact: Callable[[str], str] = str
         self._terminal: Terminal | None = None
 
     @property
     def _shown(self) -> Terminal:
         if self._terminal is None:
-            self._terminal = Terminal(sys.stdout, quiet=self._quiet)
+            self._terminal = Terminal(sys.stdout, quiet=self._quiet, redact=self._redacted)
         return self._terminal
+
+    def _redacted(self, text: str) -> str:
+        return self.redact(text)
 
     @property
     def live(self) -> bool:
@@ -98,6 +105,7 @@ class Json:
 
     def __init__(self) -> None:
         self._lines = JsonLines(sys.stdout)
+        self.redact: Callable[[str], str] = str
 
     def begun(self, before: Sequence[Record]) -> None:
         for record in before[:1]:  # the order: what the run is about

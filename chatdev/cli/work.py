@@ -72,7 +72,7 @@ def build(order: runs.Order, label: str | None, how: How) -> int:
 
     async def work() -> End:
         settings = order.reach.applied(load_here())
-        sandbox = await ladder.chosen(unsafe=how.unsafe)
+        sandbox = await ladder.chosen(unsafe=how.unsafe, engine=how.engine)
         with common.discreet(settings):
             async with (
                 watch.watchers(how, settings, voice) as watchers,
@@ -107,7 +107,7 @@ def resume(
     async def work(folder: Path) -> End:
         order = runs.started(read(runs.log_of(folder)), folder)
         settings = (reach or runs.Reach()).over(order).applied(load_here())
-        sandbox = await ladder.chosen(unsafe=how.unsafe)
+        sandbox = await ladder.chosen(unsafe=how.unsafe, engine=how.engine)
         with common.discreet(settings):
             async with (
                 watch.watchers(how, settings, voice) as watchers,
@@ -167,6 +167,7 @@ async def _work(
     hidden = Redactor(settings.secrets)
     debug = DebugLog(folder / runs.HIDDEN / "debug.log", voice, hidden.text) if settings.debug else None
     choice.backend.debug = debug
+    voice.redact = hidden.text
     watchers.begun(read(runs.log_of(folder)))
     try:
         async with watch.server_shown(choice.backend, voice):

@@ -25,8 +25,8 @@ class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
 class RunStarted(Event, frozen=True, tag="run.started"):
     """The first event: what was asked, of which company, by which command. ``model`` is the label typed or chosen,
     ``role_models`` are those that were given for roles and phases, ``endpoints`` those that were given for the run, as
-    typed. ``local_only`` and ``max_cost`` (US dollars) hold for every attempt at it. ``limits`` are those of the whole
-    run that were typed, by name."""
+    typed. ``local_only``, ``max_cost`` (US dollars) and ``second_opinion`` hold for every attempt at it. ``limits`` are
+    those of the whole run that were typed, by name."""
 
     schema: int
     version: str
@@ -42,6 +42,7 @@ class RunStarted(Event, frozen=True, tag="run.started"):
     endpoints: tuple[str, ...] = ()
     local_only: bool = False
     max_cost: float | None = None
+    second_opinion: bool = False
 
 
 class AttemptStarted(Event, frozen=True, tag="attempt.started"):

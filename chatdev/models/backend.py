@@ -77,6 +77,10 @@ class ModelBackend(ABC):
         """The smallest context window, in tokens, that a conversation may meet here; None if none is known."""
         return (await self.facts()).window
 
+    def beyond(self, avoid: Sequence[str]) -> bool:
+        """Whether there is an endpoint to ask beyond those at these base URLs."""
+        return False
+
     async def load(self) -> Load | None:
         """What the server counts of itself at this moment, its whole traffic; None where it does not tell."""
         return None

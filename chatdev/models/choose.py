@@ -114,13 +114,17 @@ async def _own(means: _Means, target: Target | None = None) -> Choice:
     """The user's own endpoints, and OpenAI behind them where that is allowed; for a ``target``, its model or place."""
     settings, board, purse = means
     wanted = target or Target(settings.vllm_model_name)
-    urls = (wanted.endpoint,) if wanted.endpoint else settings.endpoints
-    own = [VLLMModel.at(Target(wanted.name, url), settings, board=board) for url in urls]
+    own = [Target(wanted.name, url) for url in ((wanted.endpoint,) if wanted.endpoint else settings.endpoints)]
+    firsts = len(own)
+    if wanted.endpoint and settings.vllm_endpoint:  # a role's own server; the run's others stand behind it
+        others = (url for url in settings.endpoints if url != wanted.endpoint)
+        own += [Target(settings.vllm_model_name, url) for url in others]
+    servers = [VLLMModel.at(each, settings, board=board) for each in own]
     last = None
     if settings.vllm_endpoint and settings.openai_api_key and not forbidden(settings):
         last = OpenAIModel(settings=settings, board=board, purse=purse)
     # Where another model was named for a role, no other may begin in its place.
-    backend = Fallback(own, last, begins=target is None, backoff=board.backoff)
+    backend = Fallback(servers, last, begins=target is None, firsts=firsts, backoff=board.backoff)
     try:
         return await _met(backend, wanted.name if target else ModelType.VLLM.name, means)
     except Unreachable as error:

@@ -22,6 +22,7 @@ from chatdev.models.types import Completion, Message, Options, Watch
 class Fallback(ModelBackend):
     """Several endpoints as one model, for one run. ``own`` are the user's, in their order; ``last`` is OpenAI, which is
     asked when none of them answers, and not even spoken to before. ``begins``: it may be the first to answer, too.
+    Of ``own``, so many may be, as ``firsts`` says (None: all); the others stand behind them.
 
     Endpoints that serve the same model are replicas: the run is kept on the one with the least load, whose prefix cache
     then knows its prompts, while that one answers. ``notes`` say who was met, once ``facts`` were asked.
@@ -33,12 +34,13 @@ class Fallback(ModelBackend):
         last: OpenAIModel | None = None,
         *,
         begins: bool = True,
+        firsts: int | None = None,
         backoff: Sequence[float] = BACKOFF,
     ) -> None:
         self._own = tuple(own)
         self._last = last
         self._all = (*own, last) if last else self._own
-        self._begins = begins
+        self._begins, self._firsts = begins, firsts
         self._backoff = backoff
         self._out: dict[str, ModelError] = {}
         self._home: OpenAIModel | None = None
@@ -58,16 +60,22 @@ class Fallback(ModelBackend):
             await self._meet()
         for each in self._all:
             each.debug = self.debug
-        return await Asking(messages, options, watch, self._backoff, self._out).of(self._in_order())
+        return await Asking(messages, options, watch, self._backoff, self._out).of(self._in_order(options.avoid))
 
-    def _in_order(self) -> list[OpenAIModel]:
+    def _in_order(self, avoid: Sequence[str] = ()) -> list[OpenAIModel]:
         """The endpoints as they are to be asked: replicas stand where the first of them does, the run's own before the
         others, and those by the calls in flight."""
         first: dict[str, int] = {}
         for number, each in enumerate(self._own):
             first.setdefault(_served(each), number)
         own = sorted(self._own, key=lambda each: (first[_served(each)], each is not self._home, each.breaker.in_flight))
-        return [*own, self._last] if self._last else own
+        order = [*own, self._last] if self._last else own
+        return [each for each in order if each.address.base_url not in avoid] or order
+
+    def beyond(self, avoid: Sequence[str]) -> bool:
+        """See ModelBackend."""
+        urls = {each.address.base_url for each in self._all}
+        return bool(urls.difference(avoid, self._out))
 
     async def facts(self) -> Facts:
         """What the endpoint says of itself that the run begins with. Raises ModelError."""
@@ -87,6 +95,7 @@ class Fallback(ModelBackend):
             else:
                 raise answer
         last = self._usable_last(failed)
+        well = [each for each in well if each in self._own[: self._firsts]]
         home = await _least_loaded([each for each in well if _served(each) == _served(well[0])]) if well else last
         if home is None or (not well and (not self._begins or _is_wrong(failed))):
             raise _whole(failed)

@@ -136,7 +136,8 @@ class Options(msgspec.Struct, frozen=True):
 
     ``choices`` asks the server to answer with one of these texts, bare or as ``{"choice": …}``; a server may ignore it.
     ``thinking``: False asks a model that thinks to answer at once, where the server can switch that off.
-    ``request_id`` goes out as ``X-Request-Id``; ``extra`` joins the request body as it is.
+    ``request_id`` goes out as ``X-Request-Id``; ``extra`` joins the request body as it is. ``avoid`` are base URLs of
+    endpoints that are not to be asked while there is another.
     """
 
     temperature: float = 0.2
@@ -148,6 +149,7 @@ class Options(msgspec.Struct, frozen=True):
     choices: tuple[str, ...] = ()
     thinking: bool | None = None
     request_id: str = ""
+    avoid: tuple[str, ...] = ()
     extra: dict[str, Any] = {}
 
 

@@ -1,5 +1,6 @@
 """What a phase works with: the office it belongs to, and one place of the run's log."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn
@@ -35,6 +36,7 @@ class Office:
     watcher: Watcher
     spending: Spending
     others: Mapping[Target, ModelBackend] = field(default_factory=dict)
+    second_opinion: bool = False
 
     def asked(self, phase: Phase, role: str) -> ModelBackend:
         """The model that answers for a role in a phase."""
@@ -51,6 +53,8 @@ class Meeting:
     state: State
     said: list[str] = field(default_factory=list)
     """What was answered so far, oldest first, as it enters later prompts: the talk, which is cut first."""
+    met: list[str] = field(default_factory=list)
+    """The endpoints that answered so far, but for second opinions."""
 
     def seat(self, role: str) -> Seat:
         """A role that was told what everybody is told."""
@@ -66,10 +70,44 @@ class Meeting:
         """An ``agents.Ask``: the answer recorded at this place, or else the model's, recorded. Raises ModelError, and
         Exhausted where a limit forbids the call."""
         here = self.desk.at(role, turn).at("ask", attempt)
+        answer, endpoint = await self._asked(here, role, messages, choices)
+        self.met.append(endpoint)
+        return answer
+
+    async def ask_another(
+        self, role: str, turn: int, attempt: int, messages: Sequence[Message], choices: Sequence[str] = ()
+    ) -> Answer:
+        """As ``ask``, at a place of its own, of an endpoint that has not answered in this phase."""
+        here = self._another.at(role, turn).at("ask", attempt)
+        return (await self._asked(here, role, messages, choices, tuple(dict.fromkeys(self.met))))[0]
+
+    @property
+    def _another(self) -> Desk:
+        return self.desk.at("second-opinion", 1)
+
+    def another(self, number: int, why: str) -> bool:
+        """Whether another endpoint is to be asked, since the answers so far were of no use: if the user allows it and
+        there is one, or the log holds what it said. The report then hears of it."""
+        role = self.phase.assistant
+        known = self._another.at(role, 1).at("ask", 1).known(ModelAnswered)
+        if not known:
+            model = self.office.asked(self.phase, role)
+            if not self.office.second_opinion or not model.beyond(self.met):
+                return False
+        self.note("asked again", number, f"{why}; another endpoint was asked")
+        return True
+
+    async def _asked(
+        self, here: Desk, role: str, messages: Sequence[Message], choices: Sequence[str], avoid: tuple[str, ...] = ()
+    ) -> tuple[Answer, str]:
+        """The answer at a place of the log, and the endpoint that gave it."""
         ids = tuple(here.keep_message(message.role, message.content) for message in messages)
         key = digest(*ids, *choices)
         options = Options(
-            **self.office.company.parameters(self.phase, role), choices=tuple(choices), request_id=here.place
+            **self.office.company.parameters(self.phase, role),
+            choices=tuple(choices),
+            request_id=here.place,
+            avoid=avoid,
         )
         await self._may(here, key)
         model = self.office.asked(self.phase, role)
@@ -115,7 +153,7 @@ class Meeting:
             await self._exhaust(here, key, LimitReached(here.place, key, "cost", error.limit, round(error.spent, 6)))
         answer = Answer(event.text, event.finish_reason)
         self.said.append(quoted(answer))
-        return answer
+        return answer, event.endpoint
 
     async def _may(self, here: Desk, key: str) -> None:
         """Raise Exhausted if a limit was reached here, or is now, before a call that the log does not hold."""
@@ -148,20 +186,28 @@ class Meeting:
     async def insist(self, read: Read, *, attempts: int = 3) -> Answer:
         """Put the phase's question to its assistant until ``read`` lacks nothing; the report hears of each repeat.
 
-        Where a limit forbids a repeat, the answer before it is the last. Raises Exhausted if there is none.
+        Where all of them fail, so many are another endpoint's, if ``another`` is to be asked. Where a limit forbids a
+        repeat, the answer before it is the last. Raises Exhausted if there is none.
         """
         role = self.phase.assistant
         answers: list[Answer] = []
+        lacks: list[Lack | None] = []
 
-        def again(number: int, told: str) -> None:
-            self.note("asked again", number, told)
+        def again(number: int, told: str, before: int = 0) -> None:
+            self.note("asked again", before + number, told)
 
         async def kept(answer: Answer) -> Lack | None:
             answers.append(answer)
-            return await read(answer)
+            lacks.append(await read(answer))
+            return lacks[-1]
 
+        seat, question = self.seat(role), self.question(role)
         try:
-            return await insist(self.ask, self.seat(role), self.question(role), kept, again, attempts=attempts)
+            answer = await insist(self.ask, seat, question, kept, again, attempts=attempts)
+            if (lack := lacks[-1]) and self.another(attempts, lack.told):
+                more = functools.partial(again, before=attempts)
+                answer = await insist(self.ask_another, seat, question, kept, more, attempts=attempts)
+            return answer
         except Exhausted:
             if not answers:
                 raise

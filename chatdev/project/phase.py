@@ -1,5 +1,7 @@
 """What happens in a phase, by its kind: a talk, a choice, or writing."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from chatdev.agents import replies
@@ -9,6 +11,7 @@ from chatdev.agents.role_playing import SAME, Talk, talk
 from chatdev.company.config import COUNSELOR, Phase
 from chatdev.journal.effects import Desk
 from chatdev.journal.events import LimitReached, PhaseBegan, PhaseEnded
+from chatdev.models.types import Message
 from chatdev.project import writing
 from chatdev.project.meeting import Meeting, Office
 from chatdev.project.spending import Exhausted
@@ -93,6 +96,8 @@ async def _choose(meeting: Meeting) -> Held:
     if choice is None and phase.reflect:
         question = prompts.request("reflect", talk=held.text, options=options)
         choice, reflected = await reflect(meeting.ask, meeting.seat(COUNSELOR), question, conclude, phase.options), True
+    if choice is None and meeting.another(1, f"nobody settled the {phase.sets}"):
+        choice = conclude(await _elsewhere(meeting, phase.options))
     if choice is None:
         choice = phase.otherwise or phase.options[0]
         meeting.note("guessed", 1, f'nobody settled the {phase.sets}; "{choice}" was taken')
@@ -116,10 +121,19 @@ async def _talk(meeting: Meeting) -> Held:
     if said is None and phase.reflect:
         question = prompts.request("reflect", talk=held.text)
         said, reflected = await reflect(meeting.ask, meeting.seat(COUNSELOR), question, replies.conclusion), True
+    if said is None and meeting.another(1, f"nobody settled the {phase.sets}"):
+        said = replies.conclusion(await _elsewhere(meeting))
     if said is None:
         said = held.lines[-1].text
         meeting.note("guessed", 1, f"nobody settled the {phase.sets}; what was said last was taken")
     return _said(meeting, said, replies.finished(held.lines[-1].text), reflected)
+
+
+async def _elsewhere(meeting: Meeting, options: Sequence[str] = ()) -> str:
+    """What another endpoint says to the phase's question."""
+    role = meeting.phase.assistant
+    messages = (*meeting.seat(role).beginning, Message("user", meeting.question(role)))
+    return (await meeting.ask_another(role, 1, 1, messages, options)).text
 
 
 def _tell_circles(meeting: Meeting, held: Talk[str]) -> None:

@@ -22,6 +22,8 @@ def command(
     made: Sequence[tuple[str, str]],
     writes: Sequence[str],
     scratch: int,
+    *,
+    online: bool = False,
 ) -> tuple[str, ...]:
     """The command, to which two descriptors are added: see ``inside.main``. ``reads`` hold the folder of this module.
 
@@ -29,7 +31,7 @@ def command(
     """
     # Made by name, since bubblewrap shuts those that it makes by itself to all but their owner.
     above = sorted({str(parent) for path in (*reads, *writes) for parent in Path(path).parents} - {"/", "/tmp"})
-    names = "pid net ipc uts".split()
+    names = ("pid", "ipc", "uts", *(() if online else ("net",)))
     apart = [f"--unshare-{name}" for name in (*names, *(["user"] if os.getuid() else []))]
     room = ("--size", str(scratch), "--tmpfs")
     return (

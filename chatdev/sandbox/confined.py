@@ -21,7 +21,7 @@ def start(
     """Fork the program, or our helper that forks it; and where the helper will report. Raises OSError."""
     # Where it shares our tree of files, a user of its own may have to pass folders that are ours alone.
     shares = order.user != os.getuid() and not confinement.alone
-    searching = shares and not all(map(_passable, (*confinement.reads, order.folder)))
+    searching = shares and not all(map(_passable, (*confinement.reads, *confinement.places, order.folder)))
     task = inside.Task(order.program, order.folder, order.user, limits, searching, order.status)
     supervisor = os.getpid()
     if not confinement.alone:

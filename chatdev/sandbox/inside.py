@@ -29,7 +29,8 @@ class Confinement:
 
     ``reads`` are paths of the host, parents before children, ``links`` the symbolic links among the system's folders
     as (target, path), ``calls`` the seccomp filter, ``scratch`` the bytes that /tmp and shared memory may each hold,
-    ``wrap`` the command that makes the namespaces, if one does.
+    ``wrap`` the command that makes the namespaces, if one does. ``places`` are folders of the host that it may write
+    to, and ``online`` says that the network is the host's.
     """
 
     def __init__(
@@ -39,14 +40,17 @@ class Confinement:
         links: "Sequence[tuple[str, str]]",
         calls: bytes,
         scratch: int,
+        places: "Sequence[str]" = (),
+        online: bool = False,
         wrap: "Sequence[str]" = (),
     ) -> None:
         self.level, self.reads, self.links, self.calls = level, tuple(reads), tuple(links), calls
-        self.scratch, self.wrap = scratch, tuple(wrap)
+        self.scratch, self.places, self.online, self.wrap = scratch, tuple(places), online, tuple(wrap)
 
     def packed(self) -> "Packed":
         """This, for ``marshal``."""
-        return (self.level, self.reads, self.links, self.calls, self.scratch, self.wrap)
+        walls = (self.level, self.reads, self.links, self.calls, self.scratch)
+        return (*walls, self.places, self.online, self.wrap)
 
     @property
     def alone(self) -> bool:
@@ -60,11 +64,12 @@ class Confinement:
 
     def writes(self, folder: str) -> tuple[str, ...]:
         """The folders that the program may write to."""
-        return tuple(f"{folder}/{name}" for name in _WRITTEN)
+        return (*(f"{folder}/{name}" for name in _WRITTEN), *self.places)
 
     def made(self, folder: str) -> tuple[tuple[str, str], ...]:
         """Files of ours that take the place of the system's: as (where it lies, where the program sees it)."""
-        return tuple((f"{folder}/etc/{name}", f"/etc/{name}") for name in ("passwd", "group", "hosts"))
+        names = ("passwd", "group", *(() if self.online else ("hosts",)))
+        return tuple((f"{folder}/etc/{name}", f"/etc/{name}") for name in names)
 
 
 class Task:
@@ -170,6 +175,6 @@ def _become(user: int, searching: bool) -> None:
 def _restrict(confinement: Confinement, folder: str) -> None:
     writes = confinement.writes(folder)
     if not confinement.alone:
-        landlock.restrict(confinement.reads, writes, _DEVICES, network=False)
+        landlock.restrict(confinement.reads, writes, _DEVICES, network=confinement.online)
     elif landlock.version():  # a second wall behind the first: there, the tree holds nothing else anyway
         landlock.restrict(("/",), (*writes, "/tmp", "/dev/shm"), _DEVICES, network=True)

@@ -19,17 +19,22 @@ from chatdev.sandbox.port import Sandbox, SandboxError
 
 LEVELS = ("bubblewrap", "namespaces", "landlock")
 """The levels that hold what they promise; see SECURITY.md."""
+ENGINES = ("docker", "podman")
+"""Container engines, whose walls are used where their user asks for them."""
 UNSAFE = "process group"
 """What is left without them: limits, and no walls."""
 _PR_SET_DUMPABLE = 4
 
 
 def at(level: str, within: Path | None = None) -> Sandbox:
-    """The sandbox of a level, one of ``LEVELS`` or ``UNSAFE``, whether or not it holds here."""
+    """The sandbox of a level, one of ``LEVELS``, ``ENGINES`` or ``UNSAFE``, whether or not it holds here."""
     # Not above: Windows has none of what they are made of, and is to be told so in words.
+    from chatdev.sandbox.container import ContainerSandbox
     from chatdev.sandbox.local import LocalSandbox
     from chatdev.sandbox.walled import WalledSandbox
 
+    if level in ENGINES:
+        return ContainerSandbox(level, within)
     return LocalSandbox(within) if level == UNSAFE else WalledSandbox(level, within)
 
 
@@ -43,12 +48,12 @@ class Finding(msgspec.Struct, frozen=True):
 @functools.cache
 def tried(level: str) -> Finding:
     """Try a level on this machine, once in this process; it takes as long as a short program."""
-    if sys.platform != "linux":
+    if sys.platform != "linux" and level not in ENGINES:
         return Finding(level, "it needs Linux")
     try:
         return Finding(level, asyncio.run(selftest.ways_out(at(level))))
     except SandboxError as error:
-        return Finding(level, "; ".join((error.what, *error.tried)))
+        return Finding(level, "; ".join(filter(None, (error.what, *error.tried, error.do))))
 
 
 async def best(try_level: Callable[[str], Finding] = tried) -> Sandbox:
@@ -66,11 +71,24 @@ async def best(try_level: Callable[[str], Finding] = tried) -> Sandbox:
     )
 
 
-async def chosen(*, unsafe: bool) -> Sandbox:
-    """What a run uses: the best level, or with ``unsafe`` none of them. From now on no other process of this user may
-    look into ours, which holds keys. Raises UserError."""
+async def chosen(*, unsafe: bool, engine: str = "") -> Sandbox:
+    """What a run uses: the best level, or the ``engine`` that was asked for, or with ``unsafe`` none of them. From now
+    on no other process of this user may look into ours, which holds keys. Raises UserError."""
     hide_memory()
+    if engine:
+        return await _contained(engine)
     return at(UNSAFE) if unsafe else await best()
+
+
+async def _contained(engine: str) -> Sandbox:
+    finding = await asyncio.to_thread(tried, engine)
+    if finding.why:
+        raise UserError(
+            f"Programs cannot be run in containers of {engine} here.",
+            tried=[finding.why],
+            do=f"Mend that, or leave --sandbox {engine} out: chatdev sandbox check says what else holds here.",
+        )
+    return at(engine)
 
 
 def hide_memory() -> None:

@@ -73,6 +73,11 @@ class Order:
             if self.user == 0:
                 self.user = _UNUSED + os.getpid() % _UNUSED_COUNT
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The folders of ours that the program writes to."""
+        return self.confinement.places if self.confinement else ()
+
 
 class Ending:
     """How the program ended, as far as it is known."""
@@ -121,6 +126,8 @@ def main(arguments: list[str]) -> None:
     ending = watch(order, program, Ending(report), began + order.seconds)
     seconds = time.monotonic() - began
     _end_all(program)
+    for place in order.places:
+        _hand_over(place, order.user, os.getuid())
     trees.remove_tree(order.folder)
     _tell(order, f"{ending.how} {ending.memory} {seconds:.6f}")
     os._exit(0)
@@ -143,6 +150,8 @@ def _lay_out(order: Order) -> None:
         os.chown(".", order.user, order.user)
         for stream in range(3):  # else it could not open /dev/stdout
             os.fchown(stream, order.user, order.user)
+        for place in order.places:
+            _hand_over(place, os.getuid(), order.user)
         os.setegid(order.user)
         os.seteuid(order.user)
     for name in ("product", "home", "tmp"):
@@ -158,6 +167,20 @@ def _lay_out(order: Order) -> None:
     order.files.clear()
     os.seteuid(os.getuid())
     os.setegid(os.getgid())
+
+
+def _hand_over(place: str, owner: int, user: int) -> None:
+    """Give all below a folder that belongs to ``owner`` to ``user``. Links are not followed."""
+    if owner == user:
+        return
+    for folder, folders, files in os.walk(place, onerror=_raise):
+        for path in (folder, *(f"{folder}/{name}" for name in (*folders, *files))):
+            if os.lstat(path).st_uid == owner:
+                os.chown(path, user, user, follow_symlinks=False)
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _lay_out_system(user: int) -> None:

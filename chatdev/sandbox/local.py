@@ -56,6 +56,7 @@ class LocalSandbox:
             except asyncio.CancelledError:
                 program.stop()
                 await asyncio.wait([following])
+                following.exception()  # what there was to say of it nobody waits for any more
                 raise
         finally:
             if folder.exists():  # the supervisor removes it, unless it was killed

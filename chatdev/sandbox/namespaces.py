@@ -28,7 +28,7 @@ def start(confinement: "Confinement", folder: str, user: int, live: "Callable[[]
     """
     ready, ready_end = os.pipe()
     go, go_end = os.pipe()
-    process = system.clone(_ALL)
+    process = system.clone(_ALL & ~_NEW_NETWORK if confinement.online else _ALL)
     if process == 0:
         os.close(go_end)
         system.prctl(system.SET_PDEATHSIG, 9)
@@ -95,7 +95,8 @@ def enter(confinement: "Confinement", folder: str) -> None:
     system.restrict_mount(new, system.READ_ONLY, below=False)
     system.enter_root(new)
     system.set_host_name(b"sandbox")
-    system.bring_loopback_up()
+    if not confinement.online:
+        system.bring_loopback_up()
 
 
 def _bind(source: str, target: str, attributes: int) -> None:

@@ -34,7 +34,9 @@ class Job(msgspec.Struct, frozen=True):
 
     ``stdin`` is fed and closed; with ``hold_stdin`` it stays open afterwards, so that a program that waits for its
     user waits instead of meeting an end of file. ``environment`` is added to the clean one. ``reads`` are paths of this
-    machine that the program needs besides the system's, our interpreter and what ``argv`` begins with.
+    machine that the program needs besides the system's, our interpreter and what ``argv`` begins with. ``writes`` are
+    folders that it may write to, for good; they are there already. ``online`` grants the machine's network. Both are
+    for programs of our own choice, such as pip, and never for what a model wrote.
     """
 
     argv: tuple[str, ...]
@@ -44,6 +46,8 @@ class Job(msgspec.Struct, frozen=True):
     limits: Limits = Limits()
     environment: Mapping[str, str] = {}
     reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    online: bool = False
 
 
 class Outcome(msgspec.Struct, frozen=True):

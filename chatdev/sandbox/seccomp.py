@@ -12,6 +12,8 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 _EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
 
 # Operations: a class, a size or comparison, and whether the operand is a constant (linux/bpf_common.h).
@@ -141,11 +143,12 @@ class _Step(NamedTuple):
         return struct.pack("=HBBI", self.code, self.jump_if, self.jump_else, self.operand)
 
 
-def program(machine: str, *, sockets: bool) -> bytes:
+def program(machine: str, *, sockets: bool, online: bool = False) -> bytes:
     """The filter for a processor, one of ``MACHINES``, as an array of ``struct sock_filter``.
 
     With ``sockets`` a program may make those of the internet and the Unix kind, since it lives in a network namespace
-    of its own; without, none but pairs that are connected to each other.
+    of its own; without, none but pairs that are connected to each other. ``online``: it shares the machine's network,
+    and may make sockets of the internet; not those of the Unix kind, of which some are found by name there.
     """
     audit, column = MACHINES[machine]
     steps = [
@@ -156,29 +159,56 @@ def program(machine: str, *, sockets: bool) -> bytes:
         _Step(_AT_LEAST, _FIRST_UNKNOWN, 0, 1),
         _error(_ENOSYS),
     ]
-    refused = _REFUSED if sockets else _REFUSED | _REFUSED_WITHOUT_NAMESPACES
+    refused = dict(_REFUSED if sockets else _REFUSED | _REFUSED_WITHOUT_NAMESPACES)
+    if online:
+        refused.pop("connect", None)
     for numbers in refused.values():
         if (number := numbers[column]) is not None:
             steps += [_Step(_EQUAL, number, 0, 1), _error(_EPERM)]
     # Its flags lie in memory, where a filter cannot look; told that there is no such call, libc uses clone.
     steps += [_Step(_EQUAL, _CLONE3[column], 0, 1), _error(_ENOSYS)]
-    for call, body in _looked_into(sockets):
+    for call, body in _looked_into(sockets, online):
         steps += [_Step(_EQUAL, call[column], 0, len(body)), *body]
     steps.append(_Step(_RETURN, _ALLOW))
     return b"".join(step.packed() for step in steps)
 
 
-def _looked_into(sockets: bool) -> Iterator[tuple[tuple[int, int], Sequence[_Step]]]:
+def profile() -> bytes:
+    """The same with ``sockets``, in the JSON that container engines take: config-linux.md of the OCI runtime
+    specification, "Seccomp"."""
+
+    def refused(*names: str, error: int = _EPERM, args: Sequence[tuple[int, str, int, int]] = ()) -> dict[str, object]:
+        tests = [{"index": index, "op": op, "value": value, "valueTwo": two} for index, op, value, two in args]
+        return {"names": names, "action": "SCMP_ACT_ERRNO", "errnoRet": error, "args": tests}
+
+    bits = [1 << bit for bit in range(32) if _NEW_NAMESPACES >> bit & 1]
+    families = [(0, "SCMP_CMP_NE", family, 0) for family in (_AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK)]
+    rules = [
+        refused(*_REFUSED),
+        refused("clone3", error=_ENOSYS),
+        *(refused("clone", args=[(0, "SCMP_CMP_MASKED_EQ", bit, bit)]) for bit in bits),
+        *(refused("ioctl", args=[(1, "SCMP_CMP_EQ", request, 0)]) for request in (_TIOCSTI, _TIOCLINUX)),
+        refused("prlimit64", args=[(0, "SCMP_CMP_NE", 0, 0)]),
+        refused("personality", args=[(0, "SCMP_CMP_NE", value, 0) for value in (0, 0xFFFFFFFF)]),
+        refused("socket", error=_EAFNOSUPPORT, args=families),
+    ]
+    return msgspec.json.encode({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules})
+
+
+def _looked_into(sockets: bool, online: bool) -> Iterator[tuple[tuple[int, int], Sequence[_Step]]]:
     """The calls that are allowed or refused by their arguments, with what decides; each ends with a return."""
     yield _CLONE, [_argument(0), _Step(_ANY_BIT, _NEW_NAMESPACES, 0, 1), _error(_EPERM), _Step(_RETURN, _ALLOW)]
     yield _IOCTL, _none_of(1, (_TIOCSTI, _TIOCLINUX))
     yield _PRLIMIT, _only(0, (0,), _EPERM)  # another process's limits are set with nothing but the same user
     yield _PERSONALITY, _only(0, (0, 0xFFFFFFFF), _EPERM)
-    if sockets:
+    if online:
+        yield _SOCKET, _only(0, (_AF_INET, _AF_INET6, _AF_NETLINK), _EAFNOSUPPORT)
+    elif sockets:
         # VSOCK, packets, Bluetooth and the like are not held by a network namespace, or have a history of holes.
         yield _SOCKET, _only(0, (_AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK), _EAFNOSUPPORT)
     else:
         yield _SOCKET, [_error(_EAFNOSUPPORT)]
+    if not sockets:
         # A pair of datagram sockets could still send to any address; of these kinds, only to each other.
         kinds = (_SOCK_STREAM, _SOCK_SEQPACKET)
         yield _SOCKETPAIR, [_argument(1), _Step(_AND, _SOCK_TYPE), *_accumulated(kinds, _EPERM)]

@@ -15,6 +15,8 @@ _OF_ETC = """alternatives fonts gtk-3.0 host.conf java java-* ld.so.cache localt
 _OF_PROC = ("cpuinfo", "filesystems", "loadavg", "meminfo", "stat", "sys", "uptime", "version")
 _SHARED = ("/etc/passwd", "/etc/group", "/etc/hosts", "/sys/devices/system", "/sys/kernel/mm")
 
+_ONLINE = "resolv.conf hosts gai.conf pki ssl *release *_version".split()
+
 
 @functools.cache
 def links() -> tuple[tuple[str, str], ...]:
@@ -26,6 +28,11 @@ def links() -> tuple[tuple[str, str], ...]:
 def _system() -> tuple[str, ...]:
     folders = [path for path in _SYSTEM if Path(path).is_dir() and not Path(path).is_symlink()]
     return (*folders, *sorted(str(path) for name in _OF_ETC for path in Path("/etc").glob(name)))
+
+
+def online() -> tuple[str, ...]:
+    """What of /etc a program needs besides that finds hosts by their names, trusts them, and tells its system."""
+    return tuple(str(path) for name in _ONLINE for path in Path("/etc").glob(name))
 
 
 def shared() -> tuple[str, ...]:
@@ -50,6 +57,11 @@ def reads(argv: Iterable[str], wanted: Iterable[str]) -> tuple[str, ...]:
         *(os.path.abspath(path) for path in wanted),  # noqa: PTH100 - resolve would follow links
     }
     return tuple(_topmost(_beside_links(path) for path in places if Path(path).exists() and not _holds_a_home(path)))
+
+
+def is_no_part_of_the_system(path: str) -> bool:
+    """Whether a path is there and does not lie in the system's folders, which an image has of its own."""
+    return Path(path).exists() and not any(Path(path).is_relative_to(each) for each in (*_SYSTEM, "/etc"))
 
 
 def _beside_links(path: str) -> str:

@@ -28,14 +28,16 @@ class WalledSandbox(LocalSandbox):
 
     def walls(self, job: Job, folder: Path) -> Confinement | None:
         """What the program may reach. Raises SandboxError."""
-        reads = view.reads(job.argv, (*job.reads, str(bubblewrap.HERE)))
+        reads = view.reads(job.argv, (*job.reads, str(bubblewrap.HERE), *(view.online() if job.online else ())))
         alone = self._level != "landlock"
         plain = Confinement(
             self._level,
             reads if alone else (*reads, *view.shared()),
             view.links(),
-            program(_machine(), sockets=alone),
+            program(_machine(), sockets=alone, online=job.online),
             _SCRATCH,
+            tuple(str(Path(place).resolve()) for place in job.writes),
+            job.online,
         )
         return self._wrapped(plain, str(folder)) if self._level == "bubblewrap" else plain
 
@@ -43,8 +45,11 @@ class WalledSandbox(LocalSandbox):
         if self._bwrap is None:
             raise Refused("There is no bwrap here.", do="Install it: apt install bubblewrap, or your system's like.")
         made, writes = plain.made(folder), plain.writes(folder)
-        command = bubblewrap.command(self._bwrap, plain.reads, plain.links, made, writes, plain.scratch)
-        return Confinement(plain.level, plain.reads, plain.links, plain.calls, plain.scratch, command)
+        command = bubblewrap.command(
+            self._bwrap, plain.reads, plain.links, made, writes, plain.scratch, online=plain.online
+        )
+        plain.wrap = command
+        return plain
 
 
 def _machine() -> str:

@@ -70,6 +70,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ``keys`` are those of other endpoints, by base URL. ``cache`` is the folder for what was found out about endpoints.
     ``otlp_traces`` is where OpenTelemetry's spans go, None for nowhere.
     ``local_only``: nothing goes to a company's server; ``max_cost`` is the most that a run may pay, in US dollars.
+    ``second_opinion``: another endpoint is asked where one's answers stay unusable. ``budget`` limits each run, by the
+    names of a company's ``[budget]``. ``other_keys`` are those of other services that this process was started with.
     ``sources`` says of each name that was set where. ``notes`` are lines to print.
     """
 
@@ -92,6 +94,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cache: Path | None = None
     local_only: bool = False
     max_cost: float | None = None
+    second_opinion: bool = False
+    budget: Mapping[str, float] = {}
+    other_keys: tuple[Secret, ...] = ()
     sources: Mapping[str, str] = {}
     notes: tuple[str, ...] = ()
 
@@ -126,10 +131,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def secrets(self) -> set[str]:
         """Every text that gives away a key, a header's value or the proxy's password; see ``redaction.values``."""
-        known = (self.vllm_api_key, self.openai_api_key, *self.headers.values(), *self.keys.values())
+        own = (self.vllm_api_key, self.openai_api_key)
+        known = (*own, *self.headers.values(), *self.keys.values(), *self.other_keys)
         return redaction.values(
             [secret.reveal() for secret in known if secret], self.proxy.reveal() if self.proxy else ""
         )
+
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class _Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The form of ``[budget]``."""
+
+    calls: Count | None = None
+    tokens: Count | None = None
+    minutes: Seconds | None = None
+    cost: Seconds | None = None
+
+
+OTHER_KEYS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "CHATDEV_WEB_TOKEN")
+"""Variables that hold keys of services beside the model servers."""
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -151,6 +173,8 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     otel_exporter_otlp_endpoint: str = ""
     chatdev_local_only: bool = False
     max_cost: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    chatdev_second_opinion: bool = False
+    budget: _Budget = _Budget()
 
 
 def load_here() -> Settings:
@@ -205,6 +229,9 @@ def load(environ: Mapping[str, str], folder: Path) -> Settings:
         cache=_cache(environ),
         local_only=_switch(environ, "CHATDEV_LOCAL_ONLY", file.chatdev_local_only),
         max_cost=file.max_cost,
+        second_opinion=_switch(environ, "CHATDEV_SECOND_OPINION", file.chatdev_second_opinion),
+        budget={name: value for name, value in msgspec.structs.asdict(file.budget).items() if value is not None},
+        other_keys=tuple(Secret(environ[name].strip()) for name in OTHER_KEYS if environ.get(name, "").strip()),
         sources=sources,
         notes=notes,
     )
@@ -324,6 +351,7 @@ _WORDS = {
     "int": "a whole number",
     "str | array": "a text or a list of texts",
     "float | null": "a number above 0",
+    "int | null": "a whole number above 0",
 }
 
 

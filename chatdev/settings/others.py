@@ -36,6 +36,25 @@ def load_hub(environ: Mapping[str, str] = os.environ) -> Hub:
     )
 
 
+class Engine(msgspec.Struct, frozen=True, kw_only=True):
+    """A container engine as it is set up here: the ``image`` that programs run in, and what its client needs."""
+
+    image: str = "docker.io/library/python:3.12-slim"
+    environment: Mapping[str, str] = {}
+
+
+_OF_ENGINES = re.compile(
+    r"PATH|HOME|XDG_(RUNTIME_DIR|CONFIG_HOME|DATA_HOME)|DOCKER_\w+|CONTAINER_\w+|CONTAINERS_\w+|LANG"
+)
+
+
+def load_engine(environ: Mapping[str, str] = os.environ) -> Engine:
+    """CHATDEV_SANDBOX_IMAGE, and the variables by which Docker's and podman's clients find their engine."""
+    needed = {name: value for name, value in environ.items() if _OF_ENGINES.fullmatch(name)}
+    image = environ.get("CHATDEV_SANDBOX_IMAGE", "").strip()
+    return Engine(image=image, environment=needed) if image else Engine(environment=needed)
+
+
 class Pip(msgspec.Struct, frozen=True, kw_only=True):
     """How the user's pip is set up: its variables, those of proxies and certificates, and its configuration file."""
 

@@ -26,6 +26,8 @@ _FIRST_NOTICE = 15.0
 
 _TAIL = 60
 """Characters of an answer's end that the status shows while it is written."""
+_KEPT = 2_000
+"""Characters of it that are kept to be looked through for secrets: more than a key has."""
 
 
 class _Progress(Protocol):
@@ -47,15 +49,23 @@ class Terminal:
     """Shows a run on ``stream``: give ``on_record`` to the store, ``on_progress`` to whatever asks the models.
 
     A terminal gets colours and a live status; a pipe, a file, a dumb terminal and ``quiet`` get plain lines, flushed
-    with each record. ``quiet`` leaves phases, test counts, warnings and the verdict. Use it in a ``with``, or close it.
+    with each record. ``quiet`` leaves phases, test counts, warnings and the verdict. ``redact`` takes secrets out of
+    an answer as it comes; a last word that is not whole yet is not shown, since it may be the beginning of one. Use it
+    in a ``with``, or close it.
     """
 
-    def __init__(self, stream: TextIO, quiet: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        quiet: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        redact: Callable[[str], str] = str,
+    ) -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")  # an ASCII locale must not end a run
         self._quiet = quiet
-        self._clock = clock
+        self._clock, self._redact = clock, redact
         self._screen: _Screen | None = _Plain(stream) if quiet or not stream.isatty() else _screen(stream)
         self._live = isinstance(self._screen, _Rich)
         self._calls: dict[str, _Call] = {}
@@ -87,7 +97,7 @@ class Terminal:
         if not self._live:
             if progress.seconds >= call.notice:
                 call.notice = 2 * progress.seconds
-                self.say(f"  {one_line(role, 40)}: {call.state()}")
+                self.say(f"  {one_line(role, 40)}: {call.state(self._redact)}")
         elif (now := self._clock()) >= self._redraw_at:
             self._redraw_at = now + _REDRAW
             self._status()
@@ -113,7 +123,7 @@ class Terminal:
             self._status()
 
     def _status(self) -> None:
-        states = [f"  {one_line(role, 40)}: {call.state()}" for role, call in self._calls.items()]
+        states = [f"  {one_line(role, 40)}: {call.state(self._redact)}" for role, call in self._calls.items()]
         if states and self._server:
             states.append(f"  server: {self._server}")
         self._do(lambda screen: screen.status(states))
@@ -148,16 +158,21 @@ class _Call:
         if progress.kind != "waiting" and self.began is None:
             self.began = progress.seconds
         self.last = progress
-        self.tail = (self.tail + progress.text)[-4 * _TAIL :]
+        self.tail = (self.tail + progress.text)[-_KEPT:]
 
-    def state(self) -> str:
+    def state(self, redact: Callable[[str], str]) -> str:
         last = self.last
         if self.began is None:
             return f"waiting for the first token, {last.seconds:.0f} s"
         writing = last.seconds - self.began
         rate = f", {(last.tokens - 1) / writing:.0f}/s" if writing > 0.05 and last.tokens > 1 else ""
         doing = "thinking, " if last.kind == "reasoning" else ""
-        return f"{doing}{last.tokens:,} tokens{rate}  {one_line(self.tail, 4 * _TAIL)[-_TAIL:]}"
+        return f"{doing}{last.tokens:,} tokens{rate}  {one_line(self._shown(redact), 4 * _TAIL)[-_TAIL:]}"
+
+    def _shown(self, redact: Callable[[str], str]) -> str:
+        """The end of what came, up to the last word that is whole."""
+        whole = max(self.tail.rfind(space) for space in " \n\t") + 1
+        return redact(self.tail[:whole])[-4 * _TAIL :]
 
 
 class _Screen(Protocol):

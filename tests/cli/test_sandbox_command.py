@@ -1,6 +1,7 @@
 """``chatdev sandbox`` and ``--unsafe-no-sandbox`` as a user types them."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -34,7 +35,8 @@ def test_check_names_each_level_and_the_one_that_runs_use() -> None:
     assert [line.split()[0] for line in lines[:3]] == list(ladder.LEVELS)
     holding = [line.split()[0] for line in lines[:3] if line.endswith(" holds")]
     assert status == (0 if holding else 2)
-    assert lines[3] == f"Runs use: {holding[0]}" if holding else lines[3].startswith("Runs are refused.")
+    assert [line.split()[0] for line in lines[3:-1]] == [each for each in ladder.ENGINES if shutil.which(each)]
+    assert lines[-1].startswith(f"Runs use: {holding[0]}" if holding else "Runs are refused")
 
 
 @pytest.mark.usefixtures("nothing_holds")

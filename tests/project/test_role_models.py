@@ -12,6 +12,7 @@ from chatdev.errors import UserError
 from chatdev.journal import store
 from chatdev.journal.events import AttemptStarted, ModelAnswered
 from chatdev.models import address as addresses
+from chatdev.models.breaker import Switchboard
 from chatdev.models.choose import assignments, choose
 from chatdev.models.errors import ModelNotServed, Unreachable
 from chatdev.models.types import Target
@@ -144,3 +145,33 @@ def test_another_server_is_sent_its_own_key_and_no_others() -> None:
     assert (other.key, dict(other.headers)) == (Secret("others-key"), {})
     stranger = addresses.of_vllm(settings, "http://stranger:8000/v1")
     assert (stranger.key, dict(stranger.headers)) == (None, {})
+
+
+async def test_the_runs_other_endpoints_stand_behind_a_roles_own(tmp_path: Path) -> None:
+    async with Playback(PLAYED) as own, Playback(CODER, manners=(Manner(place="Coding.1", status=500),)) as coder:
+        choice = await choose("VLLM", load({"VLLM_ENDPOINT": own}, tmp_path), Switchboard((), rest=0.0))
+        order = runs.Order(task="greet", name="Greeting", role_models=(f"Programmer=coder@{coder}",))
+        folder = runs.begin(order, tmp_path)
+        try:
+            verdict = await wiring.work(folder, choice)
+        finally:
+            await choice.backend.aclose()
+    run = Ran(folder, verdict, store.read(runs.log_of(folder)))
+    assert verdict.verdict == "passed"
+    by = {event.place.split("/")[0]: event for event in run.events(ModelAnswered) if event.role == "Programmer"}
+    assert by["Coding.1"].endpoint == own
+    assert by["Coding.1"].model == "recorded"
+    assert by["together.1"].endpoint == coder
+    notes = [note for event in run.events(AttemptStarted) for note in event.notes]
+    assert any(f"{coder} (coder); {own} (recorded)" in note for note in notes)
+
+
+async def test_none_of_the_others_begins_in_a_roles_place(tmp_path: Path) -> None:
+    async with Playback(PLAYED) as own:
+        choice = await choose("VLLM", load({"VLLM_ENDPOINT": own}, tmp_path))
+        order = runs.Order(task="greet", name="Greeting", role_models=("Programmer=coder@http://127.0.0.1:9/v1",))
+        try:
+            with pytest.raises(Unreachable):
+                await wiring.work(runs.begin(order, tmp_path), choice)
+        finally:
+            await choice.backend.aclose()

@@ -39,7 +39,7 @@ HARMLESS = """bind delete_outside home network_tcp network_udp others_environmen
     write_outside""".split()
 """The probes that may run without walls, by an ordinary user: they reach for nothing but the ground laid for them."""
 ORDINARY = 65534
-_ROOMY = Limits(seconds=20, processes=24)
+_ROOMY = Limits(seconds=20, processes=24, memory=16 << 30)
 _BRIEF = Limits(seconds=1.0)
 _SMALL = Limits(seconds=20, memory=128 << 20, output=1 << 16, file_size=1 << 20)
 _OTHER_CALLS = {"clone": (56, 220), "clone3": (435, 435)}

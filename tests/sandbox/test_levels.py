@@ -1,6 +1,7 @@
 """What a program finds at each level that this machine has, beside the ways out that the probes try."""
 
 import asyncio
+import gc
 import sys
 from pathlib import Path
 
@@ -121,6 +122,20 @@ async def test_runs_side_by_side_and_a_cancelled_one_leave_nothing(sandbox: Sand
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_a_run_cancelled_while_its_walls_are_raised_leaves_no_complaint(sandbox: Sandbox) -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
+    starting: asyncio.Task[object] | None = None
+    for moment in range(0, 100, 5):  # milliseconds
+        starting = asyncio.create_task(python(sandbox, "import time; time.sleep(600)"))
+        await asyncio.sleep(moment / 1000)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+    starting = None
+    gc.collect()
+    assert not complaints
+
+
 async def test_what_a_program_got_hold_of_is_told() -> None:
     assert "it reads a file outside; it writes outside" in await selftest.ways_out(ladder.at(ladder.UNSAFE))
 
@@ -133,7 +148,7 @@ async def test_a_self_test_that_cannot_run_proves_nothing(monkeypatch: pytest.Mo
 async def test_a_level_that_cannot_be_set_up_is_refused_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walled, "program", lambda machine, sockets: b"\xff" * 16)
+    monkeypatch.setattr(walled, "program", lambda machine, **of: b"\xff" * 16)
     with pytest.raises(Refused, match="Invalid argument"):
         await python(ladder.at("landlock", tmp_path), "print('must not run')")
 

@@ -16,13 +16,16 @@ PYTHON = sys.executable
 DETACHED = """
 import os, subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+up, up_end = os.pipe()
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
         print(os.getpid(), flush=True)
+        os.write(up_end, b"1")
         import time; time.sleep(600)
     os._exit(0)
 os.wait()
+os.read(up, 1)
 print(child.pid, flush=True)
 """
 

@@ -54,8 +54,10 @@ FAULTS = (
     'fault = "half", after = 5',
     'fault = "trickle", after = 5, per_token = 0.1',
 )
-"""What goes wrong, each as often as the others. Answers that come whole and are bad are not among them: what is asked
-again counts against a limit, so that there the right verdict is another one."""
+"""What goes wrong, each as often as the others."""
+BAD = ('fault = "repeat"', "empty = true", "null_content = true, empty = true", "null_content = true")
+"""Answers that come and are of no use. What is asked again counts against a limit, so that there the right verdict is
+another one: only projects without a limit meet these, beside all the others."""
 CODING = "Coding.1/Programmer.1/ask.1"
 SHARE = 0.05
 """Of all calls, so many fail."""
@@ -63,10 +65,13 @@ SPOILT = "spoil the greeting"
 KINDS: tuple[tuple[str, dict[str, float]], ...] = (
     ("greet", {}),
     ("greet", {"calls": 4}),
+    ("greet", {}),
     (SPOILT, {"calls": 4}),
+    ("greet", {}),
     ("greet", {"calls": 3}),
 )
-"""Task and limits of the projects, in turn: they end passed, passed without documents, failed, without a program."""
+"""Task and limits of the projects, in turn: they end passed, passed without documents, failed, without a program;
+the first kind half of the time."""
 DEADLINES = "[deadlines]\nfirst_token = 2.0\nidle = 1.0\ntotal = 60.0\n"
 WARM = 0.2
 """The share of the projects after which memory must not grow any more, and by how much it may: in MB."""
@@ -138,13 +143,19 @@ async def project(endpoint: str, home: Path, task: str, limits: dict[str, float]
         shutil.rmtree(folder)
 
 
+def shared(faults: Sequence[str]) -> list[str]:
+    """Manners by which so many of all calls fail, each fault in its turn."""
+    return [f"share = {SHARE / len(faults):.6f}, {fault}" for fault in faults]
+
+
 async def projects(home: Path, count: int, at_once: int) -> bool:
     """Run them all; whether all is well."""
     temporary = Path(tempfile.gettempdir())
     spoilt = ANSWERS | {CODING: ANSWERS[CODING].replace('"hello"', '"bye"')}
     recorded = (home / "greet.recording", home / "spoil.recording")
     for path, answers, task in zip(recorded, (ANSWERS, spoilt), ("greet", SPOILT), strict=True):
-        played = msgspec.structs.replace(recording(answers), task=task)
+        again = {place.replace("ask.1", f"ask.{n}"): text for place, text in answers.items() for n in (1, 2, 3)}
+        played = msgspec.structs.replace(recording(again), task=task)
         path.write_text(write(played), encoding="utf-8")
     (home / "chatdev.toml").write_text(DEADLINES, encoding="utf-8")
     async with serving(*recorded) as endpoint:
@@ -154,20 +165,23 @@ async def projects(home: Path, count: int, at_once: int) -> bool:
     warm = left(temporary)
     began = time.monotonic()
 
-    async def one(number: int, endpoint: str) -> None:
+    async def one(number: int, limited: str, free: str) -> None:
         nonlocal warm
         async with gate:
             kind = number % len(KINDS)
+            endpoint = limited if KINDS[kind][1] else free
             done.append((right[kind], await project(endpoint, home, *KINDS[kind])))
         if len(done) == int(count * WARM):
             warm = left(temporary)
         if len(done) % 50 == 0:
             print(f"{len(done)} projects, {time.monotonic() - began:.0f} s, {left(temporary)}", flush=True)
 
-    share = SHARE / len(FAULTS)
     before = left(temporary)
-    async with serving(*recorded, manners=[f"share = {share:.6f}, {fault}" for fault in FAULTS]) as endpoint:
-        await asyncio.gather(*(one(number, endpoint) for number in range(count)))
+    async with (
+        serving(*recorded, manners=shared(FAULTS)) as limited,
+        serving(*recorded, manners=shared(FAULTS + BAD)) as free,
+    ):
+        await asyncio.gather(*(one(number, limited, free) for number in range(count)))
     after = left(temporary)
     wrong = Counter((expected, ran.verdict) for expected, ran in done if ran.verdict != expected)
     tries, calls = sum(ran.tries for _, ran in done), sum(ran.calls for _, ran in done)

@@ -1,0 +1,158 @@
+"""Programs in a container of Docker's or podman's: for whoever prefers an engine's walls, or has no others.
+
+Asked for by name, since it takes half a second a run and an image that has the languages. The engine's own client runs
+under our supervisor, which keeps the time, the output and the stream in; memory, processes and the rest the engine
+bounds. The image is fetched by its user, with ``docker pull``: nothing is downloaded in passing. https://docs.docker.com/reference/cli/docker/container/run/
+"""
+
+import asyncio
+import os
+import secrets
+import shlex
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from chatdev.sandbox import seccomp, view
+from chatdev.sandbox.local import LocalSandbox
+from chatdev.sandbox.port import Job, Limits, Outcome, Refused, Stopped
+from chatdev.settings.others import Engine, load_engine
+
+_NOBODY = "65534:65534"
+_FAILED, _SIGNALLED = 125, 128
+"""Exit statuses: of the client's own failure, and from where on they are signals; docker-run(1), "Exit Status"."""
+_BY_STATUS: dict[int, Stopped] = {128 + 9: "memory", 128 + 25: "disk"}
+"""What ends a program by signal 9 or 25 in there, where nobody else can signal it: the engine tells of the first only
+where its own process was hit."""
+_SCRATCH = 64 << 20
+_GRACE = 15.0
+"""Seconds past the time limit after which a container ends by itself, should nobody be left to end it."""
+_CLIENT = Limits(memory=1 << 30, processes=256)
+
+
+class ContainerSandbox:
+    """Runs each job in a container of its own, of an engine that is installed. ``user`` is who this process is."""
+
+    def __init__(
+        self,
+        engine: str,
+        within: Path | None = None,
+        setup: Engine | None = None,
+        user: int | None = None,
+    ) -> None:
+        self._engine = engine
+        self._setup = setup or load_engine()
+        self._local = LocalSandbox(within)
+        self._user = os.getuid() if user is None else user
+
+    @property
+    def level(self) -> str:
+        """The engine's name."""
+        return self._engine
+
+    async def run(self, job: Job) -> Outcome:
+        """See Sandbox."""
+        client = shutil.which(self._engine)
+        if client is None:
+            raise Refused(f"There is no {self._engine} here.", do=f"Install it, or leave --sandbox {self._engine} out.")
+        name = f"chatdev-{secrets.token_hex(8)}"
+        profile = Path(tempfile.gettempdir(), f"{name}.json")
+        filtered = ("--security-opt", f"seccomp={profile}")
+        # The files are laid out by our supervisor, in a folder that only this user can enter.
+        words = shlex.join((client, "run", "--name", name, *self._bounds(job), *filtered))
+        rest = shlex.join((self._setup.image, *self._program(job)))
+        script = f'chmod -R a+rwX . && exec {words} --volume "$PWD":/product {rest}'
+        order = msgspec.structs.replace(
+            job,
+            argv=("/bin/sh", "-c", script),
+            limits=msgspec.structs.replace(
+                _CLIENT, seconds=job.limits.seconds, output=job.limits.output, file_size=job.limits.file_size
+            ),
+            environment=self._setup.environment,
+            reads=(),
+            writes=(),
+        )
+        try:
+            profile.write_bytes(seccomp.profile())
+            outcome = await self._local.run(order)
+            full = await self._out_of_memory(client, name)
+        finally:
+            await asyncio.shield(self._removed(client, name))
+            profile.unlink(missing_ok=True)
+        return self._told(outcome, full)
+
+    def _bounds(self, job: Job) -> tuple[str, ...]:
+        """What the container may do, as options of the engine's ``run``."""
+        limits = job.limits
+        keep = ("--userns", "keep-id") if self._engine == "podman" and self._user else ()
+        user = f"{self._user}:{os.getgid()}" if self._user else _NOBODY
+        room = f"rw,nosuid,nodev,size={_SCRATCH},mode=1777"
+        reads = [path for path in (*job.reads, *_installed(job.argv[0])) if view.is_no_part_of_the_system(path)]
+        return (
+            *(
+                "--pull",
+                "never",
+                "--interactive",
+                "--init",
+                "--read-only",
+                "--cap-drop",
+                "ALL",
+                "--security-opt",
+                "no-new-privileges",
+            ),
+            *("--network", "bridge" if job.online else "none", "--hostname", "sandbox", "--log-driver", "none"),
+            *("--pids-limit", str(limits.processes), "--memory", str(limits.memory)),
+            *("--memory-swap", str(limits.memory), "--ulimit", "nofile=1024:1024", "--ulimit", "core=0:0"),
+            *("--ulimit", f"fsize={limits.file_size}:{limits.file_size}", "--ulimit", "nproc=4096:4096"),
+            *("--user", user, *keep, "--tmpfs", f"/tmp:{room}", "--shm-size", str(_SCRATCH)),  # noqa: S108 - of the container
+            *("--workdir", "/product", "--env", "HOME=/tmp", "--env", "TMPDIR=/tmp", "--env", "LANG=C.UTF-8"),
+            *(word for key, value in job.environment.items() for word in ("--env", f"{key}={value}")),
+            *(word for path in reads for word in ("--volume", f"{path}:{path}:ro")),
+            *(word for path in job.writes for word in ("--volume", f"{path}:{path}")),
+        )
+
+    def _program(self, job: Job) -> tuple[str, ...]:
+        """The command line inside: our own interpreter is the image's there."""
+        first, *others = job.argv
+        seconds = str(job.limits.seconds + _GRACE)
+        return ("timeout", "-s", "KILL", seconds, "python3" if first == sys.executable else first, *others)
+
+    def _told(self, outcome: Outcome, out_of_memory: bool) -> Outcome:
+        """What became of the program, of what became of the client and of the container. Raises Refused."""
+        stopped: Stopped = "memory" if out_of_memory else _BY_STATUS.get(outcome.exit_status or 0, "")
+        if stopped:
+            return msgspec.structs.replace(outcome, exit_status=None, signal=None, stopped=stopped)
+        if outcome.stopped or outcome.exit_status is None:
+            return outcome
+        if outcome.exit_status == _FAILED:
+            image = self._setup.image
+            raise Refused(
+                f"{self._engine} could not start a container of {image}.",
+                tried=outcome.stderr.strip().splitlines()[-2:],
+                do=f"Fetch the image ({self._engine} pull {image}), or name another in CHATDEV_SANDBOX_IMAGE.",
+            )
+        if outcome.exit_status > _SIGNALLED:
+            return msgspec.structs.replace(outcome, exit_status=None, signal=outcome.exit_status - _SIGNALLED)
+        return outcome
+
+    async def _out_of_memory(self, client: str, name: str) -> bool:
+        """Whether the engine ended the container for the memory that it took."""
+        said, text = await self._ask(client, "inspect", "--format", "{{.State.OOMKilled}}", name)
+        return said == 0 and text.strip() == "true"
+
+    async def _removed(self, client: str, name: str) -> None:
+        """Kill the container, if it lives, and let nothing of it be left."""
+        await self._ask(client, "rm", "--force", "--volumes", name)
+
+    async def _ask(self, client: str, *words: str) -> tuple[int, str]:
+        job = Job((client, *words), {}, environment=self._setup.environment, limits=_CLIENT)
+        outcome = await self._local.run(job)
+        return (-1 if outcome.exit_status is None else outcome.exit_status), outcome.stdout
+
+
+def _installed(first: str) -> tuple[str, ...]:
+    """Where a program lies that a job names by its path, such as an environment's interpreter, and not by its name."""
+    return view.installation(first) if Path(first).is_absolute() and first != sys.executable else ()

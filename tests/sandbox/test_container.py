@@ -1,0 +1,286 @@
+"""The level of container engines: by a stand-in for the engine's client, and by podman itself where that is asked for.
+
+pytest -m podman      podman and runc are needed, and an account that may run them
+"""
+
+import asyncio
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import probing
+import pytest
+from click.testing import CliRunner
+
+from chatdev.cli.sandbox import command
+from chatdev.errors import UserError
+from chatdev.sandbox import ladder, seccomp
+from chatdev.sandbox.container import ContainerSandbox
+from chatdev.sandbox.port import Job, Limits, Outcome, Refused
+from chatdev.settings.others import Engine, load_engine
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the supervisor is tried on Linux")
+
+CLIENT = """#!{python}
+import json, os, sys
+words = sys.argv[1:]
+with open({log!r}, "a") as log:
+    log.write(json.dumps([words, os.getcwd(), dict(os.environ)]) + "\\n")
+if words[0] == "inspect":
+    print(os.path.exists({full!r}) and "true" or "false")
+    sys.exit(0)
+if words[0] == "rm":
+    sys.exit(0)
+if os.path.exists({broken!r}):
+    print("Error: image not known", file=sys.stderr)
+    sys.exit(125)
+program = words[words.index("an-image") + 1:]
+assert program[:3] == ["timeout", "-s", "KILL"]
+os.execvp(program[4], program[4:])
+"""
+
+
+class Stand:
+    """A stand-in for ``podman`` that runs the program at once, and what it was told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log, self.full, self.broken = folder / "log", folder / "full", folder / "broken"
+        client = folder / "podman"
+        client.write_text(
+            CLIENT.format(python=sys.executable, log=str(self.log), full=str(self.full), broken=str(self.broken))
+        )
+        client.chmod(0o755)
+
+    def told(self, verb: str) -> tuple[list[str], str, dict[str, str]]:
+        lines = [msgspec.json.decode(line) for line in self.log.read_bytes().splitlines()]
+        words, cwd, environment = next(line for line in lines if line[0][0] == verb)
+        return words, cwd, environment
+
+
+@pytest.fixture
+def stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stand:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    monkeypatch.setenv("CHATDEV_SANDBOX_IMAGE", "an-image")
+    monkeypatch.setenv("DOCKER_HOST", "tcp://elsewhere")
+    monkeypatch.setenv("VLLM_API_KEY", "a-key-that-is-none")
+    return Stand(folder)
+
+
+def valued(words: list[str], option: str) -> list[str]:
+    return [value for word, value in itertools.pairwise(words) if word == option]
+
+
+async def test_a_job_is_a_container_without_network_or_powers(stand: Stand) -> None:
+    sandbox = ContainerSandbox("podman", user=0)
+    limits = Limits(seconds=9, memory=123 << 20, processes=7, file_size=5 << 20)
+    job = Job((sys.executable, "-c", "print(open('a').read(), input())"), {"a": b"file"}, b"in", limits=limits)
+    outcome = await sandbox.run(job)
+    assert (outcome.exit_status, outcome.stdout, outcome.stderr) == (0, "file in\n", "")
+    words, cwd, environment = stand.told("run")
+    assert {"--read-only", "--interactive"} < set(words)
+    assert valued(words, "--network") == ["none"]
+    assert valued(words, "--cap-drop") == ["ALL"]
+    assert valued(words, "--pull") == ["never"]
+    assert valued(words, "--user") == ["65534:65534"]
+    assert valued(words, "--pids-limit") == ["7"]
+    assert valued(words, "--memory") == valued(words, "--memory-swap") == [str(123 << 20)]
+    assert valued(words, "--volume") == [f"{cwd}:/product"]
+    no_powers, profile = valued(words, "--security-opt")
+    assert no_powers == "no-new-privileges"
+    assert not Path(profile.removeprefix("seccomp=")).exists()
+    assert words[words.index("an-image") :] == ["an-image", "timeout", "-s", "KILL", "24.0", "python3", *job.argv[1:]]
+    assert environment["DOCKER_HOST"] == "tcp://elsewhere"
+    assert "VLLM_API_KEY" not in environment
+    assert stand.told("rm")[0] == ["rm", "--force", "--volumes", valued(words, "--name")[0]]
+    assert sandbox.level == "podman"
+
+
+async def test_an_ordinary_user_stays_the_same_inside(stand: Stand) -> None:
+    await ContainerSandbox("podman", user=1000).run(Job(("true",), {}))
+    words = stand.told("run")[0]
+    assert valued(words, "--user") == [f"1000:{os.getgid()}"]
+    assert valued(words, "--userns") == ["keep-id"]
+
+
+async def test_grants_and_what_a_job_reads_are_mounted_but_not_the_system(stand: Stand, tmp_path: Path) -> None:
+    given = tmp_path / "given"
+    given.mkdir()
+    job = Job(("true",), {}, reads=(str(tmp_path), "/usr", "/etc/hosts", "/nowhere"), writes=(str(given),), online=True)
+    await ContainerSandbox("podman").run(job)
+    words, cwd, _ = stand.told("run")
+    assert valued(words, "--volume") == [f"{tmp_path}:{tmp_path}:ro", f"{given}:{given}", f"{cwd}:/product"]
+    assert valued(words, "--network") == ["bridge"]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("raise SystemExit(3)", (3, None)),
+        ("raise SystemExit(139)", (None, 11)),
+        ("raise SystemExit(128)", (128, None)),
+    ],
+)
+async def test_statuses_are_the_programs(stand: Stand, code: str, said: tuple[int | None, int | None]) -> None:
+    outcome = await ContainerSandbox("podman").run(Job((sys.executable, "-c", code), {}))
+    assert (outcome.exit_status, outcome.signal) == said
+
+
+async def test_limits_are_told_apart(stand: Stand) -> None:
+    stand.full.touch()
+    outcome = await ContainerSandbox("podman").run(Job((sys.executable, "-c", "raise SystemExit(1)"), {}))
+    assert (outcome.stopped, outcome.exit_status) == ("memory", None)
+    stand.full.unlink()
+    for status, limit in ((137, "memory"), (153, "disk")):
+        outcome = await ContainerSandbox("podman").run(Job((sys.executable, "-c", f"raise SystemExit({status})"), {}))
+        assert (outcome.stopped, outcome.signal) == (limit, None)
+    job = Job((sys.executable, "-c", "import time; time.sleep(600)"), {}, limits=Limits(seconds=0.5))
+    assert (await ContainerSandbox("podman").run(job)).stopped == "time"
+    assert len([line for line in stand.log.read_text().splitlines() if '"rm"' in line]) == 4
+
+
+async def test_an_engine_or_image_that_is_not_there_is_said(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand.broken.touch()
+    with pytest.raises(Refused, match="could not start a container of an-image") as raised:
+        await ContainerSandbox("podman").run(Job(("true",), {}))
+    assert "podman pull an-image" in str(raised.value)
+    ladder.tried.cache_clear()
+    with pytest.raises(UserError, match="cannot be run in containers of podman") as refused:
+        await ladder.chosen(unsafe=False, engine="podman")
+    assert "image not known" in str(refused.value)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Refused, match="There is no docker here"):
+        await ContainerSandbox("docker").run(Job(("true",), {}))
+    ladder.tried.cache_clear()
+
+
+def test_a_client_that_walls_nothing_does_not_hold(stand: Stand) -> None:
+    ladder.tried.cache_clear()
+    shown = CliRunner().invoke(command, ["check"])
+    assert "podman       does not hold: it reads a file outside" in shown.output
+    ladder.tried.cache_clear()
+
+
+def test_the_image_and_the_clients_variables_are_settings() -> None:
+    assert load_engine({"HOME": "/h", "OPENAI_API_KEY": "x"}) == Engine(environment={"HOME": "/h"})
+    assert load_engine({"CHATDEV_SANDBOX_IMAGE": " mine:1 "}).image == "mine:1"
+
+
+def test_the_profile_refuses_what_the_filter_refuses() -> None:
+    profile = msgspec.json.decode(seccomp.profile())
+    names = [name for rule in profile["syscalls"] for name in rule["names"]]
+    assert {"ptrace", "unshare", "io_uring_setup", "keyctl", "clone", "clone3", "socket", "personality"} <= set(names)
+    assert all(rule["action"] == "SCMP_ACT_ERRNO" for rule in profile["syscalls"])
+
+
+# By podman itself.
+
+_COMMANDS = ("python3", "timeout", "dash", "sleep", "cat", "touch")
+
+
+@pytest.fixture(scope="module")
+def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A podman that uses runc, with an image made of this machine's own interpreter: nothing is fetched."""
+    client, python = shutil.which("podman"), Path("/usr/bin/python3").resolve()
+    if client is None or shutil.which("runc") is None or not python.exists():
+        pytest.skip("podman, runc and a python3 of the system are needed")
+    binaries = [
+        python,
+        *(Path(found).resolve() for name in _COMMANDS if (found := shutil.which(name, path="/usr/bin"))),
+    ]
+    modules = Path("/usr/lib") / python.name
+    asked = [*binaries, *modules.rglob("lib-dynload/*.so")]
+    listed = subprocess.run(["ldd", *map(str, asked)], capture_output=True, text=True, check=False).stdout.split()
+    libraries = {Path(word) for word in listed if word.startswith("/") and not word.endswith(":")}
+    archive = tmp_path_factory.mktemp("image") / "image.tar"
+    with tarfile.open(archive, "w") as tar:
+        for library in sorted(libraries):
+            tar.add(library.resolve(), str(library).lstrip("/"))
+        for name in _COMMANDS:
+            if found := shutil.which(name, path="/usr/bin"):
+                tar.add(Path(found).resolve(), f"usr/bin/{name}")
+        tar.add(Path("/usr/bin/dash").resolve(), "bin/sh")
+        tar.add(modules, f"usr/lib/{modules.name}")
+        for name in ("tmp", "product", "proc", "dev", "sys", "etc"):
+            folder = tarfile.TarInfo(name)
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(folder)
+    image = f"localhost/chatdev-test-{os.getpid()}:1"
+    subprocess.run([client, "import", str(archive), image], check=True, capture_output=True)
+
+    wrapper = archive.with_name("podman")
+    wrapper.write_text(f'#!/bin/sh\nexec {client} --runtime=runc "$@"\n')
+    wrapper.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(wrapper.parent), prepend=":")
+        patch.setenv("CHATDEV_SANDBOX_IMAGE", image)
+        ladder.tried.cache_clear()
+        yield
+    ladder.tried.cache_clear()
+    subprocess.run([client, "rmi", "--force", image], check=False, capture_output=True)
+
+
+def containers() -> str:
+    return subprocess.run(["podman", "ps", "--all", "--quiet"], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.podman
+@pytest.mark.usefixtures("podman")
+async def test_podman_leaves_no_way_out() -> None:
+    sandbox = await ladder.chosen(unsafe=False, engine="podman")
+    assert sandbox.level == "podman"
+    assert containers() == ""
+
+
+@pytest.mark.podman
+@pytest.mark.usefixtures("podman")
+def test_no_probe_gets_through_podman() -> None:
+    found = probing.as_this_user("podman")
+    assert {probe: found[probe] for probe in probing.TRIED if found[probe] and probe != "planted_links"} == {}
+    # What it plants beside its project, it can only plant in the container.
+    assert "FileNotFoundError" in found["planted_links"][-1]
+    assert containers() == ""
+
+
+@pytest.mark.podman
+@pytest.mark.usefixtures("podman")
+async def test_podman_keeps_a_programs_limits() -> None:
+    async def python(code: str, **limits: float) -> Outcome:
+        bounds = Limits(**{"seconds": 20, **limits})  # type: ignore[arg-type]
+        return await ContainerSandbox("podman").run(Job((sys.executable, "-c", code), {}, limits=bounds))
+
+    loops = await python("while True: pass", seconds=2)
+    assert loops.stopped == "time"
+    ignores = await python("import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)", seconds=2)
+    assert ignores.stopped == "time"
+    floods = await python("while True: print('x' * 1000)", output=1 << 16)
+    assert floods.stopped == "output"
+    hog = await python("held = b'x' * (400 << 20); print(len(held))", memory=100 << 20)
+    assert hog.stopped == "memory"
+    forks = await python("import os\ntry:\n  while True: os.fork()\nexcept OSError: print('no more')", processes=20)
+    assert "no more" in forks.stdout or forks.stopped
+    large = await python("open('x', 'w').write('x' * (9 << 20))", file_size=1 << 20)
+    assert large.exit_status == 1 and "File too large" in large.stderr
+    assert containers() == ""
+
+
+@pytest.mark.podman
+@pytest.mark.usefixtures("podman")
+async def test_podman_ends_a_cancelled_run() -> None:
+    run = asyncio.create_task(
+        ContainerSandbox("podman").run(Job((sys.executable, "-c", "import time; time.sleep(600)"), {}))
+    )
+    while not await asyncio.to_thread(containers):
+        await asyncio.sleep(0.1)
+    run.cancel()
+    await asyncio.gather(run, return_exceptions=True)
+    assert containers() == ""
