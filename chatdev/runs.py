@@ -29,7 +29,7 @@ class Reach(msgspec.Struct, frozen=True):
     local_only: bool = False
     max_cost: float | None = None
 
-    def over(self, earlier: events.RunStarted) -> "Reach":
+    def over(self, earlier: "events.RunStarted | Reach") -> "Reach":
         """This, and where it says nothing, what the run was begun with. What was to stay local does so for ever."""
         return Reach(
             self.endpoints or earlier.endpoints,
@@ -65,14 +65,14 @@ class Order(msgspec.Struct, frozen=True):
         if not self.task.strip():
             raise UserError("The task is empty.", do='Say what to build, as in --task "create a calculator".')
         for option, value in (("--name", self.name), ("--org", self.org)):
-            why = _unusable(value)
+            why = unusable(value)
             if why:
                 raise UserError(f"{option} {value!r} cannot name a folder: {why}.", do=f"Choose another {option}.")
         config.find(self.config)
         return self
 
 
-def _unusable(name: str) -> str:
+def unusable(name: str) -> str:
     """Why a name cannot be part of a folder's name; empty if it can. Spaces and Unicode letters are fine."""
     if not name.strip():
         return "it is empty"
@@ -104,7 +104,35 @@ def begin(
     order = redactor(settings or Settings()).value(order).checked()
     company = checked(classic_folder.load(config.find(order.config)))  # told now, before anything is made
     company.assigning(assignments(order.role_models))
-    start = events.RunStarted(
+    return _set_up(_start(order, company, now), company, (), warehouse)
+
+
+def begin_in(
+    folder: Path, order: Order, company: config.Company, source: Path, now: datetime.datetime | None = None
+) -> None:
+    """Begin a run in this new folder, for a caller who has checked the order and taken keys out of it. The ``company``
+    stays where it lies, at ``source``, since many runs have it in common: the run has a link to it.
+
+    What a process that died over the same left there is made anew. Raises UserError and JournalError.
+    """
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / HIDDEN).mkdir(parents=True)
+        (folder / HIDDEN / "company").symlink_to(os.path.relpath(source, folder / HIDDEN), target_is_directory=True)
+        (folder / f"{order.name}.prompt").write_text(order.task, encoding="utf-8")
+        store = Store(log_of(folder))
+        try:
+            store.append(_start(order, company, now))
+        finally:
+            store.close()
+        for path in (folder, folder.parent):
+            _sync(path)
+    except (OSError, ChatDevError) as error:
+        raise _unwritable(folder.parent, error) from error
+
+
+def _start(order: Order, company: config.Company, now: datetime.datetime | None) -> events.RunStarted:
+    return events.RunStarted(
         schema=events.SCHEMA,
         version=chatdev.__version__,
         name=order.name,
@@ -120,7 +148,6 @@ def begin(
         local_only=order.reach.local_only,
         max_cost=order.reach.max_cost,
     )
-    return _set_up(start, company, (), warehouse)
 
 
 def fork(folder: Path, phase: str, warehouse: Path, now: datetime.datetime | None = None) -> Path:
@@ -169,11 +196,15 @@ def _set_up(start: events.RunStarted, company: config.Company, before: tuple[eve
 def _sync_all(folder: Path) -> None:
     """What a resume needs beside the log must outlive a power cut, too. Raises OSError."""
     for path in (folder.parent, folder, *folder.rglob("*")):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _unwritable(warehouse: Path, error: Exception) -> UserError:

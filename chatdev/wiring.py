@@ -47,16 +47,18 @@ async def work(
     limits: Mapping[str, float] | None = None,
     open_store: Callable[[Path], Store] = Store,
     sandbox: Sandbox | None = None,
+    company: config.Company | None = None,
 ) -> events.VerdictReached:
     """Carry a run that was begun to its end, or further if it was interrupted, and write what is delivered.
 
     ``role_models`` take the place of those that the run was begun with, ``limits`` that of each which was set so far.
-    Programs run in ``sandbox``, else in the best that holds on this machine.
+    Programs run in ``sandbox``, else in the best that holds on this machine. ``company`` is the run's copy of it, where
+    the caller has read that.
 
     Whatever ends it, the log holds all that was done, and the report says so far as it got. Raises ModelError,
     JournalError, UserError and CancelledError; the run can be taken up again after each of them.
     """
-    company = config.load(folder / runs.HIDDEN / "company")
+    company = company or config.load(folder / runs.HIDDEN / "company")
     sandbox = sandbox or await ladder.chosen(unsafe=False)
     store, hidden = open_store(runs.log_of(folder)), runs.redactor(choice.settings)
     store.redact = hidden.value
@@ -68,7 +70,7 @@ async def work(
         workspace = Workspace(folder)
         workspace.sweep()
         typed = {**_limits(store), **(limits or {})}
-        choice.purse.spent = paid(store.records)
+        choice.purse.take_up(str(folder), paid(store.records))
         others = await _met(company, choice)
         phases = {name: phase.budget for name, phase in company.phases.items()}
         office = Office(
