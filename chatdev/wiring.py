@@ -25,7 +25,7 @@ from chatdev.project.state import State
 from chatdev.project.workspace import Workspace
 from chatdev.sandbox import ladder
 from chatdev.sandbox.port import Sandbox
-from chatdev.views import meta, report, statistics, transcript
+from chatdev.views import meta, report, statistics, summary, transcript
 
 
 def paid(records: Sequence[Record]) -> float:
@@ -83,9 +83,7 @@ async def work(
             spending=Spending(store, company.budget.but(typed), phases),
             others={target: other.backend for target, other in others.items()},
         )
-        number = 1 + sum(isinstance(record.event, events.AttemptStarted) for record in store)
-        notes = (*filter(None, (store.repaired,)), *choice.notes, *_told(company, others))
-        store.append(_attempt(number, choice, office.sandbox.level, notes, typed))
+        number = _attempt(store, choice, office.sandbox.level, _told(company, others), typed)
         await store.sync()
         try:
             async with traffic.counted(choice.backend, store, number):
@@ -121,21 +119,24 @@ def _limits(store: Store) -> dict[str, float]:
     return limits
 
 
-def _attempt(
-    number: int, choice: Choice, level: str, notes: tuple[str, ...], limits: dict[str, float]
-) -> events.AttemptStarted:
-    return events.AttemptStarted(
-        number=number,
-        endpoint=choice.facts.base_url,
-        model=choice.facts.model,
-        window=choice.facts.window,
-        sandbox=level,
-        notes=notes,
-        engine=choice.facts.engine,
-        schema=events.SCHEMA,
-        version=chatdev.__version__,
-        limits=limits,
+def _attempt(store: Store, choice: Choice, level: str, told: tuple[str, ...], limits: dict[str, float]) -> int:
+    """Say in the log that the run is taken up, and by what means; the number of the attempt."""
+    number = 1 + sum(isinstance(record.event, events.AttemptStarted) for record in store)
+    store.append(
+        events.AttemptStarted(
+            number=number,
+            endpoint=choice.facts.base_url,
+            model=choice.facts.model,
+            window=choice.facts.window,
+            sandbox=level,
+            notes=(*filter(None, (store.repaired,)), *choice.notes, *told),
+            engine=choice.facts.engine,
+            schema=events.SCHEMA,
+            version=chatdev.__version__,
+            limits=limits,
+        )
     )
+    return number
 
 
 async def _met(company: config.Company, choice: Choice) -> dict[Target, Choice]:
@@ -166,10 +167,11 @@ def deliver(folder: Path, records: tuple[Record, ...]) -> None:
     order = runs.started(records, folder)
     workspace = Workspace(folder)
     name = f"{order.name}_{order.org}_{order.stamp}.log"
+    folded = summary.fold(records)
     for path, text in (
-        ("REPORT.md", report.render(records)),
-        ("meta.txt", meta.render(records)),
-        (name, transcript.render(records)),
+        ("REPORT.md", report.render(records, folded)),
+        ("meta.txt", meta.render(records, folded=folded)),
+        (name, transcript.render(records, folded=folded)),
     ):
         workspace.write(path, text.encode("utf-8", "replace"))
 

@@ -15,7 +15,7 @@ from chatdev.company.config import Company, CompanyError
 from chatdev.errors import ChatDevError, UserError
 from chatdev.fleet.ledger import Plan, Result, Task
 from chatdev.fleet.pace import Pace
-from chatdev.fleet.shared import Bounded, Common
+from chatdev.fleet.shared import Aside, Bounded, Common
 from chatdev.journal.active import Active
 from chatdev.journal.events import ModelAnswered
 from chatdev.journal.store import JournalError, Record, Store, read
@@ -66,6 +66,7 @@ class Pool:
         self._common, self._sandbox, self._pace = common, sandbox, pace
         self._redactor: Redactor = runs.redactor(common.choice.settings)
         self._model = common.choice.label
+        self._aside = Aside()
         self._running: dict[asyncio.Task[None], Task] = {}
         self._wake = asyncio.Event()
         self._faults, self._rest, self._pause_until = 0, rest, 0.0
@@ -127,7 +128,7 @@ class Pool:
         opened: list[Store] = []
 
         def open_store(path: Path) -> Store:
-            opened.append(Store(path))
+            opened.append(Store(path, aside=self._aside))
             return opened[0]
 
         error: Exception | None = None

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -114,6 +114,54 @@ class Common:
             await asyncio.wait([meeting])
             if not meeting.cancelled() and not meeting.exception():
                 await meeting.result().backend.aclose()
+
+
+class Aside:
+    """Calls functions in one thread beside the loop, those that wait for it together: the logs of many projects sync at
+    the same time, and a thread for each would cost more than the syncs (57,000 switches for 3,000 calls, measured)."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Callable[[], None], asyncio.Future[None]]] = []
+        self._busy = False
+
+    async def __call__(self, function: Callable[[], None]) -> None:
+        """Return once the function has been called. Raises what it raises."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        self._waiting.append((function, done))
+        if not self._busy:
+            self._busy = True
+            loop.call_soon(self._begin, loop)
+        await done
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        waiting, self._waiting = self._waiting, []
+        self._busy = bool(waiting)
+        if waiting:
+            loop.run_in_executor(None, _called, loop, waiting).add_done_callback(lambda _: self._begin(loop))
+
+
+def _called(
+    loop: asyncio.AbstractEventLoop, waiting: Sequence[tuple[Callable[[], None], "asyncio.Future[None]"]]
+) -> None:
+    errors: list[Exception | None] = []
+    for function, _ in waiting:
+        try:
+            function()
+            errors.append(None)
+        except Exception as error:
+            errors.append(error)
+    loop.call_soon_threadsafe(_told, [done for _, done in waiting], errors)
+
+
+def _told(waiting: Sequence["asyncio.Future[None]"], errors: Sequence[Exception | None]) -> None:
+    for done, error in zip(waiting, errors, strict=True):
+        if done.done():  # nobody waits any more
+            continue
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
 
 
 class Bounded:
