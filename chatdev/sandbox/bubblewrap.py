@@ -1,5 +1,6 @@
 """The command line of bubblewrap that makes the namespaces and the tree of files; our own process follows inside it."""
 
+import functools
 import os
 import shutil
 import sys
@@ -15,6 +16,11 @@ def executable() -> str | None:
     return shutil.which("bwrap")
 
 
+@functools.lru_cache(maxsize=256)
+def _above(path: str) -> tuple[str, ...]:
+    return tuple(map(str, Path(path).parents))
+
+
 def command(
     bwrap: str,
     reads: Sequence[str],
@@ -28,7 +34,7 @@ def command(
     Root keeps its identity and its power until our process inside gives them up: so it can mount what lies in its home.
     """
     # Made by name, since bubblewrap shuts those that it makes by itself to all but their owner.
-    above = sorted({str(parent) for path in (*reads, *writes) for parent in Path(path).parents} - {"/", "/tmp"})
+    above = sorted({parent for path in (*reads, *writes) for parent in _above(path)} - {"/", "/tmp"})
     names = "pid net ipc uts".split()
     apart = [f"--unshare-{name}" for name in (*names, *(["user"] if os.getuid() else []))]
     room = ("--size", str(scratch), "--tmpfs")
