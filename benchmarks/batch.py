@@ -22,6 +22,8 @@ from pathlib import Path
 
 import msgspec
 
+from chatdev.sandbox.port import Job, Outcome, Sandbox
+
 ROOT = Path(__file__).parent.parent
 RECORDINGS = ROOT / "chatdev" / "playback" / "recordings"
 HERE = {**os.environ, "PYTHONPATH": str(ROOT)}  # this clone, wherever an installed one may be
@@ -84,7 +86,30 @@ def plain_recording(folder: Path, first_token: float = 0.0, tokens: int = 100) -
     return path
 
 
-def in_child(endpoint: str, folder: Path, projects: int, jobs: int, config: str = "default", stream: bool = False) -> Spent:
+class Remembered:
+    """A sandbox that runs each program once, and tells afterwards what that gave: what is left is our own part. The
+    runner signs its reports with a word that is new each time, so that this is put in."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._known: dict[tuple[object, ...], tuple[str, Outcome]] = {}
+
+    @property
+    def level(self) -> str:
+        return self._sandbox.level
+
+    async def run(self, job: Job) -> Outcome:
+        key = (job.argv, *sorted(job.files.items()))
+        nonce = job.stdin.decode()
+        if key not in self._known:
+            self._known[key] = nonce, await self._sandbox.run(job)
+        told, outcome = self._known[key]
+        return msgspec.structs.replace(outcome, stdout=outcome.stdout.replace(told, nonce))
+
+
+def in_child(
+    endpoint: str, folder: Path, projects: int, jobs: int, config: str = "default", stream: bool = False
+) -> Spent:
     """A batch in a process of its own."""
     words = ["--carry", endpoint, str(folder), str(projects), str(jobs), config, str(int(stream))]
     told = subprocess.check_output([sys.executable, __file__, *words], cwd=ROOT, env=HERE, text=True)

@@ -3,6 +3,7 @@
 import datetime
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -108,25 +109,33 @@ def begin(
 
 
 def begin_in(
-    folder: Path, order: Order, company: config.Company, source: Path, now: datetime.datetime | None = None
-) -> None:
-    """Begin a run in this new folder, for a caller who has checked the order and taken keys out of it. The ``company``
-    stays where it lies, at ``source``, since many runs have it in common: the run has a link to it.
+    folder: Path,
+    order: Order,
+    company: config.Company,
+    source: Path,
+    now: datetime.datetime | None = None,
+    open_store: Callable[[Path], Store] = Store,
+) -> Store:
+    """Begin a run in this new folder, for a caller who has checked the order and taken keys out of it; its log, open
+    for the work. The ``company`` stays where it lies, at ``source``, since many runs have it in common: the run has a
+    link to it.
 
-    What a process that died over the same left there is made anew. Raises UserError and JournalError.
+    What a process that died over the same left there is made anew. Raises UserError.
     """
     try:
         shutil.rmtree(folder, ignore_errors=True)
         (folder / HIDDEN).mkdir(parents=True)
         (folder / HIDDEN / "company").symlink_to(os.path.relpath(source, folder / HIDDEN), target_is_directory=True)
         (folder / f"{order.name}.prompt").write_text(order.task, encoding="utf-8")
-        store = Store(log_of(folder))
-        try:
-            store.append(_start(order, company, now))
-        finally:
-            store.close()
         for path in (folder, folder.parent):
             _sync(path)
+        store = open_store(log_of(folder))
+        try:
+            store.append(_start(order, company, now))
+        except BaseException:
+            store.close()
+            raise
+        return store
     except (OSError, ChatDevError) as error:
         raise _unwritable(folder.parent, error) from error
 
@@ -255,7 +264,7 @@ def find(name: str, warehouse: Path) -> Path:
     """A run by its folder, or by its folder's name or the beginning of it under the warehouse. Raises UserError."""
     if log_of(Path(name)).is_file():
         return Path(name)
-    found = [folder for folder in every(warehouse) if folder.name.startswith(name)] if name else []
+    found = [folder for folder in (*every(warehouse), *_of_batches(warehouse)) if name and folder.name.startswith(name)]
     if len(found) == 1:
         return found[0]
     if found:
@@ -272,3 +281,8 @@ def find(name: str, warehouse: Path) -> Path:
 def every(warehouse: Path) -> list[Path]:
     """The folders of all runs, by name."""
     return sorted(log.parent.parent for log in warehouse.glob(f"*/{HIDDEN}/events.jsonl"))
+
+
+def _of_batches(warehouse: Path) -> list[Path]:
+    """The runs of batches that lie there."""
+    return [log.parent.parent for log in warehouse.glob(f"*/projects/*/{HIDDEN}/events.jsonl")]

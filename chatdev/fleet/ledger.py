@@ -5,7 +5,7 @@ whichever machine, and whoever shows how far they are, meets here.
     OUT/.batch/tasks.jsonl   a line for each task, and another when it is taken up anew: the last one holds
     OUT/.batch/company/      the company that all of the projects share
     OUT/.batch/lock          whoever works on the batch now
-    OUT/projects/NAME/       a run, as any other
+    OUT/projects/NAME_ORG_YYYYMMDDHHMMSS/   a run, as any other
     OUT/results.jsonl, .csv  a line for each project that has ended
 
 A project without a line in ``results.jsonl`` is to be done, or done further: its own log says how far it is.
@@ -13,6 +13,7 @@ A project without a line in ``results.jsonl`` is to be done, or done further: it
 
 import contextlib
 import csv
+import datetime
 import io
 import os
 from collections.abc import Iterable, Sequence
@@ -32,6 +33,8 @@ from chatdev.project.prompts import checked
 T = TypeVar("T")
 HIDDEN = ".batch"
 
+_STAMP = "%Y%m%d%H%M%S"
+
 Status = Literal["passed", "failed", "error"]
 
 
@@ -47,14 +50,20 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Task(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One project to be: ``go`` counts how often it was taken up anew, and ``folder`` is where it is now, below
-    ``projects``. ``paid`` are US dollars that went into folders before this one."""
+    """One project to be, called ``name``, as no other of the batch: ``go`` counts how often it was taken up anew, and
+    ``folder`` is where it is now, below ``projects``. ``paid`` are US dollars that went into folders before this one."""
 
     id: str
+    name: str
     folder: str
     row: Row
     go: int = 1
     paid: float = 0.0
+
+    @property
+    def begun(self) -> datetime.datetime:
+        """The time that its folder bears."""
+        return datetime.datetime.strptime(self.folder[-len("YYYYMMDDHHMMSS") :], _STAMP)
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +119,8 @@ class Ledger:
             self.plan = self._planned(plan)
             known = _lines(self._hidden / "tasks.jsonl", Task)
             self.tasks = {task.id: task for task in known}
-            self._taken = {task.folder.casefold() for task in known}
+            self._names = {task.name.casefold() for task in known}
+            self._folders = {task.folder for task in known}
             self._log = self._appending(self._hidden / "tasks.jsonl")
             self.results = self._reconciled()
             self._ended = self._appending(folder / "results.jsonl")
@@ -151,7 +161,8 @@ class Ledger:
         for name, row in rows:
             task = self.tasks.get(name)
             if task is None:
-                task = Task(name, tasks.folder_name(row.name, self._taken), row)
+                called = tasks.folder_name(row.name, self._names)
+                task = Task(name, called, self._free(called), row)
                 self._take(task)
                 new.append(task)
             asked.append(task)
@@ -160,7 +171,15 @@ class Ledger:
 
     def _take(self, task: Task) -> None:
         self.tasks[task.id] = task
-        self._taken.add(task.folder.casefold())
+        self._names.add(task.name.casefold())
+        self._folders.add(task.folder)
+
+    def _free(self, name: str) -> str:
+        """A folder's name for a project, with the time of now, or the next that is free."""
+        now = datetime.datetime.now()
+        while (folder := f"{name}_{self.plan.org}_{now.strftime(_STAMP)}") in self._folders:
+            now += datetime.timedelta(seconds=1)
+        return folder
 
     def retry(self, ids: Iterable[str]) -> tuple[Task, ...]:
         """Take up anew those that did not pass: what came to a verdict in a new folder, and what an error ended where
@@ -171,7 +190,7 @@ class Ledger:
                 continue
             folder, paid = task.folder, task.paid
             if result.status == "failed":
-                folder, paid = tasks.folder_name(f"{task.row.name}", self._taken), paid + result.cost
+                folder, paid = self._free(task.name), paid + result.cost
             again.append(msgspec.structs.replace(task, go=task.go + 1, folder=folder, paid=paid))
             self._take(again[-1])
         self._note(again)

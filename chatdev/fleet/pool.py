@@ -18,7 +18,7 @@ from chatdev.fleet.pace import Pace
 from chatdev.fleet.shared import Aside, Bounded, Common
 from chatdev.journal.active import Active
 from chatdev.journal.events import ModelAnswered
-from chatdev.journal.store import JournalError, Record, Store, read
+from chatdev.journal.store import JournalError, Record, Store
 from chatdev.models.errors import CostLimit, KeyRefused, ModelNotServed, ServerFault, Unreachable
 from chatdev.project.verdict import STARTS
 from chatdev.redaction import Redactor
@@ -126,23 +126,19 @@ class Pool:
         """How a project ended; None if it is to be taken up again. Raises what stops the batch."""
         folder = self._projects / task.folder
         opened: list[Store] = []
-
-        def open_store(path: Path) -> Store:
-            opened.append(Store(path, aside=self._aside))
-            return opened[0]
-
         error: Exception | None = None
         choice = self._common.guest()
         try:
-            records = await asyncio.to_thread(self._begun, task, folder)
-            if runs.finished(records):  # and nobody had been told of it
-                wiring.deliver(folder, records)
-                return _result(task, records)
+            opened.append(await asyncio.to_thread(self._opened, task, folder))
+            if runs.finished(tuple(opened[0].records)):  # and nobody had been told of it
+                opened[0].close()
+                wiring.deliver(folder, tuple(opened[0].records))
+                return _result(task, opened[0].records)
             await wiring.work(
                 folder,
                 choice,
                 limits=self._plan.limits,
-                open_store=open_store,
+                open_store=lambda path: opened[0],
                 sandbox=self._sandbox,
                 company=self._company,
             )
@@ -180,15 +176,18 @@ class Pool:
         text = error.what if isinstance(error, ChatDevError) else f"{type(error).__name__}: {error}"
         return self._redactor.text(" ".join(text.split()))
 
-    def _begun(self, task: Task, folder: Path) -> tuple[Record, ...]:
-        """What the log of a project holds, if it was begun in earlier days; else its folder is made."""
+    def _opened(self, task: Task, folder: Path) -> Store:
+        """The log of a project that was begun before; else its folder is made."""
         log = runs.log_of(folder)
-        if folder.exists() and log.exists() and (records := read(log)):
-            return records
+        if log.exists():
+            store = Store(log, aside=self._aside)
+            if store.records:
+                return store
+            store.close()
         plan = self._plan
         order = runs.Order(
             task=task.row.task,
-            name=task.folder,
+            name=task.name,
             org=plan.org,
             config=plan.config,
             model=self._model,
@@ -196,8 +195,14 @@ class Pool:
             limits=plan.limits,
             reach=msgspec.structs.replace(plan.reach, max_cost=None),  # that is the whole batch's
         )
-        runs.begin_in(folder, self._redactor.value(order), self._company, self._source)
-        return ()
+        return runs.begin_in(
+            folder,
+            self._redactor.value(order),
+            self._company,
+            self._source,
+            task.begun,
+            open_store=lambda path: Store(path, aside=self._aside),
+        )
 
     async def _look(self) -> None:
         """Tell the pace what the servers and the answers say, again and again."""

@@ -212,7 +212,8 @@ class Store:
                 else f"Record {len(records) + 1} of the log was damaged: it was cut, with all that followed, and kept "
                 f"in {kept.name}. What it told is done again."
             )
-        _sync_folder(self.path.parent)
+        if not records:  # else it was synced before the first of them
+            _sync_folder(self.path.parent)
         return records
 
     @property
