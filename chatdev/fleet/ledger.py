@@ -50,8 +50,8 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Task(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One project to be, called ``name``, as no other of the batch: ``go`` counts how often it was taken up anew, and
-    ``folder`` is where it is now, below ``projects``. ``paid`` are US dollars that went into folders before this one."""
+    """One project to be, called ``name``, as no other of the batch: ``go`` counts how often it was taken up anew,
+    ``folder`` is where it is now, below ``projects``. ``paid`` are US dollars that went into folders before that."""
 
     id: str
     name: str
@@ -145,6 +145,8 @@ class Ledger:
                 f"The batch in {self.folder} was begun with --config {earlier.config} and --org {earlier.org}.",
                 do="Go on with those, or give another --out.",
             )
+        if why := runs.unusable(plan.org):
+            raise UserError(f"--org {plan.org!r} cannot name a folder: {why}.", do="Choose another --org.")
         if earlier is None:
             config.write(checked(classic_folder.load(config.find(plan.config))).sources, self.company)
         _replace(path, msgspec.json.encode(plan))
