@@ -130,7 +130,7 @@ def _debug(ledger: Ledger, settings: Settings) -> DebugLog:
 def _conclude(ledger: Ledger, chosen: Sequence[Task], asked: Asked) -> None:
     """Write the summary, and say where all is and how to go on."""
     results = [ledger.results[task.id] for task in chosen if task.id in ledger.results]
-    path = summary.write(ledger.folder, results, len(chosen))
+    path = summary.write(ledger.folder, ledger.results.values(), len(ledger.tasks))
     lines = [summary.headline(results, len(chosen)), f"Summary: {path}", f"Results: {ledger.folder / 'results.csv'}"]
     if len(results) < len(chosen):
         lines.append(f'Go on with: {common.program()} batch "{ledger.folder}"')

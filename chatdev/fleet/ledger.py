@@ -262,7 +262,7 @@ def plan_of(folder: Path) -> Plan | None:
     """What a batch was begun with; None if there is none in this folder. Raises UserError."""
     try:
         return msgspec.json.decode((folder / HIDDEN / "plan.json").read_bytes(), type=Plan)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, msgspec.DecodeError) as error:
         raise UserError(f"{folder} holds a batch whose plan cannot be read ({error}).") from error

@@ -83,6 +83,7 @@ class Pool:
         """Take all these projects to their ends, each told to ``ended`` as it comes. Raises what a person must see to
         before any more of them can go on; those under way are then interrupted, and may be carried again."""
         waiting = deque(tasks)
+        self._why, self._faults, self._pause_until = None, 0, 0.0
         looking = asyncio.create_task(self._look())
         try:
             while (waiting or self._running) and self._why is None:
@@ -129,7 +130,7 @@ class Pool:
         error: Exception | None = None
         choice = self._common.guest()
         try:
-            opened.append(await asyncio.to_thread(self._opened, task, folder))
+            opened.append(await self._open(task, folder))
             if runs.finished(tuple(opened[0].records)):  # and nobody had been told of it
                 opened[0].close()
                 wiring.deliver(folder, tuple(opened[0].records))
@@ -175,6 +176,17 @@ class Pool:
     def _redacted(self, error: Exception) -> str:
         text = error.what if isinstance(error, ChatDevError) else f"{type(error).__name__}: {error}"
         return self._redactor.text(" ".join(text.split()))
+
+    async def _open(self, task: Task, folder: Path) -> Store:
+        """The log of a project, opened beside the loop; whoever is cancelled meanwhile leaves it closed."""
+        opening = asyncio.create_task(asyncio.to_thread(self._opened, task, folder))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            await asyncio.wait([opening])
+            if not opening.exception():
+                opening.result().close()
+            raise
 
     def _opened(self, task: Task, folder: Path) -> Store:
         """The log of a project that was begun before; else its folder is made."""

@@ -83,7 +83,7 @@ def _objects(text: str, faults: list[str]) -> Iterator[tuple[int, Mapping[str, s
 def _table(text: str, path: Path, faults: list[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
     """The rows of a CSV file, whose columns are parted by commas, semicolons or tabs, as in its first line."""
     csv.field_size_limit(1 << 24)
-    first = text.split("\n", 1)[0]
+    first = text.lstrip().split("\n", 1)[0]
     comma = max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=comma, strict=True)
     header: list[str] = []
