@@ -13,11 +13,12 @@ import contextlib
 import os
 import platform
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -62,8 +63,6 @@ def playback(*words: str) -> Iterator[str]:
 
 def company(folder: Path) -> Path:
     """A company of plain phases."""
-    import shutil
-
     shutil.copytree(ROOT / "chatdev" / "company" / "default", folder)
     head = (folder / "company.toml").read_text()
     kept = head[head.index("[requests]") :] if "[requests]" in head else ""
@@ -108,48 +107,48 @@ class Remembered:
 
 
 def in_child(
-    endpoint: str, folder: Path, projects: int, jobs: int, config: str = "default", stream: bool = False
+    endpoint: str, projects: int, jobs: int, config: str = "default", *, stream: bool = False, run: bool = True
 ) -> Spent:
-    """A batch in a process of its own."""
-    words = ["--carry", endpoint, str(folder), str(projects), str(jobs), config, str(int(stream))]
-    told = subprocess.check_output([sys.executable, __file__, *words], cwd=ROOT, env=HERE, text=True)
+    """A batch in a process of its own; without ``run``, programs are remembered."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = [endpoint, folder, str(projects), str(jobs), config, str(int(stream)), str(int(run))]
+        command = [sys.executable, __file__, "carry", *words]
+        told = subprocess.check_output(command, cwd=ROOT, env=HERE, text=True)
     return msgspec.json.decode(told.splitlines()[-1], type=Spent)
 
 
-async def carry(endpoint: str, folder: Path, projects: int, jobs: int, config: str, stream: bool) -> Spent:
+async def carry(
+    endpoint: str, folder: Path, projects: int, jobs: int, config: str, *, stream: bool, run: bool
+) -> Spent:
     """Carry so many calculators, and say what that took. What is imported and compiled on first use is not in it."""
     from chatdev.fleet import batch, tasks
-    from chatdev.fleet.ledger import Ledger, Plan
+    from chatdev.fleet.ledger import Ledger, Plan, Task
     from chatdev.models.choose import choose
     from chatdev.models.purse import SharedPurse
     from chatdev.sandbox import ladder
     from chatdev.settings import load
 
-    settings = load({"VLLM_ENDPOINT": endpoint}, folder)
     sandbox = await ladder.chosen(unsafe=False)
-    choice = await choose("VLLM", settings, purse=SharedPurse())
+    sandbox = sandbox if run else Remembered(sandbox)
+    choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, folder), purse=SharedPurse())
+
+    async def carried(some: Sequence[Task]) -> None:
+        async with batch.pooled(ledger, choice, sandbox, jobs, streamed=stream) as pool:
+            await batch.carry(pool, ledger, some, lambda result: None, lambda: None)
+
     with contextlib.closing(Ledger(folder / "batch", Plan(config=config))) as ledger:
         rows = [tasks.Row(f"Calculator {number}", "create a calculator") for number in range(projects + 1)]
         first, *others = ledger.add(tasks.identities(rows))
-        async with batch.pooled(ledger, choice, sandbox, jobs, streamed=stream) as pool:
-            await batch.carry(pool, ledger, [first], lambda result: None, lambda: None)
+        await carried([first])
         cpu, wall = time.process_time(), time.perf_counter()
-        async with batch.pooled(ledger, choice, sandbox, jobs, streamed=stream) as pool:
-            if profile := os.environ.get("BATCH_PROFILE"):
-                import cProfile
-
-                profiler = cProfile.Profile(time.thread_time)
-                profiler.enable()
-            await batch.carry(pool, ledger, others, lambda result: None, lambda: None)
-            if profile:
-                profiler.disable()
-                profiler.dump_stats(profile)
+        await carried(others)
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         results = [ledger.results[task.id] for task in others if task.id in ledger.results]
+        lines = len((folder / "batch" / "results.csv").read_text().splitlines()) - 2
     await choice.backend.aclose()
     return Spent(
         projects=projects,
-        results=len(results),
+        results=min(len(results), lines),
         passed=sum(each.status == "passed" for each in results),
         calls=sum(each.calls for each in results),
         cpu=cpu,
@@ -158,13 +157,178 @@ async def carry(endpoint: str, folder: Path, projects: int, jobs: int, config: s
     )
 
 
-def drive() -> None:
-    words = sys.argv[1:]
-    if words[:1] == ["--carry"]:
-        endpoint, folder, projects, jobs, config, stream = words[1:]
-        spent = asyncio.run(carry(endpoint, Path(folder), int(projects), int(jobs), config, bool(int(stream))))
-        print(msgspec.json.encode(spent).decode())
+async def calls(
+    endpoint: str, at_once: int, seconds: float, *, stream: bool, latency: float = 0.0
+) -> tuple[list[float], list[float]]:
+    """The same calls by our backend and by a bare aiohttp client, so many at once, each twice for so many seconds, in
+    the order bare, ours, ours, bare: own CPU seconds of a call, and calls per second. They begin one after another
+    within the server's ``latency`` and are counted when all of them are under way."""
+    import aiohttp
 
+    from chatdev.models.backend import VLLMModel
+    from chatdev.models.types import Message, Options
+    from chatdev.settings import load
+
+    backend = VLLMModel(settings=load({"VLLM_ENDPOINT": endpoint}, Path("/nonexistent")))
+    messages, options = [Message("user", "write")], Options(stream=stream)
+    body = {"messages": [{"role": "user", "content": "write"}], "stream": stream, "max_tokens": 4096}
+
+    async def ours() -> None:
+        await backend.complete(messages, options)
+
+    async def bare() -> None:
+        async with session.post(f"{endpoint}/chat/completions", json=body) as response:
+            if not stream:
+                msgspec.json.decode(await response.read())["choices"][0]["message"]["content"]
+                return
+            parts: list[str] = []
+            async for line in response.content:
+                if line.startswith(b"data: ") and not line.startswith(b"data: [DONE]"):
+                    parts += [each["delta"].get("content") or "" for each in msgspec.json.decode(line[6:])["choices"]]
+
+    async def measured(ask: Callable[[], Awaitable[None]]) -> tuple[float, float]:
+        done = 0
+
+        async def worker(number: int) -> None:
+            nonlocal done
+            await asyncio.sleep(latency * number / at_once)
+            while True:
+                await ask()
+                done += 1
+
+        workers = [asyncio.create_task(worker(number)) for number in range(at_once)]
+        await asyncio.sleep(2 * latency + 1)  # connections are made, code is loaded
+        before, cpu, wall = done, time.process_time(), time.perf_counter()
+        await asyncio.sleep(seconds)
+        made, cpu, wall = done - before, time.process_time() - cpu, time.perf_counter() - wall
+        for each in workers:
+            each.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+        return cpu / made, made / wall
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        found = [await measured(ask) for ask in (bare, ours, ours, bare)]
+    await backend.aclose()
+    return [each[0] for each in found], [each[1] for each in found]
+
+
+def row(what: str, target: str, measured: str) -> None:
+    """One line of the table."""
+    print(f"| {what:<66} | {target:>10} | {measured:>34} |", flush=True)
+
+
+def told(spent: Spent) -> str:
+    return f"{spent.per_call:.2f} ({1000 * spent.cpu / spent.projects:.1f} ms a project)"
+
+
+def cpu(scale: int) -> None:
+    """CPU per call: of phases alone, of whole projects without and with the programs that they run, and of streams."""
+    with tempfile.TemporaryDirectory() as folder, playback(str(plain_recording(Path(folder)))) as endpoint:
+        config = str(company(Path(folder) / "plain"))
+        for stream in (False, True):
+            spent = in_child(endpoint, 64 * scale, 256, config, stream=stream)
+            how = "streamed" if stream else "whole answers"
+            row(f"plain phases, {spent.projects} projects at once, {how}: CPU per call (ms)", "< 1", told(spent))
+        for stream in (True, False):
+            (first, ours, again, last), _ = asyncio.run(calls(endpoint, 64, scale, stream=stream))
+            how, bare = "streams of 100 tokens" if stream else "whole answers", first + last
+            told_of = f"{(ours + again) / bare:.2f} ({500 * (ours + again):.2f} / {500 * bare:.2f} ms)"
+            row(f"64 {how} at once: our CPU / a bare client's", "<= 1.5" if stream else "", told_of)
+    with playback(str(RECORDINGS / "calculator.recording")) as endpoint:
+        spent = in_child(endpoint, 64 * scale, 64, run=False)
+        row("calculators, programs remembered: CPU per call (ms)", "< 1", told(spent))
+        spent = in_child(endpoint, 12 * scale, 64)
+        row("calculators, programs run for real: CPU per call (ms)", "", told(spent))
+        row("  projects per minute", "", f"{60 * spent.results / spent.wall:.0f}")
+
+
+def memory(projects: int) -> None:
+    """Peak memory with so many projects in flight at once."""
+    with playback(str(RECORDINGS / "calculator.recording"), "--manner", "first_token = 2.0") as endpoint:
+        spent = in_child(endpoint, projects, projects, run=False)
+    row(f"{projects} calculators in flight, 2 s an answer: peak memory (MB)", "< 1000", f"{spent.memory / 1e6:.0f}")
+
+
+def flight(at_once: int) -> None:
+    """Calls with a second of latency, so many at once."""
+    with tempfile.TemporaryDirectory() as folder, playback(str(plain_recording(Path(folder), 1.0))) as endpoint:
+        spent_each, (first, one, other, last) = asyncio.run(calls(endpoint, at_once, 8.0, stream=False, latency=1.0))
+        share = (one + other) / (first + last)
+        row(f"{at_once} calls in flight, 1 s each: ours of a bare client's speed", ">= 97 %", f"{100 * share:.1f} %")
+        speeds = " ".join(f"{each:.0f}" for each in (first, one, other, last))
+        row("  calls per second: the bare client's, ours, ours, the bare one's", "", speeds)
+        costs = " ".join(f"{1000 * each:.2f}" for each in spent_each)
+        row("  CPU per call (ms), in the same order", "", costs)
+        spent = in_child(endpoint, at_once, at_once, str(company(Path(folder) / "plain")))
+        row(f"{at_once} projects in flight, plain phases: calls per second", "", f"{spent.calls / spent.wall:.0f}")
+        row("  CPU per call (ms), peak memory (MB)", "", f"{spent.per_call:.2f}, {spent.memory / 1e6:.0f}")
+
+
+def thousand(projects: int) -> None:
+    """Whole projects, each with its result."""
+    with playback(str(RECORDINGS / "calculator.recording")) as endpoint:
+        spent = in_child(endpoint, projects, 256, run=False)
+    row(
+        f"{projects} calculators, programs remembered: results, passed",
+        str(projects),
+        f"{spent.results}, {spent.passed}",
+    )
+    row("  CPU per call (ms)", "< 1", told(spent))
+    row("  minutes, peak memory (MB)", "", f"{spent.wall / 60:.1f}, {spent.memory / 1e6:.0f}")
+
+
+def curve(most: int) -> None:
+    """What a project costs, by how many there are; and two pictures of it beside this file."""
+    from chatdev.fleet import picture
+
+    found: list[Spent] = []
+    with tempfile.TemporaryDirectory() as folder, playback(str(plain_recording(Path(folder)))) as endpoint:
+        config = str(company(Path(folder) / "plain"))
+        for projects in (10, 30, 100, 300, 1000):
+            if projects <= most:
+                found.append(in_child(endpoint, projects, 256, config))
+                measured = f"{1000 * found[-1].cpu / projects:.1f}, {found[-1].memory / 1e6:.0f}"
+                row(f"{projects} projects of {PLAIN} calls: CPU (ms) of each, memory (MB)", "", measured)
+    growth = found[-1].cpu / found[-1].projects / (found[0].cpu / found[0].projects)
+    row(f"  CPU of each of {found[-1].projects} / CPU of each of {found[0].projects}", "<= 1", f"{growth:.2f}")
+    shown = {
+        "cpu": (f"Own CPU of a project of {PLAIN} calls, in ms", [1000 * each.cpu / each.projects for each in found]),
+        "memory": ("Peak memory, in MB", [each.memory / 1e6 for each in found]),
+    }
+    for name, (title, values) in shown.items():
+        rows = [(f"{each.projects} projects", (round(value),)) for each, value in zip(found, values, strict=True)]
+        (ROOT / "benchmarks" / f"batch_{name}.svg").write_text(picture.stacked(title, (), rows))
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    if sys.argv[1:2] == ["carry"]:
+        endpoint, folder, projects, jobs, config, stream, run = sys.argv[2:]
+        how = {"stream": stream == "1", "run": run == "1"}
+        spent = asyncio.run(carry(endpoint, Path(folder), int(projects), int(jobs), config, **how))
+        print(msgspec.json.encode(spent).decode())
+        return
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("what", nargs="*", choices=["quick", *_ALL], default=["quick"])
+    asked = options.parse_args().what
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
+    row("", "target", "measured")
+    row("-" * 66, "-" * 10, "-" * 34)
+    for what in asked:
+        if what == "quick":
+            cpu(1)
+            memory(256)
+        else:
+            _ALL[what]()
+
+
+_ALL: dict[str, Callable[[], None]] = {
+    "cpu": lambda: cpu(4),
+    "memory": lambda: memory(256),
+    "flight": lambda: flight(1024),
+    "thousand": lambda: thousand(1000),
+    "curve": lambda: curve(1000),
+}
 
 if __name__ == "__main__":
-    drive()
+    main()
