@@ -53,7 +53,7 @@ async def carry(
 
     looking = asyncio.create_task(ticking())
     try:
-        with _fewer_collections():
+        with fewer_collections():
             await pool.carry(left, ended)
     finally:
         looking.cancel()
@@ -61,7 +61,7 @@ async def carry(
 
 
 @contextlib.contextmanager
-def _fewer_collections() -> Iterator[None]:
+def fewer_collections() -> Iterator[None]:
     """What is there stays out of Python's search for cycles, which goes on a tenth as often: projects leave few."""
     thresholds = gc.get_threshold()
     gc.collect()

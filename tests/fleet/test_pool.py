@@ -3,26 +3,30 @@ import contextlib
 import resource
 from pathlib import Path
 
+import fake_server
 import plain
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from support import ANSWERS, recording
 
 from chatdev import runs, wiring
 from chatdev.errors import ChatDevError, UserError
-from chatdev.fleet import batch, pool, shared
+from chatdev.fleet import batch, pace, pool, shared
 from chatdev.fleet.ledger import Ledger, Plan, Result, Task
 from chatdev.fleet.shared import Aside, Bounded
 from chatdev.fleet.tasks import Row
 from chatdev.journal import events
 from chatdev.journal.store import Record, read
-from chatdev.models.choose import Choice
-from chatdev.models.errors import CostLimit, KeyRefused
+from chatdev.models.choose import Choice, choose
+from chatdev.models.errors import CostLimit, KeyRefused, Unreachable
 from chatdev.models.types import Target
 from chatdev.playback.faults import Manner
 from chatdev.playback.recording import Entry, Recording
 from chatdev.playback.server import Playback
 from chatdev.sandbox import ladder
 from chatdev.sandbox.port import Job, Outcome
+from chatdev.settings import load
 
 
 def log(folder: Path, result: Result) -> list[events.Any]:
@@ -344,3 +348,63 @@ async def test_more_projects_than_files_may_be_open_is_refused_at_once(
 def test_tasks_bear_the_time_of_their_folder() -> None:
     task = Task("1", "A", "A_x_y_20260102030405", Row("A", "a"))
     assert task.begun.isoformat() == "2026-01-02T03:04:05"
+
+
+METRICS = "vllm:num_requests_running 3\nvllm:num_requests_waiting {waiting}\nvllm:kv_cache_usage_perc 0.1\n"
+
+
+async def test_the_number_of_projects_follows_what_the_server_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "LOOK", 0.01)
+    told: list[int] = []
+
+    async def chat(request: web.Request) -> web.StreamResponse:
+        while len(told) < 3:  # none is answered before the pool has looked around
+            await asyncio.sleep(0.01)
+        return web.json_response(fake_server.whole("<INFO> so it is"))
+
+    async def metrics(_: web.Request) -> web.Response:
+        told.append(1)
+        return web.Response(text=METRICS.format(waiting=0))
+
+    async def models(_: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": [{"id": "m", "owned_by": "vllm", "max_model_len": 32768}]})
+
+    app = web.Application()
+    app.add_routes(
+        [web.post("/v1/chat/completions", chat), web.get("/metrics", metrics), web.get("/v1/models", models)]
+    )
+    plan = Plan(config=str(plain.company(tmp_path / "company")))
+    async with TestServer(app) as server, plain.met(str(server.make_url("/v1")), tmp_path) as choice:
+        with contextlib.closing(Ledger(tmp_path / "batch", plan)) as ledger:
+            left = ledger.add(plain.rows(20))
+            async with batch.pooled(ledger, choice, ladder.at(ladder.UNSAFE), None) as carrier:
+                assert carrier.standing.limit == pace.FIRST
+                await batch.carry(carrier, ledger, left, lambda result: None, lambda: None)
+                assert carrier.standing.limit > pace.FIRST
+        assert len(ledger.results) == 20
+
+
+async def test_the_same_backend_serves_all_projects_where_there_is_one_alone(tmp_path: Path) -> None:
+    choice = await choose("STUB", load({}, tmp_path))
+    common = shared.Common(choice)
+    guest = common.guest().backend
+    assert guest.run(messages=[{"role": "user", "content": "x"}])["choices"]
+    assert (await guest.facts()).model == "stub"
+    assert await guest.least_window() is None
+    await guest.aclose()
+    assert await common.loads() == []
+    await common.close()
+
+
+async def test_a_colleague_that_did_not_answer_is_met_by_the_next_project(tmp_path: Path) -> None:
+    async with Playback(plain.says()) as endpoint, plain.met(endpoint, tmp_path) as choice:
+        common = shared.Common(choice)
+        with pytest.raises(Unreachable):
+            await common.guest().colleague(Target(endpoint="http://127.0.0.1:9/v1"))
+        with pytest.raises(Unreachable):
+            await common.guest().colleague(Target(endpoint="http://127.0.0.1:9/v1"))
+        met = await common.guest().colleague(Target(endpoint=endpoint))
+        assert (await met.backend.facts()).model == "plain"
+        await common.close()
