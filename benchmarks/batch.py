@@ -32,6 +32,9 @@ PLAIN = 12
 """Phases, and so calls, of the synthetic company; each is a talk of one answer, and nothing is run."""
 
 
+_KEPT = tempfile.TemporaryDirectory(prefix="chatdev-batch-")
+
+
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
     """What a batch took. Seconds; ``memory`` is the peak resident set in bytes."""
 
@@ -110,10 +113,9 @@ def in_child(
     endpoint: str, projects: int, jobs: int, config: str = "default", *, stream: bool = False, run: bool = True
 ) -> Spent:
     """A batch in a process of its own; without ``run``, programs are remembered."""
-    with tempfile.TemporaryDirectory() as folder:
-        words = [endpoint, folder, str(projects), str(jobs), config, str(int(stream)), str(int(run))]
-        command = [sys.executable, __file__, "carry", *words]
-        told = subprocess.check_output(command, cwd=ROOT, env=HERE, text=True)
+    folder = tempfile.mkdtemp(dir=_KEPT.name)  # not deleted yet: ext4 looks long for inodes when many have just gone
+    words = [endpoint, folder, str(projects), str(jobs), config, str(int(stream)), str(int(run))]
+    told = subprocess.check_output([sys.executable, __file__, "carry", *words], cwd=ROOT, env=HERE, text=True)
     return msgspec.json.decode(told.splitlines()[-1], type=Spent)
 
 

@@ -25,14 +25,13 @@ from chatdev.redaction import Redactor
 
 LOOK = 2.0
 """Seconds between two looks at the server's load."""
-REST = 5.0
-"""Seconds for which nothing new is begun after a project was broken off by a server's fault; each more in a row doubles
-them, up to ``LONGEST``."""
-LONGEST = 60.0
+REST, LONGEST = 5.0, 60.0
+"""Seconds for which nothing is begun while no server is there: the first time and, each time twice as many, at most."""
+GONE = 7
+"""Times that no server is there, one after another, after which the batch stops: four minutes, in which a vLLM has
+started anew."""
 GOES = 3
-"""Times that a project is taken up after such faults before they count as its end."""
-GONE = 6
-"""Projects in a row that a server's fault broke off, with none that got on in between, after which the batch stops."""
+"""Times that a project is taken up after faults of a server that is there, before they count as its end."""
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -59,7 +58,6 @@ class Pool:
         common: Common,
         sandbox: Bounded,
         pace: Pace,
-        rest: float = REST,
     ) -> None:
         self._plan, self._projects = plan, projects
         self._company, self._source = company, source
@@ -69,7 +67,7 @@ class Pool:
         self._aside = Aside()
         self._running: dict[asyncio.Task[None], Task] = {}
         self._wake = asyncio.Event()
-        self._faults, self._rest, self._pause_until = 0, rest, 0.0
+        self._gone, self._pause_until = 0, 0.0
         self._why: ChatDevError | None = None
         self._goes: dict[str, int] = {}
 
@@ -83,7 +81,7 @@ class Pool:
         """Take all these projects to their ends, each told to ``ended`` as it comes. Raises what a person must see to
         before any more of them can go on; those under way are then interrupted, and may be carried again."""
         waiting = deque(tasks)
-        self._why, self._faults, self._pause_until = None, 0, 0.0
+        self._why, self._gone, self._pause_until = None, 0, 0.0
         looking = asyncio.create_task(self._look())
         try:
             while (waiting or self._running) and self._why is None:
@@ -148,7 +146,7 @@ class Pool:
         except (CostLimit, KeyRefused, ModelNotServed, UserError):
             raise
         except (Unreachable, ServerFault) as fault:
-            if not self._give_up(task, fault):
+            if not await self._give_up(task, fault):
                 return None
             error = fault
         except Exception as other:  # one project's trouble is its own, but for a disk that takes no more
@@ -157,21 +155,23 @@ class Pool:
             error = other
         finally:
             await choice.backend.aclose()
-        if error is None:
-            self._faults = 0
         records = tuple(opened[0].records) if opened else ()
         return _result(task, records, self._redacted(error) if error else "")
 
-    def _give_up(self, task: Task, fault: ChatDevError) -> bool:
-        """Whether a server's fault is a project's end. Nothing new is begun for a while, and the batch stops if the
-        server seems gone."""
-        self._faults += 1
-        self._pause_until = time.monotonic() + min(self._rest * 2 ** (self._faults - 1), LONGEST)
-        if self._faults >= GONE:
+    async def _give_up(self, task: Task, fault: ChatDevError) -> bool:
+        """Whether a server's fault is a project's end. It is not while no server is there; then nothing is begun for a
+        while, and in the end the batch stops. Raises the fault."""
+        if await self._common.answers():
+            self._gone = 0
+            self._goes[task.id] = self._goes.get(task.id, 0) + 1
+            return self._goes[task.id] >= GOES
+        if time.monotonic() >= self._pause_until:  # else others have met the same
+            self._gone += 1
+            self._pause_until = time.monotonic() + min(REST * 2 ** (self._gone - 1), LONGEST)
+        if self._gone >= GONE:
             fault.do += "\nThe batch has stopped there. When the server is well, give the same command again."
             raise fault
-        self._goes[task.id] = self._goes.get(task.id, 0) + 1
-        return self._goes[task.id] >= GOES
+        return False
 
     def _redacted(self, error: Exception) -> str:
         text = error.what if isinstance(error, ChatDevError) else f"{type(error).__name__}: {error}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from chatdev.models.backend import ModelBackend
+from chatdev.models.backend import ModelBackend, OpenAIModel
 from chatdev.models.choose import Choice
 from chatdev.models.endpoint import Facts
 from chatdev.models.fallback import Fallback
@@ -100,6 +100,11 @@ class Common:
         fields = {name: getattr(self.choice, name) for name in Choice.__struct_fields__}
         fields["backend"] = Guest(self.choice.backend, self.traffic, streamed=self._streamed)
         return SharedChoice(**fields, met=self._met, traffic=self.traffic, streamed=self._streamed, whole=self.choice)
+
+    async def answers(self) -> bool:
+        """Whether a server is there."""
+        backend = self.choice.backend
+        return not isinstance(backend, Fallback | OpenAIModel) or await backend.answers()
 
     async def loads(self) -> list[Load]:
         """What each endpoint that tells anything counts of itself."""

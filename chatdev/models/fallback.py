@@ -56,6 +56,10 @@ class Fallback(ModelBackend):
             self._home.breaker.homes -= 1
             self._home = None
 
+    async def answers(self) -> bool:
+        """Whether any of the endpoints says what it is at this moment."""
+        return any(await asyncio.gather(*(each.answers() for each in self._all)))
+
     async def loads(self) -> tuple[Load | None, ...]:
         """What each of the user's endpoints counts of itself."""
         return tuple(await asyncio.gather(*(each.load() for each in self._own)))

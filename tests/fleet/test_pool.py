@@ -139,17 +139,48 @@ async def test_a_damaged_log_is_told_and_the_others_go_on(tmp_path: Path) -> Non
 
 @pytest.fixture
 def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "LONGEST", 0.01)
+    monkeypatch.setattr(pool, "LONGEST", 0.001)
 
 
 @pytest.mark.usefixtures("no_rest")
-async def test_a_server_that_fails_for_one_project_has_it_taken_up_again_and_then_ended(tmp_path: Path) -> None:
-    broken = Manner(place="Plain2.1", status=500)
-    with pytest.raises(ChatDevError, match="The batch has stopped there"):
-        await plain.carried(tmp_path, plain.rows(12), None, broken)
-    with contextlib.closing(Ledger(tmp_path / "batch")) as ledger:
-        assert len(ledger.results) < 12
+async def test_a_server_that_is_gone_stops_the_batch_and_no_project_has_failed(tmp_path: Path) -> None:
+    plan = Plan(config=str(plain.company(tmp_path / "company")))
+    playback = Playback(plain.says())
+    async with plain.met(await playback.start(), tmp_path) as choice:
+        await playback.stop()
+        with contextlib.closing(Ledger(tmp_path / "batch", plan)) as ledger:
+            left = ledger.add(plain.rows(12))
+            async with batch.pooled(ledger, choice, ladder.at(ladder.UNSAFE), 4) as carrier:
+                with pytest.raises(Unreachable, match="The batch has stopped there"):
+                    await batch.carry(carrier, ledger, left, lambda result: None, lambda: None)
+            assert ledger.results == {}
     assert len(await plain.carried(tmp_path, plain.rows(12))) == 12
+
+
+async def test_a_server_that_comes_back_in_time_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "LONGEST", 0.01)
+    plan = Plan(config=str(plain.company(tmp_path / "company")))
+    playback = Playback(plain.says())
+    endpoint = await playback.start()
+    asked = 0
+
+    async def answers(self: shared.Common) -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            await playback.start(port=int(endpoint.rpartition(":")[2].partition("/")[0]))
+        return False
+
+    monkeypatch.setattr(shared.Common, "answers", answers)
+    async with plain.met(endpoint, tmp_path) as choice:
+        await playback.stop()
+        with contextlib.closing(Ledger(tmp_path / "batch", plan)) as ledger:
+            left = ledger.add(plain.rows(5))
+            async with batch.pooled(ledger, choice, ladder.at(ladder.UNSAFE), 1) as carrier:
+                await batch.carry(carrier, ledger, left, lambda result: None, lambda: None)
+            assert {each.status for each in ledger.results.values()} == {"failed"}
+    await playback.stop()
+    assert asked == 3
 
 
 @pytest.mark.usefixtures("no_rest")
