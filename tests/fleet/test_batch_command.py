@@ -86,6 +86,8 @@ def test_a_file_of_tasks_becomes_results_and_the_same_command_goes_on(here: Path
         assert len(table(batch)) == 9
         assert len(list((batch / "projects").iterdir())) == 11
     assert "9 of 9 projects" in (batch / "summary.md").read_text()
+    shown = CliRunner().invoke(cli, ["show", "Project_8_"], catch_exceptions=False)
+    assert shown.exit_code == 0 and "task 8" in shown.stdout
 
 
 def test_recorded_answers_make_whole_products(here: Path) -> None:

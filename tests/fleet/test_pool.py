@@ -17,7 +17,7 @@ from chatdev.fleet.ledger import Ledger, Plan, Result, Task
 from chatdev.fleet.shared import Aside, Bounded
 from chatdev.fleet.tasks import Row
 from chatdev.journal import events
-from chatdev.journal.store import Record, read
+from chatdev.journal.store import JournalError, Record, Store, read
 from chatdev.models.choose import Choice, choose
 from chatdev.models.errors import CostLimit, KeyRefused, Unreachable
 from chatdev.models.types import Target
@@ -439,3 +439,18 @@ async def test_a_colleague_that_did_not_answer_is_met_by_the_next_project(tmp_pa
         met = await common.guest().colleague(Target(endpoint=endpoint))
         assert (await met.backend.facts()).model == "plain"
         await common.close()
+
+
+async def test_a_folder_that_cannot_be_written_stops_the_batch_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain.company(tmp_path / "company")
+
+    def refusing(self: Store, event: events.Any) -> None:
+        raise JournalError("The log cannot be written.")
+
+    monkeypatch.setattr(Store, "append", refusing)
+    with pytest.raises(UserError, match=r"No run can be written under .*projects"):
+        await plain.carried(tmp_path, plain.rows(2))
+    monkeypatch.undo()
+    assert len(await plain.carried(tmp_path, plain.rows(2))) == 2
