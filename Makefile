@@ -52,6 +52,7 @@ $(SERVERS)/done: tests/servers/requirements.txt tests/servers/name_vllm.py
 
 bench: setup
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/batch.py quick
 
 # A night in small: make soak SOAK="--projects 100 --kills 20"
 soak: setup

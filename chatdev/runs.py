@@ -3,6 +3,7 @@
 import datetime
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -30,7 +31,7 @@ class Reach(msgspec.Struct, frozen=True):
     max_cost: float | None = None
     second_opinion: bool = False
 
-    def over(self, earlier: events.RunStarted) -> "Reach":
+    def over(self, earlier: "events.RunStarted | Reach") -> "Reach":
         """This, and where it says nothing, what the run was begun with. What was to stay local does so for ever."""
         return Reach(
             self.endpoints or earlier.endpoints,
@@ -68,14 +69,14 @@ class Order(msgspec.Struct, frozen=True):
         if not self.task.strip():
             raise UserError("The task is empty.", do='Say what to build, as in --task "create a calculator".')
         for option, value in (("--name", self.name), ("--org", self.org)):
-            why = _unusable(value)
+            why = unusable(value)
             if why:
                 raise UserError(f"{option} {value!r} cannot name a folder: {why}.", do=f"Choose another {option}.")
         config.find(self.config)
         return self
 
 
-def _unusable(name: str) -> str:
+def unusable(name: str) -> str:
     """Why a name cannot be part of a folder's name; empty if it can. Spaces and Unicode letters are fine."""
     if not name.strip():
         return "it is empty"
@@ -107,7 +108,43 @@ def begin(
     order = redactor(settings or Settings()).value(order).checked()
     company = checked(classic_folder.load(config.find(order.config)))  # told now, before anything is made
     company.assigning(assignments(order.role_models))
-    start = events.RunStarted(
+    return _set_up(_start(order, company, now), company, (), warehouse)
+
+
+def begin_in(
+    folder: Path,
+    order: Order,
+    company: config.Company,
+    source: Path,
+    now: datetime.datetime | None = None,
+    open_store: Callable[[Path], Store] = Store,
+) -> Store:
+    """Begin a run in this new folder, for a caller who has checked the order and taken keys out of it; its log, open
+    for the work. The ``company`` stays where it lies, at ``source``, since many runs have it in common: the run has a
+    link to it.
+
+    What a process that died over the same left there is made anew. Raises UserError.
+    """
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / HIDDEN).mkdir(parents=True)
+        (folder / HIDDEN / "company").symlink_to(os.path.relpath(source, folder / HIDDEN), target_is_directory=True)
+        (folder / f"{order.name}.prompt").write_text(order.task, encoding="utf-8")
+        for path in (folder, folder.parent):
+            _sync(path)
+        store = open_store(log_of(folder))
+        try:
+            store.append(_start(order, company, now))
+        except BaseException:
+            store.close()
+            raise
+        return store
+    except (OSError, ChatDevError) as error:
+        raise _unwritable(folder.parent, error) from error
+
+
+def _start(order: Order, company: config.Company, now: datetime.datetime | None) -> events.RunStarted:
+    return events.RunStarted(
         schema=events.SCHEMA,
         version=chatdev.__version__,
         name=order.name,
@@ -124,7 +161,6 @@ def begin(
         max_cost=order.reach.max_cost,
         second_opinion=order.reach.second_opinion,
     )
-    return _set_up(start, company, (), warehouse)
 
 
 def fork(folder: Path, phase: str, warehouse: Path, now: datetime.datetime | None = None) -> Path:
@@ -173,11 +209,15 @@ def _set_up(start: events.RunStarted, company: config.Company, before: tuple[eve
 def _sync_all(folder: Path) -> None:
     """What a resume needs beside the log must outlive a power cut, too. Raises OSError."""
     for path in (folder.parent, folder, *folder.rglob("*")):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _unwritable(warehouse: Path, error: Exception) -> UserError:
@@ -228,7 +268,7 @@ def find(name: str, warehouse: Path) -> Path:
     """A run by its folder, or by its folder's name or the beginning of it under the warehouse. Raises UserError."""
     if log_of(Path(name)).is_file():
         return Path(name)
-    found = [folder for folder in every(warehouse) if folder.name.startswith(name)] if name else []
+    found = [folder for folder in (*every(warehouse), *_of_batches(warehouse)) if name and folder.name.startswith(name)]
     if len(found) == 1:
         return found[0]
     if found:
@@ -245,3 +285,8 @@ def find(name: str, warehouse: Path) -> Path:
 def every(warehouse: Path) -> list[Path]:
     """The folders of all runs, by name."""
     return sorted(log.parent.parent for log in warehouse.glob(f"*/{HIDDEN}/events.jsonl"))
+
+
+def _of_batches(warehouse: Path) -> list[Path]:
+    """The runs of batches that lie there."""
+    return [log.parent.parent for log in warehouse.glob(f"*/projects/*/{HIDDEN}/events.jsonl")]

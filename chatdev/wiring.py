@@ -25,7 +25,7 @@ from chatdev.project.state import State
 from chatdev.project.workspace import Workspace
 from chatdev.sandbox import ladder
 from chatdev.sandbox.port import Sandbox
-from chatdev.views import meta, report, statistics, transcript
+from chatdev.views import meta, report, statistics, summary, transcript
 
 
 def paid(records: Sequence[Record]) -> float:
@@ -47,16 +47,18 @@ async def work(
     limits: Mapping[str, float] | None = None,
     open_store: Callable[[Path], Store] = Store,
     sandbox: Sandbox | None = None,
+    company: config.Company | None = None,
 ) -> events.VerdictReached:
     """Carry a run that was begun to its end, or further if it was interrupted, and write what is delivered.
 
     ``role_models`` take the place of those that the run was begun with, ``limits`` that of each which was set so far.
-    Programs run in ``sandbox``, else in the best that holds on this machine.
+    Programs run in ``sandbox``, else in the best that holds on this machine. ``company`` is the run's copy of it, where
+    the caller has read that.
 
     Whatever ends it, the log holds all that was done, and the report says so far as it got. Raises ModelError,
     JournalError, UserError and CancelledError; the run can be taken up again after each of them.
     """
-    company = config.load(folder / runs.HIDDEN / "company")
+    company = company or config.load(folder / runs.HIDDEN / "company")
     sandbox = sandbox or await ladder.chosen(unsafe=False)
     store, hidden = open_store(runs.log_of(folder)), runs.redactor(choice.settings)
     store.redact = hidden.value
@@ -68,9 +70,8 @@ async def work(
         workspace = Workspace(folder)
         workspace.sweep()
         typed = {**_limits(store), **(limits or {})}
-        choice.purse.spent = paid(store.records)
+        choice.purse.take_up(str(folder), paid(store.records))
         others = await _met(company, choice)
-        phases = {name: phase.budget for name, phase in company.phases.items()}
         office = Office(
             company=company,
             prompts=Prompts(hidden.value(company)),
@@ -78,7 +79,7 @@ async def work(
             sandbox=sandbox,
             workspace=workspace,
             watcher=on_progress,
-            spending=Spending(store, company.budget.but(choice.settings.budget).but(typed), phases),
+            spending=_spending(store, company, choice, typed),
             others={target: other.backend for target, other in others.items()},
             second_opinion=choice.settings.second_opinion,
         )
@@ -107,6 +108,12 @@ def _give_up(folder: Path, store: Store, number: int, error: BaseException) -> N
     with contextlib.suppress(ChatDevError):
         if folder.is_dir():
             deliver(folder, tuple(store.records))
+
+
+def _spending(store: Store, company: config.Company, choice: Choice, typed: Mapping[str, float]) -> Spending:
+    """What was typed wins over the settings, and they over the company."""
+    phases = {name: phase.budget for name, phase in company.phases.items()}
+    return Spending(store, company.budget.but(choice.settings.budget).but(typed), phases)
 
 
 def _limits(store: Store) -> dict[str, float]:
@@ -166,10 +173,11 @@ def deliver(folder: Path, records: tuple[Record, ...]) -> None:
     order = runs.started(records, folder)
     workspace = Workspace(folder)
     name = f"{order.name}_{order.org}_{order.stamp}.log"
+    folded = summary.fold(records)
     for path, text in (
-        ("REPORT.md", report.render(records)),
-        ("meta.txt", meta.render(records)),
-        (name, transcript.render(records)),
+        ("REPORT.md", report.render(records, folded)),
+        ("meta.txt", meta.render(records, folded=folded)),
+        (name, transcript.render(records, folded=folded)),
     ):
         workspace.write(path, text.encode("utf-8", "replace"))
 

@@ -16,6 +16,7 @@ from chatdev.errors import ChatDevError
 from chatdev.journal import store
 from chatdev.journal.store import read
 from chatdev.models.choose import Choice, choose
+from chatdev.models.purse import Purse
 from chatdev.project.verdict import STARTS
 from chatdev.redaction import Redactor
 from chatdev.sandbox import ladder
@@ -35,12 +36,17 @@ class End(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def chosen(
-    label: str | None, task: str, settings: Settings, say: Callable[[str], None] = common.say
+    label: str | None,
+    task: str | None,
+    settings: Settings,
+    say: Callable[[str], None] = common.say,
+    purse: Purse | None = None,
 ) -> AsyncIterator[Choice]:
-    """The model for a label; for DEMO, a stand-in server that plays the recording of this task while it is used."""
+    """The model for a label; for DEMO, a stand-in server that plays the recording of this task while it is used, or for
+    None each recording that there is."""
     if label is None or label.upper() != DEMO:
         try:
-            choice = await choose(label, settings)
+            choice = await choose(label, settings, purse=purse)
         except ChatDevError:
             for note in settings.notes:  # else they are told at the beginning of the work
                 say(note)
@@ -62,7 +68,7 @@ async def chosen(
             openai_api_key=None,
             proxy=None,
         )
-        async with chosen("VLLM", task, own, say) as choice:
+        async with chosen("VLLM", task, own, say, purse) as choice:
             yield msgspec.structs.replace(choice, label=DEMO)
 
 

@@ -9,11 +9,12 @@ stand in the line, so that a flipped bit, a lost line and a torn tail are all se
 import asyncio
 import contextlib
 import errno
+import functools
 import os
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -152,7 +153,8 @@ class Store:
     With ``repair``, damaged records and all that follow them are cut, too. Listeners see each record after it was
     appended (not yet synced). After a failed write or sync nothing more is accepted: a later sync could claim success
     for data that is gone. ``wall`` is the clock of the records, in seconds since 1970; ``alive`` one that stands still
-    while the machine sleeps.
+    while the machine sleeps. ``aside`` calls a function beside the event loop, since a sync takes its time: a thread
+    for each, or one for many logs.
     """
 
     def __init__(
@@ -162,8 +164,10 @@ class Store:
         repair: bool = False,
         wall: Callable[[], float] = time.time,
         alive: Callable[[], float] = time.monotonic,
+        aside: Callable[[Callable[[], None]], Awaitable[None]] = asyncio.to_thread,
     ) -> None:
         self.path = path
+        self._aside = aside
         self.repaired = ""
         self._listeners: list[Callable[[Record], None]] = []
         self._broken = ""
@@ -208,7 +212,8 @@ class Store:
                 else f"Record {len(records) + 1} of the log was damaged: it was cut, with all that followed, and kept "
                 f"in {kept.name}. What it told is done again."
             )
-        _sync_folder(self.path.parent)
+        if not records:  # else it was synced before the first of them
+            _sync_folder(self.path.parent)
         return records
 
     @property
@@ -250,7 +255,7 @@ class Store:
     async def sync(self) -> None:
         """Return once all that was appended is on the disk. Raises JournalError."""
         self._refuse_if_broken()
-        await asyncio.to_thread(self._settle, len(self.records))
+        await self._aside(functools.partial(self._settle, len(self.records)))
 
     def _settle(self, upto: int) -> None:
         """One sync at a time: the kernel tells of a failure once, and whoever syncs beside that must hear of it."""

@@ -16,7 +16,7 @@ from chatdev.models.breaker import BACKOFF, Breaker, Switchboard
 from chatdev.models.budget import Gauge
 from chatdev.models.call import Call, Known
 from chatdev.models.endpoint import Facts
-from chatdev.models.errors import KeyRefused, ModelNotServed, ServerBroke
+from chatdev.models.errors import KeyRefused, ModelError, ModelNotServed, ServerBroke
 from chatdev.models.metrics import Load
 from chatdev.models.profile import Profile, Profiles
 from chatdev.models.purse import Purse
@@ -199,6 +199,14 @@ class OpenAIModel(ModelBackend):
                         Gauge.between(self._found.low, self._found.high) if self._found else Gauge(),
                     )
         return self._known
+
+    async def answers(self) -> bool:
+        """Whether the server says what it is at this moment."""
+        try:
+            await endpoint.ask(self._line(), self.wanted)
+        except ModelError:
+            return False
+        return True
 
     async def load(self) -> Load | None:
         """See ModelBackend."""

@@ -82,14 +82,17 @@ def forbidden(settings: Settings) -> bool:
     return settings.local_only and not addresses.of_openai(settings).free
 
 
-async def choose(label: str | None, settings: Settings, board: Switchboard | None = None) -> Choice:
+async def choose(
+    label: str | None, settings: Settings, board: Switchboard | None = None, purse: Purse | None = None
+) -> Choice:
     """The model for ``label``: a name of ModelType in any letter case, or ``openai:NAME``.
 
     None: the own endpoints if VLLM_ENDPOINT is set, else OpenAI if OPENAI_API_KEY is, else what stands at the default
-    address. Set endpoints fall back to OpenAI if there is a key, now and later. ``board`` is shared by all the runs of
-    a process. Raises UserError for an unknown label or a forbidden one, and ModelError. The caller closes the backend.
+    address. Set endpoints fall back to OpenAI if there is a key, now and later. ``board`` and ``purse`` are
+    shared by all the runs of a process. Raises UserError for an unknown label or a forbidden one, and ModelError. The
+    caller closes the backend.
     """
-    means = _Means(settings, board or Switchboard(), Purse(settings.max_cost))
+    means = _Means(settings, board or Switchboard(), purse or Purse(settings.max_cost))
     if label is None:
         if settings.vllm_endpoint or settings.openai_api_key is None or forbidden(settings):
             return await _own(means)

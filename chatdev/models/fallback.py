@@ -46,6 +46,26 @@ class Fallback(ModelBackend):
         self._home: OpenAIModel | None = None
         self.notes: tuple[str, ...] = ()
 
+    def beside(self) -> "Fallback":
+        """The same endpoints for another run, with a home of its own; ``leave`` it in the end, and close this one."""
+        other = Fallback(self._own, self._last, begins=self._begins, firsts=self._firsts, backoff=self._backoff)
+        other.debug = self.debug
+        return other
+
+    def leave(self) -> None:
+        """This run is over: its home has one less. Connections stay open."""
+        if self._home:
+            self._home.breaker.homes -= 1
+            self._home = None
+
+    async def answers(self) -> bool:
+        """Whether any of the endpoints says what it is at this moment."""
+        return any(await asyncio.gather(*(each.answers() for each in self._all)))
+
+    async def loads(self) -> tuple[Load | None, ...]:
+        """What each of the user's endpoints counts of itself."""
+        return tuple(await asyncio.gather(*(each.load() for each in self._own)))
+
     def run(self, messages: Sequence[Mapping[str, Any]], **config: Any) -> dict[str, Any]:
         """See ModelBackend."""
         return BACKGROUND.wait_for(self.arun(messages, **config))
@@ -161,9 +181,7 @@ class Fallback(ModelBackend):
 
     async def aclose(self) -> None:
         """See ModelBackend."""
-        if self._home:
-            self._home.breaker.homes -= 1
-            self._home = None
+        self.leave()
         for each in self._all:
             await each.aclose()
 

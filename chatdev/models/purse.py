@@ -21,6 +21,10 @@ class Purse:
         self.spent = 0.0
         self._held = 0.0
 
+    def take_up(self, run: str, paid: float) -> None:
+        """A run goes on that has paid so much before; this purse is its own."""
+        self.spent = paid
+
     @contextlib.contextmanager
     def hold(self, most: float | None, model: str) -> Iterator[Bill]:
         """Keep back what a call could cost at ``most`` (None: its price is not known) while it lasts; the bill says in
@@ -51,3 +55,29 @@ class Purse:
         finally:
             self._held -= most
             self.spent += bill.cost
+
+
+class SharedPurse(Purse):
+    """One purse for many runs at once. What it forbids is no run's own end: each may go on with a fuller one, so that
+    none records the limit as reached."""
+
+    def __init__(self, limit: float | None = None) -> None:
+        super().__init__(limit)
+        self._known: set[str] = set()
+
+    def take_up(self, run: str, paid: float) -> None:
+        """A run goes on; what it paid before this process counts once."""
+        if run not in self._known:
+            self._known.add(run)
+            self.spent += paid
+
+    @contextlib.contextmanager
+    def hold(self, most: float | None, model: str) -> Iterator[Bill]:
+        """See Purse."""
+        try:
+            with super().hold(most, model) as bill:
+                yield bill
+        except CostLimit as error:
+            if error.limit is not None:
+                error.limit, error.do = None, "Give the same command again with a higher --max-cost."
+            raise

@@ -29,7 +29,7 @@ def recording_of(task: str) -> Recording:
 
 
 @contextlib.asynccontextmanager
-async def serving(task: str) -> AsyncIterator[str]:
-    """A server that plays the recording of this task; its base URL. Raises UserError."""
-    async with Playback(recording_of(task)) as endpoint:
+async def serving(task: str | None) -> AsyncIterator[str]:
+    """A server that plays the recording of this task, or for None each of them; its base URL. Raises UserError."""
+    async with Playback(*(recordings() if task is None else (recording_of(task),))) as endpoint:
         yield endpoint

@@ -1,5 +1,6 @@
 """From a company's templates and a state to the text of a question, the same to the byte each time."""
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -18,13 +19,16 @@ _LANGUAGES = {
     "go": "go", "rs": "rust", "sh": "sh", "md": "markdown", "json": "json", "toml": "toml",
 }  # fmt: skip
 
+_TICKS = re.compile(r"(?:^|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])\s*(`+)")
+"""Backticks that begin a line, as ``str.splitlines`` parts lines."""
+
 REPORTED = 3
 """Failing tests that are shown with their reason; the others by name. A programmer mends one cause at a time."""
 
 
 def fenced(text: str, language: str = "") -> str:
     """The text in a fenced block that nothing inside it can close."""
-    longest = max((len(line) - len(line.lstrip("`")) for line in map(str.lstrip, text.splitlines())), default=0)
+    longest = max(map(len, _TICKS.findall(text)), default=0) if "`" in text else 0
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 

@@ -1,5 +1,6 @@
 """The command line of bubblewrap that makes the namespaces and the tree of files; our own process follows inside it."""
 
+import functools
 import os
 import shutil
 import sys
@@ -13,6 +14,11 @@ _INSIDE = "import sys; sys.path.append(sys.argv[1]); from sandbox import inside;
 def executable() -> str | None:
     """Where bubblewrap is, if it is installed."""
     return shutil.which("bwrap")
+
+
+@functools.lru_cache(maxsize=256)
+def _above(path: str) -> tuple[str, ...]:
+    return tuple(map(str, Path(path).parents))
 
 
 def command(
@@ -30,7 +36,7 @@ def command(
     Root keeps its identity and its power until our process inside gives them up: so it can mount what lies in its home.
     """
     # Made by name, since bubblewrap shuts those that it makes by itself to all but their owner.
-    above = sorted({str(parent) for path in (*reads, *writes) for parent in Path(path).parents} - {"/", "/tmp"})
+    above = sorted({parent for path in (*reads, *writes) for parent in _above(path)} - {"/", "/tmp"})
     names = ("pid", "ipc", "uts", *(() if online else ("net",)))
     apart = [f"--unshare-{name}" for name in (*names, *(["user"] if os.getuid() else []))]
     room = ("--size", str(scratch), "--tmpfs")

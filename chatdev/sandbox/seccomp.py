@@ -8,6 +8,7 @@ Numbers: arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/uni
 is that of linux/filter.h and linux/seccomp.h.
 """
 
+import functools
 import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -143,6 +144,7 @@ class _Step(NamedTuple):
         return struct.pack("=HBBI", self.code, self.jump_if, self.jump_else, self.operand)
 
 
+@functools.cache
 def program(machine: str, *, sockets: bool, online: bool = False) -> bytes:
     """The filter for a processor, one of ``MACHINES``, as an array of ``struct sock_filter``.
 

@@ -7,12 +7,15 @@ from chatdev.views import statistics, summary
 from chatdev.views.text import clean
 
 
-def render(records: Sequence[Record], deliverable_files: Collection[str] = ()) -> str:
+def render(
+    records: Sequence[Record], deliverable_files: Collection[str] = (), folded: summary.Summary | None = None
+) -> str:
     """The file's text: a heading with a colon, its value on the lines below, an empty line. ``deliverable_files`` are
-    the relative paths in the run's folder; its images are those that were made and used.
+    the relative paths in the run's folder; its images are those that were made and used. ``folded``
+    is the summary of these records, where the caller has it.
     """
-    run = summary.fold(records)
-    info = statistics.software_info(records, deliverable_files)
+    run = folded or summary.fold(records)
+    info = statistics.software_info(records, deliverable_files, run)
     start, end = run.started, run.finished
     values = {
         "Task": start.task if start else "",

@@ -14,9 +14,10 @@ _TOLD = 5
 """Failures told in full below the table of tests, and reasons why an endpoint did not answer; the log has them all."""
 
 
-def render(records: Sequence[Record]) -> str:
-    """The report in Markdown. What models, servers and programs said is escaped, cut and kept to one line."""
-    run = summary.fold(records)
+def render(records: Sequence[Record], folded: Summary | None = None) -> str:
+    """The report in Markdown. What models, servers and programs said is escaped, cut and kept to one line. ``folded``
+    is the summary of these records, where the caller has it."""
+    run = folded or summary.fold(records)
     blocks = [
         *_verdict(run),
         *_start(run),

@@ -35,11 +35,14 @@ class SoftwareInfo(msgspec.Struct, frozen=True):
     duration: float
 
 
-def software_info(records: Sequence[Record], deliverable_files: Iterable[str] = ()) -> SoftwareInfo:
+def software_info(
+    records: Sequence[Record], deliverable_files: Iterable[str] = (), folded: summary.Summary | None = None
+) -> SoftwareInfo:
     """The statistics of a run. Code (tests too) is what the log says was written; images and documents are also
-    counted from ``deliverable_files``, the relative paths of what lies in the run's folder.
+    counted from ``deliverable_files``, the relative paths of what lies in the run's folder. ``folded`` is
+    the summary of these records, where the caller has it.
     """
-    run = summary.fold(records)
+    run = folded or summary.fold(records)
     lines = {file.path: file.lines for file in run.files}
     code = [path for path in lines if _is_code(path)]
     there = {path for path in (*lines, *deliverable_files) if not path.startswith(".")}

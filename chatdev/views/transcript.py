@@ -14,16 +14,19 @@ from chatdev.views.summary import Phase
 from chatdev.views.text import indent, one_line
 
 
-def render(records: Sequence[Record], deliverable_files: Iterable[str] = ()) -> str:
-    """The whole log as text, with ChatDev 1.0's Software Info at its end."""
-    run = summary.fold(records)
+def render(
+    records: Sequence[Record], deliverable_files: Iterable[str] = (), folded: summary.Summary | None = None
+) -> str:
+    """The whole log as text, with ChatDev 1.0's Software Info at its end. ``folded`` is the summary of these records,
+    where the caller has it."""
+    run = folded or summary.fold(records)
     phases = {phase.place: phase for phase in run.phases}
     asked = summary.questions(records)
     entries = [f"ChatDev run {one_line(run.folder, 300)}"]
     for record in records:
         when = datetime.fromtimestamp(record.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
         entries += [f"[{when}] {entry}".rstrip() for entry in _entries(record, phases, asked)]
-    entries.append(statistics.render(statistics.software_info(records, deliverable_files)))
+    entries.append(statistics.render(statistics.software_info(records, deliverable_files, run)))
     return "\n\n".join(entries) + "\n"
 
 

@@ -1,0 +1,140 @@
+"""What ``chatdev batch`` does: find the batch, carry what is left of it, and say how it ended."""
+
+import contextlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from chatdev.cli import common, work
+from chatdev.cli.voice import DebugLog, Text
+from chatdev.errors import ChatDevError, UserError
+from chatdev.fleet import batch, summary, tasks
+from chatdev.fleet.display import Display
+from chatdev.fleet.ledger import Ledger, Plan, Task, plan_of
+from chatdev.models.choose import assignments
+from chatdev.models.purse import SharedPurse
+from chatdev.redaction import Redactor
+from chatdev.sandbox import ladder
+from chatdev.settings import Settings, load_here
+
+
+class Asked(NamedTuple):
+    """What was typed, beside what a batch's plan holds. ``jobs`` is None for as many as the server bears."""
+
+    source: str
+    out: str | None = None
+    jobs: int | None = None
+    limit: int | None = None
+    where: tuple[str, ...] = ()
+    retry: bool = False
+    streamed: bool = False
+    quiet: bool = False
+    unsafe: bool = False
+    engine: str = ""
+
+
+def run(asked: Asked, typed: Plan) -> int:
+    """Carry a batch to its end, or as far as it gets; the exit status. Every failure is said in plain words."""
+    try:
+        folder, rows = _found(asked)
+        plan = _over(typed, plan_of(folder))
+        assignments(plan.role_models)
+        with contextlib.closing(Ledger(folder, plan)) as ledger:
+            named = tasks.identities(rows) if rows else [(each.id, each.row) for each in ledger.tasks.values()]
+            chosen = ledger.add(tasks.where(named, asked.where)[: asked.limit])
+            if asked.retry:
+                ledger.retry(task.id for task in chosen)
+            status = _carried(asked, ledger, chosen)
+            _conclude(ledger, chosen, asked)
+            return status
+    except ChatDevError as error:
+        return _refused(error)
+    except OSError as error:
+        return _refused(common.of_system(error))
+
+
+def _found(asked: Asked) -> tuple[Path, tuple[tasks.Row, ...]]:
+    """The batch's folder, and the rows of the file that was named, if it was not the folder. Raises UserError."""
+    source = Path(asked.source)
+    if source.is_dir():
+        if plan_of(source) is None:
+            raise UserError(f"{source} is a folder, and no batch.", do="Name a CSV or JSONL file, or a batch's folder.")
+        return source, ()
+    rows = tasks.read(source)
+    return Path(asked.out) if asked.out else common.WAREHOUSE / f"{source.stem}_batch", rows
+
+
+def _over(typed: Plan, earlier: Plan | None) -> Plan:
+    """What was typed, and where nothing was, what the batch was begun with."""
+    known = earlier or Plan()
+    return Plan(
+        config=typed.config or known.config,
+        org=typed.org or known.org,
+        model=typed.model or known.model,
+        role_models=typed.role_models or known.role_models,
+        limits=known.limits | typed.limits,
+        reach=typed.reach.over(known.reach),
+    )
+
+
+def _refused(error: ChatDevError) -> int:
+    common.say(f"Error: {error}")
+    return error.exit_status
+
+
+def _carried(asked: Asked, ledger: Ledger, chosen: Sequence[Task]) -> int:
+    """Carry what is left; the exit status. What a person must see to is said."""
+    left = ledger.left(chosen)
+    if left:
+        try:
+            common.run(_carry(asked, ledger, chosen, left))
+        except SystemExit as stopped:
+            common.say("Interrupted. Nothing is lost.")
+            return int(stopped.code or 0)
+        except ChatDevError as error:
+            return _refused(error)
+    return 0 if all(ledger.results[task.id].status == "passed" for task in chosen) else 1
+
+
+async def _carry(asked: Asked, ledger: Ledger, chosen: Sequence[Task], left: Sequence[Task]) -> None:
+    plan = ledger.plan
+    settings = plan.reach.applied(load_here())
+    sandbox = await ladder.chosen(unsafe=asked.unsafe, engine=asked.engine)
+    purse = SharedPurse(settings.max_cost)
+    with common.discreet(settings):
+        async with (
+            work.chosen(plan.model, None, settings, purse=purse) as choice,
+            batch.pooled(ledger, choice, sandbox, asked.jobs, streamed=asked.streamed) as pool,
+        ):
+            for note in choice.notes:
+                common.say(note)
+            before = [ledger.results[task.id] for task in chosen if task.id in ledger.results]
+            display = Display(sys.stderr, len(chosen), before, lambda: pool.standing, quiet=asked.quiet)
+            debug = _debug(ledger, settings) if settings.debug else None
+            choice.backend.debug = debug
+            try:
+                await batch.carry(pool, ledger, left, display.ended, display.tick)
+            finally:
+                display.close()
+                if debug:
+                    debug.close()
+
+
+def _debug(ledger: Ledger, settings: Settings) -> DebugLog:
+    """All traffic of the batch in one file: on the terminal, that of many projects at once would tell nothing."""
+    path = ledger.folder / ".batch" / "debug.log"
+    common.say(f"Requests and answers: {path}")
+    return DebugLog(path, Text(quiet=True), Redactor(settings.secrets).text)
+
+
+def _conclude(ledger: Ledger, chosen: Sequence[Task], asked: Asked) -> None:
+    """Write the summary, and say where all is and how to go on."""
+    results = [ledger.results[task.id] for task in chosen if task.id in ledger.results]
+    path = summary.write(ledger.folder, ledger.results.values(), len(ledger.tasks))
+    lines = [summary.headline(results, len(chosen)), f"Summary: {path}", f"Results: {ledger.folder / 'results.csv'}"]
+    if len(results) < len(chosen):
+        lines.append(f'Go on with: {common.program()} batch "{ledger.folder}"')
+    elif any(each.status != "passed" for each in results):
+        lines.append(f'What did not pass is tried again by: {common.program()} batch "{ledger.folder}" --retry-failed')
+    common.conclude("\n".join(lines))

@@ -1,0 +1,76 @@
+"""Two kinds of pictures as SVG that needs nothing beside it, in the reader's light or dark colours."""
+
+import html
+import math
+from collections.abc import Iterator, Sequence
+
+WIDTH, LEFT, TOP, ROW, BAR = 720, 170, 64, 24, 16
+"""In user units (pixels); rows and their bars lie across."""
+_SHOWN = 20
+_BINS = 12
+_STYLE = """<style>
+text { font: 12px system-ui, "DejaVu Sans", sans-serif; fill: #1f2328; } .title { font-size: 15px; font-weight: 600; }
+.paper { fill: #fff; } .s0 { fill: #2e9e6b; } .s1 { fill: #d9822b; } .s2 { fill: #8c959f; }
+@media (prefers-color-scheme: dark) { text { fill: #e6edf3; } .paper { fill: #0d1117; } }
+</style>"""
+
+
+def stacked(title: str, parts: Sequence[str], rows: Sequence[tuple[str, Sequence[int]]]) -> str:
+    """A bar for each row, made of its parts; what is past the twentieth row is added up in one."""
+    if len(rows) > _SHOWN:
+        others = [sum(each) for each in zip(*(values for _, values in rows[_SHOWN - 1 :]), strict=True)]
+        rows = [*rows[: _SHOWN - 1], (f"{len(rows) - _SHOWN + 1} others", others)]
+    return _svg(title, parts, rows)
+
+
+def histogram(title: str, values: Sequence[float], unit: str) -> str:
+    """How many values lie in each of a dozen ranges of the same width."""
+    high = max(values) or 1
+    step = _round_up(high / _BINS)
+    counts = [0] * (int(high / step) + 1)
+    for value in values:
+        counts[int(value / step)] += 1
+    rows = [(f"{n * step:,.10g} to {(n + 1) * step:,.10g} {unit}", (count,)) for n, count in enumerate(counts)]
+    return _svg(title, (), rows)
+
+
+def _round_up(value: float) -> float:
+    """1, 2 or 5 times a power of ten, the least that is not below ``value``."""
+    power = 10 ** math.floor(math.log10(value))
+    return float(next((step * power for step in (1, 2, 5) if step * power >= value), 10 * power))
+
+
+def _svg(title: str, parts: Sequence[str], rows: Sequence[tuple[str, Sequence[int]]]) -> str:
+    height = TOP + ROW * len(rows) + 12
+    return "\n".join(
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
+            f'height="{height}" role="img">',
+            f"<title>{html.escape(title)}</title>",
+            _STYLE,
+            f'<rect class="paper" width="{WIDTH}" height="{height}"/>',
+            f'<text class="title" x="16" y="26">{html.escape(title)}</text>',
+            *_legend(parts),
+            *_bars(rows),
+            "</svg>\n",
+        )
+    )
+
+
+def _legend(parts: Sequence[str]) -> Iterator[str]:
+    for number, part in enumerate(parts):
+        x = LEFT + 100 * number
+        yield f'<rect class="s{number}" x="{x}" y="38" width="12" height="12" rx="2"/>'
+        yield f'<text x="{x + 18}" y="48">{html.escape(part)}</text>'
+
+
+def _bars(rows: Sequence[tuple[str, Sequence[int]]]) -> Iterator[str]:
+    scale = (WIDTH - LEFT - 60) / max(max((sum(values) for _, values in rows), default=1), 1)
+    for number, (name, values) in enumerate(rows):
+        y, x = TOP + ROW * number, float(LEFT)
+        shown = name if len(name) <= 24 else f"{name[:23]}…"
+        yield f'<text x="{LEFT - 8}" y="{y + 12}" text-anchor="end">{html.escape(shown)}</text>'
+        for part, value in enumerate(values):
+            yield f'<rect class="s{part}" x="{x:.1f}" y="{y}" width="{value * scale:.1f}" height="{BAR}"/>'
+            x += value * scale
+        yield f'<text x="{x + 6:.1f}" y="{y + 12}">{sum(values)}</text>'

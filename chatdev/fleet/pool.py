@@ -1,0 +1,272 @@
+"""Carries projects in one event loop: begins or resumes each, and tells how it ended. Knows tasks and results, and
+nothing of lists, displays or who else carries others."""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import msgspec
+
+from chatdev import runs, wiring
+from chatdev.company.config import Company, CompanyError
+from chatdev.errors import ChatDevError, UserError
+from chatdev.fleet.ledger import Plan, Result, Task
+from chatdev.fleet.pace import Pace
+from chatdev.fleet.shared import Aside, Bounded, Common
+from chatdev.journal.active import Active
+from chatdev.journal.events import ModelAnswered
+from chatdev.journal.store import JournalError, Record, Store
+from chatdev.models.errors import CostLimit, KeyRefused, ModelNotServed, ServerFault, Unreachable
+from chatdev.project.verdict import STARTS
+from chatdev.redaction import Redactor
+
+LOOK = 2.0
+"""Seconds between two looks at the server's load."""
+REST, LONGEST = 5.0, 60.0
+"""Seconds for which nothing is begun while no server is there: the first time and, each time twice as many, at most."""
+GONE = 7
+"""Times that no server is there, one after another, after which the batch stops: four minutes, in which a vLLM has
+started anew."""
+GOES = 3
+"""Times that a project is taken up after faults of a server that is there, before they count as its end."""
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How things stand: projects under way and how many may be, calls that are out and that ended here, and their
+    completion tokens."""
+
+    running: int
+    limit: int
+    out: int
+    calls: int
+    tokens: int
+
+
+class Pool:
+    """Projects of one batch in one loop. ``projects`` is the folder of their runs, ``company`` the one that they share
+    and ``source`` where it lies."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        projects: Path,
+        company: Company,
+        source: Path,
+        common: Common,
+        sandbox: Bounded,
+        pace: Pace,
+    ) -> None:
+        self._plan, self._projects = plan, projects
+        self._company, self._source = company, source
+        self._common, self._sandbox, self._pace = common, sandbox, pace
+        self._redactor: Redactor = runs.redactor(common.choice.settings)
+        self._model = common.choice.label
+        self._aside = Aside()
+        self._running: dict[asyncio.Task[None], Task] = {}
+        self._wake = asyncio.Event()
+        self._gone, self._pause_until = 0, 0.0
+        self._why: ChatDevError | None = None
+        self._goes: dict[str, int] = {}
+
+    @property
+    def standing(self) -> Standing:
+        """How things stand now."""
+        traffic = self._common.traffic
+        return Standing(len(self._running), self._pace.limit, traffic.out, traffic.calls, traffic.tokens)
+
+    async def carry(self, tasks: Iterable[Task], ended: Callable[[Result], None]) -> None:
+        """Take all these projects to their ends, each told to ``ended`` as it comes. Raises what a person must see to
+        before any more of them can go on; those under way are then interrupted, and may be carried again."""
+        waiting = deque(tasks)
+        self._why, self._gone, self._pause_until = None, 0, 0.0
+        looking = asyncio.create_task(self._look())
+        try:
+            while (waiting or self._running) and self._why is None:
+                self._wake.clear()
+                pause = self._pause_until - time.monotonic()
+                while waiting and len(self._running) < self._pace.limit and pause <= 0:
+                    self._begin(waiting.popleft(), waiting, ended)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause if pause > 0 and waiting else None):
+                        await self._wake.wait()
+        finally:
+            looking.cancel()
+            await self._stop(looking)
+        if self._why is not None:
+            raise self._why
+
+    async def _stop(self, *others: asyncio.Task[None]) -> None:
+        for each in self._running:
+            each.cancel()
+        await asyncio.gather(*self._running, *others, return_exceptions=True)
+
+    def _begin(self, task: Task, waiting: deque[Task], ended: Callable[[Result], None]) -> None:
+        async def carried() -> None:
+            result = await self._carried(task)
+            if result is None:
+                waiting.append(task)
+            else:
+                ended(result)
+
+        def done(each: asyncio.Task[None]) -> None:
+            del self._running[each]
+            if not each.cancelled() and (error := each.exception()):
+                self._why = self._why or (error if isinstance(error, ChatDevError) else _unforeseen(error))
+            self._wake.set()
+
+        running = asyncio.create_task(carried())
+        self._running[running] = task
+        running.add_done_callback(done)
+
+    async def _carried(self, task: Task) -> Result | None:
+        """How a project ended; None if it is to be taken up again. Raises what stops the batch."""
+        folder = self._projects / task.folder
+        opened: list[Store] = []
+        error: Exception | None = None
+        choice = self._common.guest()
+        try:
+            opened.append(await self._open(task, folder))
+            if runs.finished(tuple(opened[0].records)):  # and nobody had been told of it
+                opened[0].close()
+                wiring.deliver(folder, tuple(opened[0].records))
+                return _result(task, opened[0].records)
+            await wiring.work(
+                folder,
+                choice,
+                limits=self._plan.limits,
+                open_store=lambda path: opened[0],
+                sandbox=self._sandbox,
+                company=self._company,
+            )
+        except CompanyError as other:  # its task may be what a template stumbles over
+            error = other
+        except (CostLimit, KeyRefused, ModelNotServed, UserError):
+            raise
+        except (Unreachable, ServerFault) as fault:
+            if not await self._give_up(task, fault):
+                return None
+            error = fault
+        except Exception as other:  # one project's trouble is its own, but for a disk that takes no more
+            if opened and opened[0].broken:
+                raise
+            error = other
+        finally:
+            await choice.backend.aclose()
+        records = tuple(opened[0].records) if opened else ()
+        return _result(task, records, self._redacted(error) if error else "")
+
+    async def _give_up(self, task: Task, fault: ChatDevError) -> bool:
+        """Whether a server's fault is a project's end. It is not while no server is there; then nothing is begun for a
+        while, and in the end the batch stops. Raises the fault."""
+        if await self._common.answers():
+            self._gone = 0
+            self._goes[task.id] = self._goes.get(task.id, 0) + 1
+            return self._goes[task.id] >= GOES
+        if time.monotonic() >= self._pause_until:  # else others have met the same
+            self._gone += 1
+            self._pause_until = time.monotonic() + min(REST * 2 ** (self._gone - 1), LONGEST)
+        if self._gone >= GONE:
+            fault.do += "\nThe batch has stopped there. When the server is well, give the same command again."
+            raise fault
+        return False
+
+    def _redacted(self, error: Exception) -> str:
+        text = error.what if isinstance(error, ChatDevError) else f"{type(error).__name__}: {error}"
+        return self._redactor.text(" ".join(text.split()))
+
+    async def _open(self, task: Task, folder: Path) -> Store:
+        """The log of a project, opened beside the loop; whoever is cancelled meanwhile leaves it closed."""
+        opening = asyncio.create_task(asyncio.to_thread(self._opened, task, folder))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            await asyncio.wait([opening])
+            if not opening.exception():
+                opening.result().close()
+            raise
+
+    def _opened(self, task: Task, folder: Path) -> Store:
+        """The log of a project that was begun before; else its folder is made."""
+        log = runs.log_of(folder)
+        if log.exists():
+            store = Store(log, aside=self._aside)
+            if store.records:
+                return store
+            store.close()
+        plan = self._plan
+        order = runs.Order(
+            task=task.row.task,
+            name=task.name,
+            org=plan.org,
+            config=plan.config,
+            model=self._model,
+            role_models=plan.role_models,
+            limits=plan.limits,
+            reach=msgspec.structs.replace(plan.reach, max_cost=None),  # that is the whole batch's
+        )
+        return runs.begin_in(
+            folder,
+            self._redactor.value(order),
+            self._company,
+            self._source,
+            task.begun,
+            open_store=lambda path: Store(path, aside=self._aside),
+        )
+
+    async def _look(self) -> None:
+        """Tell the pace what the servers and the answers say, again and again."""
+        traffic = self._common.traffic
+        before = traffic.calls, traffic.tokens, traffic.seconds, time.monotonic()
+        while True:
+            await asyncio.sleep(LOOK)
+            loads = await self._common.loads()
+            calls, tokens, seconds, then = before
+            before = traffic.calls, traffic.tokens, traffic.seconds, time.monotonic()
+            self._pace.look(
+                loads,
+                running=len(self._running),
+                calls=traffic.calls - calls,
+                tokens=traffic.tokens - tokens,
+                seconds=traffic.seconds - seconds,
+                span=before[3] - then,
+            )
+            self._wake.set()
+
+
+def _unforeseen(error: BaseException) -> ChatDevError:
+    if isinstance(error, OSError):
+        return UserError(f"The system refused: {error.strerror or error}.", do="Make room, and give the command again.")
+    return JournalError(f"The batch stopped by {type(error).__name__}: {error}.")
+
+
+def _result(task: Task, records: Iterable[Record], error: str = "") -> Result:
+    """What a project's log says of its end, and the error that ended it, if one did."""
+    active = Active()
+    calls = [0, 0, 0]
+    seconds = cost = 0.0
+    verdict = ""
+    for record in records:
+        seconds = active.take(record)
+        if isinstance(event := record.event, ModelAnswered):
+            calls = [calls[0] + 1, calls[1] + event.prompt_tokens, calls[2] + event.completion_tokens]
+            cost += event.cost or 0.0
+    if not error and (finished := runs.finished(tuple(records))):
+        verdict = finished.verdict
+    return Result(
+        name=task.row.name,
+        verdict=verdict,
+        status="error" if error else "passed" if verdict in ("passed", STARTS) else "failed",
+        seconds=round(seconds, 3),
+        calls=calls[0],
+        prompt_tokens=calls[1],
+        completion_tokens=calls[2],
+        cost=round(cost, 6),
+        folder=f"projects/{task.folder}",
+        error=error,
+        category=task.row.category,
+        id=task.id,
+        go=task.go,
+    )

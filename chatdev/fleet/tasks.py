@@ -1,0 +1,183 @@
+"""Lists of tasks: CSV and JSON lines as people have them, read whole, with errors that name the row."""
+
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from chatdev import runs
+from chatdev.errors import UserError
+from chatdev.journal.effects import digest
+
+_KNOWN = {
+    "task": ("task", "description", "prompt"),
+    "name": ("name", "project"),
+    "category": ("category",),
+}
+"""What we call a column, and what it may be called, in any letter case: SRDD has Name, Description and Category."""
+_SHOWN = 8
+_LONGEST = 60
+"""Bytes of a folder's name that is made out of a project's."""
+_UNFIT = re.compile(r'[/\\:*?"<>|\s_]+|\.\.+')
+
+
+class Row(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One task as it was read. ``number`` is its line in the file, from 1; ``more`` are the columns that we have no use
+    for, by name."""
+
+    name: str
+    task: str
+    category: str = ""
+    number: int = 0
+    more: dict[str, str] = {}
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """All of it by column, in small letters, under our own names as well."""
+        named = {"name": self.name, "task": self.task, "category": self.category}
+        return {**{column.casefold(): value for column, value in self.more.items()}, **named}
+
+
+Named = tuple[str, Row]
+"""A row and the name by which it is known again."""
+
+
+def read(path: Path) -> tuple[Row, ...]:
+    """The tasks of a file: JSON lines if it is called so, else CSV. Raises UserError that names the rows."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} is not written in UTF-8 (byte {error.start + 1:,}: 0x{error.object[error.start]:02x}).",
+            do="Save it as UTF-8; spreadsheets call that CSV UTF-8.",
+        ) from error
+    faults: list[str] = []
+    found = _objects(text, faults) if path.suffix.casefold() in (".jsonl", ".ndjson") else _table(text, path, faults)
+    rows = tuple(_rows(found, faults))
+    if faults:
+        more = [f"and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
+        raise UserError(f"{path} cannot be used as it is.", tried=[*faults[:_SHOWN], *more], do="Mend these rows.")
+    if not rows:
+        raise UserError(f"{path} holds no task.", do="Give it a line for each, below a line with the columns' names.")
+    return rows
+
+
+def _objects(text: str, faults: list[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            fields = msgspec.json.decode(line, type=dict[str, str | int | float | bool | None])
+        except (msgspec.DecodeError, UnicodeError) as error:
+            faults.append(f"line {number}: no JSON object with plain values ({error})")
+            continue
+        yield number, {name: "" if value is None else str(value) for name, value in fields.items()}
+
+
+def _table(text: str, path: Path, faults: list[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """The rows of a CSV file, whose columns are parted by commas, semicolons or tabs, as in its first line."""
+    csv.field_size_limit(1 << 24)
+    first = text.lstrip().split("\n", 1)[0]
+    comma = max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=comma, strict=True)
+    header: list[str] = []
+    while True:
+        number = reader.line_num + 1
+        try:
+            fields = next(reader, None)
+        except csv.Error as error:
+            faults.append(f"line {number}: {error}")
+            return
+        if fields is None:
+            return
+        if not any(field.strip() for field in fields):
+            continue
+        if not header:
+            header = [field.strip() for field in fields]
+            _check_header(header, path)
+        elif len(fields) > len(header):
+            faults.append(f"line {number}: {len(fields)} fields under {len(header)} columns; a comma wants quotes?")
+        else:
+            yield number, dict(zip(header, fields, strict=False))
+
+
+def _check_header(header: Sequence[str], path: Path) -> None:
+    if not _column("task", header):
+        raise UserError(
+            f"{path} has no column for the task; its columns are {', '.join(filter(None, header)) or 'nameless'}.",
+            do=f"Call it one of: {', '.join(_KNOWN['task'])}.",
+        )
+
+
+def _column(ours: str, names: Iterable[str]) -> str:
+    """The name in a file of what we call ``ours``; empty if it has none."""
+    folded = {name.strip().casefold(): name for name in names}
+    return next((folded[known] for known in _KNOWN[ours] if known in folded), "")
+
+
+def _rows(found: Iterable[tuple[int, Mapping[str, str]]], faults: list[str]) -> Iterator[Row]:
+    for number, fields in found:
+        used = {ours: _column(ours, fields) for ours in _KNOWN}
+        task, name, category = (fields.get(used[ours], "").strip() for ours in ("task", "name", "category"))
+        if not task:
+            faults.append(f"line {number}: the task is empty")
+            continue
+        more = {column: value for column, value in fields.items() if column and column not in used.values()}
+        yield Row(name or " ".join(task.split()[:6]), _sendable(task), category, number, more)
+
+
+def _sendable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def where(named: Iterable[Named], conditions: Iterable[str]) -> tuple[Named, ...]:
+    """Those for which each of ``COLUMN=VALUE`` holds, in any letter case; where a column is named several times, one
+    of its values must. Raises UserError for a condition that cannot hold."""
+    named = tuple(named)
+    wanted: dict[str, set[str]] = {}
+    for condition in conditions:
+        column, equals, value = (part.strip().casefold() for part in condition.partition("="))
+        known = dict.fromkeys(name for _, row in named for name in row.columns)
+        if not equals or column not in known:
+            raise UserError(
+                f"--where {condition!r} names no column.",
+                do=f"Write COLUMN=VALUE with one of the columns: {', '.join(known)}.",
+            )
+        wanted.setdefault(column, set()).add(value)
+    return tuple(
+        (name, row)
+        for name, row in named
+        if all(row.columns.get(column, "").strip().casefold() in values for column, values in wanted.items())
+    )
+
+
+def identities(rows: Iterable[Row]) -> Iterator[Named]:
+    """Each row with a name of its own that it keeps while others come before it: of its content, and of how often the
+    same content stood before."""
+    seen: dict[str, int] = {}
+    for row in rows:
+        content = digest(row.name, row.task, row.category)
+        seen[content] = seen.get(content, 0) + 1
+        yield (content if seen[content] == 1 else f"{content}-{seen[content]}"), row
+
+
+def folder_name(name: str, taken: Collection[str]) -> str:
+    """A folder's name out of a project's, unlike those ``taken`` (in small letters): what no system can store becomes
+    ``_``, and what is too long is cut."""
+    text = "".join(
+        each for each in unicodedata.normalize("NFC", name) if each.isspace() or unicodedata.category(each)[0] != "C"
+    )
+    text = _UNFIT.sub("_", text).encode("utf-8", "ignore")[:_LONGEST].decode("utf-8", "ignore").strip(" ._-")
+    if runs.unusable(text):
+        text = "project"
+    number, folder = 1, text
+    while folder.casefold() in taken:
+        number += 1
+        folder = f"{text}-{number}"
+    return folder

@@ -1,0 +1,179 @@
+import csv
+from pathlib import Path
+
+import pytest
+
+from chatdev.errors import UserError
+from chatdev.fleet import tasks
+from chatdev.fleet.ledger import Ledger, Plan, Result, Task, plan_of
+from chatdev.fleet.tasks import Row
+from chatdev.journal.lock import Busy
+
+
+def rows(*names: str) -> list[tasks.Named]:
+    return list(tasks.identities(Row(name, f"make {name}", "Game") for name in names))
+
+
+def result(task: Task, status: str = "passed", cost: float = 0.0) -> Result:
+    return Result(
+        name=task.row.name,
+        verdict="passed" if status == "passed" else "" if status == "error" else "failed (1 of 2)",
+        status=status,  # type: ignore[arg-type]
+        seconds=1.5,
+        calls=3,
+        prompt_tokens=30,
+        completion_tokens=12,
+        cost=cost,
+        folder=f"projects/{task.folder}",
+        category=task.row.category,
+        id=task.id,
+        go=task.go,
+    )
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with (folder / "results.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "b", Plan())
+
+
+def test_a_batch_is_found_again_with_its_tasks_and_results(ledger: Ledger) -> None:
+    first, second = ledger.add(rows("A", "B"))
+    ledger.put(result(first))
+    ledger.close()
+    again = Ledger(ledger.folder)
+    assert list(again.tasks.values()) == [first, second]
+    assert list(again.results) == [first.id]
+    assert again.left([first, second]) == (second,)
+    assert again.add(rows("New", "A", "B"))[1:] == (first, second)
+    again.close()
+    assert again.company.joinpath("company.toml").is_file()
+
+
+def test_results_grow_line_by_line_in_both_files(ledger: Ledger) -> None:
+    one, other = ledger.add(rows('A, "quoted"', "B"))
+    assert table(ledger.folder) == []
+    ledger.put(result(one))
+    assert [(row["name"], row["tokens"], row["category"]) for row in table(ledger.folder)] == [
+        ('A, "quoted"', "42", "Game")
+    ]
+    ledger.put(result(one))
+    ledger.put(result(other, "error"))
+    assert [row["status"] for row in table(ledger.folder)] == ["passed", "error"]
+    assert len((ledger.folder / "results.jsonl").read_bytes().splitlines()) == 2
+    ledger.close()
+
+
+def test_what_a_kill_tore_is_cut_and_the_table_made_whole(ledger: Ledger) -> None:
+    one, other = ledger.add(rows("A", "B"))
+    ledger.put(result(one))
+    ledger.close()
+    hidden = ledger.folder / ".batch" / "tasks.jsonl"
+    whole = hidden.read_bytes()
+    for path, torn in ((hidden, b'{"id":"x'), (ledger.folder / "results.jsonl", b'{"name":')):
+        with path.open("ab") as file:
+            file.write(torn)
+    (ledger.folder / "results.csv").write_bytes(b"name,verd")
+    again = Ledger(ledger.folder)
+    assert hidden.read_bytes() == whole
+    assert [row["name"] for row in table(ledger.folder)] == ["A"]
+    again.put(result(other))
+    again.close()
+    assert [row["name"] for row in table(ledger.folder)] == ["A", "B"]
+
+
+def test_a_damaged_line_is_told(ledger: Ledger) -> None:
+    ledger.add(rows("A"))
+    ledger.close()
+    (ledger.folder / ".batch" / "tasks.jsonl").write_bytes(b"{}\n")
+    with pytest.raises(UserError, match="is damaged"):
+        Ledger(ledger.folder)
+
+
+def test_what_failed_is_taken_up_in_a_new_folder_and_an_error_where_it_stands(ledger: Ledger) -> None:
+    passed, failed, broken, waiting = before = ledger.add(rows("A", "B", "C", "D"))
+    for task, status in ((passed, "passed"), (failed, "failed"), (broken, "error")):
+        ledger.put(result(task, status, cost=0.25))
+    again = ledger.retry(task.id for task in before)
+    assert [task.row.name for task in again] == ["B", "C"]
+    assert (again[0].go, again[0].paid, again[0].name) == (2, 0.25, "B")
+    assert again[0].folder != failed.folder
+    assert again[1].folder == broken.folder
+    assert ledger.left(before) == (*again, waiting)
+    assert [row["name"] for row in table(ledger.folder)] == ["A"]
+    assert ledger.paid == 0.5  # of the error, its own log tells
+    ledger.put(result(failed))  # somebody who was late
+    assert failed.id not in ledger.results
+    ledger.put(result(again[0]))
+    ledger.close()
+    later = Ledger(ledger.folder)
+    assert [row["name"] for row in table(ledger.folder)] == ["A", "B"]
+    assert later.left(before) == (again[1], waiting)
+    later.close()
+
+
+def test_a_retry_that_was_killed_before_the_results_were_rewritten_holds(ledger: Ledger) -> None:
+    (task,) = ledger.add(rows("A"))
+    ledger.put(result(task, "failed"))
+    kept = (ledger.folder / "results.jsonl").read_bytes()
+    (again,) = ledger.retry([task.id])
+    ledger.close()
+    (ledger.folder / "results.jsonl").write_bytes(kept)
+    later = Ledger(ledger.folder)
+    assert later.left([task]) == (again,)
+    assert table(ledger.folder) == []
+    later.close()
+
+
+def test_two_projects_of_one_name_have_folders_of_their_own(ledger: Ledger) -> None:
+    made = ledger.add(rows("A", "a", "A"))
+    assert [task.name for task in made] == ["A", "a-2", "A-3"]
+    assert len({task.folder for task in made}) == 3
+    assert all(task.folder.endswith(task.begun.strftime("_DefaultOrganization_%Y%m%d%H%M%S")) for task in made)
+    ledger.close()
+
+
+def test_only_one_process_works_on_a_batch(ledger: Ledger) -> None:
+    with pytest.raises(Busy, match=f"The run in {ledger.folder} is being worked on"):
+        Ledger(ledger.folder, Plan())
+    ledger.close()
+    Ledger(ledger.folder).close()
+
+
+def test_a_batch_keeps_its_company_and_its_organization(ledger: Ledger) -> None:
+    ledger.close()
+    for plan in (Plan(config="classic"), Plan(org="Mine")):
+        with pytest.raises(UserError, match="was begun with --config default and --org DefaultOrganization"):
+            Ledger(ledger.folder, plan)
+    Ledger(ledger.folder, Plan(model="STUB")).close()
+    known = plan_of(ledger.folder)
+    assert known is not None and known.model == "STUB"
+
+
+def test_what_cannot_be_a_batch_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no batch that was begun"):
+        Ledger(tmp_path / "nothing")
+    with pytest.raises(UserError, match="--org 'a/b' cannot name a folder"):
+        Ledger(tmp_path / "b", Plan(org="a/b"))
+    with pytest.raises(UserError, match="nowhere"):
+        Ledger(tmp_path / "c", Plan(config="nowhere"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="No batch can be kept in"):
+        Ledger(tmp_path / "file" / "b", Plan())
+    (tmp_path / "b" / ".batch" / "plan.json").write_text("{")
+    with pytest.raises(UserError, match="whose plan cannot be read"):
+        Ledger(tmp_path / "b")
+
+
+def test_a_disk_that_is_full_is_told_with_what_to_do(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    (task,) = ledger.add(rows("A"))
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        monkeypatch.setattr(ledger, "_ended", full)
+        with pytest.raises(UserError, match="No space left on device"):
+            ledger.put(result(task))
+    assert not ledger.results
+    ledger.close()
