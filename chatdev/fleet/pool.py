@@ -60,12 +60,15 @@ class Pool:
         sandbox: Bounded,
         pace: Pace,
         rest: float = REST,
+        open_store: Callable[[Path], Store] = Store,
     ) -> None:
         self._plan, self._projects = plan, projects
         self._company, self._source = company, source
         self._common, self._sandbox, self._pace = common, sandbox, pace
         self._redactor: Redactor = runs.redactor(common.choice.settings)
         self._model = common.choice.label
+        self._open_store = open_store
+        self._waiting: deque[Task] = deque()
         self._running: dict[asyncio.Task[None], Task] = {}
         self._wake = asyncio.Event()
         self._faults, self._rest, self._pause_until = 0, rest, 0.0
@@ -78,13 +81,20 @@ class Pool:
         traffic = self._common.traffic
         return Standing(len(self._running), self._pace.limit, traffic.out, traffic.calls, traffic.tokens)
 
-    async def carry(self, tasks: Iterable[Task], ended: Callable[[Result], None]) -> None:
-        """Take all these projects to their ends, each told to ``ended`` as it comes. Raises what a person must see to
-        before any more of them can go on; those under way are then interrupted, and may be carried again."""
-        waiting = deque(tasks)
+    def add(self, tasks: Iterable[Task]) -> None:
+        """More projects for ``carry`` to take up."""
+        self._waiting.extend(tasks)
+        self._wake.set()
+
+    async def carry(self, tasks: Iterable[Task], ended: Callable[[Result], None], *, stays: bool = False) -> None:
+        """Take all these projects to their ends, each told to ``ended`` as it comes; if it ``stays``, also those that
+        are added later, until it is cancelled. Raises what a person must see to before any more of them can go on;
+        those under way are then interrupted, and may be carried again."""
+        self.add(tasks)
+        waiting = self._waiting
         looking = asyncio.create_task(self._look())
         try:
-            while (waiting or self._running) and self._why is None:
+            while (stays or waiting or self._running) and self._why is None:
                 self._wake.clear()
                 pause = self._pause_until - time.monotonic()
                 while waiting and len(self._running) < self._pace.limit and pause <= 0:
@@ -127,7 +137,7 @@ class Pool:
         opened: list[Store] = []
 
         def open_store(path: Path) -> Store:
-            opened.append(Store(path))
+            opened.append(self._open_store(path))
             return opened[0]
 
         error: Exception | None = None
@@ -136,7 +146,7 @@ class Pool:
             records = await asyncio.to_thread(self._begun, task, folder)
             if runs.finished(records):  # and nobody had been told of it
                 wiring.deliver(folder, records)
-                return _result(task, records)
+                return result_of(task, records)
             await wiring.work(
                 folder,
                 choice,
@@ -162,7 +172,7 @@ class Pool:
         if error is None:
             self._faults = 0
         records = tuple(opened[0].records) if opened else ()
-        return _result(task, records, self._redacted(error) if error else "")
+        return result_of(task, records, self._redacted(error) if error else "")
 
     def _give_up(self, task: Task, fault: ChatDevError) -> bool:
         """Whether a server's fault is a project's end. Nothing new is begun for a while, and the batch stops if the
@@ -224,7 +234,7 @@ def _unforeseen(error: BaseException) -> ChatDevError:
     return JournalError(f"The batch stopped by {type(error).__name__}: {error}.")
 
 
-def _result(task: Task, records: Iterable[Record], error: str = "") -> Result:
+def result_of(task: Task, records: Iterable[Record], error: str = "") -> Result:
     """What a project's log says of its end, and the error that ended it, if one did."""
     active = Active()
     calls = [0, 0, 0]
