@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SERVERS := .venv-servers
+CLUSTER := .venv-cluster
 .DELETE_ON_ERROR:
-.PHONY: demo test setup lint types layers tests test-servers bench soak fuzz clean
+.PHONY: demo test setup lint types layers tests test-servers test-cluster bench soak fuzz clean
 
 demo: .venv/demo.done
 	$(BIN)/python run.py --task "create a calculator" --name Calculator --model DEMO
@@ -50,6 +51,15 @@ $(SERVERS)/done: tests/servers/requirements.txt tests/servers/name_vllm.py
 	$(SERVERS)/bin/python tests/servers/name_vllm.py
 	touch $@
 
+# A real cluster of several nodes on this machine, in an environment of its own: Ray takes 300 MB.
+test-cluster: $(CLUSTER)/done
+	$(CLUSTER)/bin/pytest tests/cluster -m cluster -v -s --durations=8
+
+$(CLUSTER)/done: requirements.txt pyproject.toml
+	test -x $(CLUSTER)/bin/python || $(PYTHON) -m venv $(CLUSTER)
+	$(CLUSTER)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[ray]' pytest pytest-asyncio
+	touch $@
+
 bench: setup
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/batch.py quick
@@ -71,4 +81,4 @@ fuzz: .venv-fuzz/fuzz.done
 	touch $@
 
 clean:
-	rm -rf .venv .venv-fuzz $(SERVERS) build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-fuzz $(SERVERS) $(CLUSTER) build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -135,7 +135,7 @@ async def carry(
     choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, folder), purse=SharedPurse())
 
     async def carried(some: Sequence[Task]) -> None:
-        async with batch.pooled(ledger, choice, sandbox, jobs, streamed=stream) as pool:
+        async with batch.pooled(ledger.place, choice, sandbox, jobs, streamed=stream) as pool:
             await batch.carry(pool, ledger, some, lambda result: None, lambda: None)
 
     with contextlib.closing(Ledger(folder / "batch", Plan(config=config))) as ledger:

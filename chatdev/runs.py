@@ -143,6 +143,19 @@ def begin_in(
         raise _unwritable(folder.parent, error) from error
 
 
+def begin_from(folder: Path, hidden: Path, log: bytes) -> None:
+    """Begin a run in this new folder as a run stands whose hidden folder and log these are. Raises UserError."""
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(hidden, folder / HIDDEN, symlinks=True, ignore=shutil.ignore_patterns("lock", "events.jsonl*"))
+        log_of(folder).write_bytes(log)
+        order = started(read(log_of(folder)), folder)
+        (folder / f"{order.name}.prompt").write_text(order.task, encoding="utf-8")
+        _sync_all(folder)
+    except OSError as error:
+        raise _unwritable(folder.parent, error) from error
+
+
 def _start(order: Order, company: config.Company, now: datetime.datetime | None) -> events.RunStarted:
     return events.RunStarted(
         schema=events.SCHEMA,

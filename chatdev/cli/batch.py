@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 @click.command(name="batch", epilog=options.ENVIRONMENT)
 @click.argument("source", metavar="TASKS|BATCH")
-@click.option("--jobs", type=click.IntRange(min=1), help="Projects at once; else as many as the server bears.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Projects at once (with --ray, on each node); else as many as the server bears.",
+)
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many, after --where.")
 @click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Only rows like this; may be given several times.")
 @click.option("--retry-failed", "retry", is_flag=True, help="Take up anew what did not pass.")
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--model", default=None, help=options.MODEL_HELP)
 @click.option("--role-model", "role_models", multiple=True, metavar="WHO=MODEL", help=options.ROLE_MODEL_HELP)
 @click.option("--stream", "streamed", is_flag=True, help="Have answers streamed: deadlines per token, for more CPU.")
+@click.option("--ray", "ray", default=None, metavar="ADDRESS|auto", help="Carry the projects on a Ray cluster's nodes.")
 @click.option("--quiet", is_flag=True, help="Only how it ended.")
 @options.walled
 @options.limited
@@ -39,6 +44,7 @@ def command(
     model: str | None,
     role_models: tuple[str, ...],
     streamed: bool,
+    ray: str | None,
     quiet: bool,
     unsafe: bool,
     engine: str,
@@ -54,7 +60,17 @@ def command(
     from chatdev.fleet.ledger import Plan
 
     asked = batching.Asked(
-        source, out, jobs, limit, where, retry=retry, streamed=streamed, quiet=quiet, unsafe=unsafe, engine=engine
+        source,
+        out,
+        jobs,
+        limit,
+        where,
+        ray,
+        retry=retry,
+        streamed=streamed,
+        quiet=quiet,
+        unsafe=unsafe,
+        engine=engine,
     )
     typed = Plan(config or "", org or "", model, role_models, limits, reach)
     sys.exit(batching.run(asked, typed))

@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,8 +10,12 @@ from chatdev.cli import common, work
 from chatdev.cli.voice import DebugLog, Text
 from chatdev.errors import ChatDevError, UserError
 from chatdev.fleet import batch, summary, tasks
+from chatdev.fleet.cluster import Cluster
 from chatdev.fleet.display import Display
+from chatdev.fleet.engine import RayEngine
 from chatdev.fleet.ledger import Ledger, Plan, Task, plan_of
+from chatdev.fleet.node import Setup
+from chatdev.fleet.pool import Standing
 from chatdev.models.choose import assignments
 from chatdev.models.purse import SharedPurse
 from chatdev.redaction import Redactor
@@ -27,6 +31,7 @@ class Asked(NamedTuple):
     jobs: int | None = None
     limit: int | None = None
     where: tuple[str, ...] = ()
+    ray: str | None = None
     retry: bool = False
     streamed: bool = False
     quiet: bool = False
@@ -88,7 +93,7 @@ def _carried(asked: Asked, ledger: Ledger, chosen: Sequence[Task]) -> int:
     left = ledger.left(chosen)
     if left:
         try:
-            common.run(_carry(asked, ledger, chosen, left))
+            common.run((_carry_far if asked.ray else _carry)(asked, ledger, chosen, left))
         except SystemExit as stopped:
             common.say("Interrupted. Nothing is lost.")
             return int(stopped.code or 0)
@@ -105,12 +110,11 @@ async def _carry(asked: Asked, ledger: Ledger, chosen: Sequence[Task], left: Seq
     with common.discreet(settings):
         async with (
             work.chosen(plan.model, None, settings, purse=purse) as choice,
-            batch.pooled(ledger, choice, sandbox, asked.jobs, streamed=asked.streamed) as pool,
+            batch.pooled(ledger.place, choice, sandbox, asked.jobs, streamed=asked.streamed) as pool,
         ):
             for note in choice.notes:
                 common.say(note)
-            before = [ledger.results[task.id] for task in chosen if task.id in ledger.results]
-            display = Display(sys.stderr, len(chosen), before, lambda: pool.standing, quiet=asked.quiet)
+            display = _display(asked, ledger, chosen, lambda: pool.standing)
             debug = _debug(ledger, settings) if settings.debug else None
             choice.backend.debug = debug
             try:
@@ -119,6 +123,42 @@ async def _carry(asked: Asked, ledger: Ledger, chosen: Sequence[Task], left: Seq
                 display.close()
                 if debug:
                     debug.close()
+
+
+async def _carry_far(asked: Asked, ledger: Ledger, chosen: Sequence[Task], left: Sequence[Task]) -> None:
+    plan = ledger.plan
+    if (plan.model or "").upper() == work.DEMO:
+        raise UserError("DEMO plays its recordings in one process.", do="Leave --ray out, or name a server.")
+    settings = plan.reach.applied(load_here())
+    code, before = ledger.share()
+    setup = Setup(
+        folder=ledger.folder.resolve(),
+        code=code,
+        plan=plan,
+        settings=settings,
+        jobs=asked.jobs,
+        typed=bool(plan.reach.endpoints),
+        streamed=asked.streamed,
+        unsafe=asked.unsafe,
+        engine=asked.engine,
+    )
+    if before:  # whoever had them in earlier days may still be at it
+        left = [ledger.hand_over(task) for task in left]
+    engine = await RayEngine.joined(asked.ray or "auto")
+    try:
+        cluster = Cluster(engine, ledger, setup, common.say)
+        display = _display(asked, ledger, chosen, lambda: cluster.standing)
+        try:
+            await batch.carry(cluster, ledger, left, display.ended, display.tick)
+        finally:
+            display.close()
+    finally:
+        await engine.close()
+
+
+def _display(asked: Asked, ledger: Ledger, chosen: Sequence[Task], standing: Callable[[], Standing]) -> Display:
+    before = [ledger.results[task.id] for task in chosen if task.id in ledger.results]
+    return Display(sys.stderr, len(chosen), before, standing, quiet=asked.quiet)
 
 
 def _debug(ledger: Ledger, settings: Settings) -> DebugLog:

@@ -4,14 +4,16 @@ import asyncio
 import contextlib
 import gc
 import resource
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from typing import Protocol
 
 from chatdev.company import config
 from chatdev.errors import UserError
-from chatdev.fleet.ledger import Ledger, Result, Task
+from chatdev.fleet.ledger import Ledger, Place, Result, Task
 from chatdev.fleet.pace import MOST, Adaptive, Fixed
 from chatdev.fleet.pool import Pool
 from chatdev.fleet.shared import Bounded, Common
+from chatdev.journal.store import Store
 from chatdev.models.choose import Choice
 from chatdev.sandbox.port import Sandbox
 
@@ -21,24 +23,47 @@ _FILES, _SPARE = 6, 128
 """Open files that a project may hold at once (its log, its lock, its connections, a program's pipes), and ours."""
 
 
+class Carrier(Protocol):
+    """Whoever carries projects: a pool in this process, or many on other machines."""
+
+    async def carry(self, tasks: Iterable[Task], ended: Callable[[Result], None]) -> None:
+        """See Pool."""
+        ...
+
+
 @contextlib.asynccontextmanager
 async def pooled(
-    ledger: Ledger, choice: Choice, sandbox: Sandbox, jobs: int | None, *, streamed: bool = False
+    place: Place,
+    choice: Choice,
+    sandbox: Sandbox,
+    jobs: int | None,
+    *,
+    streamed: bool = False,
+    open_store: Callable[..., Store] = Store,
 ) -> AsyncIterator[Pool]:
     """A pool for a batch's projects: ``jobs`` at once, or None for what the server bears. Raises UserError."""
     most = _room(jobs)
-    choice.purse.spent += ledger.paid
+    choice.purse.spent += place.paid
     common = Common(choice, streamed=streamed)
     pace = Fixed(jobs) if jobs else Adaptive(most=most)
-    company = config.load(ledger.company)
+    company = config.load(place.company)
     try:
-        yield Pool(ledger.plan, ledger.projects, company, ledger.company, common, Bounded(sandbox), pace)
+        yield Pool(
+            place.plan,
+            place.projects,
+            company,
+            place.company,
+            common,
+            Bounded(sandbox),
+            pace,
+            open_store=open_store,
+        )
     finally:
         await common.close()
 
 
 async def carry(
-    pool: Pool, ledger: Ledger, left: Sequence[Task], told: Callable[[Result], None], tick: Callable[[], None]
+    carrier: Carrier, ledger: Ledger, left: Sequence[Task], told: Callable[[Result], None], tick: Callable[[], None]
 ) -> None:
     """Carry what is left to its end; each result is kept before it is told. Raises as ``Pool.carry`` does."""
 
@@ -54,7 +79,7 @@ async def carry(
     looking = asyncio.create_task(ticking())
     try:
         with fewer_collections():
-            await pool.carry(left, ended)
+            await carrier.carry(left, ended)
     finally:
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)

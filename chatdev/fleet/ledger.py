@@ -16,6 +16,8 @@ import csv
 import datetime
 import io
 import os
+import secrets
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Literal, TypeVar
@@ -27,7 +29,8 @@ from chatdev.company import classic_folder, config
 from chatdev.errors import UserError
 from chatdev.fleet import tasks
 from chatdev.fleet.tasks import Row
-from chatdev.journal import lock
+from chatdev.journal import lock, store
+from chatdev.journal.store import sync_folder
 from chatdev.project.prompts import checked
 
 T = TypeVar("T")
@@ -49,9 +52,28 @@ class Plan(msgspec.Struct, frozen=True):
     reach: runs.Reach = runs.Reach()
 
 
+class Place(msgspec.Struct, frozen=True):
+    """Where a batch lies, and what holds for all of it. ``paid`` are US dollars that went into it before."""
+
+    folder: Path
+    plan: Plan
+    paid: float = 0.0
+
+    @property
+    def projects(self) -> Path:
+        """The folder of the runs."""
+        return self.folder / "projects"
+
+    @property
+    def company(self) -> Path:
+        """The folder of the company that all projects share."""
+        return self.folder / HIDDEN / "company"
+
+
 class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     """One project to be, called ``name``, as no other of the batch: ``go`` counts how often it was taken up anew,
-    ``folder`` is where it is now, below ``projects``. ``paid`` are US dollars that went into folders before that."""
+    ``folder`` is where it is now, below ``projects``. ``paid`` are US dollars that went into folders before that.
+    ``before`` are the folders of attempts that were given up for dead: this goes on with what they acknowledged."""
 
     id: str
     name: str
@@ -59,6 +81,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     row: Row
     go: int = 1
     paid: float = 0.0
+    before: tuple[str, ...] = ()
 
     @property
     def begun(self) -> datetime.datetime:
@@ -104,10 +127,9 @@ class Ledger:
 
     def __init__(self, folder: Path, plan: Plan | None = None) -> None:
         self.folder, self._hidden = folder, folder / HIDDEN
-        self.projects = folder / "projects"
         try:
             self._hidden.mkdir(parents=True, exist_ok=True)
-            self.projects.mkdir(exist_ok=True)
+            (folder / "projects").mkdir(exist_ok=True)
         except OSError as error:
             raise UserError(
                 f"No batch can be kept in {folder} ({error.strerror}).", do="Choose another --out."
@@ -148,14 +170,16 @@ class Ledger:
         if why := runs.unusable(plan.org):
             raise UserError(f"--org {plan.org!r} cannot name a folder: {why}.", do="Choose another --org.")
         if earlier is None:
-            config.write(checked(classic_folder.load(config.find(plan.config))).sources, self.company)
+            config.write(
+                checked(classic_folder.load(config.find(plan.config))).sources, Place(self.folder, plan).company
+            )
         _replace(path, msgspec.json.encode(plan))
         return plan
 
     @property
-    def company(self) -> Path:
-        """The folder of the company that all projects share."""
-        return self._hidden / "company"
+    def place(self) -> Place:
+        """Where the batch lies, and its plan."""
+        return Place(self.folder, self.plan, self.paid)
 
     def add(self, rows: Iterable[tasks.Named]) -> tuple[Task, ...]:
         """The tasks for rows, in their order: those that are known already, and new ones, which are noted."""
@@ -205,6 +229,38 @@ class Ledger:
         """Those that have not ended, as they are to be done now."""
         return tuple(self.tasks[task.id] for task in asked if task.id not in self.results)
 
+    def share(self) -> tuple[str, bool]:
+        """Mark the batch as one that other machines work on: what its folder is known by, and whether it was one
+        already, so that some of them may be at it still."""
+        if code := shared_code(self.folder):
+            return code, True
+        (self._hidden / "given-up").mkdir(exist_ok=True)
+        code = secrets.token_hex(16)
+        _replace(self._hidden / "shared", code.encode())
+        return code, False
+
+    def hand_over(self, task: Task) -> Task:
+        """The task as whoever takes it up next is to have it, after the one who had it was given up for dead.
+
+        That one is fenced off: from now on it acknowledges nothing (``FencedStore``), it writes in a folder of its own,
+        and its result is not taken. What it had acknowledged goes into the new folder. A project that came to its end
+        stays where it is: only its result is still to be told.
+        """
+        mark, old = given_up(self.folder, task.folder), runs.log_of(self.place.projects / task.folder)
+        mark.touch()
+        sync_folder(mark.parent)
+        kept = store.whole(old) if old.exists() else b""
+        if kept and runs.finished(store.read(old)):
+            mark.unlink()
+            return task
+        folder = self._free(task.name)
+        new = msgspec.structs.replace(task, go=task.go + 1, folder=folder, before=(*task.before, task.folder))
+        if kept:
+            runs.begin_from(self.place.projects / folder, old.parent, kept)
+        self._take(new)
+        self._note([new])
+        return new
+
     def put(self, result: Result) -> None:
         """Keep how a project ended: once, whoever tells it how often. Raises UserError."""
         task = self.tasks[result.id]
@@ -219,6 +275,8 @@ class Ledger:
                 do="Make room, and give the same command again: each project's own log holds what it did.",
             ) from error
         self.results[result.id] = result
+        for folder in task.before:
+            shutil.rmtree(self.place.projects / folder, ignore_errors=True)
 
     @property
     def paid(self) -> float:
@@ -256,6 +314,19 @@ class Ledger:
     def close(self) -> None:
         """Let go of the batch."""
         self._files.close()
+
+
+def given_up(folder: Path, name: str) -> Path:
+    """What is there once a project's folder, of this name, was given up for dead."""
+    return folder / HIDDEN / "given-up" / name
+
+
+def shared_code(folder: Path) -> str:
+    """What a batch's folder is known by on all machines; empty if it is none that others work on."""
+    try:
+        return (folder / HIDDEN / "shared").read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return ""
 
 
 def plan_of(folder: Path) -> Plan | None:

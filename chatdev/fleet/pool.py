@@ -47,7 +47,7 @@ class Standing(msgspec.Struct, frozen=True):
 
 class Pool:
     """Projects of one batch in one loop. ``projects`` is the folder of their runs, ``company`` the one that they share
-    and ``source`` where it lies."""
+    and ``source`` where it lies; ``open_store`` opens a log, as Store does."""
 
     def __init__(
         self,
@@ -58,13 +58,16 @@ class Pool:
         common: Common,
         sandbox: Bounded,
         pace: Pace,
+        open_store: Callable[..., Store] = Store,
     ) -> None:
         self._plan, self._projects = plan, projects
         self._company, self._source = company, source
         self._common, self._sandbox, self._pace = common, sandbox, pace
         self._redactor: Redactor = runs.redactor(common.choice.settings)
         self._model = common.choice.label
+        self._open_store = open_store
         self._aside = Aside()
+        self._waiting: deque[Task] = deque()
         self._running: dict[asyncio.Task[None], Task] = {}
         self._wake = asyncio.Event()
         self._gone, self._pause_until = 0, 0.0
@@ -77,14 +80,22 @@ class Pool:
         traffic = self._common.traffic
         return Standing(len(self._running), self._pace.limit, traffic.out, traffic.calls, traffic.tokens)
 
-    async def carry(self, tasks: Iterable[Task], ended: Callable[[Result], None]) -> None:
-        """Take all these projects to their ends, each told to ``ended`` as it comes. Raises what a person must see to
-        before any more of them can go on; those under way are then interrupted, and may be carried again."""
-        waiting = deque(tasks)
+    def add(self, tasks: Iterable[Task]) -> None:
+        """More projects for ``carry`` to take up."""
+        self._waiting.extend(tasks)
+        self._wake.set()
+
+    async def carry(self, tasks: Iterable[Task], ended: Callable[[Result], None], *, stays: bool = False) -> None:
+        """Take all these projects to their ends, each told to ``ended`` as it comes; if it ``stays``, also those that
+        are added later, until it is cancelled. Raises what a person must see to before any more of them can go on;
+        those under way are then interrupted, and may be carried again."""
+        self._waiting.clear()
+        self.add(tasks)
+        waiting = self._waiting
         self._why, self._gone, self._pause_until = None, 0, 0.0
         looking = asyncio.create_task(self._look())
         try:
-            while (waiting or self._running) and self._why is None:
+            while (stays or waiting or self._running) and self._why is None:
                 self._wake.clear()
                 pause = self._pause_until - time.monotonic()
                 while waiting and len(self._running) < self._pace.limit and pause <= 0:
@@ -132,7 +143,7 @@ class Pool:
             if runs.finished(tuple(opened[0].records)):  # and nobody had been told of it
                 opened[0].close()
                 wiring.deliver(folder, tuple(opened[0].records))
-                return _result(task, opened[0].records)
+                return result_of(task, opened[0].records)
             await wiring.work(
                 folder,
                 choice,
@@ -156,7 +167,7 @@ class Pool:
         finally:
             await choice.backend.aclose()
         records = tuple(opened[0].records) if opened else ()
-        return _result(task, records, self._redacted(error) if error else "")
+        return result_of(task, records, self._redacted(error) if error else "")
 
     async def _give_up(self, task: Task, fault: ChatDevError) -> bool:
         """Whether a server's fault is a project's end. It is not while no server is there; then nothing is begun for a
@@ -192,7 +203,7 @@ class Pool:
         """The log of a project that was begun before; else its folder is made."""
         log = runs.log_of(folder)
         if log.exists():
-            store = Store(log, aside=self._aside)
+            store = self._open_store(log, aside=self._aside)
             if store.records:
                 return store
             store.close()
@@ -213,7 +224,7 @@ class Pool:
             self._company,
             self._source,
             task.begun,
-            open_store=lambda path: Store(path, aside=self._aside),
+            open_store=lambda path: self._open_store(path, aside=self._aside),
         )
 
     async def _look(self) -> None:
@@ -242,7 +253,7 @@ def _unforeseen(error: BaseException) -> ChatDevError:
     return JournalError(f"The batch stopped by {type(error).__name__}: {error}.")
 
 
-def _result(task: Task, records: Iterable[Record], error: str = "") -> Result:
+def result_of(task: Task, records: Iterable[Record], error: str = "") -> Result:
     """What a project's log says of its end, and the error that ended it, if one did."""
     active = Active()
     calls = [0, 0, 0]

@@ -129,11 +129,20 @@ def _damaged(path: Path, whole: int) -> Damaged:
 
 def read(path: Path) -> tuple[Record, ...]:
     """The whole records of a log, without its torn tail. Raises Damaged, Newer, and JournalError if there is no log."""
+    return tuple(_scan(_bytes(path), path)[0])
+
+
+def _bytes(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise JournalError(f"No log can be read at {path} ({error.strerror}).") from error
-    return tuple(_scan(data, path)[0])
+
+
+def whole(path: Path) -> bytes:
+    """The bytes of a log's whole records, without its torn tail. Raises as ``read`` does."""
+    data = _bytes(path)
+    return data[: _scan(data, path)[1]]
 
 
 def repair(path: Path) -> str:
@@ -213,7 +222,7 @@ class Store:
                 f"in {kept.name}. What it told is done again."
             )
         if not records:  # else it was synced before the first of them
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
         return records
 
     @property
@@ -316,7 +325,8 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Return once a folder's own entries are on the disk. Raises OSError."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -21,6 +21,11 @@ class Purse:
         self.spent = 0.0
         self._held = 0.0
 
+    @property
+    def committed(self) -> float:
+        """US dollars that are spent, or kept back for calls under way."""
+        return self.spent + self._held
+
     def take_up(self, run: str, paid: float) -> None:
         """A run goes on that has paid so much before; this purse is its own."""
         self.spent = paid

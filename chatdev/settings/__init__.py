@@ -177,9 +177,9 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     budget: _Budget = _Budget()
 
 
-def load_here() -> Settings:
-    """The settings of this process: its environment and its working folder. Raises SettingsError."""
-    return load(os.environ, Path())
+def load_here(folder: Path = Path()) -> Settings:
+    """The settings of this process: its environment and a folder, as a rule the working one. Raises SettingsError."""
+    return load(os.environ, folder)
 
 
 def load(environ: Mapping[str, str], folder: Path) -> Settings:

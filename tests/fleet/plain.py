@@ -71,6 +71,6 @@ async def carried(
     async with Playback(recording or says(), manners=manners) as endpoint, met(endpoint, folder) as choice:
         with contextlib.closing(Ledger(folder / "batch", plan)) as ledger:
             left = ledger.left(ledger.add(named))
-            async with batch.pooled(ledger, choice, ladder.at(ladder.UNSAFE), jobs) as pool:
+            async with batch.pooled(ledger.place, choice, ladder.at(ladder.UNSAFE), jobs) as pool:
                 await batch.carry(pool, ledger, left, lambda result: None, lambda: None)
             return {each.name: each for each in ledger.results.values()}

@@ -59,11 +59,11 @@ async def test_what_has_ended_is_not_done_again_and_what_was_interrupted_goes_on
     async with slow as endpoint, plain.met(endpoint, tmp_path) as choice:
         with contextlib.closing(Ledger(tmp_path / "batch")) as ledger:
             left = ledger.left(ledger.add(named))
-            async with batch.pooled(ledger, choice, ladder.at(ladder.UNSAFE), 4) as carrier:
+            async with batch.pooled(ledger.place, choice, ladder.at(ladder.UNSAFE), 4) as carrier:
                 work = asyncio.create_task(batch.carry(carrier, ledger, left, print, lambda: None))
-                while sum(len(list((ledger.projects / task.folder).glob("*/events.jsonl"))) for task in left) < 4 or (
-                    carrier.standing.calls < 4
-                ):
+                while sum(
+                    len(list((ledger.place.projects / task.folder).glob("*/events.jsonl"))) for task in left
+                ) < 4 or (carrier.standing.calls < 4):
                     await asyncio.sleep(0.01)
                 assert (carrier.standing.running, carrier.standing.limit) == (4, 4)
                 work.cancel()
@@ -94,10 +94,10 @@ async def test_a_folder_whose_maker_died_over_it_is_made_anew(tmp_path: Path) ->
         Ledger(tmp_path / "batch", Plan(config=str(plain.company(tmp_path / "company"))))
     ) as ledger:
         (task, other) = ledger.add(plain.rows(2))
-        log_file = runs.log_of(ledger.projects / task.folder)
+        log_file = runs.log_of(ledger.place.projects / task.folder)
         log_file.parent.mkdir(parents=True)
         log_file.write_bytes(b'{"n":1,"at"')
-        (ledger.projects / other.folder).mkdir()
+        (ledger.place.projects / other.folder).mkdir()
     assert len(await plain.carried(tmp_path, plain.rows(2))) == 2
 
 
@@ -150,7 +150,7 @@ async def test_a_server_that_is_gone_stops_the_batch_and_no_project_has_failed(t
         await playback.stop()
         with contextlib.closing(Ledger(tmp_path / "batch", plan)) as ledger:
             left = ledger.add(plain.rows(12))
-            async with batch.pooled(ledger, choice, ladder.at(ladder.UNSAFE), 4) as carrier:
+            async with batch.pooled(ledger.place, choice, ladder.at(ladder.UNSAFE), 4) as carrier:
                 with pytest.raises(Unreachable, match="The batch has stopped there"):
                     await batch.carry(carrier, ledger, left, lambda result: None, lambda: None)
             assert ledger.results == {}
@@ -176,7 +176,7 @@ async def test_a_server_that_comes_back_in_time_is_waited_for(tmp_path: Path, mo
         await playback.stop()
         with contextlib.closing(Ledger(tmp_path / "batch", plan)) as ledger:
             left = ledger.add(plain.rows(5))
-            async with batch.pooled(ledger, choice, ladder.at(ladder.UNSAFE), 1) as carrier:
+            async with batch.pooled(ledger.place, choice, ladder.at(ladder.UNSAFE), 1) as carrier:
                 await batch.carry(carrier, ledger, left, lambda result: None, lambda: None)
             assert {each.status for each in ledger.results.values()} == {"failed"}
     await playback.stop()
@@ -214,7 +214,7 @@ async def test_what_a_display_does_wrong_stops_the_batch_in_words(tmp_path: Path
         plan = Plan(config=str(plain.company(tmp_path / "company")))
         with contextlib.closing(Ledger(tmp_path / "batch", plan)) as ledger:
             left = ledger.add(plain.rows(3))
-            async with batch.pooled(ledger, choice, ladder.at(ladder.UNSAFE), 2) as carrier:
+            async with batch.pooled(ledger.place, choice, ladder.at(ladder.UNSAFE), 2) as carrier:
                 for error, told in (
                     (OSError(28, "No space left on device"), "No space"),
                     (ValueError("x"), "ValueError: x"),
@@ -241,13 +241,13 @@ async def paid(tmp_path: Path, max_cost: str) -> dict[str, Result]:
         async with plain.met("http://gpu:8000/v1", tmp_path, **environ) as choice:
             with contextlib.closing(Ledger(tmp_path / "batch", plan)) as ledger:
                 left = ledger.left(ledger.add(plain.rows(8)))
-                async with batch.pooled(ledger, choice, ladder.at(ladder.UNSAFE), 2) as carrier:
+                async with batch.pooled(ledger.place, choice, ladder.at(ladder.UNSAFE), 2) as carrier:
                     try:
                         await batch.carry(carrier, ledger, left, lambda result: None, lambda: None)
                     finally:
                         costs = sum(
                             event.cost or 0.0
-                            for path in ledger.projects.glob("*/.chatdev/events.jsonl")
+                            for path in ledger.place.projects.glob("*/.chatdev/events.jsonl")
                             for record in read(path)
                             if isinstance(event := record.event, events.ModelAnswered)
                         )
@@ -305,7 +305,7 @@ async def test_answers_come_whole_unless_a_stream_is_wanted(tmp_path: Path, stre
         choice.backend.debug = told.append
         with contextlib.closing(Ledger(tmp_path / "batch", plan)) as ledger:
             left = ledger.add(plain.rows(1))
-            async with batch.pooled(ledger, choice, ladder.at(ladder.UNSAFE), 1, streamed=streamed) as carrier:
+            async with batch.pooled(ledger.place, choice, ladder.at(ladder.UNSAFE), 1, streamed=streamed) as carrier:
                 await batch.carry(carrier, ledger, left, lambda result: None, lambda: None)
                 assert (carrier.standing.calls, carrier.standing.tokens) == (plain.CALLS, plain.CALLS * 4)
     asked = [text for text in told if '"messages"' in text]
@@ -410,7 +410,7 @@ async def test_the_number_of_projects_follows_what_the_server_tells(
     async with TestServer(app) as server, plain.met(str(server.make_url("/v1")), tmp_path) as choice:
         with contextlib.closing(Ledger(tmp_path / "batch", plan)) as ledger:
             left = ledger.add(plain.rows(20))
-            async with batch.pooled(ledger, choice, ladder.at(ladder.UNSAFE), None) as carrier:
+            async with batch.pooled(ledger.place, choice, ladder.at(ladder.UNSAFE), None) as carrier:
                 assert carrier.standing.limit == pace.FIRST
                 await batch.carry(carrier, ledger, left, lambda result: None, lambda: None)
                 assert carrier.standing.limit > pace.FIRST
