@@ -45,12 +45,14 @@ async def work(
     on_progress: OnProgress = lambda role, progress: None,
     role_models: tuple[str, ...] = (),
     limits: Mapping[str, float] | None = None,
+    candidates: int = 0,
     open_store: Callable[[Path], Store] = Store,
     sandbox: Sandbox | None = None,
 ) -> events.VerdictReached:
     """Carry a run that was begun to its end, or further if it was interrupted, and write what is delivered.
 
-    ``role_models`` take the place of those that the run was begun with, ``limits`` that of each which was set so far.
+    ``role_models`` take the place of those that the run was begun with, ``limits`` that of each which was set so far,
+    and ``candidates`` (0: as before) holds for the phases that have not begun.
     Programs run in ``sandbox``, else in the best that holds on this machine.
 
     Whatever ends it, the log holds all that was done, and the report says so far as it got. Raises ModelError,
@@ -80,10 +82,11 @@ async def work(
             watcher=on_progress,
             spending=Spending(store, company.budget.but(typed), phases),
             others={target: other.backend for target, other in others.items()},
+            candidates=candidates or _candidates(store),
         )
         number = 1 + sum(isinstance(record.event, events.AttemptStarted) for record in store)
         notes = (*filter(None, (store.repaired,)), *choice.notes, *_told(company, others))
-        store.append(_attempt(number, choice, office.sandbox.level, notes, typed))
+        store.append(_attempt(number, choice, office, notes, typed))
         await store.sync()
         try:
             async with traffic.counted(choice.backend, store, number):
@@ -119,20 +122,31 @@ def _limits(store: Store) -> dict[str, float]:
     return limits
 
 
+def _candidates(store: Store) -> int:
+    """How many candidates were typed for a run last; 0 if nobody said so."""
+    typed = [
+        record.event.candidates
+        for record in store
+        if isinstance(record.event, events.RunStarted | events.AttemptStarted) and record.event.candidates
+    ]
+    return typed[-1] if typed else 0
+
+
 def _attempt(
-    number: int, choice: Choice, level: str, notes: tuple[str, ...], limits: dict[str, float]
+    number: int, choice: Choice, office: Office, notes: tuple[str, ...], limits: dict[str, float]
 ) -> events.AttemptStarted:
     return events.AttemptStarted(
         number=number,
         endpoint=choice.facts.base_url,
         model=choice.facts.model,
         window=choice.facts.window,
-        sandbox=level,
+        sandbox=office.sandbox.level,
         notes=notes,
         engine=choice.facts.engine,
         schema=events.SCHEMA,
         version=chatdev.__version__,
         limits=limits,
+        candidates=office.candidates,
     )
 
 

@@ -88,12 +88,13 @@ async def run(
     config: str = "default",
     task: str = "greet",
     environ: Mapping[str, str] = MappingProxyType({}),
+    candidates: int = 0,
 ) -> Ran:
     """Run a company on a recording, from the start or on from ``folder``; ``environ`` holds settings of its user."""
     async with Playback(played, manners=manners) as endpoint:
         settings = load({"VLLM_ENDPOINT": endpoint, **environ}, warehouse)
         choice = await choose("VLLM", settings)
-        order = runs.Order(task=task, name="Greeting", config=config)
+        order = runs.Order(task=task, name="Greeting", config=config, candidates=candidates)
         try:
             folder = folder or runs.begin(order, warehouse, settings=settings)
             verdict = await wiring.work(folder, choice)

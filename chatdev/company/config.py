@@ -26,6 +26,10 @@ Until = Literal["", "finished", "complete", "passing", "starts", "healthy"]
 product starts; they pass and it starts."""
 
 
+MOST_CANDIDATES = 16
+"""Programmers who solve one phase at once: each is a slot of the server's."""
+
+
 class CompanyError(UserError):
     """A company's files cannot be used; the message names file and key, what was expected and what was found."""
 
@@ -53,8 +57,9 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``sets`` is the name under which later templates find the conclusion; ``otherwise`` is taken when nothing
     concludes; ``writes`` is the path of a ``document``; ``tries`` bounds the rounds that a ``complete`` phase spends on
-    one file; ``budget`` bounds all takes of the phase together. ``context`` says whether ``context.md`` leads the
-    question; a text that names the program itself does without.
+    one file; ``budget`` bounds all takes of the phase together; ``candidates``, of a ``code`` phase, is how many
+    solve it at once (None: as many as the company says). ``context`` says whether ``context.md`` leads the question; a
+    text that names the program itself does without.
     """
 
     assistant: str
@@ -70,6 +75,7 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: Parameters = Parameters()
     budget: Budget = Budget()
     context: bool = True
+    candidates: Annotated[int, msgspec.Meta(ge=1, le=MOST_CANDIDATES)] | None = None
     name: str = ""
     question: str = ""
 
@@ -124,13 +130,15 @@ class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role_models: Mapping[str, Parameters] = {}
     budget: Budget = Budget()
     values: Mapping[str, str] = {}
+    candidates: Annotated[int, msgspec.Meta(ge=1, le=MOST_CANDIDATES)] = 1
 
 
 class Company(msgspec.Struct, frozen=True):
     """Who works here, and in which order.
 
     ``values`` are placeholders with a fixed text; ``sources`` are the folder's files as read, for the run's copy.
-    ``assigned`` are models for roles and phases that were given beside the folder.
+    ``assigned`` are models for roles and phases that were given beside the folder. ``candidates`` solve a phase that
+    writes code at once.
     """
 
     name: str
@@ -146,6 +154,7 @@ class Company(msgspec.Struct, frozen=True):
     model: Parameters = Parameters()
     role_models: Mapping[str, Parameters] = {}
     budget: Budget = Budget()
+    candidates: int = 1
     assigned: Mapping[str, Target] = {}
 
     def parameters(self, phase: Phase, role: str) -> dict[str, Any]:
@@ -158,6 +167,10 @@ class Company(msgspec.Struct, frozen=True):
         merged = self._merged(phase, role)
         own = Target(merged.get("name", ""), merged.get("endpoint", ""))
         return self.assigned.get(phase.name) or self.assigned.get(role) or own
+
+    def racing(self, phase: Phase, typed: int = 0) -> int:
+        """How many candidates solve a phase at once; ``typed`` comes before what the company's files say."""
+        return (typed or phase.candidates or self.candidates) if phase.kind == "code" else 1
 
     def _merged(self, phase: Phase, role: str) -> dict[str, Any]:
         merged: dict[str, Any] = {}
@@ -281,6 +294,7 @@ def from_sources(sources: Mapping[str, str], called: str = "The company") -> Com
         model=head.model,
         role_models=head.role_models,
         budget=head.budget,
+        candidates=head.candidates,
     )
     _check(company)
     return company

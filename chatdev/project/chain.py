@@ -8,8 +8,8 @@ import msgspec
 
 from chatdev.company.config import Step, walk
 from chatdev.journal.effects import Desk
-from chatdev.journal.events import Noted, ProductStarted, RunFinished, TestsRan, VerdictReached
-from chatdev.project import languages, verdict
+from chatdev.journal.events import Noted, RunFinished, VerdictReached
+from chatdev.project import languages, trials, verdict
 from chatdev.project.meeting import Office, write
 from chatdev.project.phase import hold
 from chatdev.project.state import State, merge
@@ -62,8 +62,8 @@ async def _step(office: Office, desk: Desk, step: Step, ordinal: int, state: Sta
     if step.together:
         return await _together(office, desk.at("together", ordinal), step.together, state)
     if step.run == "tests":
-        return await _test(office, desk.at("tests", ordinal), state)
-    return await _start(office, desk.at("start", ordinal), state)
+        return await trials.test(office, desk.at("tests", ordinal), state)
+    return await trials.start(office, desk.at("start", ordinal), state)
 
 
 async def _loop(office: Office, desk: Desk, step: Step, state: State) -> State:
@@ -125,30 +125,6 @@ async def side_by_side(branches: Sequence[Awaitable[State]]) -> list[State]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _test(office: Office, desk: Desk, state: State) -> State:
-    """Run the acceptance tests on this version, unless their results are known."""
-    way = state.way
-    if way is None or not state.runnable or not state.acceptance_tests or state.tested:
-        return state
-    version, files = state.digest, state.product
-    ran = await desk.perform(
-        TestsRan, version, lambda: way.run_tests(office.sandbox, files, place=desk.place, digest=version)
-    )
-    return msgspec.structs.replace(state, tests=ran)
-
-
-async def _start(office: Office, desk: Desk, state: State) -> State:
-    """Start this version of the product and watch it, unless that was done."""
-    way = state.way
-    if way is None or not state.runnable or state.watched:
-        return state
-    version, files = state.digest, state.product
-    started = await desk.perform(
-        ProductStarted, version, lambda: way.start(office.sandbox, files, place=desk.place, digest=version)
-    )
-    return msgspec.structs.replace(state, started=started)
-
-
 async def _judge(office: Office, desk: Desk, state: State) -> verdict.Verdict:
     """What is true of the last version, from evidence that was taken on exactly that version."""
     if not state.program:
@@ -159,6 +135,6 @@ async def _judge(office: Office, desk: Desk, state: State) -> verdict.Verdict:
     if manifest := languages.manifest(state.language):
         state = write(office, desk, state, {languages.MANIFEST: manifest})
     if not office.company.tests:
-        return verdict.judge_start((await _start(office, desk, state)).started)
-    state = merge(state, await side_by_side([_test(office, desk, state), _start(office, desk, state)]))
+        return verdict.judge_start((await trials.start(office, desk, state)).started)
+    state = merge(state, await side_by_side([trials.test(office, desk, state), trials.start(office, desk, state)]))
     return verdict.judge(state.baseline, state.tests if state.tested else None, state.started, state.makes)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from chatdev.agents.chat_agent import Answer, Lack, Read, Seat, insist, quoted
 from chatdev.company.config import Company, Phase
@@ -18,6 +18,9 @@ from chatdev.project.spending import Exhausted, Spending
 from chatdev.project.state import State
 from chatdev.project.workspace import Workspace, changes
 from chatdev.sandbox.port import Sandbox
+
+_WARMER = 0.3
+"""Temperature that each further candidate has more than the one before it."""
 
 Watcher = Callable[[str, Progress], None]
 """Sees a role's progress as it comes; lossy."""
@@ -35,6 +38,10 @@ class Office:
     watcher: Watcher
     spending: Spending
     others: Mapping[Target, ModelBackend] = field(default_factory=dict)
+    candidates: int = 0
+    """How many shall solve a phase at once, as typed; 0 where nobody said so."""
+    candidate: int = 0
+    """Which of them this office serves, from 1 on: its files stay in its state until it has won. 0: no race."""
 
     def asked(self, phase: Phase, role: str) -> ModelBackend:
         """The model that answers for a role in a phase."""
@@ -68,9 +75,8 @@ class Meeting:
         here = self.desk.at(role, turn).at("ask", attempt)
         ids = tuple(here.keep_message(message.role, message.content) for message in messages)
         key = digest(*ids, *choices)
-        options = Options(
-            **self.office.company.parameters(self.phase, role), choices=tuple(choices), request_id=here.place
-        )
+        how = varied(self.office.company.parameters(self.phase, role), self.office.candidate)
+        options = Options(**how, choices=tuple(choices), request_id=here.place)
         await self._may(here, key)
         model = self.office.asked(self.phase, role)
 
@@ -177,8 +183,20 @@ class Meeting:
         return write(self.office, self.desk, self.state, files)
 
 
+def varied(parameters: Mapping[str, Any], candidate: int) -> dict[str, Any]:
+    """How a candidate is asked: the first as the company says, each further one with more temperature (up to 1, unless
+    the company's is higher) and another seed, so that the answers to one question differ."""
+    if candidate < 2:
+        return dict(parameters)
+    base = parameters.get("temperature", Options().temperature)
+    warmer = round(max(base, min(1.0, base + _WARMER * (candidate - 1))), 3)
+    return {**parameters, "temperature": warmer, "seed": parameters.get("seed", 0) + candidate - 1}
+
+
 def write(office: Office, desk: Desk, state: State, files: Mapping[str, str]) -> State:
     """Write the files that really change, record each at ``desk``, and give the next state."""
+    if office.candidate:
+        return state.having(files)
     for number, (path, text) in enumerate(files.items(), 1):
         old = state.files.get(path)
         data = text.encode()

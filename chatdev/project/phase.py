@@ -9,7 +9,7 @@ from chatdev.agents.role_playing import SAME, Talk, talk
 from chatdev.company.config import COUNSELOR, Phase
 from chatdev.journal.effects import Desk
 from chatdev.journal.events import LimitReached, PhaseBegan, PhaseEnded
-from chatdev.project import writing
+from chatdev.project import race, writing
 from chatdev.project.meeting import Meeting, Office
 from chatdev.project.spending import Exhausted
 from chatdev.project.state import State
@@ -25,10 +25,12 @@ class Held(msgspec.Struct, frozen=True):
 
 async def hold(office: Office, desk: Desk, phase: Phase, state: State) -> State:
     """Let a phase take place. Raises ModelError, JournalError, and NoProgram if there is nothing to go on with."""
-    desk.record(PhaseBegan(desk.place, phase.name, phase.assistant, phase.user))
+    begun = desk.known(PhaseBegan)  # a resume may ask for another number of candidates, but not for what has begun
+    candidates = begun.candidates if begun else office.company.racing(phase, office.candidates)
+    desk.record(PhaseBegan(desk.place, phase.name, phase.assistant, phase.user, candidates))
     meeting = Meeting(office, desk, phase, state)
     try:
-        held = await _take_place(meeting)
+        held = await _take_place(meeting, candidates)
     except Exhausted as error:
         held = _broken_off(meeting, error.limit)
     except writing.NoProgram as error:
@@ -38,7 +40,7 @@ async def hold(office: Office, desk: Desk, phase: Phase, state: State) -> State:
     return held.state
 
 
-async def _take_place(meeting: Meeting) -> Held:
+async def _take_place(meeting: Meeting, candidates: int) -> Held:
     match meeting.phase.kind:
         case "choice":
             return await _choose(meeting)
@@ -53,7 +55,8 @@ async def _take_place(meeting: Meeting) -> Held:
         case "complete":
             return _written(meeting.state, await writing.complete(meeting))
         case "code":
-            return _written(meeting.state, await writing.code(meeting))
+            written = race.run(meeting, candidates) if candidates > 1 else writing.code(meeting)
+            return _written(meeting.state, await written)
 
 
 def _broken_off(meeting: Meeting, limit: LimitReached) -> Held:

@@ -23,6 +23,7 @@ def render(records: Sequence[Record]) -> str:
         *_tests(run),
         *_answers(run),
         *_cost(run),
+        *_races(run),
         *_notes(run),
         *_files(run),
         *_attempts(run),
@@ -144,6 +145,21 @@ def _cost(run: Summary) -> Iterable[str]:
         for phase in run.phases
     ]
     yield _table(("phase", "calls", "tokens", "time", "conclusion"), rows)
+
+
+def _races(run: Summary) -> Iterable[str]:
+    if not run.races:
+        return
+    yield "## Candidates"
+    yield "So many solved one phase at once; the first whose product held won, and its files were taken."
+    names = {phase.place: phase.name for phase in run.phases}
+    rows = []
+    for race in run.races:
+        for each in race.candidates:
+            number, _, how = words.standing(each.standing).partition(": ")
+            spent = (str(each.calls), f"{each.tokens:,}", words.seconds(each.seconds))
+            rows.append((md(names.get(race.place, race.place)), number, *spent, md(how, 300)))
+    yield _table(("phase", "candidate", "calls", "tokens", "time of calls", "how it stood"), rows)
 
 
 def _notes(run: Summary) -> Iterable[str]:

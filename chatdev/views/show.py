@@ -61,6 +61,7 @@ def as_json(records: Sequence[Record]) -> dict[str, Any]:
         "refused": [{"path": file.path, "why": file.why} for file in run.refused],
         "notes": [{"kind": note.kind, "text": note.text, "place": note.place} for note in run.notes],
         "limits": [{"limit": words.limit(limit), "place": limit.place} for limit in run.limits],
+        "races": run.races,
         "attempts": len(run.attempts),
         "duration": run.duration,
         "utterances": run.utterances,

@@ -10,8 +10,10 @@ import msgspec
 from chatdev.journal import events
 from chatdev.journal.active import Active
 from chatdev.journal.store import Record
+from chatdev.views import races
 
 T = TypeVar("T")
+L = TypeVar("L", events.FileRefused, events.Noted, events.LimitReached, events.TestsRan, events.ProductStarted)
 
 _TRIES = re.compile(r" \(\d+ tries\)")
 
@@ -71,7 +73,8 @@ class Summary(msgspec.Struct, frozen=True):
     """What the log says of a run. Tuples are in the log's order; ``files`` holds each path once, as last written.
 
     ``verdict`` is empty while there is none. ``duration`` is in seconds: each attempt from its first record to its
-    last, without sleep. ``limits`` are those that were reached. ``fell_back`` counts the calls that another endpoint
+    last, without sleep. ``limits`` are those that were reached. ``races`` were decided between candidates; what losers
+    did is in no other field but ``work`` and what counts calls. ``fell_back`` counts the calls that another endpoint
     answered than the one that was asked first; ``tried`` are the reasons, ``BASE_URL: why``, with the number of calls
     that met each, also where the same endpoint answered in the end. ``fitted`` are the answers to conversations that
     were cut to the window. ``tests`` are the last that ran on the product; ``utterances`` counts the answers and those
@@ -89,6 +92,7 @@ class Summary(msgspec.Struct, frozen=True):
     refused: tuple[events.FileRefused, ...]
     notes: tuple[events.Noted, ...]
     limits: tuple[events.LimitReached, ...]
+    races: tuple[races.Race, ...]
     adapted: tuple[str, ...]
     fell_back: int
     tried: tuple[tuple[str, int], ...]
@@ -127,6 +131,11 @@ def fold(records: Sequence[Record]) -> Summary:
     def last(kind: type[T]) -> T | None:
         return (every(kind) or (None,))[-1]
 
+    lost = races.Lost(every(events.RaceDecided))
+
+    def kept(kind: type[L]) -> tuple[L, ...]:
+        return tuple(event for event in every(kind) if not lost.holds(event.place))
+
     calls = every(events.ModelAnswered)
     verdict, finished = last(events.VerdictReached), last(events.RunFinished)
     active = Active()
@@ -140,15 +149,16 @@ def fold(records: Sequence[Record]) -> Summary:
         voices=_voices(calls),
         work=_work(calls),
         files=tuple({file.path: file for file in every(events.FileWritten)}.values()),
-        refused=every(events.FileRefused),
-        notes=every(events.Noted),
-        limits=every(events.LimitReached),
+        refused=kept(events.FileRefused),
+        notes=kept(events.Noted),
+        limits=kept(events.LimitReached),
+        races=races.told(every(events.RaceDecided), calls),
         adapted=tuple(dict.fromkeys(change for call in calls for change in call.adapted)),
         fell_back=sum(bool(call.passed_over) for call in calls),
         tried=tuple(Counter(_TRIES.sub("", why) for call in calls for why in call.tried).most_common()),
         fitted=tuple(call for call in calls if call.cuts),
-        tests=next((ran for ran in reversed(every(events.TestsRan)) if not is_baseline(ran)), None),
-        product=last(events.ProductStarted),
+        tests=next((ran for ran in reversed(kept(events.TestsRan)) if not is_baseline(ran)), None),
+        product=(kept(events.ProductStarted) or (None,))[-1],
         verdict=verdict.verdict if verdict else finished.verdict if finished else "",
         why=verdict.why if verdict else "",
         vacuous=frozenset(verdict.vacuous if verdict else ()),

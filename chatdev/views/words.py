@@ -71,6 +71,15 @@ def seconds(value: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def standing(each: events.Standing) -> str:
+    """How a candidate stood: ``candidate 2: 9 of 9 tests pass, won``."""
+    parts = [f"{each.passed} of {each.tests} tests pass"] if each.tests else []
+    if each.calls:
+        parts.append(f"cut off after {count(each.tokens, 'token')}")
+    parts.append(f"failed ({each.why})" if each.how == "failed" else each.how)
+    return f"candidate {each.number}: {', '.join(parts)}"
+
+
 _UNITS = {"calls": "call", "tokens": "token", "minutes": "minute"}
 
 
