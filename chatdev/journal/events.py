@@ -113,7 +113,8 @@ class ModelAnswered(Event, frozen=True, tag="model.answered"):
     ``first_token`` and ``seconds`` are seconds of wall time. ``cuts`` says what of the messages was cut to fit the
     window. ``answer_id`` is the server's own name for the answer, which its log may hold. ``model`` is what the answer
     calls its model, ``asked`` the name that was asked for. ``tried`` has a line, ``BASE_URL: why``, for each endpoint
-    that failed or was passed over before the answer, also for the one that gave it in the end.
+    that failed or was passed over before the answer, also for the one that gave it in the end. ``stopped`` says why
+    the stream was left before the server ended it; ``finish_reason`` and the count of tokens are ours then.
     """
 
     place: str
@@ -140,6 +141,7 @@ class ModelAnswered(Event, frozen=True, tag="model.answered"):
     answer_id: str = ""
     asked: str = ""
     tried: tuple[str, ...] = ()
+    stopped: str = ""
 
     @property
     def passed_over(self) -> tuple[str, ...]:

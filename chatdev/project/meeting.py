@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, NoReturn
 
 from chatdev.agents.chat_agent import Answer, Lack, Read, Seat, insist, quoted
@@ -11,7 +12,7 @@ from chatdev.journal.events import FileRefused, FileWritten, LimitReached, Model
 from chatdev.models import budget
 from chatdev.models.backend import ModelBackend
 from chatdev.models.errors import CostLimit
-from chatdev.models.types import Message, Options, Progress, Target
+from chatdev.models.types import Early, Enough, Message, Options, Progress, Target
 from chatdev.project import parts
 from chatdev.project.prompts import Prompts
 from chatdev.project.spending import Exhausted, Spending
@@ -68,15 +69,23 @@ class Meeting:
         return self.office.prompts.question(self.phase, self.state, role, **more)
 
     async def ask(
-        self, role: str, turn: int, attempt: int, messages: Sequence[Message], choices: Sequence[str] = ()
+        self,
+        role: str,
+        turn: int,
+        attempt: int,
+        messages: Sequence[Message],
+        choices: Sequence[str] = (),
+        *,
+        enough: Enough | None = None,
     ) -> Answer:
-        """An ``agents.Ask``: the answer recorded at this place, or else the model's, recorded. Raises ModelError, and
+        """An ``agents.Ask``: the answer recorded at this place, or else the model's, recorded; ``enough`` says when no
+        more of it is needed. Raises ModelError, and
         Exhausted where a limit forbids the call."""
         here = self.desk.at(role, turn).at("ask", attempt)
         ids = tuple(here.keep_message(message.role, message.content) for message in messages)
         key = digest(*ids, *choices)
         how = varied(self.office.company.parameters(self.phase, role), self.office.candidate)
-        options = Options(**how, choices=tuple(choices), request_id=here.place)
+        options = Options(**how, choices=tuple(choices), request_id=here.place, early=Early(enough))
         await self._may(here, key)
         model = self.office.asked(self.phase, role)
 
@@ -111,6 +120,7 @@ class Meeting:
                 answer_id=completion.id,
                 asked=receipt.asked,
                 tried=receipt.tried,
+                stopped=receipt.stopped,
             )
 
         try:
@@ -151,7 +161,7 @@ class Meeting:
         here = self.desk.at(f"note-{kind.replace(' ', '-')}", number)
         here.record(Noted(here.place, kind, f"{self.phase.name}: {text}"))
 
-    async def insist(self, read: Read, *, attempts: int = 3) -> Answer:
+    async def insist(self, read: Read, *, attempts: int = 3, enough: Enough | None = None) -> Answer:
         """Put the phase's question to its assistant until ``read`` lacks nothing; the report hears of each repeat.
 
         Where a limit forbids a repeat, the answer before it is the last. Raises Exhausted if there is none.
@@ -167,7 +177,8 @@ class Meeting:
             return await read(answer)
 
         try:
-            return await insist(self.ask, self.seat(role), self.question(role), kept, again, attempts=attempts)
+            ask = partial(self.ask, enough=enough)
+            return await insist(ask, self.seat(role), self.question(role), kept, again, attempts=attempts)
         except Exhausted:
             if not answers:
                 raise

@@ -1,5 +1,7 @@
 """What happens in a phase, by its kind: a talk, a choice, or writing."""
 
+from functools import partial
+
 import msgspec
 
 from chatdev.agents import replies
@@ -9,7 +11,7 @@ from chatdev.agents.role_playing import SAME, Talk, talk
 from chatdev.company.config import COUNSELOR, Phase
 from chatdev.journal.effects import Desk
 from chatdev.journal.events import LimitReached, PhaseBegan, PhaseEnded
-from chatdev.project import race, writing
+from chatdev.project import race, sufficient, writing
 from chatdev.project.meeting import Meeting, Office
 from chatdev.project.spending import Exhausted
 from chatdev.project.state import State
@@ -83,7 +85,7 @@ async def _choose(meeting: Meeting) -> Held:
         return replies.choice(text, phase.options)
 
     held = await talk(
-        meeting.ask,
+        partial(meeting.ask, enough=sufficient.settled(phase.options)),
         meeting.seat(phase.assistant),
         meeting.seat(phase.user),
         meeting.question(phase.assistant),
@@ -106,7 +108,7 @@ async def _talk(meeting: Meeting) -> Held:
     """Keep what two roles agree on: what one of them marks, else what a reflection finds, else what was said last."""
     phase, prompts = meeting.phase, meeting.office.prompts
     held = await talk(
-        meeting.ask,
+        partial(meeting.ask, enough=sufficient.settled()),
         meeting.seat(phase.assistant),
         meeting.seat(phase.user),
         meeting.question(phase.assistant),
@@ -139,7 +141,7 @@ async def _remark(meeting: Meeting) -> Held:
             return None
         return Lack(prompts.request("reply"), "the answer was empty or went in circles")
 
-    answer = await meeting.insist(read, attempts=2)
+    answer = await meeting.insist(read, attempts=2, enough=sufficient.nothing_to_change)
     said = "" if replies.looping(answer.text) else answer.text.strip()
     finished = replies.finished(said) or not said
     if len(said.splitlines()) == 1:

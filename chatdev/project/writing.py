@@ -10,7 +10,7 @@ from chatdev.agents.reflection import reflect
 from chatdev.company.config import COUNSELOR
 from chatdev.errors import ChatDevError
 from chatdev.journal.events import TestsRan
-from chatdev.project import verdict
+from chatdev.project import sufficient, verdict
 from chatdev.project.languages import MANIFEST, PYTHON, Product
 from chatdev.project.meeting import Meeting
 from chatdev.project.packages import vouched
@@ -133,7 +133,7 @@ async def _gather(meeting: Meeting, *expected: str) -> State:
     async def read(answer: Answer) -> Lack | None:
         return gathering.take(answer)
 
-    await meeting.insist(read)
+    await meeting.insist(read, enough=sufficient.file(lambda: gathering.expected, meeting.state.files))
     state = meeting.write(gathering.close())
     return msgspec.structs.replace(state, remarks=gathering.remarks, finished=state.finished or gathering.finished)
 
@@ -259,7 +259,7 @@ async def document(meeting: Meeting) -> tuple[State, bool]:
             return None
         return Lack(prompts.request("document", paths=target), f"no {target} could be read out of the answer")
 
-    answer = await meeting.insist(read, attempts=2)
+    answer = await meeting.insist(read, attempts=2, enough=sufficient.file(lambda: (target,)))
     if reflected := not found and phase.reflect:
         said = f"{phase.assistant}: {quoted(answer)}"
         question = prompts.request("reflect", talk=said, paths=target)

@@ -168,6 +168,8 @@ def _notes(run: Summary) -> Iterable[str]:
     notes += [("refused", f"the file {code(refused.path)}: {md(refused.why)}") for refused in run.refused]
     if run.work.cut:
         notes.append(("cut", f"{words.count(run.work.cut, 'answer')} ended at the token limit"))
+    if run.work.stopped:
+        notes.append(("stopped early", f"{words.count(run.work.stopped, 'answer')}, whose tokens are estimated"))
     notes += [("cut to fit", f"{md(call.place, 120)}: {md('; '.join(call.cuts), 20_000)}") for call in run.fitted]
     if notes:
         yield "## Cut, refused, guessed or asked again"

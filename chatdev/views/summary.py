@@ -21,7 +21,8 @@ _TRIES = re.compile(r" \(\d+ tries\)")
 class Work(msgspec.Struct, frozen=True):
     """What a number of calls took. Tokens; ``seconds`` of wall time in calls, ``writing`` of them after the first
     token; ``cost`` in US dollars, None if the price of any call is unknown. ``requests`` counts what was sent, tries
-    too; ``estimated`` the calls whose tokens no server confirmed; ``cut`` the answers that ended at the token limit.
+    too; ``estimated`` the calls whose tokens no server confirmed; ``cut`` the answers that ended at the token limit,
+    and ``stopped`` those that we did not hear to their end.
     """
 
     calls: int = 0
@@ -31,6 +32,7 @@ class Work(msgspec.Struct, frozen=True):
     cached_tokens: int = 0
     estimated: int = 0
     cut: int = 0
+    stopped: int = 0
     seconds: float = 0.0
     writing: float = 0.0
     cost: float | None = 0.0
@@ -219,7 +221,8 @@ def _work(calls: Sequence[events.ModelAnswered]) -> Work:
         completion_tokens=sum(call.completion_tokens for call in calls),
         cached_tokens=sum(call.cached_tokens or 0 for call in calls),
         estimated=sum(call.estimated for call in calls),
-        cut=sum(call.finish_reason == "length" for call in calls),
+        cut=sum(call.finish_reason == "length" and not call.stopped for call in calls),
+        stopped=sum(bool(call.stopped) for call in calls),
         seconds=sum(call.seconds for call in calls),
         writing=sum(call.seconds - (call.first_token or 0.0) for call in calls),
         cost=sum(known) if len(known) == len(costs) else None,

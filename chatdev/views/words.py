@@ -104,7 +104,9 @@ def call(answer: events.ModelAnswered) -> str:
     parts.append(seconds(answer.seconds))
     if answer.tries > 1:
         parts.append(f"{answer.tries} tries")
-    if answer.finish_reason == "length":
+    if answer.stopped:
+        parts.append(f"stopped early: {answer.stopped}")
+    elif answer.finish_reason == "length":
         parts.append("cut at the limit")
     return ", ".join(parts)
 
