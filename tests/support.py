@@ -58,7 +58,7 @@ ANSWERS = {
     "together.1/EnvironmentDoc.1/Programmer.1/ask.1": (
         "requirements.txt\n```\n# nothing beyond the standard library\n```\n"
     ),
-    "together.1/Manual.1/ChiefProductOfficer.1/ask.1": "manual.md\n````markdown\n# Greeting\n\nRun main.py.\n````\n",
+    "Manual.1/ChiefProductOfficer.1/ask.1": "manual.md\n````markdown\n# Greeting\n\nRun main.py.\n````\n",
 }
 """A whole run that passes, in the fewest words."""
 

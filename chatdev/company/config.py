@@ -7,24 +7,21 @@ a TOML head between two lines ``+++``.
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
 from chatdev.company.budget import Budget
+from chatdev.company.steps import Step as Step
+from chatdev.company.steps import walk as walk
 from chatdev.errors import UserError
 from chatdev.models.types import Target
 
 Kind = Literal["talk", "choice", "code", "complete", "tests", "amend", "document"]
 """What a phase does with its conclusion: keep the text, settle one of its options, write files to the product, finish
 one unfinished file, write acceptance tests, correct one that is wrong, write one named document."""
-
-Until = Literal["", "finished", "complete", "passing", "starts", "healthy"]
-"""When a loop ends early: somebody says ``<INFO> Finished``; no file is unfinished; all acceptance tests pass; the
-product starts; they pass and it starts."""
-
 
 MOST_CANDIDATES = 16
 """Programmers who solve one phase at once: each is a slot of the server's."""
@@ -83,27 +80,6 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def speakers(self) -> tuple[str, ...]:
         """The roles that may be asked here."""
         return (self.assistant, self.user, *((COUNSELOR, CHIEF) if self.reflect else ()))
-
-
-class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One step of the chain; exactly one of its first four fields is set.
-
-    ``phase`` names a phase; ``run`` runs the acceptance tests or starts the product; ``loop`` repeats ``steps`` up to
-    ``cycles`` times or ``until`` something holds; ``together`` runs its steps side by side.
-    """
-
-    phase: str = ""
-    run: Literal["", "tests", "start"] = ""
-    loop: str = ""
-    together: tuple["Step", ...] = ()
-    steps: tuple["Step", ...] = ()
-    cycles: int = 1
-    until: Until = ""
-
-    @property
-    def name(self) -> str:
-        """What the step is called in places and errors."""
-        return self.phase or self.loop or self.run or "together"
 
 
 class Requests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -222,14 +198,6 @@ CLASSIC_FILES = ("ChatChainConfig.json", "PhaseConfig.json", "RoleConfig.json")
 COUNSELOR = "Counselor"
 CHIEF = "Chief Executive Officer"
 """The two roles that reflect on a talk that did not conclude."""
-
-
-def walk(steps: tuple[Step, ...]) -> Iterator[Step]:
-    """Every step of a chain, outer before inner."""
-    for step in steps:
-        yield step
-        yield from walk(step.together)
-        yield from walk(step.steps)
 
 
 def built_in() -> dict[str, Path]:
@@ -356,7 +324,13 @@ def _check(company: Company) -> None:
             raise CompanyError(f"company.toml: chain: {step.name}: cycles: expected 1 or more, found {step.cycles}.")
         for siblings in (step.steps, step.together):
             _check_names(siblings)
+        if any(each.beside for each in (*step.steps[:1], *step.together)):
+            raise CompanyError(
+                f"company.toml: chain: {step.name}: beside: there is no step before it that it is beside."
+            )
     _check_names(company.chain)
+    if company.chain and company.chain[0].beside:
+        raise CompanyError("company.toml: chain: beside: there is no step before the first one.")
     for role in company.role_models:
         if role not in company.roles:
             raise CompanyError(f"company.toml: role_models: the role {role} has no file roles/{role}.md.")

@@ -4,11 +4,15 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from chatdev.journal.store import Record
-from chatdev.views import summary, words
+from chatdev.views import path, summary, words
+from chatdev.views.path import Path
 from chatdev.views.summary import Summary
 from chatdev.views.text import code, indent, md
 
 _OPTIONS = {"calls": "--max-calls", "tokens": "--max-tokens-total", "minutes": "--max-minutes"}
+
+_LEGS = 20
+"""Stretches of the critical path that are shown, the longest ones."""
 
 _TOLD = 5
 """Failures told in full below the table of tests, and reasons why an endpoint did not answer; the log has them all."""
@@ -23,6 +27,7 @@ def render(records: Sequence[Record]) -> str:
         *_tests(run),
         *_answers(run),
         *_cost(run),
+        *_path(path.critical(records)),
         *_races(run),
         *_notes(run),
         *_files(run),
@@ -145,6 +150,21 @@ def _cost(run: Summary) -> Iterable[str]:
         for phase in run.phases
     ]
     yield _table(("phase", "calls", "tokens", "time", "conclusion"), rows)
+
+
+def _path(found: Path) -> Iterable[str]:
+    if not found.legs:
+        return
+    yield "## Critical path"
+    yield (f"What the time went by, one after another: {words.critical(found)}. Everything else was done beside that.")
+    shown = sorted(found.legs, key=lambda leg: -leg.seconds)[:_LEGS]
+    rows = [
+        (f"{leg.began:.1f} s", words.seconds(leg.seconds), md(leg.what), md(leg.phase))
+        for leg in sorted(shown, key=lambda leg: leg.began)
+    ]
+    yield _table(("from", "took", "what", "in"), rows)
+    if len(found.legs) > _LEGS:
+        yield f"{words.count(len(found.legs) - _LEGS, 'shorter one')} of the path are not shown."
 
 
 def _races(run: Summary) -> Iterable[str]:

@@ -28,7 +28,7 @@ MODIFY = "CodeReview.1/CodeReviewModification.1/Programmer.1/ask"
 MEND = "Test.1/TestModification.1/Programmer.1/ask.1"
 AMEND = "Amendment.1/TestAmendment.1/SoftwareTestEngineer.1/ask.1"
 AMENDED_MEND = "Amendment.1/TestModification.1/Programmer.1/ask.1"
-MANUAL = "together.1/Manual.1/ChiefProductOfficer.1/ask"
+MANUAL = "Manual.1/ChiefProductOfficer.1/ask"
 
 BROKEN = WORDS.replace('"hello"', '"bye"')
 

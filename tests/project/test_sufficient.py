@@ -91,7 +91,7 @@ async def test_talkative_answers_are_left_and_the_product_is_the_same(tmp_path: 
     chat = "\n\n" + "I hope that this helps; tell me if anything else is wanted. " * 40
     language, manual = (
         "LanguageChoose.1/ChiefTechnologyOfficer.1/ask.1",
-        "together.1/Manual.1/ChiefProductOfficer.1/ask.1",
+        "Manual.1/ChiefProductOfficer.1/ask.1",
     )
     talkative = {place: ANSWERS[place].rstrip("\n") + chat for place in (language, manual)}
     ran = await run(tmp_path, recording(ANSWERS | talkative), Manner(per_token=0.0005))
