@@ -72,7 +72,7 @@ class _Span(msgspec.Struct, frozen=True):
 
     def could_wait_for(self, other: "_Span") -> bool:
         """Whether this may have begun because the other one had ended."""
-        if other.ended > self.began + _SLACK or other is self:
+        if other.ended > self.began + _SLACK:
             return False
         if other.phase == self.phase:
             return not self.branch or not other.branch or self.branch == other.branch
@@ -99,9 +99,11 @@ def critical(records: Sequence[Record]) -> Path:
     spans = _spans(records, moments)
     if not spans:
         return Path((), clock.seconds)
-    chain = [max(spans, key=lambda span: span.ended)]
-    while before := [span for span in spans if chain[-1].could_wait_for(span)]:
-        chain.append(max(before, key=lambda span: span.ended))
+    chain = [spans.pop()]
+    while spans:  # from the end backwards: what was recorded later cannot have been waited for
+        if chain[-1].could_wait_for(spans[-1]):
+            chain.append(spans[-1])
+        spans.pop()
     names = {
         record.event.place: record.event.phase for record in records if isinstance(record.event, events.PhaseBegan)
     }
