@@ -55,6 +55,7 @@ ANSWERS = {
     "TestWriting.1/SoftwareTestEngineer.1/ask.1": TESTS,
     "Coding.1/Programmer.1/ask.1": f"{WORDS}\n{MAIN}",
     "CodeReview.1/CodeReviewComment.1/CodeReviewer.1/ask.1": "<INFO> Finished",
+    "CodeReview.1/RobustnessReview.1/CodeReviewer.1/ask.1": "<INFO> Finished",
     "together.1/EnvironmentDoc.1/Programmer.1/ask.1": (
         "requirements.txt\n```\n# nothing beyond the standard library\n```\n"
     ),

@@ -58,7 +58,9 @@ async def test_a_server_that_stops_for_good_in_the_middle_is_replaced(tmp_path: 
         verdict = await wiring.work(folder, choice)
         await choice.backend.aclose()
     assert verdict.verdict == "passed"
-    assert [answer.endpoint for answer in answers(folder)] == [bad] + [good] * 6
+    found = [answer.endpoint for answer in answers(folder)]
+    assert found[0] == bad  # and it may have answered the call beside that one, too
+    assert found[2:] == [good] * (len(ANSWERS) - 2)
     assert (
         "connection refused" in answers(folder)[-1].tried[0] or "closed the connection" in answers(folder)[-1].tried[0]
     )
@@ -104,18 +106,18 @@ async def paid(warehouse: Path, max_cost: str, folder: Path | None = None) -> tu
 
 
 async def test_what_openai_takes_is_counted_and_bounded_over_all_attempts(tmp_path: Path) -> None:
-    ran, error, folder = await paid(tmp_path, "0.0024")
+    ran, error, folder = await paid(tmp_path, "0.004")
     assert error is None and ran is not None  # what there is was delivered and judged
     (limit,) = [record.event for record in store.read(runs.log_of(folder)) if isinstance(record.event, LimitReached)]
-    assert (limit.limit, limit.at_most) == ("cost", 0.0024)
+    assert (limit.limit, limit.at_most) == ("cost", 0.004)
     first = answers(folder)
     spent = sum(answer.cost or 0.0 for answer in first)
-    assert 0 < spent < 0.0024
-    assert "it takes money, $0.0024 at most; --local-only forbids that" in " ".join(notes(folder))
+    assert 0 < spent < 0.004
+    assert "it takes money, $0.0040 at most; --local-only forbids that" in " ".join(notes(folder))
     further = runs.fork(folder, "Coding", tmp_path)
     ran, error, _ = await paid(tmp_path, "1", further)
     assert error is None and ran is not None
-    assert len(answers(further)) == 7
+    assert len(answers(further)) == len(ANSWERS)
 
 
 async def test_local_only_forbids_openai_now_and_at_each_resume(tmp_path: Path) -> None:

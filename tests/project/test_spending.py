@@ -115,9 +115,10 @@ async def test_calls_side_by_side_are_counted_while_they_are_under_way(tmp_path:
 
 async def test_tokens_are_counted_and_the_company_may_state_the_limit(tmp_path: Path) -> None:
     ran = await limited(tmp_path, recording(ANSWERS), company=company(tmp_path, run="{ tokens = 10 }"))
-    (call,) = ran.events(ModelAnswered)
+    calls = ran.events(ModelAnswered)
+    assert len(calls) == 2  # side by side: none had ended when the other began
     (limit, *_) = ran.events(LimitReached)
-    assert (limit.limit, limit.spent) == ("tokens", call.prompt_tokens + call.completion_tokens)
+    assert (limit.limit, limit.spent) == ("tokens", sum(call.prompt_tokens + call.completion_tokens for call in calls))
     typed = await limited(tmp_path, recording(ANSWERS), {"tokens": 1_000_000}, company=str(tmp_path / "company"))
     assert not typed.events(LimitReached)
 
