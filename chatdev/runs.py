@@ -53,7 +53,8 @@ class Reach(msgspec.Struct, frozen=True):
 class Order(msgspec.Struct, frozen=True):
     """What a person asks for. ``config`` names a company or its folder; ``model`` is the label typed or chosen, and
     ``role_models`` are other models for roles or phases, as typed: ``Programmer=NAME``. ``limits`` bound the run, by
-    the names of ``Budget``; they come before the company's own. ``reach`` is what was asked for of the endpoints."""
+    the names of ``Budget``; they come before the company's own. ``reach`` is what was asked for of the endpoints,
+    ``candidates`` how many shall solve a phase at once (0: as the company says)."""
 
     task: str
     name: str
@@ -63,6 +64,7 @@ class Order(msgspec.Struct, frozen=True):
     role_models: tuple[str, ...] = ()
     limits: dict[str, float] = {}
     reach: Reach = Reach()
+    candidates: int = 0
 
     def checked(self) -> "Order":
         """This order, if it can be carried out. Raises UserError that says what to type instead."""
@@ -173,6 +175,7 @@ def _start(order: Order, company: config.Company, now: datetime.datetime | None)
         local_only=order.reach.local_only,
         max_cost=order.reach.max_cost,
         second_opinion=order.reach.second_opinion,
+        candidates=order.candidates,
     )
 
 

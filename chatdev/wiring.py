@@ -45,15 +45,16 @@ async def work(
     on_progress: OnProgress = lambda role, progress: None,
     role_models: tuple[str, ...] = (),
     limits: Mapping[str, float] | None = None,
+    candidates: int = 0,
     open_store: Callable[[Path], Store] = Store,
     sandbox: Sandbox | None = None,
     company: config.Company | None = None,
 ) -> events.VerdictReached:
     """Carry a run that was begun to its end, or further if it was interrupted, and write what is delivered.
 
-    ``role_models`` take the place of those that the run was begun with, ``limits`` that of each which was set so far.
-    Programs run in ``sandbox``, else in the best that holds on this machine. ``company`` is the run's copy of it, where
-    the caller has read that.
+    ``role_models`` take the place of those that the run was begun with, ``limits`` that of each which was set so far,
+    and ``candidates`` (0: as before) holds for the phases that have not begun. Programs run in ``sandbox``, else in the
+    best that holds on this machine. ``company`` is the run's copy of it, where the caller has read that.
 
     Whatever ends it, the log holds all that was done, and the report says so far as it got. Raises ModelError,
     JournalError, UserError and CancelledError; the run can be taken up again after each of them.
@@ -82,8 +83,9 @@ async def work(
             spending=_spending(store, company, choice, typed),
             others={target: other.backend for target, other in others.items()},
             second_opinion=choice.settings.second_opinion,
+            candidates=candidates or _candidates(store),
         )
-        number = _attempt(store, choice, office.sandbox.level, _told(company, others), typed)
+        number = _attempt(store, choice, office, _told(company, others), typed)
         await store.sync()
         try:
             async with traffic.counted(choice.backend, store, number):
@@ -125,7 +127,17 @@ def _limits(store: Store) -> dict[str, float]:
     return limits
 
 
-def _attempt(store: Store, choice: Choice, level: str, told: tuple[str, ...], limits: dict[str, float]) -> int:
+def _candidates(store: Store) -> int:
+    """How many candidates were typed for a run last; 0 if nobody said so."""
+    typed = [
+        record.event.candidates
+        for record in store
+        if isinstance(record.event, events.RunStarted | events.AttemptStarted) and record.event.candidates
+    ]
+    return typed[-1] if typed else 0
+
+
+def _attempt(store: Store, choice: Choice, office: Office, told: tuple[str, ...], limits: dict[str, float]) -> int:
     """Say in the log that the run is taken up, and by what means; the number of the attempt."""
     number = 1 + sum(isinstance(record.event, events.AttemptStarted) for record in store)
     store.append(
@@ -134,12 +146,13 @@ def _attempt(store: Store, choice: Choice, level: str, told: tuple[str, ...], li
             endpoint=choice.facts.base_url,
             model=choice.facts.model,
             window=choice.facts.window,
-            sandbox=level,
+            sandbox=office.sandbox.level,
             notes=(*filter(None, (store.repaired,)), *choice.notes, *told),
             engine=choice.facts.engine,
             schema=events.SCHEMA,
             version=chatdev.__version__,
             limits=limits,
+            candidates=office.candidates,
         )
     )
     return number

@@ -55,10 +55,11 @@ ANSWERS = {
     "TestWriting.1/SoftwareTestEngineer.1/ask.1": TESTS,
     "Coding.1/Programmer.1/ask.1": f"{WORDS}\n{MAIN}",
     "CodeReview.1/CodeReviewComment.1/CodeReviewer.1/ask.1": "<INFO> Finished",
+    "CodeReview.1/RobustnessReview.1/CodeReviewer.1/ask.1": "<INFO> Finished",
     "together.1/EnvironmentDoc.1/Programmer.1/ask.1": (
         "requirements.txt\n```\n# nothing beyond the standard library\n```\n"
     ),
-    "together.1/Manual.1/ChiefProductOfficer.1/ask.1": "manual.md\n````markdown\n# Greeting\n\nRun main.py.\n````\n",
+    "Manual.1/ChiefProductOfficer.1/ask.1": "manual.md\n````markdown\n# Greeting\n\nRun main.py.\n````\n",
 }
 """A whole run that passes, in the fewest words."""
 
@@ -88,12 +89,13 @@ async def run(
     config: str = "default",
     task: str = "greet",
     environ: Mapping[str, str] = MappingProxyType({}),
+    candidates: int = 0,
 ) -> Ran:
     """Run a company on a recording, from the start or on from ``folder``; ``environ`` holds settings of its user."""
     async with Playback(played, manners=manners) as endpoint:
         settings = load({"VLLM_ENDPOINT": endpoint, **environ}, warehouse)
         choice = await choose("VLLM", settings)
-        order = runs.Order(task=task, name="Greeting", config=config)
+        order = runs.Order(task=task, name="Greeting", config=config, candidates=candidates)
         try:
             folder = folder or runs.begin(order, warehouse, settings=settings)
             verdict = await wiring.work(folder, choice)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--role-model", "role_models", multiple=True, metavar="WHO=MODEL", help=options.ROLE_MODEL_HELP)
 @click.option("--path", default="", help="Existing code to extend; needs a company made for it.")
 @options.limited
+@options.racing
 @options.reaching
 @options.watching
 def command(
@@ -36,6 +37,7 @@ def command(
     role_models: tuple[str, ...],
     path: str,
     limits: options.Limits,
+    candidates: int,
     reach: "Reach",
     how: options.How,
 ) -> None:
@@ -48,7 +50,16 @@ def command(
     from chatdev.cli import work
     from chatdev.runs import Order
 
-    order = Order(task=task, name=name, org=org, config=config, role_models=role_models, limits=limits, reach=reach)
+    order = Order(
+        task=task,
+        name=name,
+        org=org,
+        config=config,
+        role_models=role_models,
+        limits=limits,
+        reach=reach,
+        candidates=candidates,
+    )
     sys.exit(work.build(order, model, how))
 
 

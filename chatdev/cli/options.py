@@ -47,6 +47,21 @@ def limited(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
+def racing(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the option that lets programmers race; the command takes it as ``candidates``, 0 where it is not given."""
+
+    @click.option(
+        "--candidates",
+        type=click.IntRange(1, 16),
+        help="So many programmers solve a phase at once; the first whose tests pass wins, the others are cancelled.",
+    )
+    @functools.wraps(command)
+    def wrapped(candidates: int | None, **others: Any) -> None:
+        command(candidates=candidates or 0, **others)
+
+    return wrapped
+
+
 ENVIRONMENT = """
 \b
 Environment (chatdev.toml in this folder may hold the same; the environment wins):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.option("--from", "phase", default=None, metavar="PHASE", help="In a new run: keep only what came before PHASE.")
 @click.option("--repair", is_flag=True, help="Of a damaged log: go on from the whole records before the damage.")
 @options.limited
+@options.racing
 @options.reaching
 @options.watching
 def command(
@@ -27,6 +28,7 @@ def command(
     role_models: tuple[str, ...],
     repair: bool,
     limits: options.Limits,
+    candidates: int,
     reach: "Reach",
     how: options.How,
 ) -> None:
@@ -36,8 +38,8 @@ def command(
     company, .chatdev/company, may have been edited in between; RUN itself stays as it is.
 
     A limit takes the place of the one that was set before. A run that ended at a limit goes on with --from and a higher
-    one.
+    one. Another number of --candidates holds for phases that have not begun.
     """
     from chatdev.cli import work
 
-    sys.exit(work.resume(run, model, phase, how, role_models, limits, reach, repair=repair))
+    sys.exit(work.resume(run, model, phase, how, role_models, limits, reach, candidates, repair=repair))

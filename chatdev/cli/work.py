@@ -103,6 +103,7 @@ def resume(
     role_models: tuple[str, ...] = (),
     limits: Limits | None = None,
     reach: runs.Reach | None = None,
+    candidates: int = 0,
     *,
     repair: bool = False,
 ) -> int:
@@ -119,7 +120,7 @@ def resume(
                 watch.watchers(how, settings, voice) as watchers,
                 chosen(label or order.model, order.task, settings, voice.notice) as choice,
             ):
-                return await _work(folder, choice, settings, watchers, sandbox, role_models, limits)
+                return await _work(folder, choice, settings, watchers, sandbox, role_models, limits, candidates)
 
     try:
         folder = runs.find(run, common.WAREHOUSE)
@@ -166,6 +167,7 @@ async def _work(
     sandbox: Sandbox,
     role_models: tuple[str, ...] = (),
     limits: Limits | None = None,
+    candidates: int = 0,
 ) -> End:
     """One attempt at a run, shown as it goes."""
     voice = watchers.voice
@@ -184,6 +186,7 @@ async def _work(
                 on_progress=voice.on_progress,
                 role_models=role_models,
                 limits=limits,
+                candidates=candidates,
                 sandbox=sandbox,
             )
     except asyncio.CancelledError:

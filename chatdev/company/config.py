@@ -7,13 +7,15 @@ a TOML head between two lines ``+++``.
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
 from chatdev.company.budget import Budget
+from chatdev.company.steps import Step as Step
+from chatdev.company.steps import walk as walk
 from chatdev.errors import UserError
 from chatdev.models.types import Target
 
@@ -21,9 +23,8 @@ Kind = Literal["talk", "choice", "code", "complete", "tests", "amend", "document
 """What a phase does with its conclusion: keep the text, settle one of its options, write files to the product, finish
 one unfinished file, write acceptance tests, correct one that is wrong, write one named document."""
 
-Until = Literal["", "finished", "complete", "passing", "starts", "healthy"]
-"""When a loop ends early: somebody says ``<INFO> Finished``; no file is unfinished; all acceptance tests pass; the
-product starts; they pass and it starts."""
+MOST_CANDIDATES = 16
+"""Programmers who solve one phase at once: each is a slot of the server's."""
 
 
 class CompanyError(UserError):
@@ -53,8 +54,9 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``sets`` is the name under which later templates find the conclusion; ``otherwise`` is taken when nothing
     concludes; ``writes`` is the path of a ``document``; ``tries`` bounds the rounds that a ``complete`` phase spends on
-    one file; ``budget`` bounds all takes of the phase together. ``context`` says whether ``context.md`` leads the
-    question; a text that names the program itself does without.
+    one file; ``budget`` bounds all takes of the phase together; ``candidates``, of a ``code`` phase, is how many
+    solve it at once (None: as many as the company says). ``context`` says whether ``context.md`` leads the question; a
+    text that names the program itself does without.
     """
 
     assistant: str
@@ -70,6 +72,7 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: Parameters = Parameters()
     budget: Budget = Budget()
     context: bool = True
+    candidates: Annotated[int, msgspec.Meta(ge=1, le=MOST_CANDIDATES)] | None = None
     name: str = ""
     question: str = ""
 
@@ -77,27 +80,6 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def speakers(self) -> tuple[str, ...]:
         """The roles that may be asked here."""
         return (self.assistant, self.user, *((COUNSELOR, CHIEF) if self.reflect else ()))
-
-
-class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One step of the chain; exactly one of its first four fields is set.
-
-    ``phase`` names a phase; ``run`` runs the acceptance tests or starts the product; ``loop`` repeats ``steps`` up to
-    ``cycles`` times or ``until`` something holds; ``together`` runs its steps side by side.
-    """
-
-    phase: str = ""
-    run: Literal["", "tests", "start"] = ""
-    loop: str = ""
-    together: tuple["Step", ...] = ()
-    steps: tuple["Step", ...] = ()
-    cycles: int = 1
-    until: Until = ""
-
-    @property
-    def name(self) -> str:
-        """What the step is called in places and errors."""
-        return self.phase or self.loop or self.run or "together"
 
 
 class Requests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,13 +106,15 @@ class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role_models: Mapping[str, Parameters] = {}
     budget: Budget = Budget()
     values: Mapping[str, str] = {}
+    candidates: Annotated[int, msgspec.Meta(ge=1, le=MOST_CANDIDATES)] = 1
 
 
 class Company(msgspec.Struct, frozen=True):
     """Who works here, and in which order.
 
     ``values`` are placeholders with a fixed text; ``sources`` are the folder's files as read, for the run's copy.
-    ``assigned`` are models for roles and phases that were given beside the folder.
+    ``assigned`` are models for roles and phases that were given beside the folder. ``candidates`` solve a phase that
+    writes code at once.
     """
 
     name: str
@@ -146,6 +130,7 @@ class Company(msgspec.Struct, frozen=True):
     model: Parameters = Parameters()
     role_models: Mapping[str, Parameters] = {}
     budget: Budget = Budget()
+    candidates: int = 1
     assigned: Mapping[str, Target] = {}
 
     def parameters(self, phase: Phase, role: str) -> dict[str, Any]:
@@ -158,6 +143,10 @@ class Company(msgspec.Struct, frozen=True):
         merged = self._merged(phase, role)
         own = Target(merged.get("name", ""), merged.get("endpoint", ""))
         return self.assigned.get(phase.name) or self.assigned.get(role) or own
+
+    def racing(self, phase: Phase, typed: int = 0) -> int:
+        """How many candidates solve a phase at once; ``typed`` comes before what the company's files say."""
+        return (typed or phase.candidates or self.candidates) if phase.kind == "code" else 1
 
     def _merged(self, phase: Phase, role: str) -> dict[str, Any]:
         merged: dict[str, Any] = {}
@@ -209,14 +198,6 @@ CLASSIC_FILES = ("ChatChainConfig.json", "PhaseConfig.json", "RoleConfig.json")
 COUNSELOR = "Counselor"
 CHIEF = "Chief Executive Officer"
 """The two roles that reflect on a talk that did not conclude."""
-
-
-def walk(steps: tuple[Step, ...]) -> Iterator[Step]:
-    """Every step of a chain, outer before inner."""
-    for step in steps:
-        yield step
-        yield from walk(step.together)
-        yield from walk(step.steps)
 
 
 def built_in() -> dict[str, Path]:
@@ -281,6 +262,7 @@ def from_sources(sources: Mapping[str, str], called: str = "The company") -> Com
         model=head.model,
         role_models=head.role_models,
         budget=head.budget,
+        candidates=head.candidates,
     )
     _check(company)
     return company
@@ -342,7 +324,13 @@ def _check(company: Company) -> None:
             raise CompanyError(f"company.toml: chain: {step.name}: cycles: expected 1 or more, found {step.cycles}.")
         for siblings in (step.steps, step.together):
             _check_names(siblings)
+        if any(each.beside for each in (*step.steps[:1], *step.together)):
+            raise CompanyError(
+                f"company.toml: chain: {step.name}: beside: there is no step before it that it is beside."
+            )
     _check_names(company.chain)
+    if company.chain and company.chain[0].beside:
+        raise CompanyError("company.toml: chain: beside: there is no step before the first one.")
     for role in company.role_models:
         if role not in company.roles:
             raise CompanyError(f"company.toml: role_models: the role {role} has no file roles/{role}.md.")

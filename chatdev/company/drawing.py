@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from chatdev.company.config import Company, Step
+from chatdev.company.config import Company
+from chatdev.company.steps import Step, groups
 
 UNTIL = {
     "finished": "somebody says <INFO> Finished",
@@ -22,7 +23,7 @@ def tree(company: Company) -> str:
 
 def _lines(company: Company, steps: tuple[Step, ...], indent: str) -> Iterator[str]:
     for step in steps:
-        yield indent + _label(company, step)
+        yield indent + _label(company, step) + (", beside the step before it" if step.beside else "")
         yield from _lines(company, step.steps or step.together, indent + "  ")
 
 
@@ -62,8 +63,19 @@ def _draw(
 ) -> tuple[list[str], list[str]]:
     """Add steps to ``lines``, the first one reached from ``ends``; the nodes that begin and end them."""
     first: list[str] = []
-    for number, step in enumerate(steps):
-        node = f"{name}{number}"
+    number = 0
+    for group in groups(steps):
+        if len(group) > 1:
+            branches = [
+                _draw(company, (branch,), f"{name}{number + index}_", ends, indent, lines)
+                for index, branch in enumerate(group)
+            ]
+            number += len(group)
+            starts, ends = ([node for branch in branches for node in branch[side]] for side in (0, 1))
+            first = first or starts
+            continue
+        (step,), node = group, f"{name}{number}"
+        number += 1
         if step.together:
             branches = [
                 _draw(company, (branch,), f"{node}_{index}_", ends, indent, lines)

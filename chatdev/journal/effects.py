@@ -15,6 +15,7 @@ from chatdev.journal import events
 from chatdev.journal.store import JournalError, Store
 
 E = TypeVar("E", bound=events.Effect)
+P = TypeVar("P", bound=events.Effect | events.Derived)
 _NOT_IN_PLACES = re.compile(r"[^\w-]")
 
 
@@ -62,8 +63,8 @@ class Desk:
         segment = f"{_NOT_IN_PLACES.sub('', name)}.{ordinal}"
         return Desk(self._store, f"{self.place}/{segment}" if self.place else segment, self._known)
 
-    def known(self, kind: type[E]) -> E | None:
-        """The effect of this kind that the log holds here, if it does."""
+    def known(self, kind: type[P]) -> P | None:
+        """The event of this kind that the log holds here, if it does."""
         event = self._known.by_place.get((kind, self.place))
         assert event is None or isinstance(event, kind)
         return event

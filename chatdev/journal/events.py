@@ -12,7 +12,7 @@ import msgspec
 
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Warning|Exit|Interrupt|Failure)(?::|$)")
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of this file's classes, written into ``run.started`` and ``attempt.started``. It grows with each new class
 and whenever an old log would be misread; a new field with a default needs no new version. Old logs must stay readable:
 ``tests/journal/logs`` keeps one of each version."""
@@ -26,7 +26,8 @@ class RunStarted(Event, frozen=True, tag="run.started"):
     """The first event: what was asked, of which company, by which command. ``model`` is the label typed or chosen,
     ``role_models`` are those that were given for roles and phases, ``endpoints`` those that were given for the run, as
     typed. ``local_only``, ``max_cost`` (US dollars) and ``second_opinion`` hold for every attempt at it. ``limits`` are
-    those of the whole run that were typed, by name."""
+    those of the whole run that were typed, by name; ``candidates`` how many shall solve a phase at once, 0 where nobody
+    said so."""
 
     schema: int
     version: str
@@ -43,13 +44,15 @@ class RunStarted(Event, frozen=True, tag="run.started"):
     local_only: bool = False
     max_cost: float | None = None
     second_opinion: bool = False
+    candidates: int = 0
 
 
 class AttemptStarted(Event, frozen=True, tag="attempt.started"):
     """A process took up the run: the first time, or on a resume. Bears no place: each attempt appends one.
 
     ``endpoint`` is a base URL without credentials; ``window`` is in tokens; ``sandbox`` is the level; ``engine`` is
-    what the server's list of models says of its owner, such as ``vllm``. ``limits`` are the run's that hold now.
+    what the server's list of models says of its owner, such as ``vllm``. ``limits`` are the run's that hold now,
+    ``candidates`` those that were typed.
     """
 
     number: int
@@ -62,6 +65,7 @@ class AttemptStarted(Event, frozen=True, tag="attempt.started"):
     schema: int = 1
     version: str = ""
     limits: dict[str, float] = {}
+    candidates: int = 0
 
 
 class AttemptStopped(Event, frozen=True, tag="attempt.stopped"):
@@ -111,7 +115,8 @@ class ModelAnswered(Event, frozen=True, tag="model.answered"):
     ``first_token`` and ``seconds`` are seconds of wall time. ``cuts`` says what of the messages was cut to fit the
     window. ``answer_id`` is the server's own name for the answer, which its log may hold. ``model`` is what the answer
     calls its model, ``asked`` the name that was asked for. ``tried`` has a line, ``BASE_URL: why``, for each endpoint
-    that failed or was passed over before the answer, also for the one that gave it in the end.
+    that failed or was passed over before the answer, also for the one that gave it in the end. ``stopped`` says why
+    the stream was left before the server ended it; ``finish_reason`` and the count of tokens are ours then.
     """
 
     place: str
@@ -138,6 +143,7 @@ class ModelAnswered(Event, frozen=True, tag="model.answered"):
     answer_id: str = ""
     asked: str = ""
     tried: tuple[str, ...] = ()
+    stopped: str = ""
 
     @property
     def passed_over(self) -> tuple[str, ...]:
@@ -225,13 +231,44 @@ class LimitReached(Event, frozen=True, tag="limit.reached"):
     phase: str = ""
 
 
+class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How one candidate of a race stood when it was decided.
+
+    ``passed`` of ``tests`` are its acceptance tests; ``why`` tells of what ``failed``. ``tokens`` are what had come of
+    a call that was cut off then, which no other record counts.
+    """
+
+    number: int
+    how: Literal["won", "beaten", "cancelled", "failed"]
+    passed: int = 0
+    tests: int = 0
+    why: str = ""
+    calls: int = 0
+    tokens: int = 0
+
+
+class RaceDecided(Event, frozen=True, tag="race.decided"):
+    """Effect: of several candidates that solved a phase at once, who ``winner`` is, by its number from 1 on.
+
+    Recorded before the others are cancelled. ``digest`` names the version of the product that all of them began with;
+    what each of them did stands in the log below this place, under ``candidate.NUMBER``.
+    """
+
+    place: str
+    digest: str
+    winner: int
+    standings: tuple[Standing, ...] = ()
+
+
 class PhaseBegan(Event, frozen=True, tag="phase.began"):
-    """Derived: two roles sit down. ``user`` opens with the question, ``assistant`` answers."""
+    """Derived: two roles sit down. ``user`` opens with the question, ``assistant`` answers: ``candidates`` of it at
+    once, each for itself."""
 
     place: str
     phase: str
     assistant: str = ""
     user: str = ""
+    candidates: int = 1
 
 
 class PhaseEnded(Event, frozen=True, tag="phase.ended"):
@@ -295,6 +332,6 @@ class RunFinished(Event, frozen=True, tag="run.finished"):
     ideas: str = ""
 
 
-Effect = ModelAnswered | TestsRan | ProductStarted | LimitReached
+Effect = ModelAnswered | TestsRan | ProductStarted | LimitReached | RaceDecided
 Derived = PhaseBegan | PhaseEnded | FileWritten | FileRefused | Noted | VerdictReached | RunFinished
 Any = RunStarted | AttemptStarted | AttemptStopped | ClockJumped | ServerCounted | MessageStored | Effect | Derived

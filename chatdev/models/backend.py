@@ -62,7 +62,7 @@ class ModelBackend(ABC):
     async def complete(self, messages: Sequence[Message], options: Options, watch: Watch | None = None) -> Completion:
         """Answer a conversation; ``watch`` sees the answer come, where it is streamed. Raises ModelError."""
         config = msgspec.structs.asdict(options)
-        extra, _ = config.pop("extra"), config.pop("request_id")
+        extra, _, _ = config.pop("extra"), config.pop("request_id"), config.pop("early")
         config = {name: value for name, value in config.items() if value not in (None, ())}
         answer = await self.arun(
             messages=[{"role": each.role, "content": each.content} for each in messages], **config, **extra
@@ -197,6 +197,7 @@ class OpenAIModel(ModelBackend):
                         facts,
                         self._found or Profile(facts.base_url, facts.model),
                         Gauge.between(self._found.low, self._found.high) if self._found else Gauge(),
+                        heard=self._found is not None,
                     )
         return self._known
 

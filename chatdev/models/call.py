@@ -12,6 +12,7 @@ import msgspec
 from chatdev.models import budget, constraints, endpoint, prices, refusals, request
 from chatdev.models.address import Address
 from chatdev.models.budget import Doubt, Fitted, Gauge
+from chatdev.models.early import Sentry
 from chatdev.models.endpoint import Facts
 from chatdev.models.errors import ServerFault, WindowTooSmall
 from chatdev.models.profile import Profile
@@ -33,6 +34,7 @@ class Known(msgspec.Struct):
     gauge: Gauge = Gauge()
     adaptations: Adaptations = frozenset()
     asked_again: bool = False
+    heard: bool = False
 
     @property
     def constraint(self) -> str:
@@ -47,7 +49,7 @@ class Known(msgspec.Struct):
 
     def learn(self, answer: Answer, options: Options, sent: Mapping[str, Any]) -> None:
         """Correct the profile by an answer that shows it wrong; ``sent`` is the body that it answers."""
-        profile = self.profile
+        profile, self.heard = self.profile, True
         if answer.reasoning.strip():
             asked_not_to = (
                 options.thinking is False and bool(self.thinking_off) and self.thinking_off.keys() <= sent.keys()
@@ -145,16 +147,26 @@ class Call:
         address, model = self._transport.address, self._known.facts.model
         if address.free:
             self._asked += 1
-            return await self._transport.ask(body, request_id=self._request_id(), watch=self._watch)
+            return await self._ask(body)
         most = Usage(self._known.gauge.span(self._fitted.messages)[1], limit)
         with self._purse.hold(_cost(address, model, most), model) as bill:
             self._asked += 1
-            reply = await self._transport.ask(body, request_id=self._request_id(), watch=self._watch)
+            reply = await self._ask(body)
             if isinstance(reply.outcome, Refusal):
                 bill.cost = 0.0
             elif reply.outcome.usage:
                 bill.cost = _cost(address, model, reply.outcome.usage) or 0.0
         return reply
+
+    async def _ask(self, body: Mapping[str, Any]) -> "Reply":
+        sentry = self._sentry if self._options.early else None
+        return await self._transport.ask(body, request_id=self._request_id(), watch=self._watch, sentry=sentry)
+
+    def _sentry(self) -> Sentry:
+        """Ends the stream early. An endpoint's first answer shows whether its model thinks aloud, so that no word in it
+        is believed to be the last one."""
+        known, early = self._known, self._options.early
+        return Sentry(early.enough if early and known.heard else None, thinks=bool(known.profile.thinks))
 
     def _request_id(self) -> str:
         """``PLACE;TRY;SUFFIX``: the place for a recording, and a suffix since some servers want every id only once."""
@@ -268,6 +280,7 @@ class Call:
                 max_tokens=limit,
                 adapted=tuple(told),
                 cuts=self._fitted.cuts,
+                stopped=answer.stopped,
                 cost=0.0 if address.free else _cost(address, known.facts.model, usage),
             ),
             id=answer.id or f"chatcmpl-{random.getrandbits(64):016x}",

@@ -45,6 +45,9 @@ def _message(entry: Mapping[str, Any]) -> Message:
     return Message(role, split_reasoning(content)[1] if role == "assistant" else content)
 
 
+_OURS = ("extra", "early")
+
+
 def options_from(*configs: Mapping[str, Any]) -> Options:
     """Options out of ``run``'s keywords in OpenAI's names, later ones first. What is None, or says nothing, is left
     out; names that we do not know go to the server as they are. Raises ValueError for a value of the wrong type."""
@@ -55,7 +58,7 @@ def options_from(*configs: Mapping[str, Any]) -> Options:
         merged["max_tokens"] = merged.pop("max_completion_tokens")
     if isinstance(merged.get("stop"), str):
         merged["stop"] = (merged["stop"],)
-    known = {name: merged.pop(name) for name in Options.__struct_fields__ if name in merged and name != "extra"}
+    known = {name: merged.pop(name) for name in Options.__struct_fields__ if name in merged and name not in _OURS}
     try:
         options = msgspec.convert(known, Options)
     except msgspec.ValidationError as error:

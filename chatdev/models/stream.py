@@ -67,7 +67,8 @@ class Answer(msgspec.Struct, frozen=True):
     number of deltas that bore text, which is about the number of tokens when the answer was streamed.
 
     ``done``: the end mark came. ``streamed``: it came in events, not in one object. ``field`` is where the reasoning
-    stood: ``reasoning``, ``reasoning_content`` or ``<think>``; empty if there was none.
+    stood: ``reasoning``, ``reasoning_content`` or ``<think>``; empty if there was none. ``stopped`` says why we left it
+    before its end.
     """
 
     text: str
@@ -81,6 +82,7 @@ class Answer(msgspec.Struct, frozen=True):
     done: bool = False
     streamed: bool = False
     field: str = ""
+    stopped: str = ""
 
 
 class AnswerReader:
@@ -93,6 +95,7 @@ class AnswerReader:
         self.pieces = 0
         self.done = False
         self.finish_reason = ""
+        self.stopped = ""
         self._texts: list[str] = []
         self._reasonings: list[str] = []
         self._usage: _Usage | None = None
@@ -186,6 +189,16 @@ class AnswerReader:
         """What came since the last call, for somebody who watches."""
         return self._told.since(self._reasonings, self._texts)
 
+    @property
+    def so_far(self) -> tuple[list[str], list[str]]:
+        """The pieces of the text and of the reasoning that came so far."""
+        return self._texts, self._reasonings
+
+    def leave(self, finish_reason: str, why: str) -> None:
+        """Take what came for the whole answer: nobody waits for the rest."""
+        self.finish_reason, self.stopped = finish_reason, why
+        self._rest, self._held = [], []
+
     def close(self) -> Answer | Refusal:
         """The answer, now that no more bytes come. Raises CutShort if the server never said that it had finished."""
         if self._whole:  # a whole answer in one piece, although a stream was asked for
@@ -213,6 +226,7 @@ class AnswerReader:
             done=self.done,
             streamed=not self._whole,
             field=self._field or (THINK if first else ""),
+            stopped=self.stopped,
         )
 
     def _mended(self, pieces: list[str]) -> str:

@@ -16,6 +16,7 @@ import msgspec
 from chatdev.errors import SettingsError
 from chatdev.models import debug, refusals
 from chatdev.models.address import Address
+from chatdev.models.early import Sentry
 from chatdev.models.errors import CutShort, ModelError, ServerBroke, Stalled, Unreachable
 from chatdev.models.refusals import Refusal
 from chatdev.models.stream import Answer, AnswerReader
@@ -148,27 +149,43 @@ class Transport:
             self.tell(f"< HTTP {response.status} from {method} {url}\n{body.decode('utf-8', 'replace')}")
         return response.status, _explained(response, body)
 
-    async def ask(self, body: Mapping[str, Any], *, request_id: str = "", watch: Watch | None = None) -> Reply:
-        """Send one chat request and read its answer whole. Raises Unreachable, and ServerFault where asking again may
-        help; a server that says no has its Refusal returned. A connection that was closed before any answer is most
-        often a pooled one that the server had given up, so that is tried once more, on a fresh one."""
+    async def ask(
+        self,
+        body: Mapping[str, Any],
+        *,
+        request_id: str = "",
+        watch: Watch | None = None,
+        sentry: Callable[[], Sentry] | None = None,
+    ) -> Reply:
+        """Send one chat request and read its answer whole, or until a ``sentry`` of its own says stop.
+
+        Raises Unreachable, and ServerFault where asking again may help; a server that says no has its Refusal returned.
+        A connection that was closed before any answer is most often a pooled one that the server had given up, so that
+        is tried once more, on a fresh one.
+        """
         try:
-            return await self._ask((await self.opened()).session, body, request_id, watch)
+            return await self._ask((await self.opened()).session, body, request_id, watch, sentry)
         except Disconnected:  # the pool may hold more of them
             self.tell(f"~ request {request_id} is sent again at once, on a fresh connection")
             try:
                 async with self._session(pooled=False) as fresh:
-                    return (await self._ask(fresh, body, request_id, watch))._replace(sent=2)
+                    return (await self._ask(fresh, body, request_id, watch, sentry))._replace(sent=2)
             except ModelError as error:
                 error.sent = 2
                 raise
 
     async def _ask(
-        self, session: aiohttp.ClientSession, body: Mapping[str, Any], request_id: str, watch: Watch | None
+        self,
+        session: aiohttp.ClientSession,
+        body: Mapping[str, Any],
+        request_id: str,
+        watch: Watch | None,
+        sentry: Callable[[], Sentry] | None,
     ) -> Reply:
         reader = AnswerReader()
         limit = body.get("max_tokens") or body.get("max_completion_tokens") or 0
-        watchdog = Watchdog(reader, self.address, bool(body.get("stream")), watch, limit)
+        streamed = bool(body.get("stream"))
+        watchdog = Watchdog(reader, self.address, streamed, watch, limit, sentry() if sentry and streamed else None)
         data = msgspec.json.encode(body)
         if self.debug:
             self.tell(debug.sent(self._url, request_id, session.headers, data.decode()))
@@ -215,6 +232,9 @@ class Transport:
                 async for piece in response.content.iter_any():
                     reader.feed(piece)
                     watchdog.heard(len(piece))
+                    if reader.stopped:
+                        response.close()
+                        break
         except aiohttp.ClientError as error:
             if reader.finish_reason:
                 return reader.close()
@@ -239,13 +259,20 @@ def _explained(response: aiohttp.ClientResponse, body: bytes) -> bytes:
 
 
 class Watchdog:
-    """Watches one call: tells that it waits, about each second, and ends it when a deadline passes in silence.
+    """Watches one call: tells that it waits, about each second, and ends it when a deadline passes in silence, or when
+    its ``sentry`` says so.
 
     ``status`` is HTTP's and ``server_id`` the server's own ``X-Request-Id``, once the response has begun.
     """
 
     def __init__(
-        self, reader: AnswerReader, address: Address, streamed: bool, watch: Watch | None, limit: int = 0
+        self,
+        reader: AnswerReader,
+        address: Address,
+        streamed: bool,
+        watch: Watch | None,
+        limit: int = 0,
+        sentry: Sentry | None = None,
     ) -> None:
         self.first_token: float | None = None
         self.status = 0
@@ -255,6 +282,7 @@ class Watchdog:
         self._deadlines = address.deadlines
         self._patience = self._deadlines.first_token if streamed else self._deadlines.total
         self._watch = watch
+        self._sentry = sentry
         self._loop = asyncio.get_running_loop()
         self._began = self._heard = self._loop.time()
         self._pieces = 0
@@ -304,6 +332,8 @@ class Watchdog:
         if self._watch:
             for kind, text in self._reader.news():
                 self._watch(Progress(kind, text, self._heard - self._began, self._pieces))
+        if self._sentry and not self._reader.finish_reason and (stop := self._sentry.look(*self._reader.so_far)):
+            self._reader.leave(*stop)
 
     def _wake(self) -> None:
         now, waiting = self._loop.time(), self.first_token is None

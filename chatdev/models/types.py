@@ -85,7 +85,7 @@ class Receipt(msgspec.Struct, frozen=True):
     ``BASE_URL: why``, also for the one that answered in the end; ``adapted`` says what the endpoint made us change
     (dropped fields, merged messages), ``cuts`` what of the conversation was cut to fit its window;
     ``cost`` is in US dollars, 0 for a local endpoint and None where the price is not known. ``model`` is the answer's
-    word for itself, ``asked`` the name that was asked for.
+    word for itself, ``asked`` the name that was asked for. ``stopped`` says why we ended the stream before its end.
     """
 
     endpoint: str
@@ -99,6 +99,7 @@ class Receipt(msgspec.Struct, frozen=True):
     cost: float | None = None
     asked: str = ""
     tried: tuple[str, ...] = ()
+    stopped: str = ""
 
 
 class Completion(msgspec.Struct, frozen=True):
@@ -131,13 +132,24 @@ class Completion(msgspec.Struct, frozen=True):
         }
 
 
+Enough = Callable[[str], bool]
+"""Told an answer's text up to the end of a line: whether no more of it is needed."""
+
+
+class Early:
+    """Leave to end a stream before its end: when it goes in circles, and when ``enough`` has come (None: never)."""
+
+    def __init__(self, enough: Enough | None = None) -> None:
+        self.enough = enough
+
+
 class Options(msgspec.Struct, frozen=True):
     """How one call is asked. ``max_tokens`` is a ceiling, clamped to what the window leaves.
 
     ``choices`` asks the server to answer with one of these texts, bare or as ``{"choice": …}``; a server may ignore it.
     ``thinking``: False asks a model that thinks to answer at once, where the server can switch that off.
     ``request_id`` goes out as ``X-Request-Id``; ``extra`` joins the request body as it is. ``avoid`` are base URLs of
-    endpoints that are not to be asked while there is another.
+    endpoints that are not to be asked while there is another. ``early``: a streamed answer may be left before its end.
     """
 
     temperature: float = 0.2
@@ -150,6 +162,7 @@ class Options(msgspec.Struct, frozen=True):
     thinking: bool | None = None
     request_id: str = ""
     avoid: tuple[str, ...] = ()
+    early: Early | None = None
     extra: dict[str, Any] = {}
 
 

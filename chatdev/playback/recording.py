@@ -23,6 +23,7 @@ from chatdev.playback.faults import AtLeastOne, Manner
 _RULER = "+++"
 _MARK = "=== "
 _PLACE = re.compile(r"[\w-]*\.[0-9]+(?:/[\w-]*\.[0-9]+)*")
+_CANDIDATE = re.compile(r"(?<=/)candidate\.[0-9]+/")
 _STRING = r'"(?:[^"\\]|\\.)*"' + r"|'[^']*'"
 _HEADER = re.compile(rf"{_MARK} *(?:(?P<place>{_PLACE.pattern})|when +(?P<when>{_STRING}))(?: +(?P<more>\{{.*\}}))?\s*")
 _ESCAPED = re.compile(r"\\+" + _MARK)
@@ -73,8 +74,9 @@ class Recording(Head, frozen=True, dict=True, kw_only=True):
         return tuple((entry.when, entry) for entry in self.entries if entry.when is not None)
 
     def find(self, place: str, last_message: str) -> Entry | None:
-        """The entry at ``place``, else the first rule whose text stands in ``last_message``."""
-        if entry := self._places.get(place):
+        """The entry at ``place``, else the first rule whose text stands in ``last_message``. A candidate of a race
+        without an entry of its own gets what is recorded for one who works alone."""
+        if entry := self._places.get(place) or self._places.get(_CANDIDATE.sub("", place)):
             return entry
         return next((entry for when, entry in self._rules if when in last_message), None)
 

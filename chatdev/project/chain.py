@@ -1,15 +1,15 @@
 """The chat chain: phases in order, in loops and side by side, and then the verdict."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Sequence
 
 import msgspec
 
-from chatdev.company.config import Step, walk
+from chatdev.company.steps import Step, groups, walk
 from chatdev.journal.effects import Desk
-from chatdev.journal.events import Noted, ProductStarted, RunFinished, TestsRan, VerdictReached
-from chatdev.project import languages, verdict
+from chatdev.journal.events import Noted, RunFinished, VerdictReached
+from chatdev.project import languages, trials, verdict
+from chatdev.project.branches import settle, side_by_side
 from chatdev.project.meeting import Office, write
 from chatdev.project.phase import hold
 from chatdev.project.state import State, merge
@@ -46,11 +46,10 @@ async def run(office: Office, desk: Desk, state: State) -> VerdictReached:
 
 async def _steps(office: Office, desk: Desk, steps: Sequence[Step], state: State, until: str = "") -> State:
     met: Counter[str] = Counter()
-    for step in steps:
+    for group in groups(steps):
         if state.stopped or state.holds(until):
             break
-        met[step.name] += 1
-        state = await _step(office, desk, step, met[step.name], state)
+        state = await _at_once(office, desk, group, state, met)
     return state
 
 
@@ -60,10 +59,10 @@ async def _step(office: Office, desk: Desk, step: Step, ordinal: int, state: Sta
     if step.loop:
         return await _loop(office, desk, step, state)
     if step.together:
-        return await _together(office, desk.at("together", ordinal), step.together, state)
+        return await _at_once(office, desk.at("together", ordinal), step.together, state, Counter())
     if step.run == "tests":
-        return await _test(office, desk.at("tests", ordinal), state)
-    return await _start(office, desk.at("start", ordinal), state)
+        return await trials.test(office, desk.at("tests", ordinal), state)
+    return await trials.start(office, desk.at("start", ordinal), state)
 
 
 async def _loop(office: Office, desk: Desk, step: Step, state: State) -> State:
@@ -100,53 +99,27 @@ def _circles(states: Sequence[State], writes: bool) -> str:
     return "the same failing tests" if len(runs) == _SAME and len(failures) == 1 and failures != {()} else ""
 
 
-async def _together(office: Office, desk: Desk, steps: Sequence[Step], state: State) -> State:
-    """Branches begin at the same state and are merged in the order in which the company names them."""
-    met: Counter[str] = Counter()
+async def _at_once(office: Office, desk: Desk, steps: Sequence[Step], state: State, met: Counter[str]) -> State:
+    """Branches begin at the same state and are merged in the order in which the company names them.
+
+    ``met`` numbers the steps of one name at this desk. Of several that are asked whether anything is left to change,
+    all must say that nothing is.
+    """
     branches: list[Awaitable[State]] = []
     for step in steps:
         met[step.name] += 1
         branches.append(_step(office, desk, step, met[step.name], state))
-    merged = merge(state, await side_by_side(branches))
-    contested = [path for path, text in merged.files.items() if state.files.get(path) != text]
-    for path in contested:  # two branches may have written one file: the disk follows the merge
-        office.workspace.write(path, merged.files[path].encode())
-    return merged
+    if len(branches) == 1:
+        return await branches[0]
+    states = await side_by_side(branches)
+    merged = merge(state, states)
+    asked = [branch.finished for step, branch in zip(steps, states, strict=True) if _is_asked(office, step)]
+    settle(office.workspace, state, merged)
+    return msgspec.structs.replace(merged, finished=all(asked)) if asked else merged
 
 
-async def side_by_side(branches: Sequence[Awaitable[State]]) -> list[State]:
-    """The results in order. The first failure cancels the others, is waited for, and is raised as it came."""
-    tasks = [asyncio.ensure_future(branch) for branch in branches]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _test(office: Office, desk: Desk, state: State) -> State:
-    """Run the acceptance tests on this version, unless their results are known."""
-    way = state.way
-    if way is None or not state.runnable or not state.acceptance_tests or state.tested:
-        return state
-    version, files = state.digest, state.product
-    ran = await desk.perform(
-        TestsRan, version, lambda: way.run_tests(office.sandbox, files, place=desk.place, digest=version)
-    )
-    return msgspec.structs.replace(state, tests=ran)
-
-
-async def _start(office: Office, desk: Desk, state: State) -> State:
-    """Start this version of the product and watch it, unless that was done."""
-    way = state.way
-    if way is None or not state.runnable or state.watched:
-        return state
-    version, files = state.digest, state.product
-    started = await desk.perform(
-        ProductStarted, version, lambda: way.start(office.sandbox, files, place=desk.place, digest=version)
-    )
-    return msgspec.structs.replace(state, started=started)
+def _is_asked(office: Office, step: Step) -> bool:
+    return bool(step.phase) and office.company.phases[step.phase].kind == "talk"
 
 
 async def _judge(office: Office, desk: Desk, state: State) -> verdict.Verdict:
@@ -159,6 +132,6 @@ async def _judge(office: Office, desk: Desk, state: State) -> verdict.Verdict:
     if manifest := languages.manifest(state.language):
         state = write(office, desk, state, {languages.MANIFEST: manifest})
     if not office.company.tests:
-        return verdict.judge_start((await _start(office, desk, state)).started)
-    state = merge(state, await side_by_side([_test(office, desk, state), _start(office, desk, state)]))
+        return verdict.judge_start((await trials.start(office, desk, state)).started)
+    state = merge(state, await side_by_side([trials.test(office, desk, state), trials.start(office, desk, state)]))
     return verdict.judge(state.baseline, state.tests if state.tested else None, state.started, state.makes)

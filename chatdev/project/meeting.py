@@ -1,9 +1,9 @@
 """What a phase works with: the office it belongs to, and one place of the run's log."""
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NoReturn
+from functools import partial
+from typing import Any, Literal, NoReturn
 
 from chatdev.agents.chat_agent import Answer, Lack, Read, Seat, insist, quoted
 from chatdev.company.config import Company, Phase
@@ -12,13 +12,16 @@ from chatdev.journal.events import FileRefused, FileWritten, LimitReached, Model
 from chatdev.models import budget
 from chatdev.models.backend import ModelBackend
 from chatdev.models.errors import CostLimit
-from chatdev.models.types import Message, Options, Progress, Target
+from chatdev.models.types import Early, Enough, Message, Options, Progress, Target
 from chatdev.project import parts
 from chatdev.project.prompts import Prompts
 from chatdev.project.spending import Exhausted, Spending
 from chatdev.project.state import State
 from chatdev.project.workspace import Workspace, changes
 from chatdev.sandbox.port import Sandbox
+
+_WARMER = 0.3
+"""Temperature that each further candidate has more than the one before it."""
 
 Watcher = Callable[[str, Progress], None]
 """Sees a role's progress as it comes; lossy."""
@@ -37,6 +40,10 @@ class Office:
     spending: Spending
     others: Mapping[Target, ModelBackend] = field(default_factory=dict)
     second_opinion: bool = False
+    candidates: int = 0
+    """How many shall solve a phase at once, as typed; 0 where nobody said so."""
+    candidate: int = 0
+    """Which of them this office serves, from 1 on: its files stay in its state until it has won. 0: no race."""
 
     def asked(self, phase: Phase, role: str) -> ModelBackend:
         """The model that answers for a role in a phase."""
@@ -65,21 +72,36 @@ class Meeting:
         return self.office.prompts.question(self.phase, self.state, role, **more)
 
     async def ask(
-        self, role: str, turn: int, attempt: int, messages: Sequence[Message], choices: Sequence[str] = ()
+        self,
+        role: str,
+        turn: int,
+        attempt: int,
+        messages: Sequence[Message],
+        choices: Sequence[str] = (),
+        *,
+        enough: Enough | None = None,
     ) -> Answer:
-        """An ``agents.Ask``: the answer recorded at this place, or else the model's, recorded. Raises ModelError, and
-        Exhausted where a limit forbids the call."""
+        """An ``agents.Ask``: the answer recorded at this place, or else the model's, recorded; ``enough`` says when no
+        more of it is needed. Raises ModelError, and Exhausted where a limit forbids the call."""
         here = self.desk.at(role, turn).at("ask", attempt)
-        answer, endpoint = await self._asked(here, role, messages, choices)
+        answer, endpoint = await self._asked(here, role, messages, choices, enough)
         self.met.append(endpoint)
         return answer
 
     async def ask_another(
-        self, role: str, turn: int, attempt: int, messages: Sequence[Message], choices: Sequence[str] = ()
+        self,
+        role: str,
+        turn: int,
+        attempt: int,
+        messages: Sequence[Message],
+        choices: Sequence[str] = (),
+        *,
+        enough: Enough | None = None,
     ) -> Answer:
         """As ``ask``, at a place of its own, of an endpoint that has not answered in this phase."""
         here = self._another.at(role, turn).at("ask", attempt)
-        return (await self._asked(here, role, messages, choices, tuple(dict.fromkeys(self.met))))[0]
+        avoid = tuple(dict.fromkeys(self.met))
+        return (await self._asked(here, role, messages, choices, enough, avoid))[0]
 
     @property
     def _another(self) -> Desk:
@@ -98,17 +120,19 @@ class Meeting:
         return True
 
     async def _asked(
-        self, here: Desk, role: str, messages: Sequence[Message], choices: Sequence[str], avoid: tuple[str, ...] = ()
+        self,
+        here: Desk,
+        role: str,
+        messages: Sequence[Message],
+        choices: Sequence[str],
+        enough: Enough | None,
+        avoid: tuple[str, ...] = (),
     ) -> tuple[Answer, str]:
         """The answer at a place of the log, and the endpoint that gave it."""
         ids = tuple(here.keep_message(message.role, message.content) for message in messages)
         key = digest(*ids, *choices)
-        options = Options(
-            **self.office.company.parameters(self.phase, role),
-            choices=tuple(choices),
-            request_id=here.place,
-            avoid=avoid,
-        )
+        how = varied(self.office.company.parameters(self.phase, role), self.office.candidate)
+        options = Options(**how, choices=tuple(choices), request_id=here.place, avoid=avoid, early=Early(enough))
         await self._may(here, key)
         model = self.office.asked(self.phase, role)
 
@@ -143,6 +167,7 @@ class Meeting:
                 answer_id=completion.id,
                 asked=receipt.asked,
                 tried=receipt.tried,
+                stopped=receipt.stopped,
             )
 
         try:
@@ -183,7 +208,7 @@ class Meeting:
         here = self.desk.at(f"note-{kind.replace(' ', '-')}", number)
         here.record(Noted(here.place, kind, f"{self.phase.name}: {text}"))
 
-    async def insist(self, read: Read, *, attempts: int = 3) -> Answer:
+    async def insist(self, read: Read, *, attempts: int = 3, enough: Enough | None = None) -> Answer:
         """Put the phase's question to its assistant until ``read`` lacks nothing; the report hears of each repeat.
 
         Where all of them fail, so many are another endpoint's, if ``another`` is to be asked. Where a limit forbids a
@@ -203,10 +228,10 @@ class Meeting:
 
         seat, question = self.seat(role), self.question(role)
         try:
-            answer = await insist(self.ask, seat, question, kept, again, attempts=attempts)
+            answer = await insist(partial(self.ask, enough=enough), seat, question, kept, again, attempts=attempts)
             if (lack := lacks[-1]) and self.another(attempts, lack.told):
-                more = functools.partial(again, before=attempts)
-                answer = await insist(self.ask_another, seat, question, kept, more, attempts=attempts)
+                ask, more = partial(self.ask_another, enough=enough), partial(again, before=attempts)
+                answer = await insist(ask, seat, question, kept, more, attempts=attempts)
             return answer
         except Exhausted:
             if not answers:
@@ -223,8 +248,20 @@ class Meeting:
         return write(self.office, self.desk, self.state, files)
 
 
+def varied(parameters: Mapping[str, Any], candidate: int) -> dict[str, Any]:
+    """How a candidate is asked: the first as the company says, each further one with more temperature (up to 1, unless
+    the company's is higher) and another seed, so that the answers to one question differ."""
+    if candidate < 2:
+        return dict(parameters)
+    base = parameters.get("temperature", Options().temperature)
+    warmer = round(max(base, min(1.0, base + _WARMER * (candidate - 1))), 3)
+    return {**parameters, "temperature": warmer, "seed": parameters.get("seed", 0) + candidate - 1}
+
+
 def write(office: Office, desk: Desk, state: State, files: Mapping[str, str]) -> State:
     """Write the files that really change, record each at ``desk``, and give the next state."""
+    if office.candidate:
+        return state.having(files)
     for number, (path, text) in enumerate(files.items(), 1):
         old = state.files.get(path)
         data = text.encode()

@@ -1,6 +1,7 @@
 """What happens in a phase, by its kind: a talk, a choice, or writing."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
@@ -12,7 +13,7 @@ from chatdev.company.config import COUNSELOR, Phase
 from chatdev.journal.effects import Desk
 from chatdev.journal.events import LimitReached, PhaseBegan, PhaseEnded
 from chatdev.models.types import Message
-from chatdev.project import writing
+from chatdev.project import race, sufficient, writing
 from chatdev.project.meeting import Meeting, Office
 from chatdev.project.spending import Exhausted
 from chatdev.project.state import State
@@ -28,10 +29,12 @@ class Held(msgspec.Struct, frozen=True):
 
 async def hold(office: Office, desk: Desk, phase: Phase, state: State) -> State:
     """Let a phase take place. Raises ModelError, JournalError, and NoProgram if there is nothing to go on with."""
-    desk.record(PhaseBegan(desk.place, phase.name, phase.assistant, phase.user))
+    begun = desk.known(PhaseBegan)  # a resume may ask for another number of candidates, but not for what has begun
+    candidates = begun.candidates if begun else office.company.racing(phase, office.candidates)
+    desk.record(PhaseBegan(desk.place, phase.name, phase.assistant, phase.user, candidates))
     meeting = Meeting(office, desk, phase, state)
     try:
-        held = await _take_place(meeting)
+        held = await _take_place(meeting, candidates)
     except Exhausted as error:
         held = _broken_off(meeting, error.limit)
     except writing.NoProgram as error:
@@ -41,7 +44,7 @@ async def hold(office: Office, desk: Desk, phase: Phase, state: State) -> State:
     return held.state
 
 
-async def _take_place(meeting: Meeting) -> Held:
+async def _take_place(meeting: Meeting, candidates: int) -> Held:
     match meeting.phase.kind:
         case "choice":
             return await _choose(meeting)
@@ -56,7 +59,8 @@ async def _take_place(meeting: Meeting) -> Held:
         case "complete":
             return _written(meeting.state, await writing.complete(meeting))
         case "code":
-            return _written(meeting.state, await writing.code(meeting))
+            written = race.run(meeting, candidates) if candidates > 1 else writing.code(meeting)
+            return _written(meeting.state, await written)
 
 
 def _broken_off(meeting: Meeting, limit: LimitReached) -> Held:
@@ -83,7 +87,7 @@ async def _choose(meeting: Meeting) -> Held:
         return replies.choice(text, phase.options)
 
     held = await talk(
-        meeting.ask,
+        partial(meeting.ask, enough=sufficient.settled(phase.options)),
         meeting.seat(phase.assistant),
         meeting.seat(phase.user),
         meeting.question(phase.assistant),
@@ -108,7 +112,7 @@ async def _talk(meeting: Meeting) -> Held:
     """Keep what two roles agree on: what one of them marks, else what a reflection finds, else what was said last."""
     phase, prompts = meeting.phase, meeting.office.prompts
     held = await talk(
-        meeting.ask,
+        partial(meeting.ask, enough=sufficient.settled()),
         meeting.seat(phase.assistant),
         meeting.seat(phase.user),
         meeting.question(phase.assistant),
@@ -150,7 +154,7 @@ async def _remark(meeting: Meeting) -> Held:
             return None
         return Lack(prompts.request("reply"), "the answer was empty or went in circles")
 
-    answer = await meeting.insist(read, attempts=2)
+    answer = await meeting.insist(read, attempts=2, enough=sufficient.nothing_to_change)
     said = "" if replies.looping(answer.text) else answer.text.strip()
     finished = replies.finished(said) or not said
     if len(said.splitlines()) == 1:

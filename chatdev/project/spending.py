@@ -11,7 +11,7 @@ from typing import get_args
 
 from chatdev.company.budget import Budget
 from chatdev.journal.active import Active
-from chatdev.journal.events import Limit, LimitReached, ModelAnswered, PhaseBegan
+from chatdev.journal.events import Limit, LimitReached, ModelAnswered, PhaseBegan, RaceDecided
 from chatdev.journal.store import Record, Store
 
 LIMITS: tuple[Limit, ...] = get_args(Limit)
@@ -61,6 +61,11 @@ class Spending:
                     sums["tokens"] += answer.prompt_tokens + answer.completion_tokens
                     sums["minutes"] += answer.seconds / 60
                     sums["cost"] += answer.cost or 0.0
+            case RaceDecided() as race:
+                for whose in {"", self._phase_of(race.place)}:
+                    sums = self._spent[whose]
+                    sums["calls"] += sum(each.calls for each in race.standings)
+                    sums["tokens"] += sum(each.tokens for each in race.standings)
 
     @contextmanager
     def call(self, phase: str) -> Iterator[None]:

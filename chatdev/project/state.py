@@ -1,6 +1,6 @@
 """What the company knows so far: one frozen value that a phase takes and returns the next of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -141,10 +141,18 @@ class State(msgspec.Struct, frozen=True):
     @property
     def unfinished(self) -> tuple[str, str] | None:
         """The first file that is not finished and not given up, and why."""
+        return next(self.all_unfinished(), None)
+
+    def all_unfinished(self) -> Iterator[tuple[str, str]]:
+        """Every such file, in the order of the program."""
         for path, text in self.program.items():
             if path not in self.given_up and (why := _unfinished(path, text)):
-                return path, why
-        return None
+                yield path, why
+
+    def on(self, path: str) -> "State":
+        """This state for somebody who works on one unfinished file alone: the others are given up."""
+        others = frozenset(other for other, _ in self.all_unfinished()) - {path}
+        return msgspec.structs.replace(self, given_up=self.given_up | others)
 
     def holds(self, condition: str) -> bool:
         """Whether a loop's ``until`` is reached; an empty condition never is."""

@@ -1,6 +1,7 @@
 """Phases that write files: what an answer holds is checked piece by piece, and only what lacks is asked for again."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import msgspec
 
@@ -10,12 +11,14 @@ from chatdev.agents.reflection import reflect
 from chatdev.company.config import COUNSELOR
 from chatdev.errors import ChatDevError
 from chatdev.journal.events import TestsRan
-from chatdev.project import verdict
+from chatdev.project import sufficient, verdict
+from chatdev.project.branches import settle, side_by_side
 from chatdev.project.languages import MANIFEST, PYTHON, Product
 from chatdev.project.meeting import Meeting
 from chatdev.project.packages import vouched
 from chatdev.project.prompts import reason_text
-from chatdev.project.state import REQUIREMENTS, State
+from chatdev.project.spending import Exhausted
+from chatdev.project.state import REQUIREMENTS, State, merge
 from chatdev.project.workspace import PathRefused, is_test, safe_path
 
 
@@ -133,7 +136,7 @@ async def _gather(meeting: Meeting, *expected: str) -> State:
     async def read(answer: Answer) -> Lack | None:
         return gathering.take(answer)
 
-    await meeting.insist(read)
+    await meeting.insist(read, enough=sufficient.file(lambda: gathering.expected, meeting.state.files))
     state = meeting.write(gathering.close())
     return msgspec.structs.replace(state, remarks=gathering.remarks, finished=state.finished or gathering.finished)
 
@@ -147,11 +150,34 @@ async def code(meeting: Meeting) -> State:
 
 
 async def complete(meeting: Meeting) -> State:
-    """The programmer finishes the first unfinished file; after the phase's number of tries it is given up."""
-    pending = meeting.state.unfinished
-    if pending is None:
-        return meeting.state
-    path = pending[0]
+    """The programmer finishes every unfinished file, each in a talk of its own and all of them side by side; a file is
+    given up after the phase's number of tries. The first one's talk stands at the phase's own place."""
+    base = meeting.state
+    paths = [path for path, _ in base.all_unfinished()]
+    desks = [meeting.desk, *(meeting.desk.at("beside", number) for number in range(1, len(paths)))]
+    meetings = [
+        replace(meeting, desk=desk, state=base.on(path), said=[]) for desk, path in zip(desks, paths, strict=False)
+    ]
+    exhausted: list[Exhausted] = []
+
+    async def attempt(each: Meeting, path: str) -> State:
+        try:
+            return await _complete(each, path)
+        except Exhausted as error:
+            exhausted.append(error)
+            return each.state
+
+    states = await side_by_side([attempt(each, path) for each, path in zip(meetings, paths, strict=True)])
+    if exhausted and len(exhausted) == len(paths):
+        raise exhausted[0]
+    given_up = [state.given_up - each.state.given_up for state, each in zip(states, meetings, strict=True)]
+    ended = [msgspec.structs.replace(state, given_up=base.given_up) for state in states]
+    merged = merge(base, ended)
+    settle(meeting.office.workspace, base, merged)
+    return msgspec.structs.replace(merged, given_up=base.given_up.union(*given_up))
+
+
+async def _complete(meeting: Meeting, path: str) -> State:
     state = await _gather(meeting, path)
     tries = {**state.tries, path: state.tries.get(path, 0) + 1}
     given_up = state.given_up
@@ -259,7 +285,7 @@ async def document(meeting: Meeting) -> tuple[State, bool]:
             return None
         return Lack(prompts.request("document", paths=target), f"no {target} could be read out of the answer")
 
-    answer = await meeting.insist(read, attempts=2)
+    answer = await meeting.insist(read, attempts=2, enough=sufficient.file(lambda: (target,)))
     if reflected := not found and phase.reflect:
         said = f"{phase.assistant}: {quoted(answer)}"
         question = prompts.request("reflect", talk=said, paths=target)

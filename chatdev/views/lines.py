@@ -5,7 +5,7 @@ import re
 import msgspec
 
 from chatdev.journal import events
-from chatdev.views import words
+from chatdev.views import races, words
 from chatdev.views.summary import is_baseline
 from chatdev.views.text import cut, one_line
 
@@ -27,7 +27,8 @@ def of(event: events.Any) -> list[Line]:
     """The lines that tell of an event; none for what only the log needs."""
     match event:
         case events.ModelAnswered():
-            answer = Line(f"  {one_line(event.role, 40)}: {_said(event.text)}  ({words.call(event)})")
+            who = ", ".join(filter(None, (one_line(event.role, 40), races.candidate(event.place))))
+            answer = Line(f"  {who}: {_said(event.text)}  ({words.call(event)})")
             return [*_way(event), answer]
         case events.FileWritten():
             return _file(event)
@@ -57,6 +58,9 @@ def _aside(event: events.Any) -> list[Line]:
             return [Line(f"{one_line(event.name)}: {one_line(event.task, 200)}", "bold", loud=True)]
         case events.AttemptStarted():
             return _attempt(event)
+        case events.RaceDecided():
+            told = map(words.standing, event.standings)
+            return [Line(f"  {one_line(each, 300)}", "green" if each.endswith("won") else "dim") for each in told]
         case events.LimitReached():
             return [Line(f"  limit: {one_line(words.limit(event), 160)}", "yellow", loud=True)]
         case events.ClockJumped():
@@ -91,6 +95,7 @@ def _phase(event: events.PhaseBegan) -> str:
     rounds = [int(number) for number in _ORDINALS.findall(event.place)]
     again = f", round {max(rounds)}" if rounds and max(rounds) > 1 else ""
     talk = " and ".join(one_line(role, 40) for role in (event.user, event.assistant) if role)
+    talk += f", {event.candidates} candidates at once" if event.candidates > 1 else ""
     return f"{one_line(event.phase, 60)}{again}" + (f": {talk}" if talk else "")
 
 
@@ -111,7 +116,9 @@ def _tests(event: events.TestsRan) -> list[Line]:
     if is_baseline(event):
         return [Line(f"  tests without the product: {total - passed} of {total} fail, as all should", loud=True)]
     good = passed == total > 0 and not event.trouble
-    lines = [Line(f"  tests: {passed} of {total} pass", "green" if good else "red", loud=True)]
+    whose = races.candidate(event.place)
+    told = f"  {f'{whose}, ' if whose else ''}tests: {passed} of {total} pass"
+    lines = [Line(told, "green" if good else "red", loud=True)]
     if event.trouble:
         lines.append(Line(f"    {one_line(event.trouble, 160)}", "red"))
     bad = [result for result in event.results if result.outcome != "passed"]

@@ -11,6 +11,7 @@ import msgspec
 
 from chatdev.journal import events
 from chatdev.journal.store import Record
+from chatdev.views.races import candidate
 from chatdev.views.summary import is_baseline, nearest
 from chatdev.views.text import one_line
 
@@ -53,6 +54,7 @@ class Metrics:
         self._sandbox: Counter[Labels] = Counter()
         self._verdicts: Counter[Labels] = Counter()
         self._tests: Counter[Labels] = Counter()
+        self._racing: dict[str, events.TestsRan] = {}
         self._files = 0
         self._durations: dict[str, dict[Labels, _Histogram]] = {"call": {}, "first": {}, "sandbox": {}}
         for record in before:
@@ -77,9 +79,14 @@ class Metrics:
             case events.ModelAnswered():
                 self._call(event)
             case events.TestsRan():
-                if not is_baseline(event):
-                    self._tests = Counter(_labels(outcome=result.outcome) for result in event.results)
+                if candidate(event.place):
+                    self._racing[event.place] = event
+                elif not is_baseline(event):
+                    self._count(event)
                 self._ran("tests", event.seconds)
+            case events.RaceDecided():
+                if ran := self._racing.get(f"{event.place}/candidate.{event.winner}/tests.1"):
+                    self._count(ran)
             case events.ProductStarted():
                 self._ran("start", event.seconds)
             case events.FileWritten():
@@ -88,6 +95,9 @@ class Metrics:
                 self._verdicts[_labels(verdict=event.verdict.partition(" (")[0])] += 1
             case _:
                 pass
+
+    def _count(self, event: events.TestsRan) -> None:
+        self._tests = Counter(_labels(outcome=result.outcome) for result in event.results)
 
     def _call(self, event: events.ModelAnswered) -> None:
         phase = nearest(self._phases, event.place) or ""

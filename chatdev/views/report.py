@@ -4,11 +4,15 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from chatdev.journal.store import Record
-from chatdev.views import summary, words
+from chatdev.views import path, summary, words
+from chatdev.views.path import Path
 from chatdev.views.summary import Summary
 from chatdev.views.text import code, indent, md
 
 _OPTIONS = {"calls": "--max-calls", "tokens": "--max-tokens-total", "minutes": "--max-minutes"}
+
+_LEGS = 20
+"""Stretches of the critical path that are shown, the longest ones."""
 
 _TOLD = 5
 """Failures told in full below the table of tests, and reasons why an endpoint did not answer; the log has them all."""
@@ -24,6 +28,8 @@ def render(records: Sequence[Record], folded: Summary | None = None) -> str:
         *_tests(run),
         *_answers(run),
         *_cost(run),
+        *_path(path.critical(records)),
+        *_races(run),
         *_notes(run),
         *_files(run),
         *_attempts(run),
@@ -147,12 +153,44 @@ def _cost(run: Summary) -> Iterable[str]:
     yield _table(("phase", "calls", "tokens", "time", "conclusion"), rows)
 
 
+def _path(found: Path) -> Iterable[str]:
+    if not found.legs:
+        return
+    yield "## Critical path"
+    yield (f"What the time went by, one after another: {words.critical(found)}. Everything else was done beside that.")
+    shown = sorted(found.legs, key=lambda leg: -leg.seconds)[:_LEGS]
+    rows = [
+        (f"{leg.began:.1f} s", words.seconds(leg.seconds), md(leg.what), md(leg.phase))
+        for leg in sorted(shown, key=lambda leg: leg.began)
+    ]
+    yield _table(("from", "took", "what", "in"), rows)
+    if len(found.legs) > _LEGS:
+        yield f"{words.count(len(found.legs) - _LEGS, 'shorter one')} of the path are not shown."
+
+
+def _races(run: Summary) -> Iterable[str]:
+    if not run.races:
+        return
+    yield "## Candidates"
+    yield "So many solved one phase at once; the first whose product held won, and its files were taken."
+    names = {phase.place: phase.name for phase in run.phases}
+    rows = []
+    for race in run.races:
+        for each in race.candidates:
+            number, _, how = words.standing(each.standing).partition(": ")
+            spent = (str(each.calls), f"{each.tokens:,}", words.seconds(each.seconds))
+            rows.append((md(names.get(race.place, race.place)), number, *spent, md(how, 300)))
+    yield _table(("phase", "candidate", "calls", "tokens", "time of calls", "how it stood"), rows)
+
+
 def _notes(run: Summary) -> Iterable[str]:
     notes: list[tuple[str, str]] = [(note.kind, md(note.text, 300)) for note in run.notes]
     notes += [("limit", md(words.limit(limit), 300)) for limit in run.limits if limit.phase]
     notes += [("refused", f"the file {code(refused.path)}: {md(refused.why)}") for refused in run.refused]
     if run.work.cut:
         notes.append(("cut", f"{words.count(run.work.cut, 'answer')} ended at the token limit"))
+    if run.work.stopped:
+        notes.append(("stopped early", f"{words.count(run.work.stopped, 'answer')}, whose tokens are estimated"))
     notes += [("cut to fit", f"{md(call.place, 120)}: {md('; '.join(call.cuts), 20_000)}") for call in run.fitted]
     if notes:
         yield "## Cut, refused, guessed or asked again"

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from chatdev.journal.store import Record
-from chatdev.views import lines, summary, text, words
+from chatdev.views import lines, path, summary, text, words
 
 
 def render(records: Sequence[Record]) -> str:
@@ -18,6 +18,7 @@ def render(records: Sequence[Record]) -> str:
         f"files: {len(run.files)}, with {words.count(sum(file.lines for file in run.files), 'line')}",
         f"calls: {run.work.calls}, {words.tokens(run.work)}",
         f"time:  {words.seconds(run.duration)} in {words.count(len(run.attempts), 'attempt')}",
+        *([f"path:  {words.critical(found)}"] if (found := path.critical(records)).legs else []),
         f"cost:  {words.money(run.work.cost)}",
     ]
     verdict = [text.one_line(words.headline(run), 300), text.one_line(run.why, 300)]
@@ -61,6 +62,8 @@ def as_json(records: Sequence[Record]) -> dict[str, Any]:
         "refused": [{"path": file.path, "why": file.why} for file in run.refused],
         "notes": [{"kind": note.kind, "text": note.text, "place": note.place} for note in run.notes],
         "limits": [{"limit": words.limit(limit), "place": limit.place} for limit in run.limits],
+        "races": run.races,
+        "critical_path": path.critical(records),
         "attempts": len(run.attempts),
         "duration": run.duration,
         "utterances": run.utterances,

@@ -10,8 +10,10 @@ import msgspec
 from chatdev.journal import events
 from chatdev.journal.active import Active
 from chatdev.journal.store import Record
+from chatdev.views import races
 
 T = TypeVar("T")
+L = TypeVar("L", events.FileRefused, events.Noted, events.LimitReached, events.TestsRan, events.ProductStarted)
 
 _TRIES = re.compile(r" \(\d+ tries\)")
 
@@ -19,7 +21,8 @@ _TRIES = re.compile(r" \(\d+ tries\)")
 class Work(msgspec.Struct, frozen=True):
     """What a number of calls took. Tokens; ``seconds`` of wall time in calls, ``writing`` of them after the first
     token; ``cost`` in US dollars, None if the price of any call is unknown. ``requests`` counts what was sent, tries
-    too; ``estimated`` the calls whose tokens no server confirmed; ``cut`` the answers that ended at the token limit.
+    too; ``estimated`` the calls whose tokens no server confirmed; ``cut`` the answers that ended at the token limit,
+    and ``stopped`` those that we did not hear to their end.
     """
 
     calls: int = 0
@@ -29,6 +32,7 @@ class Work(msgspec.Struct, frozen=True):
     cached_tokens: int = 0
     estimated: int = 0
     cut: int = 0
+    stopped: int = 0
     seconds: float = 0.0
     writing: float = 0.0
     cost: float | None = 0.0
@@ -71,7 +75,8 @@ class Summary(msgspec.Struct, frozen=True):
     """What the log says of a run. Tuples are in the log's order; ``files`` holds each path once, as last written.
 
     ``verdict`` is empty while there is none. ``duration`` is in seconds: each attempt from its first record to its
-    last, without sleep. ``limits`` are those that were reached. ``fell_back`` counts the calls that another endpoint
+    last, without sleep. ``limits`` are those that were reached. ``races`` were decided between candidates; what losers
+    did is in no other field but ``work`` and what counts calls. ``fell_back`` counts the calls that another endpoint
     answered than the one that was asked first; ``tried`` are the reasons, ``BASE_URL: why``, with the number of calls
     that met each, also where the same endpoint answered in the end. ``fitted`` are the answers to conversations that
     were cut to the window. ``tests`` are the last that ran on the product; ``utterances`` counts the answers and those
@@ -89,6 +94,7 @@ class Summary(msgspec.Struct, frozen=True):
     refused: tuple[events.FileRefused, ...]
     notes: tuple[events.Noted, ...]
     limits: tuple[events.LimitReached, ...]
+    races: tuple[races.Race, ...]
     adapted: tuple[str, ...]
     fell_back: int
     tried: tuple[tuple[str, int], ...]
@@ -127,6 +133,11 @@ def fold(records: Sequence[Record]) -> Summary:
     def last(kind: type[T]) -> T | None:
         return (every(kind) or (None,))[-1]
 
+    lost = races.Lost(every(events.RaceDecided))
+
+    def kept(kind: type[L]) -> tuple[L, ...]:
+        return tuple(event for event in every(kind) if not lost.holds(event.place))
+
     calls = every(events.ModelAnswered)
     verdict, finished = last(events.VerdictReached), last(events.RunFinished)
     active = Active()
@@ -140,15 +151,16 @@ def fold(records: Sequence[Record]) -> Summary:
         voices=_voices(calls),
         work=_work(calls),
         files=tuple({file.path: file for file in every(events.FileWritten)}.values()),
-        refused=every(events.FileRefused),
-        notes=every(events.Noted),
-        limits=every(events.LimitReached),
+        refused=kept(events.FileRefused),
+        notes=kept(events.Noted),
+        limits=kept(events.LimitReached),
+        races=races.told(every(events.RaceDecided), calls),
         adapted=tuple(dict.fromkeys(change for call in calls for change in call.adapted)),
         fell_back=sum(bool(call.passed_over) for call in calls),
         tried=tuple(Counter(_TRIES.sub("", why) for call in calls for why in call.tried).most_common()),
         fitted=tuple(call for call in calls if call.cuts),
-        tests=next((ran for ran in reversed(every(events.TestsRan)) if not is_baseline(ran)), None),
-        product=last(events.ProductStarted),
+        tests=next((ran for ran in reversed(kept(events.TestsRan)) if not is_baseline(ran)), None),
+        product=(kept(events.ProductStarted) or (None,))[-1],
         verdict=verdict.verdict if verdict else finished.verdict if finished else "",
         why=verdict.why if verdict else "",
         vacuous=frozenset(verdict.vacuous if verdict else ()),
@@ -209,7 +221,8 @@ def _work(calls: Sequence[events.ModelAnswered]) -> Work:
         completion_tokens=sum(call.completion_tokens for call in calls),
         cached_tokens=sum(call.cached_tokens or 0 for call in calls),
         estimated=sum(call.estimated for call in calls),
-        cut=sum(call.finish_reason == "length" for call in calls),
+        cut=sum(call.finish_reason == "length" and not call.stopped for call in calls),
+        stopped=sum(bool(call.stopped) for call in calls),
         seconds=sum(call.seconds for call in calls),
         writing=sum(call.seconds - (call.first_token or 0.0) for call in calls),
         cost=sum(known) if len(known) == len(costs) else None,

@@ -3,6 +3,7 @@
 Showing must never harm the run: a stream that takes no more (a closed pipe, a lost terminal) is given up in silence.
 """
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 from chatdev.journal import events
 from chatdev.journal.store import Record
-from chatdev.views import lines
+from chatdev.views import lines, races
 from chatdev.views.lines import Line
 from chatdev.views.text import clean, one_line
 
@@ -23,6 +24,8 @@ _REDRAW = 0.1
 
 _FIRST_NOTICE = 15.0
 """Seconds of waiting after which plain output says so; the next notice comes after twice the time."""
+
+_RACING = re.compile(r", candidate \d+$")
 
 _TAIL = 60
 """Characters of an answer's end that the status shows while it is written."""
@@ -81,7 +84,11 @@ class Terminal:
         """Show what a record tells: a listener for the store."""
         event = record.event
         if isinstance(event, events.ModelAnswered):
-            self._forget(event.role)
+            whose = races.candidate(event.place)
+            self._forget(f"{event.role}, {whose}" if whose else event.role)
+        elif isinstance(event, events.RaceDecided):  # the calls of those who lost end without an answer
+            for call in [call for call in self._calls if _RACING.search(call)]:
+                self._forget(call)
         told = [line for line in lines.of(event) if line.loud or not self._quiet]
         if told:
             self._do(lambda screen: screen.show(told))

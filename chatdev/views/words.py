@@ -1,6 +1,7 @@
 """How a run is put into words: the same ones in the report, on the terminal and in ``chatdev show``."""
 
 from chatdev.journal import events
+from chatdev.views.path import Path
 from chatdev.views.summary import Summary, Work
 
 
@@ -71,6 +72,25 @@ def seconds(value: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def standing(each: events.Standing) -> str:
+    """How a candidate stood: ``candidate 2: 9 of 9 tests pass, won``."""
+    parts = [f"{each.passed} of {each.tests} tests pass"] if each.tests else []
+    if each.calls:
+        parts.append(f"cut off after {count(each.tokens, 'token')}")
+    parts.append(f"failed ({each.why})" if each.how == "failed" else each.how)
+    return f"candidate {each.number}: {', '.join(parts)}"
+
+
+def critical(found: Path) -> str:
+    """What made up a run's wall time: ``51.2 s in 10 calls, 1.1 s in 4 runs of programs, 0.8 s between them``."""
+    asked = sum(leg.call for leg in found.legs)
+    programs = len(found.legs) - asked
+    parts = [f"{seconds(found.calls)} in {count(asked, 'call')}"]
+    if programs:
+        parts.append(f"{seconds(found.programs)} in {count(programs, 'run')} of programs")
+    return ", ".join([*parts, f"{seconds(found.between)} between them"])
+
+
 _UNITS = {"calls": "call", "tokens": "token", "minutes": "minute"}
 
 
@@ -95,7 +115,9 @@ def call(answer: events.ModelAnswered) -> str:
     parts.append(seconds(answer.seconds))
     if answer.tries > 1:
         parts.append(f"{answer.tries} tries")
-    if answer.finish_reason == "length":
+    if answer.stopped:
+        parts.append(f"stopped early: {answer.stopped}")
+    elif answer.finish_reason == "length":
         parts.append("cut at the limit")
     return ", ".join(parts)
 

@@ -271,7 +271,7 @@ ANSWERED = {
     "Hardening.1/CodeReview.2/CodeReviewModification.1/Programmer.1/ask.1": "<INFO> Finished",
     "Hardening.2/Attack.1/Breaker.1/ask.1": "<INFO> Finished",
     "Hardening-2.1/Attack.1/Breaker.1/ask.1": "<INFO> Finished",
-    "Manual.1/ChiefProductOfficer.1/ask.1": ANSWERS["together.1/Manual.1/ChiefProductOfficer.1/ask.1"],
+    "Manual.1/ChiefProductOfficer.1/ask.1": ANSWERS["Manual.1/ChiefProductOfficer.1/ask.1"],
 }
 
 

@@ -51,7 +51,7 @@ def test_a_batch_is_found_again_with_its_tasks_and_results(ledger: Ledger) -> No
     assert again.left([first, second]) == (second,)
     assert again.add(rows("New", "A", "B"))[1:] == (first, second)
     again.close()
-    assert again.company.joinpath("company.toml").is_file()
+    assert again.place.company.joinpath("company.toml").is_file()
 
 
 def test_results_grow_line_by_line_in_both_files(ledger: Ledger) -> None:

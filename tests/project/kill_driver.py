@@ -1,4 +1,6 @@
-"""Kills a run at each of its effects and resumes it each time: ``kill_driver.py ENDPOINT MOMENT FOLDER``.
+"""Kills a run at each of its effects and resumes it each time: ``kill_driver.py ENDPOINT MOMENT FOLDER [ORDER]``.
+
+ORDER is JSON, with the fields of ``runs.Order``; else it is the calculator.
 
 Attempts are forked from one process that has everything imported. Prints a JSON line per effect: what was asked of the
 server in both lives, and what the resumed run left. The moments: ``before`` (the result came and nothing of it was
@@ -93,9 +95,12 @@ def product(folder: Path) -> dict[str, str]:
     }
 
 
-def main(endpoint: str, moment: str, warehouse: Path) -> None:
+CALCULATOR = '{"task": "create a calculator", "name": "Calculator"}'
+
+
+def main(endpoint: str, moment: str, warehouse: Path, order: str = CALCULATOR) -> None:
     """Kill and resume at each effect, from the first to the last."""
-    upto = runs.begin(runs.Order(task="create a calculator", name="Calculator"), warehouse)
+    upto = runs.begin(runs.Order(**json.loads(order)), warehouse)
     asked_here = upto / ".chatdev" / "asked"
     while True:
         asked_here.write_text("")
@@ -109,6 +114,7 @@ def main(endpoint: str, moment: str, warehouse: Path) -> None:
         last = read(runs.log_of(killed))[-1].event
         verdict = last.verdict if isinstance(last, events.RunFinished) else ""
         told = {"asked": asked, "synced": synced, "places": places, "verdict": verdict, "status": resumed}
+        told["winners"] = [effect.winner for effect in _effects(killed) if isinstance(effect, events.RaceDecided)]
         print(json.dumps(told | {"product": product(killed)}), flush=True)
         shutil.rmtree(killed)
         attempt(endpoint, upto, "after")
@@ -119,4 +125,4 @@ def _effects(folder: Path) -> list[events.Effect]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), *sys.argv[4:])

@@ -28,7 +28,7 @@ MODIFY = "CodeReview.1/CodeReviewModification.1/Programmer.1/ask"
 MEND = "Test.1/TestModification.1/Programmer.1/ask.1"
 AMEND = "Amendment.1/TestAmendment.1/SoftwareTestEngineer.1/ask.1"
 AMENDED_MEND = "Amendment.1/TestModification.1/Programmer.1/ask.1"
-MANUAL = "together.1/Manual.1/ChiefProductOfficer.1/ask"
+MANUAL = "Manual.1/ChiefProductOfficer.1/ask"
 
 BROKEN = WORDS.replace('"hello"', '"bye"')
 
@@ -220,10 +220,11 @@ async def test_a_review_whose_remarks_change_nothing_ends_at_the_third(tmp_path:
     company = tmp_path / "company"
     shutil.copytree(find("default"), company)
     chain = company / "company.toml"
-    chain.write_text(chain.read_text().replace('"CodeReview"\ncycles = 2', '"CodeReview"\ncycles = 6'))
+    chain.write_text(chain.read_text().replace('"CodeReview"\ncycles = 1', '"CodeReview"\ncycles = 6'))
     reviews = {
         f"CodeReview.{n}/CodeReviewComment.1/CodeReviewer.1/ask.1": f"words.py: remark {n}." for n in range(1, 7)
     } | {f"CodeReview.{n}/CodeReviewModification.1/Programmer.1/ask.1": WORDS for n in range(1, 7)}
+    reviews |= {f"CodeReview.{n}/RobustnessReview.1/CodeReviewer.1/ask.1": "<INFO> Finished" for n in range(1, 7)}
     ran = await run(tmp_path, recording(ANSWERS | reviews), config=str(company))
     assert "CodeReview: the same answer, 3 times; that was the last cycle" in notes(ran)
     assert "CodeReview.4" not in "".join(call.place for call in ran.events(ModelAnswered))
@@ -300,7 +301,7 @@ async def test_a_choice_that_nobody_marks_is_found_by_reflection(tmp_path: Path)
         demand.format("Counselor.1"): "<INFO> command line",
     }
     ran = await run(tmp_path, recording(ANSWERS | talk))
-    ended = ran.events(PhaseEnded)[0]
+    ended = next(each for each in ran.events(PhaseEnded) if each.phase == "DemandAnalysis")
     assert (ended.conclusion, ended.reflected) == ("command line", True)
 
 

@@ -35,10 +35,10 @@ async def test_a_run_falls_back_goes_back_and_tells_it_call_by_call(tmp_path: Pa
     assert error is None and ran is not None
     assert ran.verdict.verdict == "passed"
     elsewhere = [answer.place.split("/")[0] for answer in answers(folder) if answer.endpoint == second]
-    assert elsewhere == ["LanguageChoose.1", "TestWriting.1", "CodeReview.1"]
+    assert elsewhere == ["LanguageChoose.1", "TestWriting.1", "CodeReview.1", "CodeReview.1"]
     report = (folder / "REPORT.md").read_text()
-    assert "Trouble with endpoints: 3 of 7 calls fell back" in report
-    assert f"- 3 calls: {first}: The server failed (HTTP status 500)" in report.replace("\\", "")
+    assert "Trouble with endpoints: 4 of 8 calls fell back" in report
+    assert f"- 4 calls: {first}: The server failed (HTTP status 500)" in report.replace("\\", "")
 
 
 async def test_a_server_that_stops_for_good_in_the_middle_is_replaced(tmp_path: Path) -> None:
@@ -58,7 +58,9 @@ async def test_a_server_that_stops_for_good_in_the_middle_is_replaced(tmp_path: 
         verdict = await wiring.work(folder, choice)
         await choice.backend.aclose()
     assert verdict.verdict == "passed"
-    assert [answer.endpoint for answer in answers(folder)] == [bad] + [good] * 6
+    found = [answer.endpoint for answer in answers(folder)]
+    assert found[0] == bad  # and it may have answered the call beside that one, too
+    assert found[2:] == [good] * (len(ANSWERS) - 2)
     assert (
         "connection refused" in answers(folder)[-1].tried[0] or "closed the connection" in answers(folder)[-1].tried[0]
     )
@@ -73,7 +75,7 @@ async def test_a_resume_may_meet_another_endpoint_and_asks_nothing_twice(tmp_pat
     async with served(played=other) as second:
         ran, error, _ = await begun(tmp_path, [second], folder=folder)
     assert error is None and ran is not None and ran.verdict.verdict == "passed"
-    assert [answer.model for answer in answers(folder)] == ["recorded"] * before + ["another"] * (7 - before)
+    assert [answer.model for answer in answers(folder)] == ["recorded"] * before + ["another"] * (len(ANSWERS) - before)
 
 
 async def test_an_endpoint_with_a_larger_window_takes_what_does_not_fit(tmp_path: Path) -> None:
@@ -112,10 +114,10 @@ async def test_what_openai_takes_is_counted_and_bounded_over_all_attempts(tmp_pa
     spent = sum(answer.cost or 0.0 for answer in first)
     assert 0 < spent < 0.0024
     assert "it takes money, $0.0024 at most; --local-only forbids that" in " ".join(notes(folder))
-    further = runs.fork(folder, "Coding", tmp_path)
+    further = runs.fork(folder, "LanguageChoose", tmp_path)
     ran, error, _ = await paid(tmp_path, "1", further)
     assert error is None and ran is not None
-    assert len(answers(further)) == 7
+    assert len(answers(further)) == len(ANSWERS)
 
 
 async def test_local_only_forbids_openai_now_and_at_each_resume(tmp_path: Path) -> None:

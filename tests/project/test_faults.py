@@ -44,7 +44,6 @@ PASSING = {
     "silence in the middle": Fault({"fault": "stall", "after": 2}, errors.Stalled, "fell silent", HASTY),
     "a byte at a time": Fault({"fault": "trickle", "after": 0, "per_token": 0.2}, errors.Stalled, "no first", HASTY),
     "pieces for ever": Fault({"fault": "repeat", "per_token": 0.2}, errors.Stalled, "was not done", HASTY),
-    "endless repetition": Fault({"fault": "repeat"}, errors.CutShort, "did not stop at the limit"),
 }
 LASTING = {
     "401 as a string": Fault({"unauthorized": "string"}, errors.KeyRefused, "wants a key: Unauthorized"),
@@ -69,6 +68,16 @@ async def test_a_fault_that_stays_ends_the_run_and_invents_no_answer(tmp_path: P
     assert not list(folder.glob("*.py"))
 
 
+async def test_an_endless_repetition_is_left_early_and_taken_as_far_as_it_is_of_use(tmp_path: Path) -> None:
+    async with served(Manner(place="LanguageChoose.1", fault="repeat")) as url:
+        ran, error, folder = await begun(tmp_path, [url])
+    assert error is None and ran is not None
+    assert ran.verdict.verdict == "passed"
+    (answer,) = [each for each in answers(folder) if each.stopped]
+    assert answer.place.startswith("LanguageChoose.1/")
+    assert (answer.finish_reason, answer.stopped, answer.tries) == ("length", "it went in circles", 1)
+
+
 PARTS = [list(PASSING)[start::3] for start in range(3)]
 
 
@@ -87,14 +96,14 @@ async def test_faults_in_the_middle_of_a_run_are_recovered_from(tmp_path: Path, 
         assert (answer.tries, len(answer.tried)) == (requests, bool(name))
         assert all(why.startswith(f"{url}: ") and PASSING[name].words in why for why in answer.tried)
         assert answer.passed_over == ()
-    assert "Trouble with endpoints: 0 of 7 calls fell back" in (folder / "REPORT.md").read_text()
+    assert "Trouble with endpoints: 0 of 8 calls fell back" in (folder / "REPORT.md").read_text()
 
 
 @pytest.mark.parametrize("names", [*PARTS, *([name] for name in LASTING)], ids=lambda names: f"{names[0]}, …")
 async def test_beside_an_endpoint_that_is_well_the_run_passes_and_says_who_answered(
     tmp_path: Path, names: list[str]
 ) -> None:
-    met = dict(zip(ANSWERS, 7 * names, strict=False))
+    met = dict(zip(ANSWERS, 8 * names, strict=False))
     manners = [Manner(place=place, **FAULTS[name].manner) for place, name in met.items()]
     async with served(*manners) as bad, served() as good:
         ran, error, folder = await begun(tmp_path, [bad, good], toml=HASTY)
@@ -105,7 +114,7 @@ async def test_beside_an_endpoint_that_is_well_the_run_passes_and_says_who_answe
         (why,) = answer.passed_over
         assert why.startswith(f"{bad}: ") and (FAULTS[met[answer.place]].words in why or "left alone" in why)
     report = (folder / "REPORT.md").read_text()
-    assert "Trouble with endpoints: 7 of 7 calls fell back" in report
+    assert "Trouble with endpoints: 8 of 8 calls fell back" in report
     assert bad in report.partition("Trouble with endpoints")[2].partition("## ")[0]
 
 
@@ -138,7 +147,7 @@ async def test_a_looping_answer_is_cut_at_the_limit_and_never_taken_for_a_whole_
         _, _, folder = await begun(tmp_path, [url])
     (answer,) = [each for each in answers(folder) if each.place == "Coding.1/Programmer.1/ask.1"]
     assert answer.finish_reason == "length"
-    assert "ended at the token limit" in (folder / "REPORT.md").read_text()
+    assert "**stopped early**: " in (folder / "REPORT.md").read_text()
 
 
 async def test_the_stop_is_logged_with_its_error(tmp_path: Path) -> None:

@@ -1,0 +1,159 @@
+"""Wall time of one calculator by the latency of its model, for `classic` and `default`, with the critical path.
+
+    .venv/bin/python benchmarks/walltime.py [--scale 0 0.5 1] [--svg docs/walltime.svg]
+
+The model is the playback server in a process of its own, with the answers of the recorded calculator; at scale 1 it is
+a small GPU: 80 ms to the first token, 12 ms for each further one (tokens are characters / 4). The tests and the product
+really run, in the sandbox. ChatDev 1.0's 113 s were measured with the same latencies.
+"""
+
+import argparse
+import asyncio
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+
+from chatdev import runs, wiring
+from chatdev.journal import store
+from chatdev.journal.store import Record
+from chatdev.models.choose import choose
+from chatdev.playback import recording
+from chatdev.playback.demo import recording_of
+from chatdev.playback.recording import Entry
+from chatdev.settings import load
+from chatdev.views import path, summary, words
+
+ROOT = Path(__file__).parent.parent
+FIRST, EACH = 0.08, 0.012
+"""Seconds to the first token and between tokens, at scale 1."""
+BEFORE, TARGET = 113.0, 56.5
+"""Seconds: ChatDev 1.0 at scale 1, and half of it."""
+TASK = "create a calculator"
+
+
+def played(company: str) -> recording.Recording:
+    """The recorded calculator. ``classic`` reviews once more than was recorded, and then finds nothing to change."""
+    found = recording_of(TASK)
+    if company == "default":
+        return found
+    places = {entry.place for entry in found.entries}
+    alone = [
+        msgspec.structs.replace(entry, place=place)
+        for entry in found.entries
+        if (place := entry.place.removeprefix("together.1/")) not in places
+    ]
+    return msgspec.structs.replace(found, entries=(*found.entries, *alone, Entry(when="", text="<INFO> Finished")))
+
+
+async def build(endpoint: str, company: str, folder: Path) -> tuple[Record, ...]:
+    """The log of one run."""
+    choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, folder))
+    run = runs.begin(runs.Order(task=TASK, name="Calculator", config=company), folder)
+    await wiring.work(run, choice)
+    await choice.backend.aclose()
+    return store.read(runs.log_of(run))
+
+
+def measure(company: str, scale: float) -> tuple[float, tuple[Record, ...]]:
+    """Seconds from the order to the verdict, and the log."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        file = folder / "calculator.recording"
+        file.write_text(recording.write(played(company)), encoding="utf-8")
+        manner = f"first_token = {FIRST * scale}, per_token = {EACH * scale}"
+        command = [sys.executable, "-m", "chatdev", "playback", str(file), "--port", "0", "--manner", manner]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
+            try:
+                assert server.stdout is not None
+                endpoint = server.stdout.readline().split()[2]
+                begun = time.perf_counter()
+                records = asyncio.run(build(endpoint, company, folder))
+                return time.perf_counter() - begun, records
+            finally:
+                server.terminate()
+
+
+def told(company: str, scale: float, wall: float, records: tuple[Record, ...]) -> None:
+    """A row of the table."""
+    run, found = summary.fold(records), path.critical(records)
+    tokens = f"{run.work.prompt_tokens:,} / {run.work.completion_tokens:,}"
+    figures = f"{wall:.1f} | {run.work.seconds:.1f} | {found.calls:.1f} | {found.programs:.1f} | {found.between:.1f}"
+    print(
+        f"| {company} | {1000 * EACH * scale:g} | {figures} | {run.work.calls} | {tokens} | {run.verdict} |", flush=True
+    )
+
+
+def chart(points: dict[str, list[tuple[float, float]]]) -> str:
+    """The wall times as an SVG: milliseconds per token across, seconds upwards."""
+    left, top, width, height = 60, 30, 520, 300
+    most, widest = 120.0, 1000 * EACH * max(scale for each in points.values() for scale, _ in each)
+
+    def at(scale: float, seconds: float) -> tuple[float, float]:
+        return left + width * 1000 * EACH * scale / widest, top + height * (1 - seconds / most)
+
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 90} {top + height + 60}" '
+        'font-family="sans-serif" font-size="13">',
+        f'<rect width="{left + width + 90}" height="{top + height + 60}" fill="#ffffff"/>',
+    ]
+    for seconds in range(0, int(most) + 1, 20):
+        _, y = at(0, seconds)
+        lines.append(f'<line x1="{left}" y1="{y:.1f}" x2="{left + width}" y2="{y:.1f}" stroke="#dddddd"/>')
+        lines.append(f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end" fill="#444444">{seconds} s</text>')
+    for scale in sorted({scale for each in points.values() for scale, _ in each}):
+        x, _ = at(scale, 0)
+        label = f"{1000 * EACH * scale:g}"
+        lines.append(f'<text x="{x:.1f}" y="{top + height + 20}" text-anchor="middle" fill="#444444">{label}</text>')
+    middle = left + width / 2
+    lines.append(
+        f'<text x="{middle}" y="{top + height + 44}" text-anchor="middle" fill="#444444">'
+        "milliseconds per token (and 6.7 times that to the first one)</text>"
+    )
+    for (company, each), colour in zip(points.items(), ("#b8860b", "#1f6fb2"), strict=False):
+        spots = [at(scale, seconds) for scale, seconds in each]
+        joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots)
+        lines.append(f'<polyline points="{joined}" fill="none" stroke="{colour}" stroke-width="2.5"/>')
+        lines += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in spots]
+        x, y = spots[-1]
+        lines.append(f'<text x="{x + 8:.1f}" y="{y + 4:.1f}" fill="{colour}">{company}, {each[-1][1]:.0f} s</text>')
+    for known, label in ((BEFORE, "1.0, 113 s"), (TARGET, "half of it")):
+        x, y = at(1, known)
+        lines.append(f'<path d="M{x - 5:.1f},{y:.1f}h10M{x:.1f},{y - 5:.1f}v10" stroke="#a02020" stroke-width="2"/>')
+        lines.append(f'<text x="{x - 10:.1f}" y="{y + 4:.1f}" text-anchor="end" fill="#a02020">{label}</text>')
+    return "\n".join([*lines, "</svg>"]) + "\n"
+
+
+def main() -> None:
+    """Measure, and print the table and the critical path at the largest scale."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--scale", type=float, nargs="+", default=[0.0, 0.5, 1.0])
+    options.add_argument("--company", nargs="+", default=["classic", "default"])
+    options.add_argument("--svg", type=Path)
+    chosen = options.parse_args()
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
+    print(
+        "| company | ms/token | wall (s) | all calls (s) | path: calls | programs | between | calls | tokens | ends |"
+    )
+    print("| --- " * 10 + "|")
+    points: dict[str, list[tuple[float, float]]] = {company: [] for company in chosen.company}
+    records: tuple[Record, ...] = ()
+    for company in chosen.company:
+        for scale in sorted(chosen.scale):
+            wall, records = measure(company, scale)
+            points[company].append((scale, wall))
+            told(company, scale, wall, records)
+    print(f"\nThe critical path of {chosen.company[-1]} at the last of them:\n")
+    for leg in path.critical(records).legs:
+        print(f"{leg.began:7.1f} s  {words.seconds(leg.seconds):>8}  {leg.what} ({leg.phase})")
+    if chosen.svg:
+        chosen.svg.write_text(chart(points), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
