@@ -50,8 +50,8 @@ def test_the_default_company_writes_tests_before_code_and_documents_side_by_side
     assert [step.name for step in company.chain[names.index("together")].together] == [
         "start",
         "EnvironmentDoc",
-        "Manual",
     ]
+    assert company.chain[names.index("Manual")].beside and names[names.index("Manual") - 1] == "Test"
     assert company.roster[0] == "Chief Executive Officer"
     assert len(company.roster) == 6
 

@@ -21,7 +21,8 @@ async def test_what_the_security_review_finds_is_closed_by_the_programmer(tmp_pa
     unsafe = MAIN.replace("print(greeting())", "import os\n\nos.system(f'echo {greeting()}')")
     security = {REVIEW.format(1): "main.py gives text to a shell.", CLOSE: MAIN, REVIEW.format(2): "<INFO> Finished"}
     coding = {"Coding.1/Programmer.1/ask.1": f"{WORDS}\n{unsafe}"}
-    ran = await run(tmp_path, recording(ANSWERS | coding | security), config=str(EXAMPLE))
+    manual = {"together.1/Manual.1/ChiefProductOfficer.1/ask.1": ANSWERS["Manual.1/ChiefProductOfficer.1/ask.1"]}
+    ran = await run(tmp_path, recording(ANSWERS | coding | security | manual), config=str(EXAMPLE))
     assert ran.verdict.verdict == "passed"
     assert "os.system" not in (ran.folder / "main.py").read_text()
     asked = {message.id: message.content for message in ran.events(MessageStored)}

@@ -16,7 +16,8 @@ from chatdev.ops.bench.workload import Call, Workload
 async def test_a_runs_requests_are_those_of_its_log(tmp_path: Path) -> None:
     ran = await run(tmp_path, recording(ANSWERS))
     found = workload.of_run(ran.folder)
-    assert [call.place for call in found.calls] == list(ANSWERS)
+    places = [call.place for call in found.calls]
+    assert (places[:4], set(places)) == (list(ANSWERS)[:4], set(ANSWERS))  # some were asked side by side
     assert found.task == "greet"
     assert ran.folder.name in found.title
     first = found.calls[0]

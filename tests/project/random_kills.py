@@ -1,4 +1,4 @@
-"""Kills runs at random moments, calls side by side among them, and resumes each until it ends.
+"""Kills runs at random moments, races and calls side by side among them, and resumes each until it ends.
 
 ``random_kills.py ENDPOINT COUNT SEED FOLDER``: attempts are forked from one process that has everything imported. A
 moment is drawn as a number of records and some milliseconds after the last of them, so that a seed comes close to the
@@ -17,14 +17,11 @@ import msgspec
 from kill_driver import live, product
 
 from chatdev import runs
-from chatdev.company import config
 from chatdev.journal import events
 from chatdev.journal.store import Record, Store, read
 
 LONGEST = 0.06
 """Seconds after a record within which a kill comes."""
-CHAIN = 'phase = "DemandAnalysis"\n\n[[chain]]\nphase = "LanguageChoose"'
-TOGETHER = 'together = [{ phase = "DemandAnalysis" }, { phase = "LanguageChoose" }]'
 
 
 class Life(msgspec.Struct):
@@ -52,16 +49,6 @@ class MortalStore(Store):
         if record.n == self.records_to_live:
             threading.Timer(self.delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
         return record
-
-
-def company(folder: Path) -> Path:
-    """The default company, with its first two phases side by side, too."""
-    made = Path(shutil.copytree(config.find("default"), folder / "company"))
-    chain = made / "company.toml"
-    text = chain.read_text(encoding="utf-8")
-    assert CHAIN in text
-    chain.write_text(text.replace(CHAIN, TOGETHER), encoding="utf-8")
-    return made
 
 
 def attempt(endpoint: str, folder: Path, records: int = 0, delay: float = 0.0) -> int:
@@ -116,7 +103,7 @@ def told(folder: Path, life: Life) -> Life:
 
 def main(endpoint: str, count: int, seed: int, warehouse: Path) -> None:
     """Kill ``count`` runs; the first line is of one that was let live."""
-    order = runs.Order(task="greet", name="Greeting", config=str(company(warehouse)))
+    order = runs.Order(task="greet", name="Greeting", candidates=2)
     longest = 1_000_000
     for number in range(count + 1):
         folder = runs.begin(order, warehouse)

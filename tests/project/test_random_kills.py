@@ -1,4 +1,4 @@
-"""Killed at random moments, again and again, a run with calls side by side ends with the same product."""
+"""Killed at random moments, again and again, a run with races and calls side by side ends with the same product."""
 
 import asyncio
 import subprocess
@@ -10,26 +10,12 @@ import pytest
 from support import ANSWERS, recording
 
 from chatdev.playback.faults import Manner
-from chatdev.playback.recording import Recording
 from chatdev.playback.server import Playback
-
-SIDE_BY_SIDE = ("DemandAnalysis.1", "LanguageChoose.1")
-
-
-def played() -> Recording:
-    """The recording for a company whose first two phases are held at the same time."""
-    moved = {}
-    for place, text in ANSWERS.items():
-        if place.startswith(SIDE_BY_SIDE):
-            moved[f"together.1/{place}"] = text
-        else:
-            moved[place.replace("together.1", "together.2")] = text
-    return recording(moved)
 
 
 async def killed(folder: Path, count: int, seed: int) -> list[dict[str, object]]:
     pace = Manner(first_token=0.02, per_token=0.0005)
-    async with Playback(played(), manners=(pace,)) as endpoint:
+    async with Playback(recording(ANSWERS), manners=(pace,)) as endpoint:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             str(Path(__file__).with_name("random_kills.py")),
