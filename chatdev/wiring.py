@@ -87,18 +87,23 @@ async def work(
         )
         number = _attempt(store, choice, office, _told(company, others), typed)
         await store.sync()
-        try:
-            async with traffic.counted(choice.backend, store, number):
-                reached = await chain.run(office, Desk(store), State(task=order.task, name=order.name))
-        except (ChatDevError, OSError, asyncio.CancelledError) as error:
-            _give_up(folder, store, number, error)
-            raise
-        deliver(folder, tuple(store.records))
-        return reached
+        return await _attempted(folder, office, store, number, State(task=order.task, name=order.name))
     finally:
         for other in others.values():
             await other.backend.aclose()
         store.close()
+
+
+async def _attempted(folder: Path, office: Office, store: Store, number: int, state: State) -> events.VerdictReached:
+    """Go through the chain, and deliver what came of it, whatever ends it."""
+    try:
+        async with traffic.counted(office.model, store, number):
+            reached = await chain.run(office, Desk(store), state)
+    except (ChatDevError, OSError, asyncio.CancelledError) as error:
+        _give_up(folder, store, number, error)
+        raise
+    deliver(folder, tuple(store.records))
+    return reached
 
 
 def _give_up(folder: Path, store: Store, number: int, error: BaseException) -> None:

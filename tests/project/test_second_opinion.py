@@ -25,7 +25,7 @@ def bad(place: str, text: str) -> dict[str, str]:
 
 
 CODING = "Coding.1/Programmer.1/ask.1"
-MANUAL = "together.1/Manual.1/ChiefProductOfficer.1/ask.1"
+MANUAL = "Manual.1/ChiefProductOfficer.1/ask.1"
 REVIEW = "CodeReview.1/CodeReviewComment.1/CodeReviewer.1/ask.1"
 
 
