@@ -72,7 +72,6 @@ async def work(
         typed = {**_limits(store), **(limits or {})}
         choice.purse.spent = paid(store.records)
         others = await _met(company, choice)
-        phases = {name: phase.budget for name, phase in company.phases.items()}
         office = Office(
             company=company,
             prompts=Prompts(hidden.value(company)),
@@ -80,7 +79,7 @@ async def work(
             sandbox=sandbox,
             workspace=workspace,
             watcher=on_progress,
-            spending=Spending(store, company.budget.but(typed), phases),
+            spending=_spending(store, company, typed),
             others={target: other.backend for target, other in others.items()},
             candidates=candidates or _candidates(store),
         )
@@ -120,6 +119,11 @@ def _limits(store: Store) -> dict[str, float]:
         if isinstance(record.event, events.RunStarted | events.AttemptStarted):
             limits |= record.event.limits
     return limits
+
+
+def _spending(store: Store, company: config.Company, typed: Mapping[str, float]) -> Spending:
+    phases = {name: phase.budget for name, phase in company.phases.items()}
+    return Spending(store, company.budget.but(typed), phases)
 
 
 def _candidates(store: Store) -> int:

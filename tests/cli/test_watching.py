@@ -75,7 +75,7 @@ def test_debug_lines_are_json_too_and_whole(tmp_path: Path) -> None:
     told = [line["text"] for line in lines_of(done.stdout) if line["type"] == "debug"]
     assert sum(text.startswith("> POST ") for text in told) == len(ANSWERS)
     assert sum(text.startswith("< HTTP 200 ") for text in told) == len(ANSWERS)
-    assert all("DemandAnalysis.1/ChiefProductOfficer.1/ask.1;1;" in text for text in told[:2])
+    assert "DemandAnalysis.1/ChiefProductOfficer.1/ask.1;1;" in told[0]
     assert "very-secret" not in done.stdout
     (log,) = tmp_path.glob("WareHouse/*/.chatdev/debug.log")
     assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z > POST ", log.read_text())
