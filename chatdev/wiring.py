@@ -51,9 +51,8 @@ async def work(
 ) -> events.VerdictReached:
     """Carry a run that was begun to its end, or further if it was interrupted, and write what is delivered.
 
-    ``role_models`` take the place of those that the run was begun with, ``limits`` that of each which was set so far,
-    and ``candidates`` (0: as before) holds for the phases that have not begun.
-    Programs run in ``sandbox``, else in the best that holds on this machine.
+    ``role_models`` take the place of those that the run was begun with, ``limits`` that of each which was set so far;
+    ``candidates`` (0: as before) holds for phases that have not begun. ``sandbox``: else the best that holds here.
 
     Whatever ends it, the log holds all that was done, and the report says so far as it got. Raises ModelError,
     JournalError, UserError and CancelledError; the run can be taken up again after each of them.
@@ -83,9 +82,8 @@ async def work(
             others={target: other.backend for target, other in others.items()},
             candidates=candidates or _candidates(store),
         )
-        number = 1 + sum(isinstance(record.event, events.AttemptStarted) for record in store)
-        notes = (*filter(None, (store.repaired,)), *choice.notes, *_told(company, others))
-        store.append(_attempt(number, choice, office, notes, typed))
+        number = _number(store)
+        store.append(_attempt(number, choice, office, _notes(store, choice, company, others), typed))
         await store.sync()
         try:
             async with traffic.counted(choice.backend, store, number):
@@ -119,6 +117,14 @@ def _limits(store: Store) -> dict[str, float]:
         if isinstance(record.event, events.RunStarted | events.AttemptStarted):
             limits |= record.event.limits
     return limits
+
+
+def _number(store: Store) -> int:
+    return 1 + sum(isinstance(record.event, events.AttemptStarted) for record in store)
+
+
+def _notes(store: Store, choice: Choice, company: config.Company, others: Mapping[Target, Choice]) -> tuple[str, ...]:
+    return (*filter(None, (store.repaired,)), *choice.notes, *_told(company, others))
 
 
 def _spending(store: Store, company: config.Company, typed: Mapping[str, float]) -> Spending:
