@@ -12,7 +12,7 @@ from chatdev.journal.events import FileRefused, FileWritten, LimitReached, Model
 from chatdev.models import budget
 from chatdev.models.backend import ModelBackend
 from chatdev.models.errors import CostLimit
-from chatdev.models.types import Early, Enough, Message, Options, Progress, Target
+from chatdev.models.types import Completion, Early, Enough, Message, Options, Progress, Target
 from chatdev.project import parts
 from chatdev.project.prompts import Prompts
 from chatdev.project.spending import Exhausted, Spending
@@ -141,34 +141,7 @@ class Meeting:
                 completion = await model.complete(
                     await self._cuttable(model, messages), options, lambda progress: self.office.watcher(role, progress)
                 )
-            usage, receipt = completion.usage, completion.receipt
-            return ModelAnswered(
-                place=here.place,
-                digest=key,
-                role=role,
-                messages=ids,
-                text=completion.text,
-                reasoning=completion.reasoning,
-                finish_reason=completion.finish_reason,
-                prompt_tokens=usage.prompt_tokens,
-                completion_tokens=usage.completion_tokens,
-                cached_tokens=usage.cached_tokens,
-                estimated=usage.estimated,
-                endpoint=receipt.endpoint,
-                model=receipt.model,
-                cost=receipt.cost,
-                tries=receipt.tries,
-                first_token=receipt.first_token,
-                seconds=receipt.seconds,
-                max_tokens=receipt.max_tokens,
-                adapted=receipt.adapted,
-                cuts=receipt.cuts,
-                temperature=options.temperature,
-                answer_id=completion.id,
-                asked=receipt.asked,
-                tried=receipt.tried,
-                stopped=receipt.stopped,
-            )
+            return _answered(here.place, key, role, ids, options, completion)
 
         try:
             event = await here.perform(ModelAnswered, key, act)
@@ -246,6 +219,39 @@ class Meeting:
     def write(self, files: dict[str, str]) -> State:
         """Write the files that really change, record each, and give the next state."""
         return write(self.office, self.desk, self.state, files)
+
+
+def _answered(
+    place: str, key: str, role: str, ids: tuple[str, ...], options: Options, completion: Completion
+) -> ModelAnswered:
+    usage, receipt = completion.usage, completion.receipt
+    return ModelAnswered(
+        place=place,
+        digest=key,
+        role=role,
+        messages=ids,
+        text=completion.text,
+        reasoning=completion.reasoning,
+        finish_reason=completion.finish_reason,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        cached_tokens=usage.cached_tokens,
+        estimated=usage.estimated,
+        endpoint=receipt.endpoint,
+        model=receipt.model,
+        cost=receipt.cost,
+        tries=receipt.tries,
+        first_token=receipt.first_token,
+        seconds=receipt.seconds,
+        max_tokens=receipt.max_tokens,
+        adapted=receipt.adapted,
+        cuts=receipt.cuts,
+        temperature=options.temperature,
+        answer_id=completion.id,
+        asked=receipt.asked,
+        tried=receipt.tried,
+        stopped=receipt.stopped,
+    )
 
 
 def varied(parameters: Mapping[str, Any], candidate: int) -> dict[str, Any]:
