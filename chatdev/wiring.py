@@ -67,6 +67,7 @@ async def work(
     try:
         order = runs.started(tuple(store.records), folder)
         store.listen(on_record)
+        company = company.networking(runs.network_of(order))
         company = company.assigning(assignments(role_models or order.role_models))
         workspace = Workspace(folder)
         workspace.sweep()
