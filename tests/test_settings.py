@@ -177,7 +177,7 @@ def test_the_example_is_valid_as_it_is_and_with_every_line_taken(folder: Path) -
     assert load({}, folder) == load({}, folder / "nowhere")
     lines = [line.removeprefix("# ") for line in example.splitlines() if line.startswith("# ") and " = " in line]
     tables = [line.removeprefix("# ") for line in example.splitlines() if line.startswith("# [")]
-    assert len(lines) >= 14 and len(tables) == 3
+    assert len(lines) >= 14 and len(tables) == 4
     taken = "\n".join(
         line.removeprefix("# ") for line in example.splitlines() if " = " in line or line.startswith("# [")
     )

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from ray_nodes import ROOT, Nodes
+from ray_nodes import endpoint as endpoint
+from ray_nodes import nodes as nodes
 
 from chatdev import runs
 from chatdev.fleet import tasks
@@ -25,7 +27,6 @@ from chatdev.journal.store import Record, read
 from chatdev.settings import load
 
 pytestmark = pytest.mark.cluster
-pytest_plugins = ["ray_nodes"]
 COUNT = 18
 
 

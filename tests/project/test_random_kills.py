@@ -44,4 +44,4 @@ async def test_a_run_killed_at_random_moments_loses_nothing_and_repeats_nothing(
         assert life["verdict"] == "passed", life
         assert life["product"] == whole["product"], life
         assert not life["lost"] and not life["again"] and not life["doubled"], life
-    assert sum(bool(life["kills"]) for life in lives) >= 8
+    assert sum(bool(life["kills"]) for life in lives) >= 5
