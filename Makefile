@@ -63,6 +63,7 @@ $(CLUSTER)/done: requirements.txt pyproject.toml
 bench: setup
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/batch.py quick
+	$(BIN)/python benchmarks/networks.py --quick
 
 # A night in small: make soak SOAK="--projects 100 --kills 20"
 soak: setup

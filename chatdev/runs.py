@@ -10,6 +10,7 @@ import msgspec
 
 import chatdev
 from chatdev.company import classic_folder, config
+from chatdev.company.graph import Network
 from chatdev.errors import ChatDevError, UserError
 from chatdev.journal import events
 from chatdev.journal.store import Record, Store, read
@@ -54,7 +55,8 @@ class Order(msgspec.Struct, frozen=True):
     """What a person asks for. ``config`` names a company or its folder; ``model`` is the label typed or chosen, and
     ``role_models`` are other models for roles or phases, as typed: ``Programmer=NAME``. ``limits`` bound the run, by
     the names of ``Budget``; they come before the company's own. ``reach`` is what was asked for of the endpoints,
-    ``candidates`` how many shall solve a phase at once (0: as the company says)."""
+    ``candidates`` how many shall solve a phase at once (0: as the company says);
+    ``network`` is one that writes the program, in the place of one programmer."""
 
     task: str
     name: str
@@ -65,6 +67,7 @@ class Order(msgspec.Struct, frozen=True):
     limits: dict[str, float] = {}
     reach: Reach = Reach()
     candidates: int = 0
+    network: Network | None = None
 
     def checked(self) -> "Order":
         """This order, if it can be carried out. Raises UserError that says what to type instead."""
@@ -110,6 +113,7 @@ def begin(
     order = redactor(settings or Settings()).value(order).checked()
     company = checked(classic_folder.load(config.find(order.config)))  # told now, before anything is made
     company.assigning(assignments(order.role_models))
+    company = checked(company.networking(order.network))
     return _set_up(_start(order, company, now), company, (), warehouse)
 
 
@@ -176,7 +180,13 @@ def _start(order: Order, company: config.Company, now: datetime.datetime | None)
         max_cost=order.reach.max_cost,
         second_opinion=order.reach.second_opinion,
         candidates=order.candidates,
+        network=msgspec.json.encode(order.network).decode() if order.network else "",
     )
+
+
+def network_of(order: events.RunStarted) -> Network | None:
+    """The network that was typed for a run."""
+    return msgspec.json.decode(order.network, type=Network) if order.network else None
 
 
 def fork(folder: Path, phase: str, warehouse: Path, now: datetime.datetime | None = None) -> Path:

@@ -25,7 +25,7 @@ from chatdev.project.state import State
 from chatdev.project.workspace import Workspace
 from chatdev.sandbox import ladder
 from chatdev.sandbox.port import Sandbox
-from chatdev.views import meta, report, statistics, summary, transcript
+from chatdev.views import meta, network, report, statistics, summary, transcript
 
 
 def paid(records: Sequence[Record]) -> float:
@@ -67,6 +67,7 @@ async def work(
     try:
         order = runs.started(tuple(store.records), folder)
         store.listen(on_record)
+        company = company.networking(runs.network_of(order))
         company = company.assigning(assignments(role_models or order.role_models))
         workspace = Workspace(folder)
         workspace.sweep()
@@ -187,7 +188,8 @@ def _told(company: config.Company, others: Mapping[Target, Choice]) -> tuple[str
 
 
 def deliver(folder: Path, records: tuple[Record, ...]) -> None:
-    """Write what a person reads beside the product: the report, ``meta.txt`` and the readable log."""
+    """Write what a person reads beside the product: the report, ``meta.txt``, the readable log, and the
+    picture of a network."""
     order = runs.started(records, folder)
     workspace = Workspace(folder)
     name = f"{order.name}_{order.org}_{order.stamp}.log"
@@ -196,7 +198,10 @@ def deliver(folder: Path, records: tuple[Record, ...]) -> None:
         ("REPORT.md", report.render(records, folded)),
         ("meta.txt", meta.render(records, folded=folded)),
         (name, transcript.render(records, folded=folded)),
+        ("network.svg", network.picture(records)),
     ):
+        if not text:  # most runs have no network
+            continue
         workspace.write(path, text.encode("utf-8", "replace"))
 
 

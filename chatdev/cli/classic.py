@@ -8,6 +8,7 @@ import click
 from chatdev.cli import ensure_utf8, options
 
 if TYPE_CHECKING:
+    from chatdev.company.graph import Network
     from chatdev.runs import Reach
 
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--path", default="", help="Existing code to extend; needs a company made for it.")
 @options.limited
 @options.racing
+@options.networked
 @options.reaching
 @options.watching
 def command(
@@ -38,6 +40,7 @@ def command(
     path: str,
     limits: options.Limits,
     candidates: int,
+    network: "Network | None",
     reach: "Reach",
     how: options.How,
 ) -> None:
@@ -59,6 +62,7 @@ def command(
         limits=limits,
         reach=reach,
         candidates=candidates,
+        network=network,
     )
     sys.exit(work.build(order, model, how))
 

@@ -62,6 +62,28 @@ def racing(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
+def networked(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of a collaboration network; the command takes it as ``network``, None where there is none."""
+
+    @click.option(
+        "--topology",
+        type=click.Choice(["chain", "star", "tree", "mesh", "layered", "random"]),
+        help="A network of agents writes the program, in the place of one programmer: docs/networks.md.",
+    )
+    @click.option("--agents", type=click.IntRange(1, 10_000), help="How many agents that network has.")
+    @functools.wraps(command)
+    def wrapped(topology: str | None, agents: int | None, **others: Any) -> None:
+        if (topology is None) != (agents is None):
+            raise click.UsageError("--topology and --agents come together: --topology tree --agents 7.")
+        from msgspec import convert
+
+        from chatdev.company.graph import Network
+
+        command(network=convert({"topology": topology, "agents": agents}, Network) if topology else None, **others)
+
+    return wrapped
+
+
 ENVIRONMENT = """
 \b
 Environment (chatdev.toml in this folder may hold the same; the environment wins):

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from chatdev.company.budget import Budget
+from chatdev.company.graph import Network, graph
 from chatdev.company.steps import Step as Step
 from chatdev.company.steps import walk as walk
 from chatdev.errors import UserError
@@ -144,6 +145,28 @@ class Company(msgspec.Struct, frozen=True):
         own = Target(merged.get("name", ""), merged.get("endpoint", ""))
         return self.assigned.get(phase.name) or self.assigned.get(role) or own
 
+    def networking(self, network: Network | None) -> "Company":
+        """This company with a network in the place of whoever first writes the program; itself for None. The phases of
+        a network that it does not have are those of the default company. Raises CompanyError."""
+        if network is None:
+            return self
+        first = next(
+            (n for n, step in enumerate(self.chain) if step.phase and self.phases[step.phase].kind == "code"), None
+        )
+        if first is None:
+            raise CompanyError(f"The company {self.name} has no phase in its chain that writes the program.")
+        texts = read(BUILT_IN / "default")
+        added = {name: texts[name] for name in _OF_NETWORKS if name not in self.sources}
+        step = msgspec.structs.replace(self.chain[first], network=network)
+        company = msgspec.structs.replace(
+            self,
+            chain=(*self.chain[:first], step, *self.chain[first + 1 :]),
+            phases={**self.phases, **{Path(name).stem: _phase(name, text) for name, text in added.items()}},
+            sources={**self.sources, **added},
+        )
+        _check(company)
+        return company
+
     def racing(self, phase: Phase, typed: int = 0) -> int:
         """How many candidates solve a phase at once; ``typed`` comes before what the company's files say."""
         return (typed or phase.candidates or self.candidates) if phase.kind == "code" else 1
@@ -192,6 +215,7 @@ class Company(msgspec.Struct, frozen=True):
         return any(step.phase and self.phases[step.phase].kind == "tests" for step in walk(self.chain))
 
 
+_OF_NETWORKS = ("phases/NetworkSolve.md", "phases/NetworkReview.md")
 BUILT_IN = Path(__file__).parent
 CLASSIC_FILES = ("ChatChainConfig.json", "PhaseConfig.json", "RoleConfig.json")
 """Any of these makes a folder one of ChatDev 1.0's; see ``classic_folder``."""
@@ -318,6 +342,8 @@ def _check(company: Company) -> None:
             )
         if step.phase and step.phase not in company.phases:
             raise CompanyError(f"company.toml: chain: phase {step.phase} has no file phases/{step.phase}.md.")
+        if step.network:
+            _check_network(company, step.phase, step.network)
         if bool(step.loop) != bool(step.steps):
             raise CompanyError(f"company.toml: chain: {step.name}: a loop has steps, and only a loop has them.")
         if step.loop and step.cycles < 1:
@@ -336,6 +362,19 @@ def _check(company: Company) -> None:
             raise CompanyError(f"company.toml: role_models: the role {role} has no file roles/{role}.md.")
     for name, phase in company.phases.items():
         _check_phase(company, f"phases/{name}.md", phase)
+
+
+def _check_network(company: Company, name: str, network: Network) -> None:
+    where = f"company.toml: chain: {name or 'a step'}: network"
+    if not name or company.phases[name].kind != "code":
+        raise CompanyError(f'{where}: only a phase that writes the program (kind = "code") has one.')
+    for phase, kind in ((network.solve, "code"), (network.review, "talk")):
+        if phase not in company.phases or company.phases[phase].kind != kind:
+            raise CompanyError(f"{where}: expected a phase of the kind {kind} in phases/{phase}.md.")
+    try:
+        graph(network)
+    except ValueError as error:
+        raise CompanyError(f"{where}: {error}.") from error
 
 
 def _check_names(siblings: tuple[Step, ...]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from chatdev.company.config import Company
+from chatdev.company.graph import Network, graph
 from chatdev.company.steps import Step, groups
 
 UNTIL = {
@@ -42,7 +43,13 @@ def _label(company: Company, step: Step) -> str:
         f"writes {phase.writes}" if phase.writes else "",
     ]
     told = ", ".join(filter(None, remarks))
-    return f"{phase.name}: {phase.assistant} <- {phase.user}" + (f" ({told})" if told else "")
+    said = f"{phase.name}: {phase.assistant} <- {phase.user}" + (f" ({told})" if told else "")
+    return f"{said}, by a network: {_shape(step.network)}" if step.network else said
+
+
+def _shape(network: Network) -> str:
+    made = graph(network)
+    return f"{network.topology or 'graph'} of {len(made.names):,} agents and {made.edges:,} edges"
 
 
 def _bound(step: Step) -> str:

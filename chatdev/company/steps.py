@@ -5,6 +5,8 @@ from typing import Literal
 
 import msgspec
 
+from chatdev.company.graph import Network
+
 Until = Literal["", "finished", "complete", "passing", "starts", "healthy"]
 """When a loop ends early: somebody says ``<INFO> Finished``; no file is unfinished; all acceptance tests pass; the
 product starts; they pass and it starts."""
@@ -15,7 +17,8 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``phase`` names a phase; ``run`` runs the acceptance tests or starts the product; ``loop`` repeats ``steps`` up to
     ``cycles`` times or ``until`` something holds; ``together`` runs its steps side by side. A step that is ``beside``
-    begins with the one before it, as what was known then, and keeps the name that it would have after it.
+    begins with the one before it, as what was known then, and keeps the name that it would have after it. A phase that
+    writes the program may be solved by a ``network`` of agents.
     """
 
     phase: str = ""
@@ -26,6 +29,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cycles: int = 1
     until: Until = ""
     beside: bool = False
+    network: Network | None = None
 
     @property
     def name(self) -> str:

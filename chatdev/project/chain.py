@@ -8,7 +8,7 @@ import msgspec
 from chatdev.company.steps import Step, groups, walk
 from chatdev.journal.effects import Desk
 from chatdev.journal.events import Noted, RunFinished, VerdictReached
-from chatdev.project import languages, trials, verdict
+from chatdev.project import languages, network, trials, verdict
 from chatdev.project.branches import settle, side_by_side
 from chatdev.project.meeting import Office, write
 from chatdev.project.phase import hold
@@ -54,6 +54,9 @@ async def _steps(office: Office, desk: Desk, steps: Sequence[Step], state: State
 
 
 async def _step(office: Office, desk: Desk, step: Step, ordinal: int, state: State) -> State:
+    if step.phase and step.network:
+        phase = office.company.phases[step.phase]
+        return await network.hold(office, desk.at(step.phase, ordinal), phase, step.network, state)
     if step.phase:
         return await hold(office, desk.at(step.phase, ordinal), office.company.phases[step.phase], state)
     if step.loop:

@@ -1,0 +1,197 @@
+"""What a collaboration network costs beside its model: CPU per call, and wall time against the critical path.
+
+    .venv/bin/python benchmarks/networks.py [--quick] [--svg docs/agents.svg]
+
+The model is a function in this process that answers at once, or after a time, with the same small program; the log is
+written and synced as always, and nothing is run. CPU is this process's, user and system, all threads.
+"""
+
+import argparse
+import asyncio
+import math
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from chatdev import runs
+from chatdev.company import config
+from chatdev.company.graph import Graph, Network, graph
+from chatdev.journal.effects import Desk
+from chatdev.journal.store import Store, read
+from chatdev.models.backend import ModelBackend
+from chatdev.models.endpoint import Facts
+from chatdev.models.types import Completion, Message, Options, Receipt, Usage, Watch
+from chatdev.project import network
+from chatdev.project.meeting import Office
+from chatdev.project.prompts import Prompts
+from chatdev.project.spending import Spending
+from chatdev.project.state import State
+from chatdev.project.workspace import Workspace
+from chatdev.sandbox import ladder
+
+PROGRAM = 'main.py\n```python\n"""Greets."""\n\n\ndef main():\n    """Greet."""\n    print("hello")\n\n\nmain()\n```\n'
+ROOMY = (("chain", 1000), ("tree", 1000), ("star", 1000), ("layered", 1000), ("random", 1000), ("mesh", 64))
+QUICK = (("chain", 200), ("tree", 200), ("star", 200), ("mesh", 24))
+LATENT = (("chain", 10, 1.0), ("tree", 1000, 1.0), ("star", 1000, 1.0), ("layered", 1000, 0.1), ("mesh", 12, 1.0))
+SIZES = (4, 16, 64, 256)
+MACNET = {"tree": {4: 0.75, 16: 3.0, 64: 12.0, 256: 48.0}}
+"""CPU seconds of ChatDev 1.0's MacNet with a model that answers at once: 48 s for a tree of 256, measured; its agents
+run one after another, so that the smaller ones are reckoned from that."""
+
+
+class Agents(ModelBackend):
+    """Answers after ``seconds``; counts the calls."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.calls = seconds, 0
+
+    def run(self, messages: Sequence[Mapping[str, Any]], **given: Any) -> dict[str, Any]:
+        """Not used here."""
+        raise NotImplementedError
+
+    async def complete(self, messages: Sequence[Message], options: Options, watch: Watch | None = None) -> Completion:
+        """A review for an edge, and the program for a node."""
+        self.calls += 1
+        await asyncio.sleep(self.seconds)
+        text = "Name the greeting." if "/edge-" in options.request_id else PROGRAM
+        return Completion(text, "stop", Usage(100, 20), Receipt("http://here/v1", "agents"))
+
+    async def facts(self) -> Facts:
+        """A roomy window."""
+        return Facts(base_url="http://here/v1", model="agents", window=131_072)
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+class Ran(NamedTuple):
+    """One network: its calls, CPU and wall time in seconds, those of the critical path, and the log's size in MB."""
+
+    calls: int
+    cpu: float
+    wall: float
+    path: float
+    log: float
+
+
+async def ran(topology: str, agents: int, seconds: float = 0.0) -> Ran:
+    """Let a network solve a task."""
+    model = Agents(seconds)
+    given = msgspec.convert({"topology": topology, "agents": agents, "at_once": 0}, Network)
+    company = config.load(config.find("default")).networking(given)
+    with tempfile.TemporaryDirectory() as name:
+        folder = runs.begin(runs.Order(task="greet", name="Net", network=given), Path(name))
+        store = Store(runs.log_of(folder))
+        office = Office(
+            company=company,
+            prompts=Prompts(company),
+            model=model,
+            sandbox=ladder.at(ladder.UNSAFE),
+            workspace=Workspace(folder),
+            watcher=lambda role, progress: None,
+            spending=Spending(store, company.budget),
+        )
+        state = State(task="greet", name="Net")
+        cpu, wall = time.process_time(), time.perf_counter()
+        await network.hold(office, Desk(store).at("Coding"), company.phases["Coding"], given, state)
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        size = runs.log_of(folder).stat().st_size / 1e6
+        store.close()
+        assert len(read(runs.log_of(folder))) > model.calls
+    return Ran(model.calls, cpu, wall, steps(graph(given)) * seconds, size)
+
+
+def steps(made: Graph) -> int:
+    """The calls on the longest way through a graph."""
+    depth: list[int] = []
+    for inputs in made.inputs:
+        before = max((depth[each] + 1 for each in inputs), default=0)
+        depth.append(before + 1 + merges(len(inputs)))
+    sinks = made.sinks
+    return max(depth) + (1 + merges(len(sinks)) if len(sinks) > 1 else 0)
+
+
+def merges(count: int) -> int:
+    """How often so many solutions are merged in groups before one agent can put them together."""
+    return 0 if count <= network.GROUP else 1 + merges(math.ceil(count / network.GROUP))
+
+
+def shown(cells: Sequence[object]) -> None:
+    """A row of a table."""
+    print(f"| {' | '.join(map(str, cells))} |", flush=True)
+
+
+def chart(points: Mapping[str, Mapping[int, float]]) -> str:
+    """Wall time by agents on two logarithmic axes, as SVG."""
+    left, top, wide, high = 70, 50, 560, 300
+    most, least = 3.0, -3.0  # powers of ten of seconds
+    across: Callable[[float], float] = lambda agents: left + wide * math.log(agents / 4) / math.log(1000 / 4)  # noqa: E731
+    up: Callable[[float], float] = lambda s: top + high * (most - max(math.log10(s), least)) / (most - least)  # noqa: E731
+    colours = ("#2e9e6b", "#d9822b", "#3178c6", "#8250df", "#8c959f", "#cf222e")
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 {top + high + 60}" role="img">',
+        '<style>text { font: 12px system-ui, "DejaVu Sans", sans-serif; fill: #1f2328; } .p { fill: #fff; }'
+        " @media (prefers-color-scheme: dark) { text { fill: #e6edf3; } .p { fill: #0d1117; } }</style>",
+        f'<rect class="p" width="800" height="{top + high + 60}"/>',
+        '<text x="20" y="26" font-weight="600">Wall time of a network by its agents, with a model that answers at once'
+        "</text>",
+    ]
+    for power in range(-3, 4):
+        y = up(10.0**power)
+        parts.append(f'<path d="M{left} {y:.1f}h{wide}" stroke="#8c959f" stroke-opacity=".3"/>')
+        parts.append(f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{10.0**power:g} s</text>')
+    for agents in (*SIZES, 1000):
+        parts.append(f'<text x="{across(agents):.1f}" y="{top + high + 20}" text-anchor="middle">{agents}</text>')
+    for number, (name, times) in enumerate(points.items()):
+        colour, dots = colours[number], [(across(a), up(s)) for a, s in times.items()]
+        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots)
+        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in dots]
+        parts.append(f'<rect x="650" y="{60 + 22 * number}" width="12" height="12" fill="{colour}"/>')
+        parts.append(f'<text x="668" y="{71 + 22 * number}">{name}</text>')
+    parts.append(f'<text x="{left + wide / 2}" y="{top + high + 44}" text-anchor="middle">agents</text></svg>')
+    return "\n".join(parts)
+
+
+async def measured(*, quick: bool, svg: str) -> None:
+    """Print the tables."""
+    await ran("tree", 15)  # so that everything is imported and compiled
+    shown(("network", "edges", "calls", "CPU ms per call (target < 1)", "wall s", "log MB"))
+    shown(["---"] * 6)
+    for topology, agents in QUICK if quick else ROOMY:
+        found = await ran(topology, agents)
+        edges = graph(msgspec.convert({"topology": topology, "agents": agents}, Network)).edges
+        each = 1000 * found.cpu / found.calls
+        shown((f"{topology} of {agents}", edges, found.calls, f"{each:.2f}", f"{found.wall:.1f}", f"{found.log:.1f}"))
+    if quick:
+        return
+    print()
+    shown(("network", "latency s", "critical path s", "wall s", "ratio (target <= 1.2)"))
+    shown(["---"] * 5)
+    for topology, agents, seconds in LATENT:
+        found = await ran(topology, agents, seconds)
+        ratio = found.wall / found.path
+        shown((f"{topology} of {agents}", seconds, f"{found.path:.1f}", f"{found.wall:.1f}", f"{ratio:.2f}"))
+    if svg:
+        points = {name: {n: (await ran(name, n)).wall for n in (*SIZES, 1000)} for name in ("chain", "tree", "star")}
+        points["layered"] = {n: (await ran("layered", n)).wall for n in (*SIZES, 1000)}
+        points["mesh"] = {n: (await ran("mesh", n)).wall for n in (4, 16, 64)}
+        points["tree, ChatDev 1.0 (CPU)"] = MACNET["tree"]
+        Path(svg).write_text(chart(points), encoding="utf-8")
+
+
+def main() -> None:
+    """Parse and measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="small networks, no latency")
+    parser.add_argument("--svg", default="", help="where the chart goes")
+    given = parser.parse_args()
+    asyncio.run(measured(quick=given.quick, svg=given.svg))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""A collaboration network at work: each node solves as soon as all its inputs are there, each edge reviews as soon as
+the node before it has solved. The log has each call at a place of its own (``node.NUMBER``, ``edge-FROM.TO``), so that
+a resume goes on wherever the calls were; what comes together is put together in the order of the inputs.
+
+A node that gets more than ``GROUP`` solutions has them merged in groups of so many, and those again: each solution
+stands in one prompt, so that all prompts together are linear in the inputs.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import msgspec
+
+from chatdev.agents import replies
+from chatdev.agents.chat_agent import Answer, Lack
+from chatdev.company.config import Phase
+from chatdev.company.graph import Graph, Network, graph
+from chatdev.journal.effects import Desk
+from chatdev.journal.events import LimitReached, PhaseBegan, PhaseEnded
+from chatdev.models.backend import ModelBackend
+from chatdev.models.endpoint import Facts
+from chatdev.models.types import Completion, Message, Options, Watch
+from chatdev.project import writing
+from chatdev.project.meeting import Meeting, Office
+from chatdev.project.prompts import listing
+from chatdev.project.spending import Exhausted
+from chatdev.project.state import State
+
+T = TypeVar("T")
+GROUP = 4
+"""Solutions that one prompt merges at most."""
+_INPUTS = "inputs"
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """What a node gets along an edge: a solution, and what the edge's reviewer says of it."""
+
+    files: dict[str, str]
+    remarks: str = ""
+
+
+async def hold(office: Office, desk: Desk, phase: Phase, network: Network, state: State) -> State:
+    """Let a network solve a phase that writes the program. Raises ModelError, JournalError, and NoProgram."""
+    desk.record(PhaseBegan(desk.place, phase.name, phase.assistant, phase.user))
+    made = graph(network)
+    net = _Net(office, desk, phase, network, made, state)
+    files = await net.run()
+    meeting = Meeting(office, desk, phase, state)
+    if not files:
+        error = writing.NoProgram("No program was written: no file could be read out of any agent's answers.")
+        desk.record(PhaseEnded(desk.place, phase.name, error.what))
+        raise error
+    after = meeting.write({path: text for path, text in files.items() if state.files.get(path) != text})
+    told = f"{len(made.names):,} agents, {made.edges:,} edges: {', '.join(files)}"
+    if net.limit is not None:
+        told = f"broken off: the limit of {net.limit.limit} was reached; {told}"
+        after = msgspec.structs.replace(after, stopped=after.stopped or not net.limit.phase)
+    desk.record(PhaseEnded(desk.place, phase.name, told))
+    return after
+
+
+class _Net:
+    """One run through the graph. ``limit`` is what nobody was asked any more for, if that came to pass."""
+
+    def __init__(self, office: Office, desk: Desk, phase: Phase, network: Network, made: Graph, state: State) -> None:
+        model = _Bounded(office.model, network.at_once) if network.at_once else office.model
+        self._office = replace(office, model=model, watcher=lambda role, progress: office.watcher("network", progress))
+        self._desk, self._phase, self._graph, self._state = desk, phase, made, state
+        self._solve, self._review = office.company.phases[network.solve], office.company.phases[network.review]
+        self._solved: list[dict[str, str]] = [{}] * len(made.names)
+        self._offers: list[dict[int, Offer]] = [{} for _ in made.names]
+        self._ended: asyncio.Queue[asyncio.Task[None]] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.limit: LimitReached | None = None
+
+    async def run(self) -> dict[str, str]:
+        """The program that the network came to; empty if there is none. Raises what any of its calls does."""
+        for index, before in enumerate(self._graph.inputs):
+            if not before:
+                self._begin(self._node(index))
+        try:
+            while self._tasks:
+                task = await self._ended.get()
+                self._tasks.discard(task)
+                task.result()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        ends = [Offer(self._solved[index]) for index in self._graph.sinks if self._solved[index]]
+        if len(ends) == 1:
+            return ends[0].files
+        return await self._converged(self._desk.at("final"), ends, 1) if ends else {}
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended.put_nowait)
+
+    async def _node(self, index: int) -> None:
+        """Solve, and hand on: each edge's review begins now, and the node behind it after the last of them."""
+        desk = self._desk.at("node", index + 1)
+        offers = [self._offers[index][before] for before in self._graph.inputs[index]]
+        offers = [offer for offer in offers if offer.files]
+        if offers:
+            files = await self._converged(desk, offers, index + 1)
+        else:
+            files = await self._code(desk, self._phase, self._state, (), index + 1)
+        self._solved[index] = files
+        self._offers[index].clear()
+        for after in self._graph.outputs[index]:
+            self._begin(self._edge(index, after))
+
+    async def _edge(self, before: int, after: int) -> None:
+        files = self._solved[before]
+        remarks = await self._remarks(self._desk.at(f"edge-{before + 1}", after + 1), files) if files else ""
+        self._offers[after][before] = Offer(files, remarks)
+        if len(self._offers[after]) == len(self._graph.inputs[after]):
+            self._begin(self._node(after))
+
+    async def _remarks(self, desk: Desk, files: dict[str, str]) -> str:
+        meeting = Meeting(self._office, desk, self._review, self._state.having(files))
+
+        async def read(answer: Answer) -> Lack | None:
+            if answer.text.strip() and not replies.looping(answer.text):
+                return None
+            return Lack(self._office.prompts.request("reply"), "the answer was empty or went in circles")
+
+        text = await self._unless_exhausted(lambda: _text(meeting, read), "")
+        return "" if replies.finished(text) or replies.looping(text) else text
+
+    async def _converged(self, desk: Desk, offers: Sequence[Offer], number: int) -> dict[str, str]:
+        """One program out of several, in groups, and those in groups, until an agent can put together the rest."""
+        merges = 0
+        while len(offers) > GROUP:
+            groups = [offers[first : first + GROUP] for first in range(0, len(offers), GROUP)]
+            desks = [desk.at("merge", merges + count) for count in range(1, len(groups) + 1)]
+            merges += len(groups)
+            merged = await asyncio.gather(
+                *(self._merged(one, group, number) for one, group in zip(desks, groups, strict=True))
+            )
+            offers = [Offer(files) for files in merged]
+        return await self._merged(desk, offers, number, whole=True)
+
+    async def _merged(self, desk: Desk, offers: Sequence[Offer], number: int, *, whole: bool = False) -> dict[str, str]:
+        if len(offers) == 1 and not whole:
+            return offers[0].files
+        first, *others = offers
+        told = _told(first, others)
+        state = self._state.having(first.files).knowing(_INPUTS, told)
+        return await self._code(desk, self._solve, state, [listing(each.files) for each in others], number)
+
+    async def _code(self, desk: Desk, phase: Phase, state: State, said: Sequence[str], number: int) -> dict[str, str]:
+        """The program that one agent leaves; what it began with, where it says nothing of use."""
+        # ``said`` is what may be left out first where the window is too small.
+        meeting = Meeting(replace(self._office, candidate=number), desk, phase, state, said=list(said))
+
+        async def written() -> dict[str, str]:
+            try:
+                return (await writing.code(meeting)).program
+            except writing.NoProgram:
+                return {}
+
+        return await self._unless_exhausted(written, state.program)
+
+    async def _unless_exhausted(self, act: Callable[[], Awaitable[T]], otherwise: T) -> T:
+        """What ``act`` gives; once a limit was reached, nobody is asked, and all goes on as it is."""
+        if self.limit is not None:
+            return otherwise
+        try:
+            return await act()
+        except Exhausted as error:
+            self.limit = error.limit
+            return otherwise
+
+
+async def _text(meeting: Meeting, read: Callable[[Answer], Awaitable[Lack | None]]) -> str:
+    return (await meeting.insist(read, attempts=2)).text.strip()
+
+
+def _told(first: Offer, others: Sequence[Offer]) -> str:
+    """The other solutions and all remarks, in words for the agent that puts them together."""
+    parts = [f"What the reviewer says of the program above:\n\n{first.remarks}"] if first.remarks else []
+    for number, other in enumerate(others, 2):
+        parts.append(f"Solution {number}, by a colleague:\n\n{listing(other.files)}")
+        if other.remarks:
+            parts.append(f"What the reviewer says of solution {number}:\n\n{other.remarks}")
+    return "\n\n".join(parts)
+
+
+class _Bounded(ModelBackend):
+    """A backend with so many calls out at most."""
+
+    def __init__(self, backend: ModelBackend, most: int) -> None:
+        self._backend, self._room = backend, asyncio.Semaphore(most)
+
+    def run(self, messages: Sequence[Mapping[str, Any]], **config: Any) -> dict[str, Any]:
+        """See ModelBackend."""
+        return self._backend.run(messages, **config)
+
+    async def complete(self, messages: Sequence[Message], options: Options, watch: Watch | None = None) -> Completion:
+        """See ModelBackend."""
+        async with self._room:
+            return await self._backend.complete(messages, options, watch)
+
+    async def facts(self) -> Facts:
+        """See ModelBackend."""
+        return await self._backend.facts()
+
+    async def least_window(self) -> int | None:
+        """See ModelBackend."""
+        return await self._backend.least_window()
+
+    def beyond(self, avoid: Sequence[str]) -> bool:
+        """See ModelBackend."""
+        return self._backend.beyond(avoid)
+
+    async def aclose(self) -> None:
+        """The backend is its owner's."""

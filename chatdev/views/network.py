@@ -1,0 +1,118 @@
+"""A collaboration network and what came of it, as an SVG picture: read off the places of its answers in the log."""
+
+import html
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from chatdev.journal.events import ModelAnswered, RunFinished, RunStarted
+from chatdev.journal.store import Record
+
+_NODE = re.compile(r"^(?P<phase>[^/]+)/node\.(?P<node>\d+)/")
+_EDGE = re.compile(r"^(?P<phase>[^/]+)/edge-(?P<before>\d+)\.(?P<after>\d+)/")
+_COLUMNS = 40
+"""Levels side by side; a longer network goes on in the next row."""
+_LINES = 4_000
+"""Edges that are drawn; of more, so many."""
+_STYLE = """<style>
+text { font: 12px system-ui, "DejaVu Sans", sans-serif; fill: #1f2328; } .title { font-size: 15px; font-weight: 600; }
+.paper { fill: #fff; } .edge { stroke: #8c959f; fill: none; } .once { fill: #2e9e6b; } .again { fill: #d9822b; }
+.merged { stroke: #1f2328; stroke-width: 1.5; }
+@media (prefers-color-scheme: dark) { text { fill: #e6edf3; } .paper { fill: #0d1117; } .merged { stroke: #e6edf3; } }
+</style>"""
+
+
+class _Agent:
+    """What the log says of a node: its calls by attempt, its merges, its completion tokens."""
+
+    def __init__(self) -> None:
+        self.calls = self.merges = self.tokens = 0
+
+
+def picture(records: Sequence[Record]) -> str:
+    """The network of a run, with a dot for each agent that answered; empty if the run has none."""
+    agents: dict[int, _Agent] = defaultdict(_Agent)
+    edges: set[tuple[int, int]] = set()
+    title = verdict = ""
+    tokens = calls = 0
+    for record in records:
+        event = record.event
+        if isinstance(event, RunStarted):
+            stated = json.loads(event.network) if event.network else {}
+            title = f"{event.name}: {stated.get('topology') or 'network'}"
+        elif isinstance(event, RunFinished):
+            verdict = event.verdict
+        elif isinstance(event, ModelAnswered):
+            if found := _EDGE.match(event.place):
+                edges.add((int(found["before"]), int(found["after"])))
+            elif found := _NODE.match(event.place):
+                agent = agents[int(found["node"])]
+                merging = "/merge." in event.place
+                agent.merges += merging
+                agent.calls += not merging
+                agent.tokens += event.completion_tokens
+            else:
+                continue
+            calls += 1
+            tokens += event.prompt_tokens + event.completion_tokens
+    if not agents:
+        return ""
+    told = f"{title} of {len(agents):,} agents, {len(edges):,} edges, {calls:,} calls, {tokens:,} tokens"
+    return _drawn(f"{told}: {verdict or 'not finished'}", agents, sorted(edges))
+
+
+def _drawn(title: str, agents: Mapping[int, _Agent], edges: Sequence[tuple[int, int]]) -> str:
+    spots = _spots(agents, edges)
+    size = 5 if len(agents) > 100 else 9
+    width = max(720, 60 + max(x for x, _ in spots.values()))
+    height = 110 + max(y for _, y in spots.values())
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">{_STYLE}',
+        f'<rect class="paper" width="{width}" height="{height}"/>',
+        f'<text class="title" x="20" y="28">{html.escape(title)}</text>',
+        '<text x="20" y="48">green: solved at once; orange: was asked again; with a rim: put several together'
+        f"{f'; {_LINES:,} of {len(edges):,} edges are drawn' if len(edges) > _LINES else ''}</text>",
+    ]
+    opacity = 0.6 if len(edges) <= 300 else 0.15
+    for before, after in edges[:: max(1, -(-len(edges) // _LINES))]:
+        if before in spots and after in spots:
+            (x1, y1), (x2, y2) = spots[before], spots[after]
+            parts.append(f'<path class="edge" stroke-opacity="{opacity}" d="M{x1} {y1}L{x2} {y2}"/>')
+    for number, agent in sorted(agents.items()):
+        x, y = spots[number]
+        kind = ("once" if agent.calls <= 1 else "again") + (" merged" if agent.merges else "")
+        told = f"agent {number}: {agent.calls} answers, {agent.merges} merges, {agent.tokens:,} tokens"
+        parts.append(f'<circle class="{kind}" cx="{x}" cy="{y}" r="{size}"><title>{told}</title></circle>')
+        if len(agents) <= 40:
+            parts.append(f'<text x="{x + size + 2}" y="{y + 4}">{number}</text>')
+    return "\n".join((*parts, "</svg>\n"))
+
+
+def _spots(agents: Mapping[int, _Agent], edges: Sequence[tuple[int, int]]) -> dict[int, tuple[int, int]]:
+    """Where each agent stands: by its level, which is one more than the highest of those before it. Numbers are in an
+    order in which each comes after those."""
+    before: dict[int, list[int]] = defaultdict(list)
+    for first, second in edges:
+        before[second].append(first)
+    levels: dict[int, int] = {}
+    columns: dict[int, list[int]] = defaultdict(list)
+    for number in sorted(agents):
+        level = levels[number] = max((levels[each] + 1 for each in before[number] if each in levels), default=0)
+        columns[level].append(number)
+    tops = list(_tops(columns))
+    step = 14 if len(agents) > 100 else 30
+    across = max(14, min(90, 1100 // min(len(columns), _COLUMNS)))
+    return {
+        number: (40 + across * (level % _COLUMNS), 80 + step * (tops[level // _COLUMNS] + row))
+        for level, numbers in columns.items()
+        for row, number in enumerate(numbers)
+    }
+
+
+def _tops(columns: Mapping[int, Sequence[int]]) -> Iterator[int]:
+    """The row in which each stretch of levels begins."""
+    top = 0
+    for first in range(0, len(columns), _COLUMNS):
+        yield top
+        top += 1 + max(len(columns[level]) for level in range(first, min(first + _COLUMNS, len(columns))))
