@@ -11,7 +11,14 @@ import click
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8000, show_default=True, help="0 takes a free one.")
 @click.option("--manner", "manners", multiple=True, help="How to answer: first_token = 0.08, per_token = 0.012")
-def command(recordings: tuple[str, ...], host: str, port: int, manners: tuple[str, ...]) -> None:
+@click.option(
+    "--prefix-cache",
+    "block",
+    type=click.IntRange(min=1),
+    metavar="TOKENS",
+    help="Tell in the usage what a prefix cache with blocks of so many tokens (16 on a GPU) would spare.",
+)
+def command(recordings: tuple[str, ...], host: str, port: int, manners: tuple[str, ...], block: int | None) -> None:
     """Serve recordings (*.recording files, or finished runs) as an OpenAI-compatible server, until Ctrl-C.
 
     Without any, the recordings that come with ChatDev are served. docs/playback.md has the format and the manners.
@@ -20,6 +27,7 @@ def command(recordings: tuple[str, ...], host: str, port: int, manners: tuple[st
     from chatdev.cli import common
     from chatdev.errors import ChatDevError
     from chatdev.playback import demo, faults
+    from chatdev.playback.prefix import PrefixCache
     from chatdev.playback.recording import Recording, load
     from chatdev.playback.server import Playback
 
@@ -36,6 +44,7 @@ def command(recordings: tuple[str, ...], host: str, port: int, manners: tuple[st
 
     try:
         served = tuple(map(loaded, recordings)) or demo.recordings()
-        common.run(serve(Playback(*served, manners=tuple(map(faults.parse, manners)))))
+        cache = PrefixCache(block) if block else None
+        common.run(serve(Playback(*served, manners=tuple(map(faults.parse, manners)), cache=cache)))
     except ChatDevError as error:
         common.fail(error)

@@ -28,6 +28,7 @@ class Answer(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     """An answer as far as its limit lets it go: first what was ``thought``, then what was ``said``.
 
     ``field`` is the name under which the reasoning goes out. ``null``: the content is null, not empty.
+    ``cached_tokens`` are those of the prompt that a prefix cache would have spared; None where that is not reckoned.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Answer(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     said: Pieces
     finish_reason: str
     prompt_tokens: int
+    cached_tokens: int | None = None
     field: str = "reasoning"
     null: bool = False
 
@@ -52,7 +54,7 @@ class Answer(msgspec.Struct, frozen=True, dict=True, kw_only=True):
             "prompt_tokens": self.prompt_tokens,
             "total_tokens": self.prompt_tokens + self.tokens,
             "completion_tokens": self.tokens,
-            "prompt_tokens_details": None,
+            "prompt_tokens_details": None if self.cached_tokens is None else {"cached_tokens": self.cached_tokens},
             "completion_tokens_details": completion,
         }
 

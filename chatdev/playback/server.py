@@ -1,6 +1,7 @@
 """Playback: a model server that answers from recordings, over the real protocol and in vLLM's words.
 
-It keeps no state. A request says where it stands: its ``X-Request-Id`` is ``PLACE;TRY;SUFFIX``, with the place
+It keeps no state, but for a prefix cache where that is to be reckoned. A request says where it stands: its
+``X-Request-Id`` is ``PLACE;TRY;SUFFIX``, with the place
 percent-encoded. The same request therefore gets the same answer, whatever came before.
 """
 
@@ -19,6 +20,7 @@ from chatdev.errors import UserError
 from chatdev.playback import protocol, sending
 from chatdev.playback.answer import Answer, Pieces, pieces
 from chatdev.playback.faults import Manner, merge
+from chatdev.playback.prefix import PrefixCache
 from chatdev.playback.protocol import Chat, Refusal
 from chatdev.playback.recording import Entry, Recording, choose
 
@@ -52,17 +54,23 @@ class Playback:
 
     The first recording's head names the model and its window, and its manner holds for all; ``manners`` come on top.
     Of several recordings, a request is answered by the one whose task stands in its messages. ``keepalive`` is the
-    number of seconds after which an idle connection is closed: five with vLLM.
+    number of seconds after which an idle connection is closed: five with vLLM. ``cache`` reckons what a prefix cache
+    would spare, and the usage tells it.
     """
 
     def __init__(
-        self, recording: Recording, *others: Recording, manners: Iterable[Manner] = (), keepalive: float = 5.0
+        self,
+        recording: Recording,
+        *others: Recording,
+        manners: Iterable[Manner] = (),
+        keepalive: float = 5.0,
+        cache: PrefixCache | None = None,
     ) -> None:
         self._recordings = (recording, *others)
         self._model = recording.model
         self._window = recording.window
         self._manners = (*recording.manner, *manners)
-        self._keepalive = keepalive
+        self._keepalive, self._cache = keepalive, cache
         self._started = int(time.time())
         self._pieces: dict[str, Pieces] = {}
         self._answering: set[asyncio.Task[Any]] = set()
@@ -193,6 +201,9 @@ class Playback:
             thought, said = thought + said, ()
         elif not chat.thinks:
             thought = ()
+        cached = None
+        if self._cache is not None:
+            cached = self._cache.take([(each.role, each.text) for each in chat.messages], text)
         return Answer(
             id=f"chatcmpl-{call.id}",
             model=self._model,
@@ -201,6 +212,7 @@ class Playback:
             said=said[: max(limit - len(thought), 0)],
             finish_reason="length" if len(thought) + len(said) > limit else entry.finish,
             prompt_tokens=protocol.prompt_tokens(chat, call.manner),
+            cached_tokens=cached,
             field=call.manner.reasoning_field or "reasoning",
             null=null,
         )

@@ -1,0 +1,176 @@
+"""The prompt tokens that a server must really compute, call by call: what its prefix cache does not hold.
+
+    .venv/bin/python benchmarks/prompts.py [--svg docs/cache.svg]
+
+The recorded calculator against playback, which reckons a prefix cache as vLLM has it: blocks of 16 tokens (of four
+characters), from the first token on, answers included, nothing forgotten. ``default`` and ``classic`` send prompts
+as they do. *One growing talk* is the other way to build prompts, reckoned from the same log: each question is appended
+to all that was asked and answered before, without the files, which stand in the answers.
+"""
+
+import argparse
+import asyncio
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import walltime
+
+from chatdev.journal.events import FileWritten, MessageStored, ModelAnswered
+from chatdev.journal.store import Record
+from chatdev.playback.demo import recording_of
+from chatdev.playback.prefix import PrefixCache
+from chatdev.playback.protocol import CHARACTERS, PER_MESSAGE
+from chatdev.playback.recording import Entry, Recording
+from chatdev.playback.server import Playback
+
+COMPUTED, HITS = 7_000, 65.0
+"""Targets: prompt tokens to compute, and per cent of all that the cache spares."""
+BEFORE = (26_700, 21_000, 8_000)
+"""ChatDev 1.0 in the same reckoning: prompt tokens, those to compute, completion tokens."""
+_FILES = re.compile(
+    r"\n(Acceptance tests\. They|The program as it stands:).*?(?=\n\n(?:What the|Not acc|You are|The pro))", re.S
+)
+
+
+class Call(NamedTuple):
+    """One call, in tokens."""
+
+    place: str
+    prompt: int
+    cached: int
+    completion: int
+
+
+def played(company: str) -> Recording:
+    """The recorded calculator. What ``default`` learns from a failing test, ``classic`` is told by a second review, so
+    that both end in the same program."""
+    found = recording_of(walltime.TASK)
+    if company == "default":
+        return found
+    moved = {entry.place.removeprefix("together.1/"): entry for entry in found.entries}
+    review = "CodeReview.{}/CodeReview{}.1/{}.1/ask.1"
+    mend = moved["Test.1/TestModification.1/Programmer.1/ask.1"]
+    said = {
+        review.format(2, "Modification", "Programmer"): mend,
+        review.format(2, "Comment", "CodeReviewer"): Entry(text="2 ^ 3 ^ 2 must give 512."),
+        review.format(3, "Comment", "CodeReviewer"): Entry(text="<INFO> Finished"),
+    }
+    entries = [msgspec.structs.replace(entry, place=place) for place, entry in (moved | said).items()]
+    return msgspec.structs.replace(found, entries=tuple(entries))
+
+
+async def measured(company: str) -> tuple[tuple[Call, ...], tuple[Record, ...]]:
+    """The calls of one run, and its log."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with Playback(played(company), cache=PrefixCache()) as endpoint:
+            records = await walltime.build(endpoint, company, Path(folder))
+    found = [record.event for record in records if isinstance(record.event, ModelAnswered)]
+    return tuple(Call(e.place, e.prompt_tokens, e.cached_tokens or 0, e.completion_tokens) for e in found), records
+
+
+def talk(records: Sequence[Record]) -> tuple[Call, ...]:
+    """The same calls as one growing talk."""
+    cache, texts, calls = PrefixCache(), dict[str, tuple[str, str]](), list[Call]()
+    said: list[tuple[str, str]] = []
+    for record in records:
+        event = record.event
+        if isinstance(event, MessageStored):
+            texts[event.id] = (event.role, event.content)
+        elif isinstance(event, ModelAnswered):
+            sent = [texts[each] for each in event.messages]
+            question = _FILES.sub("", "\n" + sent[-1][1]).strip()
+            said = [*(said or sent[:1]), ("user", question)]
+            cached = cache.take(said, event.text)
+            size = sum(len(text) for _, text in said)
+            calls.append(
+                Call(event.place, -(-size // CHARACTERS) + PER_MESSAGE * len(said), cached, event.completion_tokens)
+            )
+            said = [*said, ("assistant", event.text)]
+    return tuple(calls)
+
+
+def files(records: Sequence[Record]) -> dict[str, str]:
+    """The last version of each file, by its digest; tests and documents apart."""
+    last = {record.event.path: record.event.sha256 for record in records if isinstance(record.event, FileWritten)}
+    documents = ("manual.md", "requirements.txt")
+    return {path: version for path, version in last.items() if "test" not in path and path not in documents}
+
+
+def summed(calls: Sequence[Call]) -> tuple[int, int, float, int]:
+    """Prompt tokens, those to compute, per cent spared, completion tokens."""
+    prompt, cached = sum(call.prompt for call in calls), sum(call.cached for call in calls)
+    return prompt, prompt - cached, 100 * cached / prompt, sum(call.completion for call in calls)
+
+
+def chart(companies: Mapping[str, Sequence[Call]]) -> str:
+    """A bar for each call: what was spared, and what is computed, as SVG."""
+    rows = [(company, call) for company, calls in companies.items() for call in calls]
+    left, top, wide, row = 300, 70, 420, 20
+    scale = wide / max(call.prompt for _, call in rows)
+    high = top + row * (len(rows) + 2 * len(companies)) + 20
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 820 {high}" role="img">',
+        '<style>text { font: 12px system-ui, "DejaVu Sans", sans-serif; fill: #1f2328; } .p { fill: #fff; }'
+        " @media (prefers-color-scheme: dark) { text { fill: #e6edf3; } .p { fill: #0d1117; } }</style>",
+        f'<rect class="p" width="820" height="{high}"/>',
+        '<text x="20" y="26" font-weight="600">Prompt tokens of the recorded calculator, call by call</text>',
+        '<rect x="20" y="38" width="12" height="12" fill="#2e9e6b"/><text x="38" y="49">in the prefix cache</text>',
+        '<rect x="180" y="38" width="12" height="12" fill="#d9822b"/><text x="198" y="49">computed</text>',
+    ]
+    y = top
+    for company, calls in companies.items():
+        prompt, computed, share, _ = summed(calls)
+        parts.append(
+            f'<text x="20" y="{y + 14}" font-weight="600">{company}: {computed:,} of {prompt:,} computed, '
+            f"{share:.0f} % hits</text>"
+        )
+        y += row + 4
+        for call in calls:
+            spared, rest = call.cached * scale, (call.prompt - call.cached) * scale
+            name = " / ".join(part.split(".")[0] for part in call.place.split("/")[:-2]) or call.place
+            parts.append(f'<text x="{left - 8}" y="{y + 12}" text-anchor="end">{name}</text>')
+            parts.append(f'<rect x="{left}" y="{y}" width="{spared:.1f}" height="15" fill="#2e9e6b"/>')
+            parts.append(f'<rect x="{left + spared:.1f}" y="{y}" width="{rest:.1f}" height="15" fill="#d9822b"/>')
+            share = 100 * call.cached / call.prompt
+            parts.append(f'<text x="{left + spared + rest + 6:.1f}" y="{y + 12}">{share:.0f} %</text>')
+            y += row
+        y += row - 4
+    return "\n".join((*parts, "</svg>\n"))
+
+
+async def run(svg: str) -> None:
+    """Print the tables, and draw the chart."""
+    default, log = await measured("default")
+    classic, other = await measured("classic")
+    print("| call of `default` | prompt | computed | completion |\n| --- | --- | --- | --- |")
+    for call in default:
+        print(f"| {call.place} | {call.prompt:,} | {call.prompt - call.cached:,} | {call.completion:,} |")
+    print("\n| | prompt | computed | hits | completion |\n| --- | --- | --- | --- | --- |")
+    rows = {"`default`": default, "`default` as one growing talk": talk(log), "`classic`": classic}
+    for name, calls in rows.items():
+        prompt, computed, share, completion = summed(calls)
+        print(f"| {name} | {prompt:,} | {computed:,} | {share:.1f} % | {completion:,} |")
+    prompt, computed, completion = BEFORE
+    print(f"| ChatDev 1.0 | {prompt:,} | {computed:,} | 20 % | {completion:,} |")
+    _, computed, share, _ = summed(default)
+    print(
+        f"\ncomputed prompt tokens: {computed:,} (target <= {COMPUTED:,}); hits: {share:.1f} % (target >= {HITS:g} %)"
+    )
+    print(f"classic and default end in the same program: {files(log) == files(other)}")
+    if svg:
+        Path(svg).write_text(chart({"default": default, "classic": classic}), encoding="utf-8")
+
+
+def main() -> None:
+    """Parse and measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--svg", default="", help="where the chart goes")
+    asyncio.run(run(parser.parse_args().svg))
+
+
+if __name__ == "__main__":
+    main()
