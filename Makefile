@@ -64,6 +64,7 @@ bench: setup
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/batch.py quick
 	$(BIN)/python benchmarks/networks.py --quick
+	$(BIN)/python benchmarks/prompts.py
 
 # A night in small: make soak SOAK="--projects 100 --kills 20"
 soak: setup
