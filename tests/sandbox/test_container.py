@@ -20,8 +20,9 @@ from click.testing import CliRunner
 
 from chatdev.cli.sandbox import command
 from chatdev.errors import UserError
-from chatdev.sandbox import ladder, seccomp
+from chatdev.sandbox import ladder, seccomp, selftest
 from chatdev.sandbox.container import ContainerSandbox
+from chatdev.sandbox.local import LocalSandbox
 from chatdev.sandbox.port import Job, Limits, Outcome, Refused
 from chatdev.settings.others import Engine, load_engine
 
@@ -37,8 +38,14 @@ if words[0] == "inspect":
     sys.exit(0)
 if words[0] == "rm":
     sys.exit(0)
+if words[0] == "ps":
+    print(os.path.exists({names!r}) and open({names!r}).read() or "")
+    sys.exit(0)
+if words[0] == "run":
+    profile = next(word for word in words if word.startswith("seccomp="))
+    assert json.load(open(profile.removeprefix("seccomp=")))["syscalls"]
 if os.path.exists({broken!r}):
-    print("Error: image not known", file=sys.stderr)
+    print(open({broken!r}).read() or "Error: image not known", file=sys.stderr)
     sys.exit(125)
 program = words[words.index("an-image") + 1:]
 assert program[:3] == ["timeout", "-s", "KILL"]
@@ -51,16 +58,28 @@ class Stand:
 
     def __init__(self, folder: Path) -> None:
         self.log, self.full, self.broken = folder / "log", folder / "full", folder / "broken"
+        self.names = folder / "names"
         client = folder / "podman"
         client.write_text(
-            CLIENT.format(python=sys.executable, log=str(self.log), full=str(self.full), broken=str(self.broken))
+            CLIENT.format(
+                python=sys.executable,
+                log=str(self.log),
+                full=str(self.full),
+                broken=str(self.broken),
+                names=str(self.names),
+            )
         )
         client.chmod(0o755)
 
     def told(self, verb: str) -> tuple[list[str], str, dict[str, str]]:
-        lines = [msgspec.json.decode(line) for line in self.log.read_bytes().splitlines()]
-        words, cwd, environment = next(line for line in lines if line[0][0] == verb)
+        words, cwd, environment = next(line for line in self._lines() if line[0][0] == verb)
         return words, cwd, environment
+
+    def removed(self) -> list[str]:
+        return [line[0][-1] for line in self._lines() if line[0][0] == "rm"]
+
+    def _lines(self) -> list[tuple[list[str], str, dict[str, str]]]:
+        return [msgspec.json.decode(line) for line in self.log.read_bytes().splitlines()]
 
 
 @pytest.fixture
@@ -92,10 +111,11 @@ async def test_a_job_is_a_container_without_network_or_powers(stand: Stand) -> N
     assert valued(words, "--user") == ["65534:65534"]
     assert valued(words, "--pids-limit") == ["7"]
     assert valued(words, "--memory") == valued(words, "--memory-swap") == [str(123 << 20)]
-    assert valued(words, "--volume") == [f"{cwd}:/product"]
+    assert valued(words, "--volume") == [f"{cwd}:/product:Z"]
     no_powers, profile = valued(words, "--security-opt")
     assert no_powers == "no-new-privileges"
-    assert not Path(profile.removeprefix("seccomp=")).exists()
+    assert profile == f"seccomp={cwd}/../calls.json"
+    assert not Path(cwd).parent.exists()
     assert words[words.index("an-image") :] == ["an-image", "timeout", "-s", "KILL", "24.0", "python3", *job.argv[1:]]
     assert environment["DOCKER_HOST"] == "tcp://elsewhere"
     assert "VLLM_API_KEY" not in environment
@@ -113,11 +133,93 @@ async def test_an_ordinary_user_stays_the_same_inside(stand: Stand) -> None:
 async def test_grants_and_what_a_job_reads_are_mounted_but_not_the_system(stand: Stand, tmp_path: Path) -> None:
     given = tmp_path / "given"
     given.mkdir()
-    job = Job(("true",), {}, reads=(str(tmp_path), "/usr", "/etc/hosts", "/nowhere"), writes=(str(given),), online=True)
+    reads = (str(tmp_path), "/usr", "/etc/hosts", "/nowhere")
+    job = Job(("true",), {}, reads=reads, writes=(str(given),), online=True)
     await ContainerSandbox("podman").run(job)
     words, cwd, _ = stand.told("run")
-    assert valued(words, "--volume") == [f"{tmp_path}:{tmp_path}:ro", f"{given}:{given}", f"{cwd}:/product"]
-    assert valued(words, "--network") == ["bridge"]
+    assert valued(words, "--volume") == [f"{tmp_path}:{tmp_path}:ro", f"{given}:{given}:z", f"{cwd}:/product:Z"]
+    assert valued(words, "--network") == ["private"]
+
+
+@pytest.mark.skipif(not Path("/etc/ssl/certs").is_dir(), reason="there are no certificates here")
+async def test_this_machines_certificates_are_shown_to_a_job_that_reads_them(stand: Stand) -> None:
+    await ContainerSandbox("podman").run(Job(("true",), {}, reads=("/etc/ssl/certs",)))
+    assert "/etc/ssl/certs:/etc/ssl/certs:ro" in valued(stand.told("run")[0], "--volume")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root runs programs as somebody else")
+async def test_a_folder_that_is_granted_is_nobodys_for_the_time_of_the_job(stand: Stand, tmp_path: Path) -> None:
+    given = tmp_path / "given"
+    given.mkdir()
+    (given / "old").touch()
+    (given / "others").touch()
+    os.chown(given / "others", 12345, 12345)
+    code = f"import os, pathlib; os.chown({str(given)!r} + '/old', 65534, -1)\n"
+    code += f"new = pathlib.Path({str(given)!r}, 'new'); new.touch(); os.chown(new, 65534, 65534)\n"
+    code += f"print(os.stat({str(given)!r}).st_uid)"
+    outcome = await ContainerSandbox("podman").run(Job((sys.executable, "-c", code), {}, writes=(str(given),)))
+    assert outcome.stdout == "65534\n"
+    owners = {path.name: path.stat().st_uid for path in (given, *given.iterdir())}
+    assert owners == {"given": 0, "old": 0, "new": 0, "others": 12345}
+
+
+async def test_what_killed_runs_have_left_is_removed_and_nothing_else(stand: Stand) -> None:
+    sandbox = ContainerSandbox("podman", user=0)
+    await sandbox.run(Job(("true",), {}))
+    ours = valued(stand.told("run")[0], "--name")[0]
+    start = ours.partition(f"-{os.getpid()}-")[0]
+    dead = subprocess.Popen(("true",))
+    dead.wait()
+    another = f"{start}-1-ab"  # of a process that lives
+    stand.names.write_text(f"{ours}\n{start}-{dead.pid}-ab\n{another}\nchatdev-elsewhere-{dead.pid}-ab\n{start}-x-ab")
+    await sandbox.clear_up()
+    assert stand.removed() == [ours, f"{start}-{dead.pid}-ab"]
+
+
+async def test_there_is_nothing_to_clear_up_without_an_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    await ContainerSandbox("podman").clear_up()
+
+
+class Careless:
+    """Walls or not, it keeps nobody to the limits that it is given; as podman without root where cgroups are of v1."""
+
+    level = "careless"
+
+    async def run(self, job: Job) -> Outcome:
+        return await LocalSandbox().run(msgspec.structs.replace(job, limits=Limits(processes=256)))
+
+
+class Fixed:
+    """Answers every job with the same."""
+
+    level = "fixed"
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+
+    async def run(self, job: Job) -> Outcome:
+        return self.outcome
+
+
+async def test_an_engine_that_keeps_no_limits_does_not_hold() -> None:
+    passed = await selftest.limits_passed(Careless())
+    assert passed == "it starts more processes than it may; it holds more memory than it may"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        (Outcome(None, stopped="memory"), ""),
+        (Outcome(1, stderr="Traceback\nMemoryError"), ""),
+        (Outcome(None, stopped="memory", stdout="it starts more processes than it may\n"), "it starts more processes"),
+        (Outcome(None, stopped="time"), "the program that tries its limits failed: time"),
+        (Outcome(1, stderr="no python3\n"), "the program that tries its limits failed: no python3"),
+    ],
+)
+async def test_limits_are_believed_when_they_have_struck(outcome: Outcome, said: str) -> None:
+    found = await selftest.limits_passed(Fixed(outcome))
+    assert found.startswith(said) and bool(found) == bool(said)
 
 
 @pytest.mark.parametrize(
@@ -153,6 +255,12 @@ async def test_an_engine_or_image_that_is_not_there_is_said(
     with pytest.raises(Refused, match="could not start a container of an-image") as raised:
         await ContainerSandbox("podman").run(Job(("true",), {}))
     assert "podman pull an-image" in str(raised.value)
+    stand.broken.write_text("Error: no daemon\n\nRun 'podman run --help' for more\n")
+    with pytest.raises(Refused, match="no daemon") as raised:
+        await ContainerSandbox("podman").run(Job(("true",), {}))
+    assert raised.value.tried == ("Error: no daemon",)
+    assert 'See that "podman run --rm an-image true" works' in raised.value.do
+    stand.broken.write_text("")
     ladder.tried.cache_clear()
     with pytest.raises(UserError, match="cannot be run in containers of podman") as refused:
         await ladder.chosen(unsafe=False, engine="podman")
