@@ -54,6 +54,7 @@ class ContainerSandbox:
         self._setup = setup or load_engine()
         self._local = LocalSandbox(within)
         self._user = os.getuid() if user is None else user
+        self._ready: asyncio.Future[None] | None = None
 
     @property
     def level(self) -> str:
@@ -65,6 +66,9 @@ class ContainerSandbox:
         client = shutil.which(self._engine)
         if client is None:
             raise Refused(f"There is no {self._engine} here.", do=f"Install it, or leave --sandbox {self._engine} out.")
+        if self._ready is None:
+            self._ready = asyncio.ensure_future(self._make_ready(client))
+        await asyncio.shield(self._ready)
         name = f"{_names()}{os.getpid()}-{secrets.token_hex(8)}"
         # The files are laid out by our supervisor, in a folder that only this user can enter and that it removes.
         profile = f"printf %s {shlex.quote(seccomp.profile().decode())} >../calls.json"
@@ -90,16 +94,30 @@ class ContainerSandbox:
                 await asyncio.shield(self._removed(client, name))
         return self._told(outcome, full)
 
-    async def clear_up(self) -> None:
-        """Remove the containers of processes that were killed before they could do it. Raises SandboxError."""
-        client = shutil.which(self._engine)
-        if client is None:
-            return
+    async def _make_ready(self, client: str) -> None:
+        """What is done once: remove the containers of processes that were killed before they could do it."""
+        if self._engine == "podman" and self._user:
+            await self._user_namespace(client)
         said, text = await self._ask(client, "ps", "--all", "--filter", f"name={_names()}", "--format", "{{.Names}}")
         for name in text.split() if said == 0 else ():
             owner = name.removeprefix(_names()).partition("-")[0]
             if name.startswith(_names()) and owner.isdigit() and not _lives(int(owner)):
                 await self._removed(client, name)
+
+    async def _user_namespace(self, client: str) -> None:
+        """Have podman make the one that it keeps for all containers of a user, by a process of its own that lives on.
+
+        It takes a program with more rights than ours, which the supervisor's programs cannot use: they join it.
+        """
+        making = await asyncio.create_subprocess_exec(
+            *(client, "unshare", "true"),
+            env=dict(self._setup.environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        await making.wait()  # if it fails, so does the first container, which says why
 
     @contextmanager
     def _given(self, places: tuple[str, ...]) -> Iterator[None]:
