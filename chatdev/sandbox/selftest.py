@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from chatdev.sandbox.port import Job, Limits, Sandbox
+from chatdev.sandbox.port import Job, Limits, Outcome, Sandbox
 
 # Each try that succeeds is a way out. It runs on the bare interpreter; what it is told comes as arguments.
 _PROGRAM = """
@@ -86,8 +86,7 @@ async def ways_out(sandbox: Sandbox) -> str:
         outcome = await sandbox.run(job)
     found = outcome.stdout.splitlines()
     if outcome.exit_status != 0 or found[-1:] != ["tried"]:
-        told = outcome.stderr.strip().splitlines()[-1:] or [f"status {outcome.exit_status}"]
-        return f"the program that tries it failed: {told[0]}"
+        return f"the program that tries it failed: {_why(outcome)}"
     return "; ".join(found[:-1])
 
 
@@ -101,5 +100,10 @@ async def limits_passed(sandbox: Sandbox) -> str:
         return "; ".join(passed)
     if outcome.stopped in ("memory", "processes") or "MemoryError" in outcome.stderr:
         return ""
-    told = outcome.stderr.strip().splitlines()[-1:] or [outcome.stopped or f"status {outcome.exit_status}"]
-    return f"the program that tries its limits failed: {told[0]}"
+    return f"the program that tries its limits failed: {_why(outcome)}"
+
+
+def _why(outcome: Outcome) -> str:
+    if outcome.stopped:
+        return f"stopped by the {outcome.stopped} limit after {outcome.seconds:.0f} s"
+    return (outcome.stderr.strip().splitlines() or [f"status {outcome.exit_status}, signal {outcome.signal}"])[-1]

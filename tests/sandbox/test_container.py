@@ -1,6 +1,6 @@
-"""The level of container engines: by a stand-in for the engine's client, and by podman itself where that is asked for.
+"""The level of container engines: by a stand-in for the engine's client, and by engines where that is asked for.
 
-pytest -m podman      podman and runc are needed, and an account that may run them
+pytest -m podman      podman with runc, a Docker daemon that answers, or both; and an account that may use them
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from chatdev.cli.sandbox import command
 from chatdev.errors import UserError
-from chatdev.sandbox import ladder, seccomp, selftest
+from chatdev.sandbox import container, ladder, seccomp, selftest
 from chatdev.sandbox.container import ContainerSandbox
 from chatdev.sandbox.local import LocalSandbox
 from chatdev.sandbox.port import Job, Limits, Outcome, Refused
@@ -217,7 +217,10 @@ async def test_an_engine_that_keeps_no_limits_does_not_hold() -> None:
         (Outcome(None, stopped="memory"), ""),
         (Outcome(1, stderr="Traceback\nMemoryError"), ""),
         (Outcome(None, stopped="memory", stdout="it starts more processes than it may\n"), "it starts more processes"),
-        (Outcome(None, stopped="time"), "the program that tries its limits failed: time"),
+        (
+            Outcome(None, stopped="time"),
+            "the program that tries its limits failed: stopped by the time limit after 0 s",
+        ),
         (Outcome(1, stderr="no python3\n"), "the program that tries its limits failed: no python3"),
     ],
 )
@@ -294,17 +297,19 @@ def test_the_profile_refuses_what_the_filter_refuses() -> None:
     assert all(rule["action"] == "SCMP_ACT_ERRNO" for rule in profile["syscalls"])
 
 
-# By podman itself.
+# By the engines themselves.
 
 _COMMANDS = ("python3", "timeout", "dash", "sleep", "cat", "touch")
 
 
-@pytest.fixture(scope="module")
-def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A podman that uses runc, with an image made of this machine's own interpreter: nothing is fetched."""
-    client, python = shutil.which("podman"), Path("/usr/bin/python3").resolve()
-    if client is None or shutil.which("runc") is None or not python.exists():
-        pytest.skip("podman, runc and a python3 of the system are needed")
+@pytest.fixture(scope="module", params=ladder.ENGINES)
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An engine, podman by runc, with an image made of this machine's own interpreter: nothing is fetched."""
+    chosen: str = request.param
+    client, python = shutil.which(chosen), Path("/usr/bin/python3").resolve()
+    answers = client is not None and subprocess.run([client, "info"], capture_output=True, check=False).returncode == 0
+    if client is None or not answers or shutil.which("runc") is None or not python.exists():
+        pytest.skip(f"{chosen} that answers, runc and a python3 of the system are needed")
     binaries = [
         python,
         *(Path(found).resolve() for name in _COMMANDS if (found := shutil.which(name, path="/usr/bin"))),
@@ -326,49 +331,47 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             folder = tarfile.TarInfo(name)
             folder.type, folder.mode = tarfile.DIRTYPE, 0o755
             tar.addfile(folder)
-    image = f"localhost/chatdev-test-{os.getpid()}:1"
+    image = f"localhost/chatdev-test-{chosen}-{os.getpid()}:1"
     subprocess.run([client, "import", str(archive), image], check=True, capture_output=True)
 
-    wrapper = archive.with_name("podman")
-    wrapper.write_text(f'#!/bin/sh\nexec {client} --runtime=runc "$@"\n')
+    wrapper = archive.with_name(chosen)
+    wrapper.write_text(f'#!/bin/sh\nexec {client} {"--runtime=runc" if chosen == "podman" else ""} "$@"\n')
     wrapper.chmod(0o755)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", str(wrapper.parent), prepend=":")
         patch.setenv("CHATDEV_SANDBOX_IMAGE", image)
         ladder.tried.cache_clear()
-        yield
+        yield chosen
     ladder.tried.cache_clear()
     subprocess.run([client, "rmi", "--force", image], check=False, capture_output=True)
 
 
-def containers() -> str:
-    return subprocess.run(["podman", "ps", "--all", "--quiet"], capture_output=True, text=True, check=True).stdout
+def containers(engine: str) -> str:
+    words = (engine, "ps", "--all", "--quiet", "--filter", f"name={container._names()}{os.getpid()}-")
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.podman
-@pytest.mark.usefixtures("podman")
-async def test_podman_leaves_no_way_out() -> None:
-    sandbox = await ladder.chosen(unsafe=False, engine="podman")
-    assert sandbox.level == "podman"
-    assert containers() == ""
+async def test_an_engine_leaves_no_way_out(engine: str) -> None:
+    sandbox = await ladder.chosen(unsafe=False, engine=engine)
+    assert sandbox.level == engine
+    assert containers(engine) == ""
 
 
 @pytest.mark.podman
-@pytest.mark.usefixtures("podman")
-def test_no_probe_gets_through_podman() -> None:
-    found = probing.as_this_user("podman")
+def test_no_probe_gets_through_an_engine(engine: str) -> None:
+    found = probing.as_this_user(engine)
     assert {probe: found[probe] for probe in probing.TRIED if found[probe] and probe != "planted_links"} == {}
     # What it plants beside its project, it can only plant in the container.
     assert "FileNotFoundError" in found["planted_links"][-1]
-    assert containers() == ""
+    assert containers(engine) == ""
 
 
 @pytest.mark.podman
-@pytest.mark.usefixtures("podman")
-async def test_podman_keeps_a_programs_limits() -> None:
+async def test_an_engine_keeps_a_programs_limits(engine: str) -> None:
     async def python(code: str, **limits: float) -> Outcome:
         bounds = Limits(**{"seconds": 20, **limits})  # type: ignore[arg-type]
-        return await ContainerSandbox("podman").run(Job((sys.executable, "-c", code), {}, limits=bounds))
+        return await ContainerSandbox(engine).run(Job((sys.executable, "-c", code), {}, limits=bounds))
 
     loops = await python("while True: pass", seconds=2)
     assert loops.stopped == "time"
@@ -382,17 +385,37 @@ async def test_podman_keeps_a_programs_limits() -> None:
     assert "no more" in forks.stdout or forks.stopped
     large = await python("open('x', 'w').write('x' * (9 << 20))", file_size=1 << 20)
     assert large.exit_status == 1 and "File too large" in large.stderr
-    assert containers() == ""
+    assert containers(engine) == ""
 
 
 @pytest.mark.podman
-@pytest.mark.usefixtures("podman")
-async def test_podman_ends_a_cancelled_run() -> None:
+async def test_an_engine_ends_a_cancelled_run(engine: str) -> None:
     run = asyncio.create_task(
-        ContainerSandbox("podman").run(Job((sys.executable, "-c", "import time; time.sleep(600)"), {}))
+        ContainerSandbox(engine).run(Job((sys.executable, "-c", "import time; time.sleep(600)"), {}))
     )
-    while not await asyncio.to_thread(containers):
+    while not await asyncio.to_thread(containers, engine):
         await asyncio.sleep(0.1)
     run.cancel()
     await asyncio.gather(run, return_exceptions=True)
-    assert containers() == ""
+    assert containers(engine) == ""
+
+
+@pytest.mark.podman
+async def test_what_a_killed_run_has_left_is_removed_by_the_next(engine: str) -> None:
+    code = "import asyncio, sys; from chatdev.sandbox import container, port; asyncio.run(container.ContainerSandbox("
+    code += f"{engine!r}).run(port.Job((sys.executable, '-c', 'import time; time.sleep(600)'), {{}})))"
+    killed = subprocess.Popen((sys.executable, "-c", code), env={**os.environ, "PYTHONPATH": str(probing.ROOT)})
+    found = (engine, "ps", "--all", "--quiet", "--filter", f"name={container._names()}{killed.pid}-")
+
+    def left() -> str:
+        return subprocess.run(found, capture_output=True, text=True, check=True).stdout
+
+    try:
+        while not left():
+            assert killed.poll() is None
+            await asyncio.sleep(0.1)
+    finally:
+        killed.kill()
+        killed.wait()
+    assert (await ContainerSandbox(engine).run(Job((sys.executable, "-c", "print(1)"), {}))).stdout == "1\n"
+    assert left() == ""
