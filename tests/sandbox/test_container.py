@@ -419,3 +419,20 @@ async def test_what_a_killed_run_has_left_is_removed_by_the_next(engine: str) ->
         killed.wait()
     assert (await ContainerSandbox(engine).run(Job((sys.executable, "-c", "print(1)"), {}))).stdout == "1\n"
     assert left() == ""
+
+
+@pytest.mark.podman
+async def test_an_engine_writes_to_a_granted_folder_alone(engine: str, tmp_path: Path) -> None:
+    given, kept = tmp_path / "given", tmp_path / "kept"
+    for folder in (given, kept):
+        folder.mkdir()
+        (folder / "old").write_text("old")
+    code = f"open({str(given / 'old')!r}, 'a').write(' and new'); open({str(given / 'new')!r}, 'w')\n"
+    code += f"print(open({str(kept / 'old')!r}).read())\nopen({str(kept / 'new')!r}, 'w')"
+    job = Job((sys.executable, "-c", code), {}, reads=(str(kept),), writes=(str(given),))
+    outcome = await ContainerSandbox(engine).run(job)
+    assert (outcome.exit_status, outcome.stdout) == (1, "old\n")
+    assert "Read-only file system" in outcome.stderr
+    assert (given / "old").read_text() == "old and new"
+    assert [path.name for path in kept.iterdir()] == ["old"]
+    assert {path.stat().st_uid for path in (given, *given.iterdir())} == {os.getuid()}
