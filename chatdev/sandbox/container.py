@@ -6,22 +6,25 @@ bounds. The image is fetched by its user, with ``docker pull``: nothing is downl
 """
 
 import asyncio
+import hashlib
 import os
+import platform
 import secrets
 import shlex
 import shutil
 import sys
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 
-from chatdev.sandbox import seccomp, view
+from chatdev.sandbox import launch, seccomp, view
 from chatdev.sandbox.local import LocalSandbox
 from chatdev.sandbox.port import Job, Limits, Outcome, Refused, Stopped
 from chatdev.settings.others import Engine, load_engine
 
-_NOBODY = "65534:65534"
+_NOBODY = 65534
 _FAILED, _SIGNALLED = 125, 128
 """Exit statuses: of the client's own failure, and from where on they are signals; docker-run(1), "Exit Status"."""
 _BY_STATUS: dict[int, Stopped] = {128 + 9: "memory", 128 + 25: "disk"}
@@ -31,6 +34,10 @@ _SCRATCH = 64 << 20
 _GRACE = 15.0
 """Seconds past the time limit after which a container ends by itself, should nobody be left to end it."""
 _CLIENT = Limits(memory=1 << 30, processes=256)
+_CERTIFICATES = ("/etc/ssl", "/etc/pki", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates")
+"""What an image has of its own, too, but not those that this machine's user has added."""
+_NO_IMAGE = ("image not known", "unable to find image", "no such image", "image does not exist")
+"""In the words of podman and Docker."""
 
 
 class ContainerSandbox:
@@ -47,6 +54,7 @@ class ContainerSandbox:
         self._setup = setup or load_engine()
         self._local = LocalSandbox(within)
         self._user = os.getuid() if user is None else user
+        self._ready: asyncio.Future[None] | None = None
 
     @property
     def level(self) -> str:
@@ -58,13 +66,16 @@ class ContainerSandbox:
         client = shutil.which(self._engine)
         if client is None:
             raise Refused(f"There is no {self._engine} here.", do=f"Install it, or leave --sandbox {self._engine} out.")
-        name = f"chatdev-{secrets.token_hex(8)}"
-        profile = Path(tempfile.gettempdir(), f"{name}.json")
-        filtered = ("--security-opt", f"seccomp={profile}")
-        # The files are laid out by our supervisor, in a folder that only this user can enter.
-        words = shlex.join((client, "run", "--name", name, *self._bounds(job), *filtered))
+        if self._ready is None:
+            self._ready = asyncio.ensure_future(self._make_ready(client))
+        await asyncio.shield(self._ready)
+        name = f"{_names()}{os.getpid()}-{secrets.token_hex(8)}"
+        # The files are laid out by our supervisor, in a folder that only this user can enter and that it removes.
+        profile = f"printf %s {shlex.quote(seccomp.profile().decode())} >../calls.json"
+        words = shlex.join((client, "run", "--name", name, *self._bounds(job)))
         rest = shlex.join((self._setup.image, *self._program(job)))
-        script = f'chmod -R a+rwX . && exec {words} --volume "$PWD":/product {rest}'
+        added = '--security-opt seccomp="$PWD"/../calls.json --volume "$PWD":/product:Z'
+        script = f"{profile} && chmod -R a+rwX . && exec {words} {added} {rest}"
         order = msgspec.structs.replace(
             job,
             argv=("/bin/sh", "-c", script),
@@ -75,22 +86,59 @@ class ContainerSandbox:
             reads=(),
             writes=(),
         )
-        try:
-            profile.write_bytes(seccomp.profile())
-            outcome = await self._local.run(order)
-            full = await self._out_of_memory(client, name)
-        finally:
-            await asyncio.shield(self._removed(client, name))
-            profile.unlink(missing_ok=True)
+        with self._given(job.writes):
+            try:
+                outcome = await self._local.run(order)
+                full = await self._out_of_memory(client, name)
+            finally:
+                await asyncio.shield(self._removed(client, name))
         return self._told(outcome, full)
+
+    async def _make_ready(self, client: str) -> None:
+        """What is done once: remove the containers of processes that were killed before they could do it."""
+        if self._engine == "podman" and self._user:
+            await self._user_namespace(client)
+        said, text = await self._ask(client, "ps", "--all", "--filter", f"name={_names()}", "--format", "{{.Names}}")
+        for name in text.split() if said == 0 else ():
+            owner = name.removeprefix(_names()).partition("-")[0]
+            if name.startswith(_names()) and owner.isdigit() and not _lives(int(owner)):
+                await self._removed(client, name)
+
+    async def _user_namespace(self, client: str) -> None:
+        """Have podman make the one that it keeps for all containers of a user, by a process of its own that lives on.
+
+        It takes a program with more rights than ours, which the supervisor's programs cannot use: they join it.
+        """
+        making = await asyncio.create_subprocess_exec(
+            *(client, "unshare", "true"),
+            env=dict(self._setup.environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        await making.wait()  # if it fails, so does the first container, which says why
+
+    @contextmanager
+    def _given(self, places: tuple[str, ...]) -> Iterator[None]:
+        """Folders that a job may write to belong to its user for the time of it, who is nobody if we are root."""
+        user = self._user or _NOBODY
+        for place in places:
+            launch.hand_over(place, self._user, user)
+        try:
+            yield
+        finally:
+            for place in places:
+                launch.hand_over(place, user, self._user)
 
     def _bounds(self, job: Job) -> tuple[str, ...]:
         """What the container may do, as options of the engine's ``run``."""
         limits = job.limits
         keep = ("--userns", "keep-id") if self._engine == "podman" and self._user else ()
-        user = f"{self._user}:{os.getgid()}" if self._user else _NOBODY
+        user = f"{self._user}:{os.getgid()}" if self._user else f"{_NOBODY}:{_NOBODY}"
+        network = "private" if self._engine == "podman" else "bridge"  # the first is what podman has without root, too
         room = f"rw,nosuid,nodev,size={_SCRATCH},mode=1777"
-        reads = [path for path in (*job.reads, *_installed(job.argv[0])) if view.is_no_part_of_the_system(path)]
+        reads = [path for path in (*job.reads, *_installed(job.argv[0])) if _is_missed(path)]
         return (
             *(
                 "--pull",
@@ -103,7 +151,7 @@ class ContainerSandbox:
                 "--security-opt",
                 "no-new-privileges",
             ),
-            *("--network", "bridge" if job.online else "none", "--hostname", "sandbox", "--log-driver", "none"),
+            *("--network", network if job.online else "none", "--hostname", "sandbox", "--log-driver", "none"),
             *("--pids-limit", str(limits.processes), "--memory", str(limits.memory)),
             *("--memory-swap", str(limits.memory), "--ulimit", "nofile=1024:1024", "--ulimit", "core=0:0"),
             *("--ulimit", f"fsize={limits.file_size}:{limits.file_size}", "--ulimit", "nproc=4096:4096"),
@@ -111,7 +159,7 @@ class ContainerSandbox:
             *("--workdir", "/product", "--env", "HOME=/tmp", "--env", "TMPDIR=/tmp", "--env", "LANG=C.UTF-8"),
             *(word for key, value in job.environment.items() for word in ("--env", f"{key}={value}")),
             *(word for path in reads for word in ("--volume", f"{path}:{path}:ro")),
-            *(word for path in job.writes for word in ("--volume", f"{path}:{path}")),
+            *(word for path in job.writes for word in ("--volume", f"{path}:{path}:z")),
         )
 
     def _program(self, job: Job) -> tuple[str, ...]:
@@ -128,11 +176,12 @@ class ContainerSandbox:
         if outcome.stopped or outcome.exit_status is None:
             return outcome
         if outcome.exit_status == _FAILED:
-            image = self._setup.image
+            image, missing = self._setup.image, any(words in outcome.stderr.lower() for words in _NO_IMAGE)
+            fetch = f"Fetch the image ({self._engine} pull {image}), or name another in CHATDEV_SANDBOX_IMAGE."
             raise Refused(
                 f"{self._engine} could not start a container of {image}.",
-                tried=outcome.stderr.strip().splitlines()[-2:],
-                do=f"Fetch the image ({self._engine} pull {image}), or name another in CHATDEV_SANDBOX_IMAGE.",
+                tried=_told_by(outcome.stderr),
+                do=fetch if missing else f'See that "{self._engine} run --rm {image} true" works.',
             )
         if outcome.exit_status > _SIGNALLED:
             return msgspec.structs.replace(outcome, exit_status=None, signal=outcome.exit_status - _SIGNALLED)
@@ -151,6 +200,36 @@ class ContainerSandbox:
         job = Job((client, *words), {}, environment=self._setup.environment, limits=_CLIENT)
         outcome = await self._local.run(job)
         return (-1 if outcome.exit_status is None else outcome.exit_status), outcome.stdout
+
+
+def _told_by(client: str) -> list[str]:
+    """The end of what a client has said, without its advice on its own options."""
+    return [line.strip() for line in client.splitlines() if line.strip() and "--help" not in line][-2:]
+
+
+def _names() -> str:
+    """How the names of the containers begin whose owners' ids mean something here: an engine may serve other machines,
+    and process namespaces, too."""
+    here = [platform.node()]
+    with suppress(OSError):
+        here += [Path("/proc/sys/kernel/random/boot_id").read_text(), str(Path("/proc/self/ns/pid").readlink())]
+    return f"chatdev-{hashlib.sha256(' '.join(here).encode()).hexdigest()[:12]}-"
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _is_missed(path: str) -> bool:
+    """Whether an image lacks what lies at a path of this machine."""
+    of_ours = any(Path(path).is_relative_to(each) for each in _CERTIFICATES) and Path(path).exists()
+    return of_ours or view.is_no_part_of_the_system(path)
 
 
 def _installed(first: str) -> tuple[str, ...]:

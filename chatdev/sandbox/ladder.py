@@ -51,9 +51,20 @@ def tried(level: str) -> Finding:
     if sys.platform != "linux" and level not in ENGINES:
         return Finding(level, "it needs Linux")
     try:
-        return Finding(level, asyncio.run(selftest.ways_out(at(level))))
+        return Finding(level, asyncio.run(_shown(level)))
     except SandboxError as error:
         return Finding(level, "; ".join(filter(None, (error.what, *error.tried, error.do))))
+
+
+async def _shown(level: str) -> str:
+    """Why a level does not hold. Raises SandboxError."""
+    from chatdev.sandbox.container import ContainerSandbox
+
+    sandbox = at(level)
+    if isinstance(sandbox, ContainerSandbox):
+        # Our supervisor keeps the limits of the other levels; an engine may be unable to, and only warns of it.
+        return await selftest.ways_out(sandbox) or await selftest.limits_passed(sandbox)
+    return await selftest.ways_out(sandbox)
 
 
 async def best(try_level: Callable[[str], Finding] = tried) -> Sandbox:

@@ -127,7 +127,7 @@ def main(arguments: list[str]) -> None:
     seconds = time.monotonic() - began
     _end_all(program)
     for place in order.places:
-        _hand_over(place, order.user, os.getuid())
+        hand_over(place, order.user, os.getuid())
     trees.remove_tree(order.folder)
     _tell(order, f"{ending.how} {ending.memory} {seconds:.6f}")
     os._exit(0)
@@ -151,7 +151,7 @@ def _lay_out(order: Order) -> None:
         for stream in range(3):  # else it could not open /dev/stdout
             os.fchown(stream, order.user, order.user)
         for place in order.places:
-            _hand_over(place, os.getuid(), order.user)
+            hand_over(place, os.getuid(), order.user)
         os.setegid(order.user)
         os.seteuid(order.user)
     for name in ("product", "home", "tmp"):
@@ -169,7 +169,7 @@ def _lay_out(order: Order) -> None:
     os.setegid(os.getgid())
 
 
-def _hand_over(place: str, owner: int, user: int) -> None:
+def hand_over(place: str, owner: int, user: int) -> None:
     """Give all below a folder that belongs to ``owner`` to ``user``. Links are not followed."""
     if owner == user:
         return

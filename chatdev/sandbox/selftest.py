@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from chatdev.sandbox.port import Job, Limits, Sandbox
+from chatdev.sandbox.port import Job, Limits, Outcome, Sandbox
 
 # Each try that succeeds is a way out. It runs on the bare interpreter; what it is told comes as arguments.
 _PROGRAM = """
@@ -46,6 +46,23 @@ for what, way in tries.items():
 open("made", "w").close()
 print("tried")
 """
+_GREEDY = """
+import os, sys, time
+processes, memory = int(sys.argv[1]), int(sys.argv[2])
+children = []
+try:
+    for _ in range(processes):
+        child = os.fork()
+        if child == 0: time.sleep(60); os._exit(0)
+        children.append(child)
+    print("it starts more processes than it may", flush=True)
+except OSError: pass
+for child in children:
+    os.kill(child, 9); os.waitpid(child, 0)
+held = b"x" * memory
+print("it holds more memory than it may", flush=True)
+"""
+_LITTLE = Limits(seconds=20, memory=96 << 20, processes=24)
 _NUMBERS = {"x86_64": ("272", "101"), "aarch64": ("97", "117")}
 
 
@@ -69,6 +86,24 @@ async def ways_out(sandbox: Sandbox) -> str:
         outcome = await sandbox.run(job)
     found = outcome.stdout.splitlines()
     if outcome.exit_status != 0 or found[-1:] != ["tried"]:
-        told = outcome.stderr.strip().splitlines()[-1:] or [f"status {outcome.exit_status}"]
-        return f"the program that tries it failed: {told[0]}"
+        return f"the program that tries it failed: {_why(outcome)}"
     return "; ".join(found[:-1])
+
+
+async def limits_passed(sandbox: Sandbox) -> str:
+    """The limits that a program in this sandbox was not held to, in words; empty if there are none. Raises
+    SandboxError."""
+    words = (str(2 * _LITTLE.processes), str(2 * _LITTLE.memory))
+    job = Job((sys.executable, "-I", "-S", "-B", "-c", _GREEDY, *words), {}, limits=_LITTLE)
+    outcome = await sandbox.run(job)
+    if passed := outcome.stdout.splitlines():
+        return "; ".join(passed)
+    if outcome.stopped in ("memory", "processes") or "MemoryError" in outcome.stderr:
+        return ""
+    return f"the program that tries its limits failed: {_why(outcome)}"
+
+
+def _why(outcome: Outcome) -> str:
+    if outcome.stopped:
+        return f"stopped by the {outcome.stopped} limit after {outcome.seconds:.0f} s"
+    return (outcome.stderr.strip().splitlines() or [f"status {outcome.exit_status}, signal {outcome.signal}"])[-1]
