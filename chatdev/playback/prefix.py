@@ -14,17 +14,21 @@ BLOCK = 16
 
 
 class PrefixCache:
-    """The blocks that were seen, of ``block`` tokens each; a token is four characters, as everywhere in playback."""
+    """The blocks that were seen, of ``block`` tokens each; a token is four characters, as everywhere in playback, or as
+    many as ``characters`` says."""
 
-    def __init__(self, block: int = BLOCK) -> None:
+    def __init__(self, block: int = BLOCK, characters: int = CHARACTERS) -> None:
         self.block = block
-        self._size = block * CHARACTERS
+        self._size = block * characters
         self._seen: set[bytes] = set()
 
     def take(self, messages: Iterable[tuple[str, str]], answer: str) -> int:
         """The tokens of a prompt (role and text of each message) that need not be computed. From now on the blocks of
         the prompt and of its answer are known."""
-        prompt = "".join(f"{_head(role)}{text}" for role, text in messages) + _head("assistant")
+        return self.spared("".join(f"{_head(role)}{text}" for role, text in messages) + _head("assistant"), answer)
+
+    def spared(self, prompt: str, answer: str) -> int:
+        """The same of a prompt that is one text."""
         hits = 0
         spared = (len(prompt) - 1) // self._size
         known = True
