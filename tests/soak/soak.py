@@ -132,9 +132,10 @@ class Project(msgspec.Struct):
     resumed: int
 
 
-async def project(endpoint: str, home: Path, task: str, limits: dict[str, float]) -> Project:
+async def project(endpoint: str, home: Path, task: str, limits: dict[str, float], candidates: int = 0) -> Project:
     """Take a project to its end, over as many attempts as that needs."""
-    folder = runs.begin(runs.Order(task=task, name="Greeting", limits=limits), home / "WareHouse")
+    order = runs.Order(task=task, name="Greeting", limits=limits, candidates=candidates)
+    folder = runs.begin(order, home / "WareHouse")
     try:
         for resumed in range(20):
             with contextlib.suppress(ModelError):
@@ -157,7 +158,7 @@ def shared(faults: Sequence[str]) -> list[str]:
     return [f"share = {SHARE / len(faults):.6f}, {fault}" for fault in faults]
 
 
-async def projects(home: Path, count: int, at_once: int) -> bool:
+async def projects(home: Path, count: int, at_once: int, candidates: int) -> bool:
     """Run them all; whether all is well."""
     temporary = Path(tempfile.gettempdir())
     spoilt = ANSWERS | {CODING: ANSWERS[CODING].replace('"hello"', '"bye"')}
@@ -181,7 +182,7 @@ async def projects(home: Path, count: int, at_once: int) -> bool:
         async with gate:
             kind = number % len(KINDS)
             endpoint = limited if KINDS[kind][1] else free
-            done.append((right[kind], await project(endpoint, home, *KINDS[kind])))
+            done.append((right[kind], await project(endpoint, home, *KINDS[kind], 0 if KINDS[kind][1] else candidates)))
         if len(done) == int(count * WARM):
             warm = left(temporary)
         if len(done) % 50 == 0:
@@ -229,6 +230,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--projects", type=int, default=1_000)
     parser.add_argument("--at-once", type=int, default=8)
+    parser.add_argument("--candidates", type=int, default=0, help="of projects without a limit")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
@@ -237,7 +239,7 @@ def main() -> None:
         for folder in ("tmp", "kills"):
             (home / folder).mkdir()
         tempfile.tempdir = str(home / "tmp")
-        well = not given.projects or asyncio.run(projects(home, given.projects, given.at_once))
+        well = not given.projects or asyncio.run(projects(home, given.projects, given.at_once, given.candidates))
         well = (not given.kills or asyncio.run(kills(home / "kills", given.kills, given.seed))) and well
     print("all is well" if well else "SOMETHING IS WRONG")
     sys.exit(not well)
