@@ -185,6 +185,14 @@ async def test_what_killed_runs_have_left_is_removed_and_nothing_else(stand: Sta
     assert last.startswith(f"{start}-{os.getpid()}-") and last != ours
 
 
+def test_another_users_process_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(pid: int, number: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refuse)
+    assert container._lives(1)
+
+
 class Careless:
     """Walls or not, it keeps nobody to the limits that it is given; as podman without root where cgroups are of v1."""
 
