@@ -35,6 +35,8 @@ def at(level: str, within: Path | None = None) -> Sandbox:
 
     if level in ENGINES:
         return ContainerSandbox(level, within)
+    if level not in (*LEVELS, UNSAFE):
+        raise ValueError(f"{level} is no level of the sandbox.")
     return LocalSandbox(within) if level == UNSAFE else WalledSandbox(level, within)
 
 

@@ -15,7 +15,7 @@ _OF_ETC = """alternatives fonts gtk-3.0 host.conf java java-* ld.so.cache localt
 _OF_PROC = ("cpuinfo", "filesystems", "loadavg", "meminfo", "stat", "sys", "uptime", "version")
 _SHARED = ("/etc/passwd", "/etc/group", "/etc/hosts", "/sys/devices/system", "/sys/kernel/mm")
 
-_ONLINE = "resolv.conf hosts gai.conf pki ssl *release *_version".split()
+_ONLINE = "resolv.conf hosts gai.conf pki ssl pip.conf xdg/pip *release *_version".split()
 
 
 @functools.cache
