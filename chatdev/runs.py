@@ -13,7 +13,7 @@ from chatdev.company import classic_folder, config
 from chatdev.company.graph import Network
 from chatdev.errors import ChatDevError, UserError
 from chatdev.journal import events
-from chatdev.journal.store import Record, Store, read
+from chatdev.journal.store import Record, Store, read, sync_path
 from chatdev.models.choose import assignments
 from chatdev.project.prompts import checked
 from chatdev.redaction import Redactor, is_telling
@@ -137,7 +137,7 @@ def begin_in(
         (folder / HIDDEN / "company").symlink_to(os.path.relpath(source, folder / HIDDEN), target_is_directory=True)
         (folder / f"{order.name}.prompt").write_text(order.task, encoding="utf-8")
         for path in (folder, folder.parent):
-            _sync(path)
+            sync_path(path)
         store = open_store(log_of(folder))
         try:
             store.append(_start(order, company, now))
@@ -235,15 +235,7 @@ def _set_up(start: events.RunStarted, company: config.Company, before: tuple[eve
 def _sync_all(folder: Path) -> None:
     """What a resume needs beside the log must outlive a power cut, too. Raises OSError."""
     for path in (folder.parent, folder, *folder.rglob("*")):
-        _sync(path)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync_path(path)
 
 
 def _unwritable(warehouse: Path, error: Exception) -> UserError:

@@ -30,7 +30,7 @@ from chatdev.errors import UserError
 from chatdev.fleet import tasks
 from chatdev.fleet.tasks import Row
 from chatdev.journal import lock, store
-from chatdev.journal.store import sync_folder
+from chatdev.journal.store import sync_path
 from chatdev.project.prompts import checked
 
 T = TypeVar("T")
@@ -248,7 +248,7 @@ class Ledger:
         """
         mark, old = given_up(self.folder, task.folder), runs.log_of(self.place.projects / task.folder)
         mark.touch()
-        sync_folder(mark.parent)
+        sync_path(mark.parent)
         kept = store.whole(old) if old.exists() else b""
         if kept and runs.finished(store.read(old)):
             mark.unlink()

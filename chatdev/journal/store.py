@@ -222,7 +222,7 @@ class Store:
                 f"in {kept.name}. What it told is done again."
             )
         if not records:  # else it was synced before the first of them
-            sync_folder(self.path.parent)
+            sync_path(self.path.parent)
         return records
 
     @property
@@ -325,9 +325,9 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def sync_folder(folder: Path) -> None:
-    """Return once a folder's own entries are on the disk. Raises OSError."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync_path(path: Path) -> None:
+    """Return once a file, or a folder's own entries, are on the disk. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
