@@ -8,6 +8,7 @@ import click
 from chatdev.cli import options
 
 if TYPE_CHECKING:
+    from chatdev.company.graph import Network
     from chatdev.runs import Reach
 
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 @click.option("--quiet", is_flag=True, help="Only how it ended.")
 @options.walled
 @options.limited
+@options.racing
+@options.networked
 @options.reaching
 def command(
     source: str,
@@ -49,6 +52,8 @@ def command(
     unsafe: bool,
     engine: str,
     limits: options.Limits,
+    candidates: int,
+    network: "Network | None",
     reach: "Reach",
 ) -> None:
     """Build every project of TASKS, a CSV or JSONL file with the columns task (or Description) and name.
@@ -72,5 +77,5 @@ def command(
         unsafe=unsafe,
         engine=engine,
     )
-    typed = Plan(config or "", org or "", model, role_models, limits, reach)
+    typed = Plan(config or "", org or "", model, role_models, limits, reach, candidates, network)
     sys.exit(batching.run(asked, typed))

@@ -80,6 +80,8 @@ def _over(typed: Plan, earlier: Plan | None) -> Plan:
         role_models=typed.role_models or known.role_models,
         limits=known.limits | typed.limits,
         reach=typed.reach.over(known.reach),
+        candidates=typed.candidates or known.candidates,
+        network=typed.network or known.network,
     )
 
 

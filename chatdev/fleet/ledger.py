@@ -26,6 +26,7 @@ import msgspec
 
 from chatdev import runs
 from chatdev.company import classic_folder, config
+from chatdev.company.graph import Network
 from chatdev.errors import UserError
 from chatdev.fleet import tasks
 from chatdev.fleet.tasks import Row
@@ -42,7 +43,8 @@ Status = Literal["passed", "failed", "error"]
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What holds for all projects of a batch. ``reach.max_cost`` is for all of them together, ``limits`` for each."""
+    """What holds for all projects of a batch. ``reach.max_cost`` is for all of them together, ``limits`` for each;
+    ``candidates`` and ``network`` are as in ``runs.Order``."""
 
     config: str = "default"
     org: str = "DefaultOrganization"
@@ -50,6 +52,8 @@ class Plan(msgspec.Struct, frozen=True):
     role_models: tuple[str, ...] = ()
     limits: dict[str, float] = {}
     reach: runs.Reach = runs.Reach()
+    candidates: int = 0
+    network: Network | None = None
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -170,9 +174,8 @@ class Ledger:
         if why := runs.unusable(plan.org):
             raise UserError(f"--org {plan.org!r} cannot name a folder: {why}.", do="Choose another --org.")
         if earlier is None:
-            config.write(
-                checked(classic_folder.load(config.find(plan.config))).sources, Place(self.folder, plan).company
-            )
+            company = checked(classic_folder.load(config.find(plan.config)).networking(plan.network))
+            config.write(company.sources, Place(self.folder, plan).company)
         _replace(path, msgspec.json.encode(plan))
         return plan
 

@@ -148,6 +148,7 @@ class Pool:
                 folder,
                 choice,
                 limits=self._plan.limits,
+                candidates=self._plan.candidates,
                 open_store=lambda path: opened[0],
                 sandbox=self._sandbox,
                 company=self._company,
@@ -216,6 +217,8 @@ class Pool:
             model=self._model,
             role_models=plan.role_models,
             limits=plan.limits,
+            candidates=plan.candidates,
+            network=plan.network,
             reach=msgspec.structs.replace(plan.reach, max_cost=None),  # that is the whole batch's
         )
         return runs.begin_in(

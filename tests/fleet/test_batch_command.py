@@ -15,6 +15,7 @@ from pathlib import Path
 import plain
 import pytest
 from click.testing import CliRunner, Result
+from support import ANSWERS, recording
 
 from chatdev.cli.main import cli
 from chatdev.journal import events
@@ -153,12 +154,14 @@ def until(condition: Callable[[], object]) -> None:
     raise AssertionError("it did not come")
 
 
+PLAIN = ("--config", "plain", "--unsafe-no-sandbox", "--jobs", "4")
+
+
 @contextmanager
 def started(here: Path, endpoint: str, *words: str) -> Iterator[subprocess.Popen[str]]:
     """The batch in a process of its own, which does not outlive the test."""
-    command = [sys.executable, "-m", "chatdev", "batch", "tasks.csv", "--config", "plain", "--unsafe-no-sandbox"]
     process = subprocess.Popen(
-        [*command, "--jobs", "4", *words],
+        [sys.executable, "-m", "chatdev", "batch", "tasks.csv", *(words or PLAIN)],
         cwd=here,
         env=environment(endpoint, here),
         text=True,
@@ -216,3 +219,56 @@ def test_a_batch_that_is_killed_again_and_again_gives_every_result_once(here: Pa
         ]
         assert len(answered) == len(set(answered)) == plain.CALLS
         assert (batch / row["folder"] / "REPORT.md").is_file()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_many_jobs_that_race_through_faults_and_kills_end_once_and_right(here: Path, seed: int) -> None:
+    """What holds of one run holds of many at once, with candidates: nothing repeated or lost, the right verdict."""
+    count, words = 16, ("--jobs", "64", "--candidates", "3")
+    rows = [f'Greeting {number},"greet, for the {number}th time"' for number in range(count)]
+    (here / "tasks.csv").write_text("\n".join(["Name,Description", *rows, ""]))
+    batch = here / "WareHouse" / "tasks_batch"
+    again = {place.replace("ask.1", f"ask.{number}"): text for place, text in ANSWERS.items() for number in (1, 2, 3)}
+    chance = random.Random(seed)
+    faults = [
+        Manner(share=0.02, status=500),
+        Manner(share=0.02, fault="cut", after=3),
+        Manner(share=0.1, place="Coding.1", empty=True),
+    ]
+    playback = Playback(recording(again), manners=[Manner(first_token=0.05), *faults])
+    endpoint = BACKGROUND.wait_for(playback.start())
+    seen: dict[str, set[str]] = {}
+    try:
+        for _ in range(3):
+            with started(here, endpoint, *words) as process:
+                before, more = logged(batch), chance.randrange(20_000, 200_000)
+                while process.poll() is None and logged(batch) <= before + more:
+                    time.sleep(0.01)
+                process.kill()
+                process.wait()
+            for log in batch.glob("projects/*/.chatdev/events.jsonl"):
+                seen.setdefault(log.parents[1].name, set()).update(answered(log))
+        with started(here, endpoint, *words) as process:
+            out, err = process.communicate(timeout=300)
+    finally:
+        BACKGROUND.wait_for(playback.stop())
+    assert f"{count} of {count} projects have ended: {count} passed" in out, err
+    assert Counter(row["name"] for row in table(batch)) == {f"Greeting {number}": 1 for number in range(count)}
+    for row in table(batch):
+        log = batch / row["folder"] / ".chatdev" / "events.jsonl"
+        places = answered(log)
+        assert len(places) == len(set(places))
+        assert seen.get(Path(row["folder"]).name, set()) <= set(places)
+        races = [record.event for record in read(log) if isinstance(record.event, events.RaceDecided)]
+        assert [len(race.standings) for race in races] == [3]
+        assert (batch / row["folder"] / "words.py").is_file()
+
+
+def logged(batch: Path) -> int:
+    """The bytes of all logs."""
+    return sum(log.stat().st_size for log in batch.glob("projects/*/.chatdev/events.jsonl"))
+
+
+def answered(log: Path) -> list[str]:
+    """The places of the answers that a log holds."""
+    return [record.event.place for record in read(log) if isinstance(record.event, events.ModelAnswered)]
