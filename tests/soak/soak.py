@@ -136,9 +136,10 @@ async def project(endpoint: str, home: Path, task: str, limits: dict[str, float]
     """Take a project to its end, over as many attempts as that needs."""
     order = runs.Order(task=task, name="Greeting", limits=limits, candidates=candidates)
     folder = runs.begin(order, home / "WareHouse")
+    last = ""
     try:
         for resumed in range(20):
-            with contextlib.suppress(ModelError):
+            try:
                 choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, home))
                 try:
                     verdict = await wiring.work(folder, choice)
@@ -148,7 +149,9 @@ async def project(endpoint: str, home: Path, task: str, limits: dict[str, float]
                 answers = [event for event in found if isinstance(event, ModelAnswered)]
                 assert bool(limits) == any(isinstance(event, LimitReached) for event in found)
                 return Project(verdict.verdict, len(answers), sum(answer.tries for answer in answers), resumed)
-        return Project("given up", 0, 0, 20)
+            except ModelError as error:
+                last = error.what
+        return Project(f"given up: {last}", 0, 0, 20)
     finally:
         shutil.rmtree(folder)
 
