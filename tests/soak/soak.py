@@ -59,6 +59,8 @@ BAD = ('fault = "repeat"', "empty = true", "null_content = true, empty = true", 
 """Answers that come and are of no use. What is asked again counts against a limit, so that there the right verdict is
 another one: only projects without a limit meet these, beside all the others."""
 CODING = "Coding.1/Programmer.1/ask.1"
+MENDING = "CodeReview.1/CodeReviewModification.1/Programmer.1/ask.1"
+"""Asked after reviews of which nothing could be read."""
 CHOICES = {
     f"{phase}.1/{role}/ask.1": f"<INFO> {choice}"
     for phase, choice in (("DemandAnalysis", "command line"), ("LanguageChoose", "Python"))
@@ -167,9 +169,11 @@ async def projects(home: Path, count: int, at_once: int, candidates: int) -> boo
     spoilt = ANSWERS | {CODING: ANSWERS[CODING].replace('"hello"', '"bye"')}
     recorded = (home / "greet.recording", home / "spoil.recording")
     for path, answers, task in zip(recorded, (ANSWERS, spoilt), ("greet", SPOILT), strict=True):
-        again = CHOICES | {
-            place.replace("ask.1", f"ask.{n}"): text for place, text in answers.items() for n in (1, 2, 3)
-        }
+        again = (
+            CHOICES
+            | {MENDING: answers[CODING]}
+            | {place.replace("ask.1", f"ask.{n}"): text for place, text in answers.items() for n in (1, 2, 3)}
+        )
         played = msgspec.structs.replace(recording(again), task=task)
         path.write_text(write(played), encoding="utf-8")
     (home / "chatdev.toml").write_text(DEADLINES, encoding="utf-8")
