@@ -32,7 +32,7 @@ COMPUTED, HITS = 7_000, 65.0
 BEFORE = (26_700, 21_000, 8_000)
 """ChatDev 1.0 in the same reckoning: prompt tokens, those to compute, completion tokens."""
 _FILES = re.compile(
-    r"\n(Acceptance tests\. They|The program as it stands:).*?(?=\n\n(?:What the|Not acc|You are|The pro))", re.S
+    r"\n(Acceptance tests,|The program as it stands:).*?(?=\n\n(?:What the|Not acc|You are|The pro))", re.S
 )
 
 

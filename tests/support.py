@@ -49,6 +49,10 @@ from words import greeting
 print(greeting())
 ```
 '''
+UNHEARD_OF = MAIN.replace("\nprint", "\ntry:\n    import unheardof\nexcept ImportError:\n    pass\nprint")
+"""The program with an import that only its programmer can name the package of."""
+PACKAGES = "together.1/EnvironmentDoc.1/Programmer.1/ask.1"
+"""Where the programmer is asked for the packages, if the imports do not tell them."""
 ANSWERS = {
     "DemandAnalysis.1/ChiefProductOfficer.1/ask.1": "A small one.\n<INFO> command line",
     "LanguageChoose.1/ChiefTechnologyOfficer.1/ask.1": "<INFO> Python",
@@ -56,9 +60,6 @@ ANSWERS = {
     "Coding.1/Programmer.1/ask.1": f"{WORDS}\n{MAIN}",
     "CodeReview.1/CodeReviewComment.1/CodeReviewer.1/ask.1": "<INFO> Finished",
     "CodeReview.1/RobustnessReview.1/CodeReviewer.1/ask.1": "<INFO> Finished",
-    "together.1/EnvironmentDoc.1/Programmer.1/ask.1": (
-        "requirements.txt\n```\n# nothing beyond the standard library\n```\n"
-    ),
     "Manual.1/ChiefProductOfficer.1/ask.1": "manual.md\n````markdown\n# Greeting\n\nRun main.py.\n````\n",
 }
 """A whole run that passes, in the fewest words."""

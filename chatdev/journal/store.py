@@ -179,7 +179,7 @@ class Store:
         self._aside = aside
         self.repaired = ""
         self._listeners: list[Callable[[Record], None]] = []
-        self._broken = ""
+        self._broken: JournalError | None = None
         self._settling = threading.Lock()
         self._wall, self._alive = wall, alive
         self._lived = wall() - alive()
@@ -228,7 +228,7 @@ class Store:
     @property
     def broken(self) -> bool:
         """Whether a write or a sync has failed, so that nothing more can be recorded."""
-        return bool(self._broken)
+        return self._broken is not None
 
     def listen(self, listener: Callable[[Record], None]) -> None:
         """Call ``listener`` with every record appended from now on."""
@@ -290,7 +290,7 @@ class Store:
     def close(self) -> None:
         """Sync what is there, and let go of the lock. Raises JournalError."""
         try:
-            if not self._broken:
+            if self._broken is None:
                 self._settle(len(self.records))
         finally:
             with self._settling:  # a cancelled sync may still be under way
@@ -302,20 +302,22 @@ class Store:
         lock.release(self._lock)
 
     def _refuse_if_broken(self) -> None:
-        if self._broken:
-            raise JournalError(f"The log {self.path} took a write error earlier ({self._broken}) and is closed.")
+        """Whoever comes after a failure hears of it in the same words: of several that wait, any may be heard first."""
+        if self._broken is not None:
+            raise JournalError(self._broken.what, do=self._broken.do)
 
     def _break(self, error: OSError) -> JournalError:
-        self._broken = error.strerror or str(error)
         if isinstance(error, FileNotFoundError):
-            return JournalError(
+            self._broken = JournalError(
                 f"The log {self.path} is not there any more: its folder was moved or deleted during the run.",
                 do="If it was moved, all that was acknowledged moved with it: resume the run where it is now.",
             )
-        return JournalError(
-            f"The log {self.path} cannot be written: {self._broken}.",
-            do="Nothing acknowledged is lost. Free space or mend the disk, then resume the run.",
-        )
+        else:
+            self._broken = JournalError(
+                f"The log {self.path} cannot be written: {error.strerror or error}.",
+                do="Nothing acknowledged is lost. Free space or mend the disk, then resume the run.",
+            )
+        return self._broken
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self.records)

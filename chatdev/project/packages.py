@@ -1,13 +1,17 @@
 """Which distribution brings a module that a product did not find."""
 
+import ast
 import difflib
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 
+from chatdev.agents.completeness import parsed
+
 _NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:[\[<>=!~;@#]|$)")  # PEP 508, the name alone
+_LOOKED_UP = re.compile(r"\b(?:__import__|import_module|entry_points)\b")
 _IMPORT = re.compile(r"^\s*(?:import|from)\s+(\w+)", re.M)
 
 
@@ -20,13 +24,49 @@ def distribution(module: str, files: Mapping[str, bytes]) -> str:
     if not module:
         return ""
     top = module.partition(".")[0]
-    own = {part.removesuffix(".py") for path in files for part in path.split("/")}
-    if not top or top in own or top in sys.stdlib_module_names:
+    if not top or _at_hand(top, files):
         return ""
     if found := _known().get(top, ""):
         return found
     listed = requirements(files.get("requirements.txt", b""))
     return next((name for name in listed if _canonical(name) == _canonical(top)), "")
+
+
+def needed(files: Mapping[str, str]) -> tuple[str, ...] | None:
+    """The distributions that the imports of a Python program ask for, sorted; empty if the standard library is enough.
+
+    None where imports alone do not tell: a file that is not Python as this interpreter reads it, a module that is
+    looked up while the program runs, or one that ``packages.txt`` does not list.
+    """
+    found: set[str] = set()
+    for path, text in files.items():
+        if not path.endswith(".py"):
+            continue
+        tree = parsed(text)
+        if tree is None or _LOOKED_UP.search(text):
+            return None
+        found |= {top for module in _modules(tree.body) if not _at_hand(top := module.partition(".")[0], files)}
+    return tuple(sorted({_known()[top] for top in found}, key=str.lower)) if found <= _known().keys() else None
+
+
+def _modules(body: Sequence[ast.AST]) -> Iterator[str]:
+    """What the statements import. Only statements are looked at, which are a tenth of the nodes."""
+    for node in body:
+        match node:
+            case ast.Import():
+                yield from (alias.name for alias in node.names)
+            case ast.ImportFrom(level=0, module=str(module)):
+                yield module
+            case _:
+                for within in ("body", "orelse", "finalbody", "handlers", "cases"):
+                    yield from _modules(getattr(node, within, ()))
+
+
+def _at_hand(top: str, files: Iterable[str]) -> bool:
+    """Whether a module is the program's own or Python's."""
+    return top in sys.stdlib_module_names or any(
+        top == part.removesuffix(".py") for path in files for part in path.split("/")
+    )
 
 
 def vouched(requirement: str, files: Mapping[str, bytes]) -> bool:

@@ -1,6 +1,6 @@
 """Phases that write files: what an answer holds is checked piece by piece, and only what lacks is asked for again."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -10,12 +10,12 @@ from chatdev.agents.chat_agent import Answer, Lack, quoted
 from chatdev.agents.reflection import reflect
 from chatdev.company.config import COUNSELOR
 from chatdev.errors import ChatDevError
-from chatdev.journal.events import TestsRan
+from chatdev.journal.events import ModelAnswered, TestsRan
 from chatdev.project import sufficient, verdict
 from chatdev.project.branches import settle, side_by_side
 from chatdev.project.languages import MANIFEST, PYTHON, Product
 from chatdev.project.meeting import Meeting
-from chatdev.project.packages import vouched
+from chatdev.project.packages import needed, vouched
 from chatdev.project.prompts import reason_text
 from chatdev.project.spending import Exhausted
 from chatdev.project.state import REQUIREMENTS, State, merge
@@ -269,7 +269,8 @@ def _untestable(ran: TestsRan) -> str:
 
 
 async def document(meeting: Meeting) -> tuple[State, bool]:
-    """One named document is written: the requirements, or the manual. A bare text counts as the document.
+    """One named document is written: the requirements, or the manual. A bare text counts as the document. Nobody is
+    asked for requirements that the program's imports tell.
 
     Gives the next state, and whether it took a reflection on the talk.
     """
@@ -277,6 +278,8 @@ async def document(meeting: Meeting) -> tuple[State, bool]:
     target = phase.writes
     if target == REQUIREMENTS and meeting.state.language != PYTHON:
         return meeting.state, False
+    if target == REQUIREMENTS and (packages := _told_by_imports(meeting)) is not None:
+        return meeting.write({target: _listed(packages)}), False
     found: list[str] = []
 
     async def read(answer: Answer) -> Lack | None:
@@ -315,7 +318,20 @@ def _requirements(meeting: Meeting, answer: Answer) -> str:
     for number, line in enumerate(sorted(lost), 1):
         meeting.note("refused", number, f"{REQUIREMENTS}, {line}")
     lines = [line for line in read.lines if line not in unknown]
-    return "\n".join(lines or ("# nothing beyond the standard library",)) + "\n" if answer.text.strip() else ""
+    return _listed(lines) if answer.text.strip() else ""
+
+
+def _listed(lines: Sequence[str]) -> str:
+    return "\n".join(lines or ("# nothing beyond the standard library",)) + "\n"
+
+
+def _told_by_imports(meeting: Meeting) -> tuple[str, ...] | None:
+    """The packages, where they are plain to see; None where the programmer is asked, as also once an answer is in the
+    log, or where the product has its requirements already."""
+    answered = meeting.desk.at(meeting.phase.assistant, 1).at("ask", 1).known(ModelAnswered)
+    if answered or REQUIREMENTS in meeting.state.files:
+        return None
+    return needed(meeting.state.files)
 
 
 def _document(target: str, answer: Answer) -> str:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support import ANSWERS, MAIN, TESTS, WORDS, Ran, recording, run
+from support import ANSWERS, MAIN, TESTS, UNHEARD_OF, WORDS, Ran, recording, run
 
 from chatdev.company import config
 from chatdev.company.config import CHIEF, Company, Step
@@ -22,11 +22,7 @@ DOC = "EnvironmentDoc.1/{}.1/ask.{}"
 CRASHES = MAIN.replace("print(", "raise SystemError(")
 
 NOT_THERE = ("TestWriting", "RobustnessReview")
-CLASSIC = {
-    place.removeprefix("together.1/"): text
-    for place, text in ANSWERS.items()
-    if not any(phase in place for phase in NOT_THERE)
-}
+CLASSIC = {place: text for place, text in ANSWERS.items() if not any(phase in place for phase in NOT_THERE)}
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +145,7 @@ async def test_an_unfinished_file_is_given_up_after_five_tries(tmp_path: Path) -
 
 
 async def test_requirements_that_nobody_wrote_come_from_a_reflection(tmp_path: Path) -> None:
-    silent = {DOC.format("Programmer", n): "" for n in (1, 2)}
+    silent = {DOC.format("Programmer", n): "" for n in (1, 2)} | {CODING: f"{WORDS}\n{UNHEARD_OF}"}
     ran = await play(tmp_path, silent | {DOC.format("Counselor", 1): "requirements.txt\n```\npygame\n```\n"})
     assert (ran.folder / "requirements.txt").read_text() == "pygame\n"
     assert [ended.reflected for ended in ran.events(PhaseEnded) if ended.phase == "EnvironmentDoc"] == [True]
@@ -166,11 +162,7 @@ async def test_classic_and_default_end_with_the_same_calculator(tmp_path: Path) 
     """What default learns from a failing test, classic is told by its second review."""
     played = demo.recording_of("create a calculator")
     texts = {entry.place: (entry.text, entry.finish) for entry in played.entries}
-    moved = {
-        place.removeprefix("together.1/"): said
-        for place, said in texts.items()
-        if not any(phase in place for phase in NOT_THERE)
-    }
+    moved = {place: said for place, said in texts.items() if not any(phase in place for phase in NOT_THERE)}
     moved[MODIFY.format(2)] = moved.pop(MEND.format(1))
     moved[COMMENT.format(2)] = ("2 ^ 3 ^ 2 must give 512.", "stop")
     moved[COMMENT.format(3)] = ("<INFO> Finished", "stop")

@@ -137,7 +137,7 @@ def test_a_file_that_cannot_be_saved_is_told_after_the_table(tmp_path: Path) -> 
 def test_without_a_run_the_shipped_one_is_asked() -> None:
     found = asyncio.run(bench._workload(None))
     assert "create a calculator" in found.title
-    assert len(found.calls) == 12
+    assert len(found.calls) == 11
     assert found.tokens > 5_000
     assert all(found.bears_task(call) for call in found.calls)
 

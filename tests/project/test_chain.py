@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support import ANSWERS, MAIN, TESTS, WORDS, Ran, recording, run
+from support import ANSWERS, MAIN, PACKAGES, TESTS, UNHEARD_OF, WORDS, Ran, recording, run
 
 from chatdev import runs
 from chatdev.company.config import find
@@ -370,9 +370,39 @@ async def test_a_run_that_lost_its_server_goes_on_where_it_was(tmp_path: Path, s
     assert sorted(call.place for call in ran.events(ModelAnswered)) == sorted(ANSWERS)
 
 
+async def test_packages_that_the_imports_tell_are_asked_of_nobody(tmp_path: Path) -> None:
+    known = UNHEARD_OF.replace("unheardof", "numpy, PIL.Image, json")
+    ran = await run(tmp_path, recording(ANSWERS | {"Coding.1/Programmer.1/ask.1": f"{WORDS}\n{known}"}))
+    assert ran.verdict.verdict == "passed"
+    assert (ran.folder / "requirements.txt").read_text() == "numpy\nPillow\n"
+    assert PACKAGES not in {call.place for call in ran.events(ModelAnswered)}
+    assert [ended.conclusion for ended in ran.events(PhaseEnded) if ended.phase == "EnvironmentDoc"] == [
+        "requirements.txt"
+    ]
+
+
+async def test_an_answer_in_the_log_is_kept_although_the_imports_would_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that an older version began: what it was told stands."""
+    coded = {"Coding.1/Programmer.1/ask.1": f"{WORDS}\n{UNHEARD_OF}"}
+    answered = {PACKAGES: "requirements.txt\n```\nrequests\n```\n"}
+    ran = await run(tmp_path, recording(ANSWERS | coded | answered))
+    log = runs.log_of(ran.folder)
+    kept = log.read_bytes().splitlines(keepends=True)
+    last = max(n for n, line in enumerate(kept) if b'"model.answered"' in line)
+    assert PACKAGES.encode() in kept[last]
+    log.write_bytes(b"".join(kept[: last + 1]))
+    (ran.folder / "requirements.txt").unlink()
+    monkeypatch.setattr("chatdev.project.writing.needed", lambda files: ("numpy",))
+    again = await run(tmp_path, recording(ANSWERS), folder=ran.folder)
+    assert (again.folder / "requirements.txt").read_text() == "requests\n"
+
+
 async def test_requirements_lose_what_is_no_package_and_the_report_says_so(tmp_path: Path) -> None:
     answer = "requirements.txt\n```\njson\nnobodyknows\nrequests>=2\n```\n"
-    ran = await run(tmp_path, recording(ANSWERS | {"together.1/EnvironmentDoc.1/Programmer.1/ask.1": answer}))
+    said = {"Coding.1/Programmer.1/ask.1": f"{WORDS}\n{UNHEARD_OF}", PACKAGES: answer}
+    ran = await run(tmp_path, recording(ANSWERS | said))
     assert (ran.folder / "requirements.txt").read_text() == "requests>=2\n"
     assert notes(ran) == [
         "EnvironmentDoc: requirements.txt, json: part of the standard library",

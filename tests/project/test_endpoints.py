@@ -37,7 +37,7 @@ async def test_a_run_falls_back_goes_back_and_tells_it_call_by_call(tmp_path: Pa
     elsewhere = [answer.place.split("/")[0] for answer in answers(folder) if answer.endpoint == second]
     assert elsewhere == ["LanguageChoose.1", "TestWriting.1", "CodeReview.1", "CodeReview.1"]
     report = (folder / "REPORT.md").read_text()
-    assert "Trouble with endpoints: 4 of 8 calls fell back" in report
+    assert "Trouble with endpoints: 4 of 7 calls fell back" in report
     assert f"- 4 calls: {first}: The server failed (HTTP status 500)" in report.replace("\\", "")
 
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from chatdev.cli.test import _agreed, command
 from chatdev.errors import UserError
 from chatdev.project.environment import PLACE, wanted
-from chatdev.project.packages import known, vouched
+from chatdev.project.packages import known, needed, vouched
 from chatdev.sandbox.environment import install
 from chatdev.sandbox.port import Job, Outcome
 from chatdev.settings.others import load_pip
@@ -81,6 +81,37 @@ def test_yes_does_not_cover_a_name_that_nobody_knows_but_allow_does(folder: Path
 def test_an_import_is_no_reason_to_install_a_name() -> None:
     assert vouched("reqeusts", {"main.py": b"import reqeusts"})
     assert not known("reqeusts")
+
+
+@pytest.mark.parametrize(
+    ("files", "packages"),
+    [
+        ({"main.py": "import json, os.path\nfrom words import greeting\n", "words.py": "import tkinter\n"}, ()),
+        ({"main.py": "from game.board import Board\n", "game/board.py": "from . import pieces\n"}, ()),
+        ({"main.py": "import numpy as np\n\ndef show():\n    from PIL import Image\n"}, ("numpy", "pillow")),
+        (
+            {"main.py": "try:\n    import numpy\nexcept ImportError:\n    if 1:\n        import scipy\n"},
+            ("numpy", "scipy"),
+        ),
+        ({"main.py": "class A:\n    def b(self):\n        import numpy\n"}, ("numpy",)),
+        ({"main.py": "while 1:\n    print()\nelse:\n    import numpy\n"}, ("numpy",)),
+        ({"main.py": "match 1:\n    case 1:\n        import numpy\n"}, ("numpy",)),
+        ({"main.py": "try:\n    pass\nfinally:\n    import numpy\n"}, ("numpy",)),
+        ({"main.py": "import yaml\n", "yaml.py": "X = 1\n"}, ()),
+        ({"main.py": "print(1)\n", "tests/test_acceptance.py": "import requests\n"}, ("requests",)),
+        ({"main.py": "print(1)\n", "page.html": "<script>import x</script>"}, ()),
+        ({"main.py": "import nobodyknows\n"}, None),
+        ({"main.py": "import numpy\nimport nobodyknows\n"}, None),
+        ({"main.py": "print('no end\n"}, None),
+        ({"main.py": "from importlib import import_module\nimport_module('numpy')\n"}, None),
+        ({"main.py": "np = __import__('numpy')\n"}, None),
+    ],
+)
+def test_imports_tell_the_packages_or_leave_it_to_the_programmer(
+    files: dict[str, str], packages: tuple[str, ...] | None
+) -> None:
+    found = needed(files)
+    assert (found and tuple(name.lower() for name in found)) == packages
 
 
 def test_an_environment_is_not_emptied_through_a_link(folder: Path, tmp_path: Path) -> None:

@@ -170,7 +170,6 @@ async def test_without_tests_the_first_that_starts_wins(tmp_path: Path) -> None:
         "DemandAnalysis.1/ChiefProductOfficer.1/ask.1": "<INFO> command line",
         "LanguageChoose.1/ChiefTechnologyOfficer.1/ask.1": "<INFO> Python",
         "CodeReview.1/CodeReviewComment.1/CodeReviewer.1/ask.1": "<INFO> Finished",
-        "EnvironmentDoc.1/Programmer.1/ask.1": ANSWERS["together.1/EnvironmentDoc.1/Programmer.1/ask.1"],
         "Manual.1/ChiefProductOfficer.1/ask.1": ANSWERS["Manual.1/ChiefProductOfficer.1/ask.1"],
     }
     ran = await run(tmp_path, recording(places | coding(crashing, f"{WORDS}\n{MAIN}")), config="classic", candidates=2)

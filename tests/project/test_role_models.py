@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
-from support import ANSWERS, Ran, recording
+from support import ANSWERS, PACKAGES, UNHEARD_OF, WORDS, Ran, recording
 
 from chatdev import runs, wiring
 from chatdev.company import config
@@ -148,7 +149,11 @@ def test_another_server_is_sent_its_own_key_and_no_others() -> None:
 
 
 async def test_the_runs_other_endpoints_stand_behind_a_roles_own(tmp_path: Path) -> None:
-    async with Playback(PLAYED) as own, Playback(CODER, manners=(Manner(place="Coding.1", status=500),)) as coder:
+    coded = {"Coding.1/Programmer.1/ask.1": f"{WORDS}\n{UNHEARD_OF}"}
+    played = recording(ANSWERS | coded | {PACKAGES: "requirements.txt\n```\nrequests\n```\n"})
+    coding = Manner(place="Coding.1", status=500)
+    coders = msgspec.structs.replace(played, model="coder")
+    async with Playback(played) as own, Playback(coders, manners=(coding,)) as coder:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": own}, tmp_path), Switchboard((), rest=0.0))
         order = runs.Order(task="greet", name="Greeting", role_models=(f"Programmer=coder@{coder}",))
         folder = runs.begin(order, tmp_path)

@@ -84,8 +84,8 @@ async def test_in_a_smaller_window_it_works_on_and_the_report_lists_each_cut(tmp
 
 
 async def test_under_the_minimum_it_stops_with_the_arithmetic(tmp_path: Path) -> None:
-    stopped = await calculator(tmp_path, Manner(window=1500))
-    assert "the window has 1500" in stopped.error
+    stopped = await calculator(tmp_path, Manner(window=1400))
+    assert "the window has 1400" in stopped.error
     assert "cut to fit: tests/test_acceptance.py as signatures" in stopped.error
     assert stopped.report.startswith("# Not finished: The conversation does not fit")
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support import ANSWERS, recording, run
+from support import ANSWERS, PACKAGES, UNHEARD_OF, WORDS, recording, run
 
 from chatdev.journal.events import ModelAnswered
 from chatdev.playback import demo
@@ -89,12 +89,13 @@ def test_no_recorded_answer_is_cut_before_its_last_block() -> None:
 
 async def test_talkative_answers_are_left_and_the_product_is_the_same(tmp_path: Path) -> None:
     chat = "\n\n" + "I hope that this helps; tell me if anything else is wanted. " * 40
-    packages, manual = "together.1/EnvironmentDoc.1/Programmer.1/ask.1", "Manual.1/ChiefProductOfficer.1/ask.1"
-    talkative = {place: ANSWERS[place].rstrip("\n") + chat for place in (packages, manual)}
-    ran = await run(tmp_path, recording(ANSWERS | talkative), Manner(per_token=0.0005))
+    coding, manual = "Coding.1/Programmer.1/ask.1", "Manual.1/ChiefProductOfficer.1/ask.1"
+    said = ANSWERS | {coding: f"{WORDS}\n{UNHEARD_OF}", PACKAGES: "requirements.txt\n```\nrequests\n```\n"}
+    talkative = said | {place: said[place].rstrip("\n") + chat for place in (PACKAGES, manual)}
+    ran = await run(tmp_path, recording(talkative), Manner(per_token=0.0005))
     assert ran.verdict.verdict == "passed"
     assert (ran.folder / "manual.md").read_text() == "# Greeting\n\nRun main.py.\n"
     stopped = {call.place for call in ran.events(ModelAnswered) if call.stopped}
-    assert stopped == {packages, manual}
+    assert stopped == {PACKAGES, manual}
     assert all(call.estimated for call in ran.events(ModelAnswered) if call.stopped)
     assert "**stopped early**: 2 answers" in (ran.folder / "REPORT.md").read_text()
