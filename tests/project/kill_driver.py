@@ -17,6 +17,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+import msgspec
+
 from chatdev import runs, wiring
 from chatdev.journal import events
 from chatdev.journal.effects import digest
@@ -100,7 +102,7 @@ CALCULATOR = '{"task": "create a calculator", "name": "Calculator"}'
 
 def main(endpoint: str, moment: str, warehouse: Path, order: str = CALCULATOR) -> None:
     """Kill and resume at each effect, from the first to the last."""
-    upto = runs.begin(runs.Order(**json.loads(order)), warehouse)
+    upto = runs.begin(msgspec.json.decode(order, type=runs.Order), warehouse)
     asked_here = upto / ".chatdev" / "asked"
     while True:
         asked_here.write_text("")

@@ -6,37 +6,50 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import ANSWERS, MAIN, WORDS, recording
+from test_network import Agents, named, ran
 
+from chatdev import runs
+from chatdev.journal import store
+from chatdev.journal.events import ModelAnswered
 from chatdev.playback import demo
 from chatdev.playback.faults import Manner
 from chatdev.playback.server import Playback
 
 
-@pytest.mark.parametrize("moment", ["before", "torn", "between", "after"])
-async def test_a_run_killed_at_each_effect_of_the_demo_resumes(tmp_path: Path, moment: str) -> None:
-    async with Playback(demo.recording_of("create a calculator")) as endpoint:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(Path(__file__).with_name("kill_driver.py")),
-            endpoint,
-            moment,
-            str(tmp_path),
-            stdout=subprocess.PIPE,
-        )
-        output, _ = await process.communicate()
+async def killed(folder: Path, endpoint: str, moment: str, *order: str) -> list[dict[str, Any]]:
+    """What became of a run that was killed at its first effect, of one killed at its second, and so on."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(Path(__file__).with_name("kill_driver.py")),
+        endpoint,
+        moment,
+        str(folder),
+        *order,
+        stdout=subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
     assert process.returncode == 0
     lives = [json.loads(line) for line in output.splitlines()]
-    assert len(lives) >= 12  # sixteen effects, of which up to four pairs happen side by side
     for life in lives:
         assert life["status"] == 0
         assert life["verdict"] == "passed"
         assert life["product"] == lives[0]["product"]
-        assert len(life["places"]) == len(set(life["places"])) == 16  # 11 answers, 4 runs of the tests, 1 start
+        assert len(life["places"]) == len(set(life["places"]))
         twice = {place for place, times in Counter(life["asked"]).items() if times > 1}
         assert not twice & set(life["synced"])
+    return lives
+
+
+@pytest.mark.parametrize("moment", ["before", "torn", "between", "after"])
+async def test_a_run_killed_at_each_effect_of_the_demo_resumes(tmp_path: Path, moment: str) -> None:
+    async with Playback(demo.recording_of("create a calculator")) as endpoint:
+        lives = await killed(tmp_path, endpoint, moment)
+    assert len(lives) >= 12  # sixteen effects, of which up to four pairs happen side by side
+    assert {len(life["places"]) for life in lives} == {16}  # 11 answers, 4 runs of the tests, 1 start
     assert {"main.py", "manual.md", "requirements.txt"} <= set(lives[0]["product"])
 
 
@@ -47,24 +60,21 @@ async def test_a_race_killed_at_each_effect_ends_with_its_winner(tmp_path: Path,
     silent = Manner(place="Coding.1/candidate.3", fault="stall", after=3)
     order = json.dumps({"task": "greet", "name": "Greeting", "candidates": 3})
     async with Playback(recording(ANSWERS | broken), manners=[silent]) as endpoint:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(Path(__file__).with_name("kill_driver.py")),
-            endpoint,
-            moment,
-            str(tmp_path),
-            order,
-            stdout=subprocess.PIPE,
-        )
-        output, _ = await process.communicate()
-    assert process.returncode == 0
-    lives = [json.loads(line) for line in output.splitlines()]
+        lives = await killed(tmp_path, endpoint, moment, order)
     assert len(lives) >= 9
+    assert all(life["winners"] == [2] for life in lives)
+
+
+@pytest.mark.parametrize("moment", ["torn", "between"])
+async def test_a_network_killed_at_each_effect_ends_in_the_same_product(tmp_path: Path, moment: str) -> None:
+    """Two layers of two agents, all of the first joined to all of the second, whose two solutions are put together."""
+    _, whole = await ran(tmp_path, Agents(), named("layered", 4))
+    events = [record.event for record in store.read(runs.log_of(whole))]
+    said = {event.place: event.text for event in events if isinstance(event, ModelAnswered)}
+    order = {"task": "greet", "name": "Greeting", "network": {"topology": "layered", "agents": 4}}
+    async with Playback(recording(said)) as endpoint:
+        lives = await killed(tmp_path, endpoint, moment, json.dumps(order))
+    assert len(lives) >= 9  # of which up to four happen side by side
     for life in lives:
-        assert life["status"] == 0
-        assert life["verdict"] == "passed"
-        assert life["winners"] == [2]
-        assert life["product"] == lives[0]["product"]
-        assert len(life["places"]) == len(set(life["places"]))
-        twice = {place for place, times in Counter(life["asked"]).items() if times > 1}
-        assert not twice & set(life["synced"])
+        assert sum("/node." in place or "/edge-" in place for place in life["places"]) == 8
+        assert set(said) <= set(life["places"])
