@@ -56,6 +56,7 @@ class Adaptive:
         self.limit = min(first, most)
         self._most = most
         self._doubling = True
+        self._roomy = False
         self._preempted: int | None = None
         self._calls = self._tokens = 0
         self._seconds = self._span = 0.0
@@ -68,6 +69,10 @@ class Adaptive:
         telling = [load for load in loads if load.waiting is not None]
         if telling:
             room = self._room(telling)
+            # Between the answers of a few projects a queue is empty for a moment: only twice in a row it is room.
+            before, self._roomy = self._roomy, room is True
+            if room and not before:
+                room = None
         else:
             self._calls += calls
             self._tokens += tokens

@@ -20,14 +20,19 @@ def test_a_fixed_number_stays() -> None:
 
 def test_it_doubles_while_there_is_room_and_then_adds() -> None:
     pace = Adaptive(first=8, most=100)
-    assert [look(pace, vllm()) for _ in range(2)] == [16, 32]
+    assert [look(pace, vllm()) for _ in range(3)] == [8, 16, 32]
     assert look(pace, vllm(waiting=20)) == 24
-    assert [look(pace, vllm()) for _ in range(3)] == [25, 26, 27]
+    assert [look(pace, vllm()) for _ in range(4)] == [24, 25, 26, 27]
+
+
+def test_a_queue_that_is_empty_for_a_moment_is_no_room() -> None:
+    pace = Adaptive(first=8, most=100)
+    assert [look(pace, vllm(waiting)) for waiting in (0, 1, 0, 1, 0)] == [8] * 5
 
 
 def test_it_never_goes_past_its_bounds() -> None:
     pace = Adaptive(first=8, most=10)
-    assert look(pace, vllm()) == 10
+    assert [look(pace, vllm()) for _ in range(2)] == [8, 10]
     for _ in range(20):
         look(pace, vllm(waiting=20))
     assert pace.limit == 1
@@ -51,7 +56,8 @@ def test_a_full_cache_or_a_request_thrown_out_takes_a_quarter() -> None:
 
 
 def test_of_several_servers_one_with_room_is_room() -> None:
-    assert look(Adaptive(first=8), vllm(waiting=9), vllm()) == 16
+    pace = Adaptive(first=8)
+    assert [look(pace, vllm(waiting=9), vllm()) for _ in range(2)] == [8, 16]
     assert look(Adaptive(first=8), vllm(waiting=9), vllm(waiting=9)) == 6
 
 

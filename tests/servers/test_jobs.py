@@ -1,0 +1,54 @@
+"""How many projects a batch finds that a real vLLM bears, by the queue and the cache that the server tells of."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import gibberish
+import plain
+import pytest
+import vllm_cpu
+
+from chatdev.fleet import batch
+from chatdev.fleet.ledger import Ledger, Plan
+from chatdev.fleet.pace import FIRST
+from chatdev.sandbox import ladder
+
+pytestmark = pytest.mark.servers
+TOKENS = 96
+"""Of each answer: the model, which knows nothing, ends after one or never."""
+LONG = f"model = {{ max_tokens = {TOKENS}, extra = {{ ignore_eos = true }} }}"
+
+
+@pytest.mark.parametrize(("seats", "projects"), [(2, 24), (32, 100)])
+async def test_a_batch_finds_what_vllm_bears(tmp_path: Path, seats: int, projects: int) -> None:
+    """With two seats the queue says that eight projects are too many; with 32 there is room for more than eight."""
+    model = gibberish.make(tmp_path)
+    company = plain.company(tmp_path / "company")
+    for phase in (company / "phases").iterdir():
+        phase.write_text(phase.read_text().replace("sets =", f"{LONG}\nsets =", 1))
+    limits: list[int] = []
+    waiting: list[int] = []
+    with vllm_cpu.running(model, tmp_path, "--max-num-seqs", str(seats)) as url:
+        async with plain.met(url, tmp_path) as choice:
+            with contextlib.closing(Ledger(tmp_path / "batch", Plan(config=str(company)))) as ledger:
+                left = ledger.left(ledger.add(plain.rows(projects)))
+                async with batch.pooled(ledger.place, choice, ladder.at(ladder.UNSAFE), None) as pool:
+
+                    async def watch() -> None:
+                        while True:
+                            limits.append(pool.standing.limit)
+                            load = await choice.backend.load()
+                            waiting.append((load and load.waiting) or 0)
+                            await asyncio.sleep(0.5)
+
+                    watching = asyncio.create_task(watch())
+                    await batch.carry(pool, ledger, left, lambda result: None, lambda: None)
+                    watching.cancel()
+            assert len(ledger.results) == projects
+    print(f"{seats} seats: limits {limits}, waiting {waiting}")
+    assert limits[0] == FIRST
+    if seats < FIRST:
+        assert limits[-1] < FIRST
+    else:
+        assert max(limits) > FIRST
