@@ -4,7 +4,7 @@ import ast
 import difflib
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import resources
 
@@ -45,21 +45,22 @@ def needed(files: Mapping[str, str]) -> tuple[str, ...] | None:
         tree = parsed(text)
         if tree is None or _LOOKED_UP.search(text):
             return None
-        found |= {top for module in _modules(tree.body) if not _at_hand(top := module.partition(".")[0], files)}
+        found |= {top for module in _modules(tree) if not _at_hand(top := module.partition(".")[0], files)}
     return tuple(sorted({_known()[top] for top in found}, key=str.lower)) if found <= _known().keys() else None
 
 
-def _modules(body: Sequence[ast.AST]) -> Iterator[str]:
-    """What the statements import. Only statements are looked at, which are a tenth of the nodes."""
-    for node in body:
-        match node:
+def _modules(tree: ast.Module) -> Iterator[str]:
+    """What a program imports. Only its statements are looked at, which are a tenth of the nodes."""
+    left: list[ast.AST] = [tree]
+    while left:
+        match node := left.pop():
             case ast.Import():
                 yield from (alias.name for alias in node.names)
             case ast.ImportFrom(level=0, module=str(module)):
                 yield module
             case _:
                 for within in ("body", "orelse", "finalbody", "handlers", "cases"):
-                    yield from _modules(getattr(node, within, ()))
+                    left += getattr(node, within, ())
 
 
 def _at_hand(top: str, files: Iterable[str]) -> bool:

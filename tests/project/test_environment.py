@@ -94,6 +94,7 @@ def test_an_import_is_no_reason_to_install_a_name() -> None:
             ("numpy", "scipy"),
         ),
         ({"main.py": "class A:\n    def b(self):\n        import numpy\n"}, ("numpy",)),
+        ({"main.py": "if 0:\n    pass\n" + 1200 * "elif 0:\n    pass\n" + "else:\n    import numpy\n"}, ("numpy",)),
         ({"main.py": "while 1:\n    print()\nelse:\n    import numpy\n"}, ("numpy",)),
         ({"main.py": "match 1:\n    case 1:\n        import numpy\n"}, ("numpy",)),
         ({"main.py": "try:\n    pass\nfinally:\n    import numpy\n"}, ("numpy",)),
