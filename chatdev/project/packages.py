@@ -1,4 +1,4 @@
-"""Which distribution brings a module that a product did not find."""
+"""Which distributions a product needs: by what it imports, and by a module that it did not find."""
 
 import ast
 import difflib

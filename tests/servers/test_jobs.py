@@ -43,8 +43,10 @@ async def test_a_batch_finds_what_vllm_bears(tmp_path: Path, seats: int, project
                             await asyncio.sleep(0.5)
 
                     watching = asyncio.create_task(watch())
-                    await batch.carry(pool, ledger, left, lambda result: None, lambda: None)
-                    watching.cancel()
+                    try:
+                        await batch.carry(pool, ledger, left, lambda result: None, lambda: None)
+                    finally:
+                        watching.cancel()
             assert len(ledger.results) == projects
     print(f"{seats} seats: limits {limits}, waiting {waiting}")
     assert limits[0] == FIRST
