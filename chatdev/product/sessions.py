@@ -1,0 +1,112 @@
+"""Starts a product as its user does, many times in one sandbox, and brings out what it printed.
+
+What goes in is input alone: arguments and standard input. What should come of it stays in this process, and so does the
+comparison; a product that sets out to deceive has nothing to read and nobody to lie to.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from chatdev.sandbox.port import Job, Limits, Outcome, Sandbox, SandboxError
+
+_BEGIN = "import sys; sys.path.insert(0, sys.argv[1]); from runner import sessions; sessions.main()"
+_RUNNER = Path(__file__).parent.parent / "project"
+_BUILD_SECONDS = 60.0
+_OUTPUT = 64 << 10
+"""Bytes of each stream that are kept of a start."""
+_ROOM = 8 << 20
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One start of the product: its arguments, and all of its standard input."""
+
+    args: tuple[str, ...] = ()
+    stdin: str = ""
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """What came of one start. ``status`` is the exit status, or minus a signal's number; None where a limit ended it,
+    which ``stopped`` names. ``seconds`` of wall time, ``cpu`` seconds of processor time."""
+
+    status: int | None
+    stdout: str = ""
+    stderr: str = ""
+    stopped: str = ""
+    seconds: float = 0.0
+    cpu: float = 0.0
+
+
+NOT_STARTED = Ended(None, stopped="not started")
+"""What stands for a start that never came about, since the sandbox was ended before it."""
+
+
+class BuildFailed(Exception):
+    """The product cannot be built; the text is what the build's last step printed."""
+
+
+async def run_sessions(
+    sandbox: Sandbox,
+    files: Mapping[str, bytes],
+    program: Sequence[str],
+    sessions: Sequence[Sequence[Call]],
+    *,
+    build: Sequence[Sequence[str]] = (),
+    seconds: float = 10.0,
+    environment: Mapping[str, str] | None = None,
+    reads: Sequence[str] = (),
+) -> tuple[tuple[Ended, ...], ...]:
+    """Start ``program`` for each call of each session, one after another; what came of each, in the same shape.
+
+    Each session works in a copy of ``files`` of its own, and its calls after one another in that copy. A start may
+    take ``seconds``. Raises BuildFailed, and SandboxError where nothing can be run at all.
+    """
+    nonce = os.urandom(16).hex()
+    calls = sum(map(len, sessions))
+    order = {
+        "build": [list(step) for step in build],
+        "program": list(program),
+        "sessions": sessions,
+        "seconds": seconds,
+        "output": _OUTPUT,
+    }
+    job = Job(
+        argv=(sys.executable, "-I", "-S", "-B", "-c", _BEGIN, str(_RUNNER)),
+        files=files,
+        stdin=nonce.encode() + msgspec.json.encode(order),
+        limits=Limits(seconds=seconds * calls + (_BUILD_SECONDS if build else 5.0), output=_ROOM),
+        environment={**(environment or {})},
+        reads=(str(_RUNNER), *reads),
+    )
+    outcome = await sandbox.run(job)
+    reports = _reports(outcome, nonce)
+    if failed := next((report for report in reports if "failed" in report), None):
+        raise BuildFailed(outcome.stderr or f"step {failed['failed']} ended with status {failed['status']}")
+    if not reports and not outcome.stopped:
+        raise SandboxError(
+            f"The product's driver did not come up in the sandbox (exit status {outcome.exit_status}).",
+            tried=outcome.stderr.splitlines()[-1:],
+            do="Free some memory and processor time on this machine, and try again.",
+        )
+    found = {
+        (report["session"], report["call"]): msgspec.convert(report, Ended) for report in reports if "session" in report
+    }
+    missing = Ended(None, stopped=outcome.stopped) if outcome.stopped else NOT_STARTED
+    return tuple(
+        tuple(found.get((number, turn), missing) for turn in range(len(session)))
+        for number, session in enumerate(sessions)
+    )
+
+
+def _reports(outcome: Outcome, nonce: str) -> list[dict[str, object]]:
+    reports: list[dict[str, object]] = []
+    for line in outcome.stdout.split("\n"):
+        if line.startswith(nonce):
+            try:
+                reports.append(msgspec.json.decode(line[len(nonce) :], type=dict[str, object]))
+            except msgspec.DecodeError:
+                continue  # cut by the output limit
+    return reports

@@ -1,0 +1,157 @@
+"""Starts a product again and again inside the sandbox, and reports what came of each start.
+
+A program of its own, as its neighbours are. The first 32 bytes of standard input are a nonce; the rest is JSON::
+
+    {"build": [[WORD…]…], "program": [WORD…], "sessions": [[{"args": [WORD…], "stdin": TEXT}…]…],
+     "seconds": N, "output": BYTES}
+
+Each session has a copy of the product's folder to itself, so that what one leaves there no other finds. Reports go to
+standard output, a line of JSON after the nonce each::
+
+    {"failed": STEP, "status": N}                  a build step ended with that status; nothing was started
+    {"session": S, "call": C, "status": N, "stopped": "", "stdout": TEXT, "stderr": TEXT, "seconds": T, "cpu": T}
+    {"end": true}
+
+No expected value is ever here: the product can learn nothing from what it shares this place with.
+"""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import IO, Any
+
+    Report = Callable[[dict[str, object]], None]
+
+_NONCE = 32
+_MISSING = 127
+_FEED = 1 << 16
+
+
+def main() -> None:
+    """Read the order, build, and run every session."""
+    text = sys.stdin.buffer.read()
+    nonce, order = text[:_NONCE], json.loads(text[_NONCE:])
+    channel = os.dup(1)
+    os.dup2(2, 1)
+
+    def say(report: dict[str, object]) -> None:
+        line = b"\n%s%s\n" % (nonce, json.dumps(report).encode())
+        while line:
+            line = line[os.write(channel, line) :]
+
+    root = os.getcwd()  # noqa: PTH109 - pathlib is large
+    for number, step in enumerate(order["build"]):
+        os.makedirs("build", exist_ok=True)  # noqa: PTH103
+        if status := _build(step):
+            say({"failed": number, "status": status})
+            return
+    for number, session in enumerate(order["sessions"]):
+        _session(root, number, session, order, say)
+    say({"end": True})
+
+
+def _build(step: list[str]) -> int:
+    try:
+        return subprocess.run(step, stdin=subprocess.DEVNULL, stdout=2, check=False).returncode  # noqa: S603
+    except OSError as error:
+        print(f"{step[0]}: {error.strerror}", file=sys.stderr)
+        return _MISSING
+
+
+def _session(root: str, number: int, session: "list[dict[str, Any]]", order: "dict[str, Any]", say: "Report") -> None:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        copy = os.path.join(folder, "product")  # noqa: PTH118
+        shutil.copytree(root, copy, symlinks=True)
+        for turn, call in enumerate(session):
+            say({"session": number, "call": turn, **_start(copy, call, order)})
+
+
+def _start(folder: str, call: "dict[str, Any]", order: "dict[str, Any]") -> "dict[str, object]":
+    """Start the program once, feed it, and wait for its end, or for its time to be over."""
+    began, before = time.monotonic(), _cpu()
+    try:
+        program = subprocess.Popen(  # noqa: S603 - it is what this program is for
+            [*order["program"], *call["args"]],
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        return {"status": _MISSING, "stopped": "", "stdout": "", "stderr": f"{error}", "seconds": 0.0, "cpu": 0.0}
+    taken = {name: _Taken(getattr(program, name), order["output"]) for name in ("stdout", "stderr")}
+    feeding = threading.Thread(target=_feed, args=(program.stdin, call["stdin"].encode()), daemon=True)
+    feeding.start()
+    stopped = _wait(program, order["seconds"])
+    _end_group(program)
+    status = program.wait()
+    for each in taken.values():
+        each.join(1.0)
+    return {
+        "status": None if stopped else status,
+        "stopped": stopped,
+        **{name: each.text() for name, each in taken.items()},
+        "seconds": round(time.monotonic() - began, 3),
+        "cpu": round(_cpu() - before, 3),
+    }
+
+
+def _wait(program: "subprocess.Popen[bytes]", seconds: float) -> str:
+    try:
+        program.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return "time"
+    return ""
+
+
+def _end_group(program: "subprocess.Popen[bytes]") -> None:
+    """End it and what it started; a process that left its group ends with the sandbox."""
+    try:
+        os.killpg(program.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def _feed(stdin: "IO[bytes]", data: bytes) -> None:
+    try:
+        with stdin:
+            stdin.write(data)
+    except (OSError, ValueError):
+        return  # it ended without reading all
+
+
+class _Taken(threading.Thread):
+    """Reads a stream to its end, and keeps its first bytes."""
+
+    def __init__(self, stream: "IO[bytes]", most: int) -> None:
+        super().__init__(daemon=True)
+        self._stream, self._most, self._kept = stream, most, bytearray()
+        self.start()
+
+    def run(self) -> None:
+        try:
+            while piece := os.read(self._stream.fileno(), _FEED):
+                if len(self._kept) < self._most:
+                    self._kept += piece[: self._most - len(self._kept)]
+        except (OSError, ValueError):
+            return
+
+    def text(self) -> str:
+        return bytes(self._kept).decode(errors="replace")
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
