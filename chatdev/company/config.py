@@ -20,9 +20,10 @@ from chatdev.company.steps import walk as walk
 from chatdev.errors import UserError
 from chatdev.models.types import Target
 
-Kind = Literal["talk", "choice", "code", "complete", "tests", "amend", "document"]
+Kind = Literal["talk", "choice", "code", "complete", "rows", "tests", "amend", "document"]
 """What a phase does with its conclusion: keep the text, settle one of its options, write files to the product, finish
-one unfinished file, write acceptance tests, correct one that is wrong, write one named document."""
+one unfinished file, write acceptance tests as rows or as programs, correct one that is wrong, write one named
+document."""
 
 MOST_CANDIDATES = 16
 """Programmers who solve one phase at once: each is a slot of the server's."""
@@ -56,8 +57,12 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``sets`` is the name under which later templates find the conclusion; ``otherwise`` is taken when nothing
     concludes; ``writes`` is the path of a ``document``; ``tries`` bounds the rounds that a ``complete`` phase spends on
     one file; ``budget`` bounds all takes of the phase together; ``candidates``, of a ``code`` phase, is how many
-    solve it at once (None: as many as the company says). ``context`` says whether ``context.md`` leads the question; a
-    text that names the program itself does without.
+    solve it (None: as many as the company says), ``at_once`` how many of them work at the same time after the first
+    (None: all), and ``further_temperature`` that of all but the first (None: a little more for each). ``attempts`` is
+    how often a code phase asks until an answer can be used. ``words`` of a ``choice`` name, for each option, what a
+    task says that wants it; where that settles it, nobody is asked, and where it does not, only if ``ask``.
+    ``examples`` of a ``rows`` phase: with so many in the task itself, nobody is asked for more (0: always). ``context``
+    says whether ``context.md`` leads the question; a text that names the program itself does without.
     """
 
     assistant: str
@@ -74,6 +79,12 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     budget: Budget = Budget()
     context: bool = True
     candidates: Annotated[int, msgspec.Meta(ge=1, le=MOST_CANDIDATES)] | None = None
+    at_once: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    further_temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
+    attempts: Annotated[int, msgspec.Meta(ge=1)] = 3
+    words: Mapping[str, tuple[str, ...]] = {}
+    ask: bool = True
+    examples: int = 0
     name: str = ""
     question: str = ""
 
@@ -96,6 +107,7 @@ class Requests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     document: str
     reply: str
     reflect: str
+    no_rows: str = ""
 
 
 class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -212,7 +224,7 @@ class Company(msgspec.Struct, frozen=True):
     @property
     def tests(self) -> bool:
         """Whether anybody here writes acceptance tests; without them a product starts or does not."""
-        return any(step.phase and self.phases[step.phase].kind == "tests" for step in walk(self.chain))
+        return any(step.phase and self.phases[step.phase].kind in ("tests", "rows") for step in walk(self.chain))
 
 
 _OF_NETWORKS = ("phases/NetworkSolve.md", "phases/NetworkReview.md")
@@ -391,6 +403,8 @@ def _check_phase(company: Company, name: str, phase: Phase) -> None:
         raise CompanyError(f"{name}: user: expected another role than the assistant, found {phase.user} twice.")
     if phase.kind == "choice" and not phase.options:
         raise CompanyError(f"{name}: options: expected a list of choices, found none.")
+    if unknown := sorted(set(phase.words) - set(phase.options)):
+        raise CompanyError(f"{name}: words: {unknown[0]} is none of the options.")
     if phase.kind in ("talk", "choice") and not phase.sets:
         raise CompanyError(f"{name}: sets: expected the name of the conclusion, found none.")
     if phase.kind == "document" and not phase.writes:

@@ -156,7 +156,10 @@ TestOutcome = Literal["passed", "failed", "error", "skipped", "no result"]
 
 
 class TestResult(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One test: its id (``file::Class::method``), how it went, and for all but ``passed`` why, in normalised text."""
+    """One test: its id (``file::Class::method``), how it went, and for all but ``passed`` why, in normalised text.
+
+    ``tier`` of a test that is a row: ``trusted`` if it stands in the task, ``doubtful`` if a model wrote it.
+    """
 
     __test__ = False
 
@@ -164,6 +167,7 @@ class TestResult(msgspec.Struct, frozen=True, omit_defaults=True):
     outcome: TestOutcome
     why: str = ""
     needs: str = ""
+    tier: Literal["", "trusted", "doubtful"] = ""
 
     @property
     def cause(self) -> str:
@@ -252,13 +256,15 @@ class RaceDecided(Event, frozen=True, tag="race.decided"):
     """Effect: of several candidates that solved a phase at once, who ``winner`` is, by its number from 1 on.
 
     Recorded before the others are cancelled. ``digest`` names the version of the product that all of them began with;
-    what each of them did stands in the log below this place, under ``candidate.NUMBER``.
+    what each of them did stands in the log below this place, under ``candidate.NUMBER``. ``dropped`` are the ids of
+    rows of the tester that no candidate met.
     """
 
     place: str
     digest: str
     winner: int
     standings: tuple[Standing, ...] = ()
+    dropped: tuple[str, ...] = ()
 
 
 class PhaseBegan(Event, frozen=True, tag="phase.began"):

@@ -10,7 +10,8 @@ import msgspec
 
 from chatdev.errors import UserError
 from chatdev.journal.events import ProductStarted, TestsRan
-from chatdev.project import python_start, python_tests
+from chatdev.project import python_run, python_start, python_tests
+from chatdev.project.acceptance import Launch
 from chatdev.project.recipe import Recipe, RecipeProduct
 from chatdev.sandbox.port import Sandbox
 
@@ -53,6 +54,10 @@ class Product(Protocol):
         """Start the product with a silent user before it, and watch it for ``watch`` seconds."""
         ...
 
+    def launch(self, files: Mapping[str, bytes]) -> Launch:
+        """How the product is built, and started with arguments and input of ours."""
+        ...
+
 
 class _Python:
     main = python_start.MAIN
@@ -61,8 +66,12 @@ class _Python:
     how = ""
 
     def __init__(self, interpreter: str = "") -> None:
+        self._interpreter = interpreter
         self.run_tests = partial(python_tests.run_tests, python=interpreter)
         self.start = partial(python_start.start_product, python=interpreter)
+
+    def launch(self, files: Mapping[str, bytes]) -> Launch:
+        return python_run.launch(self._interpreter)
 
 
 @cache

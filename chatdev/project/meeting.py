@@ -131,7 +131,9 @@ class Meeting:
         """The answer at a place of the log, and the endpoint that gave it."""
         ids = tuple(here.keep_message(message.role, message.content) for message in messages)
         key = digest(*ids, *choices)
-        how = varied(self.office.company.parameters(self.phase, role), self.office.candidate)
+        how = varied(
+            self.office.company.parameters(self.phase, role), self.office.candidate, self.phase.further_temperature
+        )
         options = Options(**how, choices=tuple(choices), request_id=here.place, avoid=avoid, early=Early(enough))
         await self._may(here, key)
         model = self.office.asked(self.phase, role)
@@ -254,13 +256,14 @@ def _answered(
     )
 
 
-def varied(parameters: Mapping[str, Any], candidate: int) -> dict[str, Any]:
-    """How a candidate is asked: the first as the company says, each further one with more temperature (up to 1, unless
-    the company's is higher) and another seed, so that the answers to one question differ."""
+def varied(parameters: Mapping[str, Any], candidate: int, temperature: float | None = None) -> dict[str, Any]:
+    """How a candidate is asked: the first as the company says, each further one with another seed and with this
+    ``temperature`` (None: more for each, up to 1, unless the company's is higher), so that the answers to one question
+    differ."""
     if candidate < 2:
         return dict(parameters)
     base = parameters.get("temperature", Options().temperature)
-    warmer = round(max(base, min(1.0, base + _WARMER * (candidate - 1))), 3)
+    warmer = round(max(base, min(1.0, base + _WARMER * (candidate - 1))), 3) if temperature is None else temperature
     return {**parameters, "temperature": warmer, "seed": parameters.get("seed", 0) + candidate - 1}
 
 

@@ -13,7 +13,7 @@ from chatdev.company.config import COUNSELOR, Phase
 from chatdev.journal.effects import Desk
 from chatdev.journal.events import LimitReached, PhaseBegan, PhaseEnded
 from chatdev.models.types import Message
-from chatdev.project import race, sufficient, writing
+from chatdev.project import race, row_writing, sufficient, writing
 from chatdev.project.meeting import Meeting, Office
 from chatdev.project.spending import Exhausted
 from chatdev.project.state import State
@@ -50,6 +50,8 @@ async def _take_place(meeting: Meeting, candidates: int) -> Held:
             return await _choose(meeting)
         case "talk":
             return await (_talk(meeting) if meeting.phase.turns > 1 or meeting.phase.reflect else _remark(meeting))
+        case "rows":
+            return _written(meeting.state, await row_writing.write(meeting))
         case "tests":
             return _written(meeting.state, await writing.tests(meeting))
         case "amend":
@@ -59,8 +61,9 @@ async def _take_place(meeting: Meeting, candidates: int) -> Held:
         case "complete":
             return _written(meeting.state, await writing.complete(meeting))
         case "code":
-            written = race.run(meeting, candidates) if candidates > 1 else writing.code(meeting)
-            return _written(meeting.state, await written)
+            if candidates > 1:
+                return _written(meeting.state, await race.run(meeting, candidates, meeting.phase.at_once or 0))
+            return _written(meeting.state, await writing.code(meeting))
 
 
 def _broken_off(meeting: Meeting, limit: LimitReached) -> Held:
@@ -79,8 +82,13 @@ def _written(before: State, after: State, reflected: bool = False) -> Held:
 
 
 async def _choose(meeting: Meeting) -> Held:
-    """Settle one of the phase's options: in the talk, else by a reflection on it, else the stated default."""
+    """Settle one of the phase's options: by the task's own words, in the talk, else by a reflection on it, else the
+    stated default."""
     phase, prompts = meeting.phase, meeting.office.prompts
+    named = replies.named_in(meeting.state.task, phase.words)
+    if len(named) == 1 or not phase.ask:
+        settled = named[0] if len(named) == 1 else phase.otherwise or phase.options[0]
+        return Held(meeting.state.knowing(phase.sets, settled), settled)
     options = ", ".join(phase.options)
 
     def conclude(text: str) -> str | None:

@@ -11,6 +11,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from chatdev.company.config import Company, CompanyError, Phase
 from chatdev.journal.events import ProductStarted, TestsRan
+from chatdev.product import rows
 from chatdev.project.output import inert
 from chatdev.project.state import REQUIREMENTS, State
 
@@ -154,6 +155,9 @@ class Prompts:
             "command": way.command if way else "",
             "test_file": way.test_file if way else "",
             "testing": way.how if way else "",
+            "testing_rows": "yes" if way and way.launch({way.main: b""}).program else "",
+            "rows": fenced(_doubtful(state), "text"),
+            "trusted": "" if _doubtful(state) else "yes",
             "options": ", ".join(phase.options),
             "unfinished": unfinished[0] if unfinished else "",
             "unfinished_why": unfinished[1] if unfinished else "",
@@ -169,6 +173,14 @@ class Prompts:
             ) from error
         except Exception as error:  # whatever a template does wrong: it is a program of a kind
             raise CompanyError(f"{name}: {error}.") from error
+
+
+def _doubtful(state: State) -> str:
+    """The tester's rows: those of the task stand in the task."""
+    if state.way is None:
+        return ""
+    read = rows.parse(state.files.get(rows.FILE, ""), state.way.command).rows
+    return "\n\n".join(rows.session(row, state.way.command) for row in read if row.tier == "doubtful")
 
 
 def checked(company: Company) -> Company:

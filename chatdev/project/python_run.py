@@ -7,8 +7,10 @@ from pathlib import Path
 
 import msgspec
 
+from chatdev.project.acceptance import Launch
 from chatdev.project.output import normalise
 from chatdev.sandbox.port import Job, Limits, Outcome, Sandbox, SandboxError
+from chatdev.sandbox.view import installation
 
 # The runner is imported from here, so that its compiled form is used; it takes itself off the path again.
 _BEGIN = "import sys; sys.path.insert(0, sys.argv[1]); import runner; runner.main(sys.argv[2:])"
@@ -70,6 +72,12 @@ async def run(
             do="Free some memory and processor time on this machine, and try again.",
         )
     return heard
+
+
+def launch(python: str = "") -> Launch:
+    """How ``main.py`` is started as its user does: by our own interpreter, or by ``python``."""
+    reads = tuple(installation(python)) if python else ()
+    return Launch((python or sys.executable, "-s", "-B", "main.py"), environment=_ENVIRONMENT, reads=reads)
 
 
 def _reports(stdout: str, nonce: str) -> Iterator[list[str]]:

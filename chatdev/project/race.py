@@ -1,51 +1,69 @@
-"""Several programmers solve one phase at once: the first whose product holds wins, and the others are cancelled.
+"""Several programmers solve one phase, each for itself: the first whose product holds wins, and no more are asked.
 
 All of them are asked the same, so that the server computes the prompt once, and differ in temperature and seed. Each
 has its own branch of the log, ``candidate.NUMBER``, and its own files, which reach the disk only when it has won. Who
 won is an effect: on a resume it stands as it was recorded, and only the winner's branch is gone through again.
+
+Where a phase says how many work ``at_once``, the first one works alone, since it is asked for the likeliest answer, and
+the others follow while none holds. If none does, the tests say who wins: those of the task first, then those of the
+tester, of which the ones count that several candidates meet together. A row of the tester that no candidate meets is
+more likely wrong than all of the programs, and is not judged.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+
+import msgspec
 
 from chatdev.errors import ChatDevError
 from chatdev.journal.events import RaceDecided, Standing, TestResult
 from chatdev.models.errors import ModelError, PromptCut, WindowTooSmall
 from chatdev.models.types import Progress
-from chatdev.project import trials, writing
+from chatdev.project import acceptance, trials, writing
 from chatdev.project.meeting import Meeting
 from chatdev.project.spending import Exhausted
 from chatdev.project.state import State
 
 _WHY = 200
+_ENOUGH = 3
+"""Candidates that must have been judged before rows which none of them meets keep nobody from winning."""
 
 
-async def run(meeting: Meeting, candidates: int) -> State:
-    """The next state after the best of so many candidates. Raises as one alone would, if none of them came to an end.
-
-    Where no candidate holds, the one with the most passing tests wins, and of equal ones the first in number.
-    """
+async def run(meeting: Meeting, candidates: int, at_once: int = 0) -> State:
+    """The next state after the best of so many candidates, of whom ``at_once`` work at the same time (0: all). Raises
+    as one alone would, if none of them came to an end."""
     decided = meeting.desk.known(RaceDecided)
     numbers = [decided.winner] if decided else range(1, candidates + 1)
     racers = [_Racer(meeting, number) for number in numbers]
-    tasks = [asyncio.ensure_future(racer.run()) for racer in racers]
+    field = _Field(racers, at_once or len(racers))
     try:
-        winner = await _first(racers, tasks)
-        await meeting.desk.perform(RaceDecided, meeting.state.digest, lambda: _decided(meeting, winner, racers))
+        winner = await field.winner()
+        decided = await meeting.desk.perform(
+            RaceDecided, meeting.state.digest, lambda: _decided(meeting, winner, field)
+        )
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await field.close()
     solved = winner.solved
     assert solved is not None
-    meeting.write({path: text for path, text in solved.files.items() if meeting.state.files.get(path) != text})
-    return solved
+    state = meeting.write({path: text for path, text in solved.files.items() if meeting.state.files.get(path) != text})
+    state = msgspec.structs.replace(solved, files=state.files)
+    return _without(meeting, state, decided.dropped) if decided.dropped else state
 
 
-async def _decided(meeting: Meeting, winner: "_Racer", racers: "list[_Racer]") -> RaceDecided:
-    standings = tuple(racer.standing(won=racer is winner) for racer in racers)
-    return RaceDecided(meeting.desk.place, meeting.state.digest, winner.number, standings)
+def _without(meeting: Meeting, state: State, dropped: Sequence[str]) -> State:
+    """The state once the rows that no candidate met are judged no more; the report hears of each."""
+    assert state.way is not None
+    for number, name in enumerate(dropped, 1):
+        meeting.note("tests", number, f"{name} is met by no candidate: not judged")
+    files = acceptance.dropping(state.files, state.way.command, frozenset(dropped))
+    return replace(meeting, state=state, desk=meeting.desk.at("dropped")).write(files)
+
+
+async def _decided(meeting: Meeting, winner: "_Racer", field: "_Field") -> RaceDecided:
+    standings = tuple(racer.standing(won=racer is winner) for racer in field.begun)
+    return RaceDecided(meeting.desk.place, meeting.state.digest, winner.number, standings, field.unmet(winner))
 
 
 class _Racer:
@@ -55,7 +73,7 @@ class _Racer:
         self.number = number
         self.solved: State | None = None
         self.error: ChatDevError | Exhausted | None = None
-        self.holds = False
+        self.holds = self.begins = False
         self._asking = True
         self._tokens = 0
         self._watcher = meeting.office.watcher
@@ -82,16 +100,23 @@ class _Racer:
             written = await trials.test(office, desk.at("tests"), written)
         if starting:
             written = await trials.start(office, desk.at("start"), written)
-        self.holds = written.passing and (written.starts or not starting)
+        self.begins = written.starts or not starting
+        self.holds = written.passing and self.begins
         self.solved = written
 
     @property
     def passed(self) -> int:
         """Its acceptance tests that pass."""
-        return sum(result.outcome == "passed" for result in self._results)
+        return sum(result.outcome == "passed" for result in self.results)
+
+    def met(self, tier: str) -> frozenset[str]:
+        """Its tests of this tier that pass; those that are programs were written by the tester, and so are doubtful."""
+        return frozenset(
+            result.id for result in self.results if result.outcome == "passed" and (result.tier or "doubtful") == tier
+        )
 
     @property
-    def _results(self) -> tuple[TestResult, ...]:
+    def results(self) -> tuple[TestResult, ...]:
         return self.solved.tests.results if self.solved and self.solved.tests and self.solved.tested else ()
 
     def standing(self, *, won: bool) -> Standing:
@@ -102,25 +127,88 @@ class _Racer:
             return Standing(self.number, "failed", why=why[:_WHY])
         if self.solved is None:
             return Standing(self.number, "cancelled", calls=int(self._asking), tokens=self._tokens * self._asking)
-        return Standing(self.number, "won" if won else "beaten", self.passed, len(self._results))
+        return Standing(self.number, "won" if won else "beaten", self.passed, len(self.results))
 
 
-async def _first(racers: list[_Racer], tasks: Sequence["asyncio.Future[None]"]) -> _Racer:
-    """The first that holds, else the best of all. Raises what keeps a run from going on."""
-    pending = set(tasks)
-    while pending:
-        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-        for racer in racers:
-            if racer.holds:
-                return racer
-    for racer in racers:
-        if isinstance(racer.error, ModelError) and not isinstance(racer.error, WindowTooSmall | PromptCut):
-            raise racer.error  # once the server is there again, a resume asks this one alone
-    solved = [racer for racer in racers if racer.solved]
-    if solved:
-        return max(solved, key=lambda racer: (racer.passed, -racer.number))
-    error = next((racer.error for racer in racers if isinstance(racer.error, Exhausted)), racers[0].error)
-    assert error is not None
-    raise error
+class _Field:
+    """All candidates of a race: who has begun, and how they compare."""
+
+    def __init__(self, racers: "list[_Racer]", at_once: int) -> None:
+        self._racers, self._at_once = racers, at_once
+        self._tasks: dict[asyncio.Task[None], _Racer] = {}
+        self.begun: list[_Racer] = []
+
+    async def winner(self) -> "_Racer":
+        """The first that holds, else the best of all. Raises what keeps a run from going on."""
+        waiting = list(self._racers)
+        self._begin(waiting, 1 if self._at_once < len(waiting) else len(waiting))
+        pending = set(self._tasks)
+        while pending:
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            if found := next((racer for racer in self.begun if racer.holds), None) or self._settled():
+                return found
+            pending |= self._begin(waiting, self._at_once - len(pending))
+        return self._best()
+
+    def _begin(self, waiting: "list[_Racer]", number: int) -> set[asyncio.Task[None]]:
+        begun: set[asyncio.Task[None]] = set()
+        for _ in range(min(number, len(waiting))):
+            racer = waiting.pop(0)
+            self.begun.append(racer)
+            task = asyncio.create_task(racer.run())
+            self._tasks[task] = racer
+            begun.add(task)
+        return begun
+
+    async def close(self) -> None:
+        """Cancel those who are still at work."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _best(self) -> "_Racer":
+        for racer in self.begun:
+            if isinstance(racer.error, ModelError) and not isinstance(racer.error, WindowTooSmall | PromptCut):
+                raise racer.error  # once the server is there again, a resume asks this one alone
+        if solved := [racer for racer in self.begun if racer.solved]:
+            return self._foremost(solved)
+        errors = [racer.error for racer in self.begun]
+        error = next((error for error in errors if isinstance(error, Exhausted)), errors[0])
+        assert error is not None
+        raise error
+
+    def _foremost(self, solved: "list[_Racer]") -> "_Racer":
+        """By the tests of the task, then by how many others meet the same tests times how many those are (as CodeT
+        does), then by the tests that pass, and of equal ones the first."""
+        alike = Counter(racer.met("doubtful") for racer in solved)
+
+        def rank(racer: _Racer) -> tuple[int, int, int, int]:
+            met = racer.met("doubtful")
+            return len(racer.met("trusted")), alike[met] * len(met), racer.passed, -racer.number
+
+        return max(solved, key=rank)
+
+    def _settled(self) -> "_Racer | None":
+        """The best so far, if all that it fails are rows which enough others failed, too, and it is not alone."""
+        solved = [racer for racer in self.begun if racer.solved and racer.results]
+        if len(solved) < _ENOUGH:
+            return None
+        best = self._foremost(solved)
+        unmet = set(self.unmet(best))
+        failing = {result.id for result in best.results if result.outcome != "passed"}
+        alone = sum(racer.met("doubtful") == best.met("doubtful") for racer in solved) < 2
+        return best if failing and failing <= unmet and not alone and best.met("doubtful") and best.begins else None
+
+    def unmet(self, winner: "_Racer") -> tuple[str, ...]:
+        """The tester's rows that the winner fails and no other candidate meets, if enough were judged."""
+        judged = [racer for racer in self.begun if racer.results]
+        if len(judged) < _ENOUGH:
+            return ()
+        met = {name for racer in judged for name in racer.met("doubtful")}
+        return tuple(
+            result.id
+            for result in winner.results
+            if result.tier == "doubtful" and result.outcome != "passed" and result.id not in met
+        )

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from chatdev.journal.events import ProductStarted, TestResult, TestsRan
 from chatdev.project import sockets
+from chatdev.project.acceptance import Launch
 from chatdev.project.output import normalise
 from chatdev.project.test_output import READERS, Reads, Told
 from chatdev.sandbox.port import Job, Limits, Outcome, Sandbox, SandboxError
@@ -120,6 +121,17 @@ class RecipeProduct:
         if ran.status and self._recipe.crash and any(re.search(self._recipe.crash, line) for line in last):
             return normalise(ran.outcome.stderr)
         return ""
+
+    def launch(self, files: Mapping[str, bytes]) -> Launch:
+        """See ``languages.Product``."""
+        recipe = self._recipe
+        return Launch(
+            tuple(self._words(recipe.start, files)),
+            tuple(tuple(step) for step in self._steps(recipe.build, files)),
+            self._environment(),
+            tuple(self._reads()),
+            self._lacking(),
+        )
 
     def _lacking(self) -> str:
         return next((tool for tool in self._recipe.tools if shutil.which(tool) is None), "")

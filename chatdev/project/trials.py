@@ -4,6 +4,7 @@ import msgspec
 
 from chatdev.journal.effects import Desk
 from chatdev.journal.events import ProductStarted, TestsRan
+from chatdev.project import acceptance
 from chatdev.project.meeting import Office
 from chatdev.project.state import State
 
@@ -15,7 +16,7 @@ async def test(office: Office, desk: Desk, state: State) -> State:
         return state
     version, files = state.digest, state.product
     ran = await desk.perform(
-        TestsRan, version, lambda: way.run_tests(office.sandbox, files, place=desk.place, digest=version)
+        TestsRan, version, lambda: acceptance.run(way, office.sandbox, files, place=desk.place, version=version)
     )
     return msgspec.structs.replace(state, tests=ran)
 

@@ -10,7 +10,7 @@ import msgspec
 from chatdev.errors import UserError
 from chatdev.journal.effects import digest
 from chatdev.journal.events import ProductStarted, TestsRan
-from chatdev.project import languages
+from chatdev.project import acceptance, languages
 from chatdev.project.python_start import DISPLAY
 from chatdev.project.python_tests import is_test_file
 from chatdev.project.sockets import SOCKET
@@ -183,8 +183,8 @@ async def judge_folder(sandbox: Sandbox, folder: Path, python: str = "") -> Judg
     product = languages.of_folder(files, python)
     version = files_digest(files)
     baseline, tests, started = await asyncio.gather(
-        product.run_tests(sandbox, without_product(files)),
-        product.run_tests(sandbox, files, digest=version),
+        acceptance.run_without(product, sandbox, without_product(files)),
+        acceptance.run(product, sandbox, files, version=version),
         product.start(sandbox, files, digest=version),
     )
     found = judge(baseline, tests, started)

@@ -136,17 +136,26 @@ async def _gather(meeting: Meeting, *expected: str) -> State:
     async def read(answer: Answer) -> Lack | None:
         return gathering.take(answer)
 
-    await meeting.insist(read, enough=sufficient.file(lambda: gathering.expected, meeting.state.files))
+    await meeting.insist(
+        read,
+        attempts=meeting.phase.attempts,
+        enough=sufficient.file(lambda: gathering.expected, meeting.state.files),
+    )
     state = meeting.write(gathering.close())
     return msgspec.structs.replace(state, remarks=gathering.remarks, finished=state.finished or gathering.finished)
 
 
 async def code(meeting: Meeting) -> State:
     """The programmer writes or changes the program. Raises NoProgram if there is none afterwards."""
-    state = await _gather(meeting)
+    state = await _gather(meeting, *_main(meeting.state))
     if not state.program:
         raise NoProgram("No program was written: no file could be read out of any of the programmer's answers.")
     return state
+
+
+def _main(state: State) -> tuple[str, ...]:
+    """The file that a lone block is taken for where a programmer begins: the language's main file."""
+    return (state.way.main,) if state.way and not state.program else ()
 
 
 async def complete(meeting: Meeting) -> State:

@@ -1,0 +1,108 @@
+"""Whether what a product printed is what a row expects. Nothing here runs inside the sandbox."""
+
+import json
+import math
+import re
+from typing import Any
+
+from chatdev.product.rows import Row, Step
+from chatdev.product.sessions import Ended
+
+_SHOWN = 400
+_EDGES = " \t.,:;!?\"'`()[]{}*_"
+
+
+def fault(row: Row, ended: tuple[Ended, ...]) -> str:
+    """Why the row does not hold; empty if it does. In words for a programmer, with what was expected and printed."""
+    exact = row.tier == "trusted"
+    for number, (step, one) in enumerate(zip(row.steps, ended, strict=True), 1):
+        if why := _fault(step, one, exact=exact):
+            return f"step {number}: {why}" if len(row.steps) > 1 else why
+    return ""
+
+
+def _fault(step: Step, one: Ended, *, exact: bool) -> str:
+    if one.stopped:
+        how = "it did not end in time" if one.stopped == "time" else f"stopped by the {one.stopped} limit"
+        return f"{how}; printed {_quoted(one.stdout)}"
+    if step.status is not None and one.status != step.status:
+        return f"exit status {one.status} instead of {step.status}; {_printed(one)}"
+    if step.expected and not matches(step.expected, one, exact=exact):
+        return f"expected {_quoted(step.expected)}, {_printed(one)}"
+    return ""
+
+
+def matches(expected: str, one: Ended, *, exact: bool) -> bool:
+    """Whether the output is the expected one.
+
+    ``exact``: the same JSON value, or the same lines but for white space at their ends. Else each expected line stands
+    in the output as whole words, in this order: a person's example shows what matters, not each word around it.
+    """
+    if _same_json(expected, one.stdout) or _trimmed(expected) == _trimmed(one.stdout):
+        return True
+    both = f"{one.stdout}\n{one.stderr}"
+    if exact:
+        return bool(one.stderr) and _trimmed(expected) in (_trimmed(one.stderr), _trimmed(both))
+    return holds(expected, both)
+
+
+def _trimmed(text: str) -> list[str]:
+    lines = [line.rstrip() for line in text.replace("\r\n", "\n").strip("\n").split("\n")]
+    return [line for line in lines if line] if not any(lines) else lines
+
+
+def _same_json(expected: str, printed: str) -> bool:
+    try:
+        return same(json.loads(expected), json.loads(printed))
+    except (ValueError, RecursionError):
+        return False
+
+
+def same(expected: Any, found: Any) -> bool:
+    """Whether two JSON values are the same: numbers as numbers, all else exactly. The wording of an ``{"error": …}`` is
+    free: an example of an error says that there is one."""
+    if isinstance(expected, dict) and set(expected) == {"error"}:
+        return isinstance(found, dict) and "error" in found
+    if isinstance(expected, bool) or isinstance(found, bool):
+        return expected is found
+    if isinstance(expected, int | float) and isinstance(found, int | float):
+        return expected == found or math.isclose(expected, found, rel_tol=1e-9)
+    if isinstance(expected, list) and isinstance(found, list):
+        return len(expected) == len(found) and all(map(same, expected, found))
+    if isinstance(expected, dict) and isinstance(found, dict):
+        return set(expected) == set(found) and all(same(value, found[name]) for name, value in expected.items())
+    return type(expected) is type(found) and expected == found
+
+
+def holds(expected: str, printed: str) -> bool:
+    """Whether the words of each expected line stand together in the output, line after line."""
+    words = [_plain(word) for word in printed.split()]
+    words = [word for word in words if word]
+    at = 0
+    for line in expected.split("\n"):
+        wanted = [plain for word in line.split() if (plain := _plain(word))]
+        if not wanted:
+            continue
+        found = next((n for n in range(at, len(words) - len(wanted) + 1) if words[n : n + len(wanted)] == wanted), None)
+        if found is None:
+            return False
+        at = found + len(wanted)
+    return True
+
+
+def _plain(word: str) -> str:
+    word = word.strip(_EDGES).casefold() or word
+    if re.fullmatch(r"-?\d+\.\d+", word):
+        return word.rstrip("0").rstrip(".")
+    return word
+
+
+def _printed(one: Ended) -> str:
+    text = f"printed {_quoted(one.stdout)}"
+    errors = one.stderr.strip().split("\n")[-1]
+    return f"{text}, and on standard error: {errors[:_SHOWN]}" if errors else text
+
+
+def _quoted(text: str) -> str:
+    text = text.strip("\n")
+    return json.dumps(text if len(text) <= _SHOWN else text[:_SHOWN] + "…", ensure_ascii=False)

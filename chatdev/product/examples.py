@@ -1,0 +1,168 @@
+"""Examples that stand in the task itself, read by rule: the rows that nobody has to believe a model for.
+
+Read are sessions in a shell (``$ python3 main.py 2 + 3``), pairs under labels such as ``Input:`` and ``Output:`` or
+``request:`` and ``answer:``, calls of a function with what they give (``>>> f(2)``; ``f(2)`` returns ``4``), and a text
+in quotes that the program is to print. What is read only where it is plain is left to the tester in doubt.
+"""
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+
+from chatdev.product import rows
+from chatdev.product.rows import Row, Step
+from chatdev.product.sessions import Call
+
+MOST = 40
+"""Rows that are taken from one task."""
+_PLAIN = ("request", "stdin", "standard input")
+"""Labels that say by themselves that what stands below them is standard input."""
+
+_GIVEN = r"input|sample input|example input|request|stdin|standard input"
+_WANTED = r"output|sample output|example output|expected|expected output|answer|response|stdout|standard output|prints"
+_LABEL = re.compile(
+    rf"\s*(?:[-*>]\s+)?[*_`]*(?:(?P<given>{_GIVEN})|(?P<wanted>{_WANTED}))(?: *#?\d+)?[*_`]*\s*:[*_]*(?P<rest>.*)\Z",
+    re.I,
+)
+_FENCE = re.compile(r"\s*(`{3,}|~{3,})")
+_READS = re.compile(r"standard input|\bstdin\b|\breads?\b|\btyped?\b|\benters?\b", re.I)
+_ARGUMENTS = re.compile(r"\barguments?\b|\bargv\b|command[- ]line parameters?", re.I)
+_CALL = r"(?P<call>[A-Za-z_]\w*\((?:[^()`]|\([^()]*\))*\))"
+_VALUE = r"""(?P<value>-?\d[\d_.eE+-]*|True|False|None|"[^"\n]*"|'[^'\n]*'|\[[^\n]*\]|\{[^\n]*\}|\([^\n]*\))"""
+_GIVES = r"(?:==?>|->|→|==|returns?|gives?|is|should return|should be|must return|yields?|evaluates to)"
+_BARE, _GIVEN_VALUE = _CALL.replace("call", "bare"), _VALUE.replace("value", "given")
+_CALLS = re.compile(
+    rf"`{_CALL}`\s*{_GIVES}\s*`{_VALUE}`"
+    rf"|^\s*(?:[-*]\s+)?`?{_BARE}\s*(?:==?>|->|→|==)\s*{_GIVEN_VALUE}`?\s*[.;]?\s*$",
+    re.M,
+)
+_PRINTS = re.compile(
+    r"\b(?:print|output|display|show|write|say)(?:s|ing)?\b(?: out)?(?: exactly)?"
+    r"(?: the (?:text|line|words?|message))?:?\s+[\"'`“](?P<text>[^\"'`“”\n]{1,80})[\"'`”]",
+    re.I,
+)
+_SHORT = 200
+
+
+def of_task(task: str, command: str, *, calls: bool = False) -> tuple[Row, ...]:
+    """The rows that the task states, each once. ``command`` is how the product is started; ``calls``: functions can be
+    called by rows, as they can in Python."""
+    found = [*_sessions(task, command), *_pairs(task)]
+    if calls:
+        found += [*_doctests(task), *_calls(task)]
+    if not found:
+        found += _prints(task)
+    return tuple(dict.fromkeys(row for row in found if row.telling))[:MOST]
+
+
+def _sessions(task: str, command: str) -> Iterator[Row]:
+    """Sessions in a shell, of whatever program most of their commands start."""
+    lines = [line for line in task.split("\n") if not _FENCE.match(line)]
+    starts = [line.strip()[2:].strip() for line in lines if line.strip().startswith("$ ")]
+    names = [_program(start) for start in starts]
+    name = max(set(names) - {""}, key=names.count, default="")
+    if not name:
+        return
+    text = "\n".join(
+        line.replace(name, command, 1) if line.strip().startswith("$ ") and name in line else line for line in lines
+    )
+    yield from rows.parse(text, command, "trusted").rows
+
+
+def _program(start: str) -> str:
+    """The words of a command line that start a program: an interpreter with a script, or a name alone."""
+    found = re.search(
+        r"(?:^|\|\s*)((?:python[\d.]*|node|bash|sh|java|ruby)\s+[\w./-]+|(?:\./)?[\w-]+(?:\.\w+)?)(?=\s|$)", start
+    )
+    return found[1] if found and found[1] not in ("echo", "printf", "cat", "cd", "pip", "pip3") else _piped(start)
+
+
+def _piped(start: str) -> str:
+    found = re.search(r"\|\s*(\S+(?:\s+\S+\.\w+)?)", start)
+    return found[1] if found else ""
+
+
+def _pairs(task: str) -> Iterator[Row]:
+    """What stands under a label for input and, next, under one for output; of the labels used, those used most often.
+
+    A task may explain itself by other pairs than those that are put in as they stand, so that labels are not mixed.
+    """
+    by_argument = bool(_ARGUMENTS.search(task)) and not _READS.search(task)
+    plain = by_argument or bool(_READS.search(task))
+    found: dict[str, list[Row]] = {}
+    given: tuple[str, str] | None = None
+    for kind, label, text in _labelled(task.split("\n")):
+        if kind == "given":
+            given = (label, text)
+        elif given is not None:
+            name, fed = given
+            given = None
+            row = _pair(fed, text, by_argument=by_argument) if plain or name in _PLAIN else None
+            if row:
+                found.setdefault(name, []).append(row)
+    yield from max(found.values(), key=len, default=())
+
+
+def _pair(given: str, wanted: str, *, by_argument: bool) -> Row | None:
+    if by_argument:
+        try:
+            call = Call(tuple(shlex.split(given)))
+        except ValueError:
+            return None
+    else:
+        call = Call(stdin=given.rstrip("\n") + "\n" if given else "")
+    return Row((Step(call, wanted.strip("\n")),), "trusted")
+
+
+def _labelled(lines: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """Each label as ``given`` or ``wanted``, its word, and its text: the rest of its line, else the block below it."""
+    for number, line in enumerate(lines):
+        if found := _LABEL.match(line):
+            kind = "given" if found["given"] else "wanted"
+            rest = found["rest"].strip()
+            if len(rest) > 1 and rest[0] == rest[-1] == "`":
+                rest = rest[1:-1]
+            yield kind, found[kind].casefold(), rest or _below(lines, number + 1)
+
+
+def _below(lines: Sequence[str], number: int) -> str:
+    """The fenced block that comes next, else the lines up to a blank one or a label."""
+    while number < len(lines) and not lines[number].strip():
+        number += 1
+    if number < len(lines) and (fence := _FENCE.match(lines[number])):
+        end = next((at for at in range(number + 1, len(lines)) if lines[at].strip().startswith(fence[1])), len(lines))
+        return "\n".join(lines[number + 1 : end])
+    end = number
+    while end < len(lines) and lines[end].strip() and not _LABEL.match(lines[end]):
+        end += 1
+    return "\n".join(lines[number:end])
+
+
+def _doctests(task: str) -> Iterator[Row]:
+    lines = task.split("\n")
+    for line, wanted in zip(lines, [*lines[1:], ""], strict=True):
+        if (
+            (found := re.match(rf"\s*>>> {_CALL}\s*\Z", line))
+            and wanted.strip()
+            and not wanted.lstrip().startswith(">>>")
+        ):
+            yield calling(found["call"], wanted.strip())
+
+
+def _calls(task: str) -> Iterator[Row]:
+    for found in _CALLS.finditer(task):
+        yield calling(found["call"] or found["bare"], found["value"] or found["given"])
+
+
+def calling(call: str, value: str, tier: rows.Tier = "trusted") -> Row:
+    """A row that calls a function of ``main`` and looks at its value, as Python writes it."""
+    name = call.partition("(")[0]
+    code = f"from main import {name}; print(repr({call}))"
+    return Row((Step(Call(("-c", code)), value),), tier)
+
+
+def _prints(task: str) -> Iterator[Row]:
+    """The one text in quotes that a short task wants printed, where nothing is put in."""
+    found = list(_PRINTS.finditer(task))
+    if len(found) == 1 and len(task) <= _SHORT and not _READS.search(task) and not _ARGUMENTS.search(task):
+        yield Row((Step(Call(), found[0]["text"]),), "trusted")

@@ -1,0 +1,295 @@
+"""Acceptance tests as rows: how the product is started, what is fed to it, and what comes of it.
+
+They are written as a session in a shell, which models and people both know::
+
+    # From the task
+    $ python3 main.py 2 + 3
+    5
+
+    $ python3 main.py <<'END'
+    two lines
+    of input
+    END
+    2
+    [exit 1]
+
+A command begins with ``$ ``; below it stands what it prints, and ``[exit N]`` where the status matters. Commands
+without a blank line between them are one session: they work in the same folder. A blank line of output is written
+``<BLANKLINE>``, as in doctest. A comment that is one of ``SECTIONS`` says whose the rows below it are.
+"""
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
+
+import msgspec
+
+from chatdev.product.sessions import Call
+
+Tier = Literal["trusted", "doubtful", "dropped"]
+"""Where a row comes from: the task itself; a model; a model, and no draft of the program meets it (it is not run)."""
+
+FILE = "tests/acceptance.txt"
+"""Where a product keeps its rows."""
+SECTIONS: dict[Tier, str] = {
+    "trusted": "From the task",
+    "doubtful": "From the tester",
+    "dropped": "From the tester, met by no draft: not judged",
+}
+BLANK = "<BLANKLINE>"
+_EXIT = re.compile(r"\[exit (\d{1,3})\]\s*\Z")
+_HEREDOC = re.compile(r"<<-?\s*(['\"]?)(\w+)\1\s*\Z")
+_FENCE = re.compile(r"\s*(?:`{3,}|~{3,})[\w ]*\Z")
+_END = "END"
+
+
+class Step(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One start of the product and what must come of it: ``expected`` on the terminal, and ``status`` if that counts.
+
+    ``matters``: the output counts. A step that only prepares the next one is written without output.
+    """
+
+    call: Call
+    expected: str = ""
+    status: int | None = None
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing is said of what comes of it."""
+        return not self.expected and self.status is None
+
+
+class Row(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One test: a session of one or more steps in one folder."""
+
+    steps: tuple[Step, ...]
+    tier: Tier = "doubtful"
+
+    @property
+    def telling(self) -> bool:
+        """Whether a product that ends at once and prints nothing fails it."""
+        return any(step.expected.strip() or step.status for step in self.steps)
+
+    @property
+    def title(self) -> str:
+        """The row in one line, to be known by."""
+        return "; ".join(_short(step) for step in self.steps)[:120]
+
+
+def _short(step: Step) -> str:
+    words = shlex.join(step.call.args)
+    fed = " ".join(step.call.stdin.split())
+    return " < ".join(filter(None, [words, fed])) or "(no input)"
+
+
+def render(rows: Iterable[Row], command: str) -> str:
+    """The rows as a file; ``command`` is how the product is started. ``parse`` reads the same rows out of it."""
+    rows = tuple(rows)
+    parts: list[str] = []
+    for tier, heading in SECTIONS.items():
+        found = [row for row in rows if row.tier == tier]
+        if found:
+            parts.append(f"# {heading}")
+            parts += [session(row, command) + "\n" for row in found]
+    return "\n".join(parts)
+
+
+def session(row: Row, command: str) -> str:
+    """One row as it stands in the file, without a last newline."""
+    return "\n".join(line for step in row.steps for line in _lines(step, command))
+
+
+def _lines(step: Step, command: str) -> Iterator[str]:
+    start = " ".join(filter(None, ["$", command, shlex.join(step.call.args)]))
+    if step.call.stdin:
+        end = _END
+        fed = step.call.stdin.removesuffix("\n").split("\n")
+        while end in fed:
+            end += "_"
+        yield f"{start} <<'{end}'"
+        yield from fed
+        yield end
+    else:
+        yield start
+    if step.expected:
+        yield from (_escaped(line) for line in step.expected.rstrip("\n").split("\n"))
+    if step.status is not None:
+        yield f"[exit {step.status}]"
+
+
+def _escaped(line: str) -> str:
+    if not line.strip():
+        return BLANK
+    return f"\\{line}" if line.startswith(("$ ", "# ", "\\", "[exit ")) or line == BLANK else line
+
+
+class Unread(msgspec.Struct, frozen=True):
+    """A command that is no row, and why."""
+
+    command: str
+    why: str
+
+
+class Read(msgspec.Struct, frozen=True):
+    """What stands in a text of rows."""
+
+    rows: tuple[Row, ...] = ()
+    unread: tuple[Unread, ...] = ()
+
+
+def parse(text: str, command: str, tier: Tier = "doubtful") -> Read:
+    """The rows of a text. ``command`` is how the product is started; ``tier`` holds until a section says otherwise.
+
+    Never raises: what cannot be read as a start of the product is among ``unread``.
+    """
+    rows: list[Row] = []
+    unread: list[Unread] = []
+    tiers = {f"# {heading}": name for name, heading in SECTIONS.items()}
+    steps: list[Step] = []
+    broken = False
+
+    def close() -> None:
+        nonlocal broken
+        if steps and not broken and not all(step.silent for step in steps):
+            rows.append(Row(tuple(steps), tier))
+        steps.clear()
+        broken = False
+
+    for block in _blocks(text.replace("\r\n", "\n").split("\n")):
+        if block.heading:
+            close()
+            tier = tiers.get(block.heading, tier)
+        elif not block.command:
+            close()
+        else:
+            call = read_command(block.command, block.fed, command)
+            if isinstance(call, str):
+                unread.append(Unread(block.command, call))
+                broken = True
+            else:
+                steps.append(Step(call, block.output, block.status))
+    close()
+    return Read(tuple(rows), tuple(unread))
+
+
+class _Block(msgspec.Struct):
+    """A command with what stands below it; without a command, a blank line or a heading between two of them."""
+
+    command: str = ""
+    fed: str | None = None
+    output: str = ""
+    status: int | None = None
+    heading: str = ""
+
+
+def _blocks(lines: Sequence[str]) -> Iterator[_Block]:
+    number = 0
+    while number < len(lines):
+        line = lines[number].rstrip()
+        number += 1
+        if line.startswith("# "):
+            yield _Block(heading=line)
+        elif not line or _FENCE.match(line):
+            yield _Block()
+        elif line.lstrip().startswith("$ "):
+            block = _Block(line.lstrip()[2:].strip())
+            number = _output(block, lines, _fed(block, lines, number))
+            yield block
+
+
+def _fed(block: _Block, lines: Sequence[str], number: int) -> int:
+    """Take a here-document, if the command has one; the next line's number."""
+    found = _HEREDOC.search(block.command)
+    if found is None:
+        return number
+    block.command = block.command[: found.start()].strip()
+    fed: list[str] = []
+    while number < len(lines) and lines[number].rstrip() != found[2]:
+        fed.append(lines[number])
+        number += 1
+    block.fed = "".join(f"{line}\n" for line in fed)
+    return number + 1
+
+
+def _output(block: _Block, lines: Sequence[str], number: int) -> int:
+    output: list[str] = []
+    while number < len(lines):
+        line = lines[number].rstrip()
+        if not line or line.startswith("# ") or line.lstrip().startswith("$ ") or _FENCE.match(line):
+            break
+        if found := _EXIT.match(line.strip()):
+            block.status = int(found[1])
+        else:
+            output.append("" if line == BLANK else line.removeprefix("\\"))
+        number += 1
+    block.output = "\n".join(output)
+    return number
+
+
+def read_command(text: str, fed: str | None, command: str) -> Call | str:
+    """A command line as a start of the product; else why it is none.
+
+    Understood are arguments in quotes, ``echo`` or ``printf`` piped into the product, and ``<<<``.
+    """
+    try:
+        words = _words(text)
+    except ValueError as error:
+        return f"it is no command line ({error})"
+    if "|" in words:
+        at = words.index("|")
+        fed = _said(words[:at])
+        words = words[at + 1 :]
+        if fed is None:
+            return "only echo and printf may be piped into the program"
+    if "<<<" in words:
+        at = words.index("<<<")
+        if len(words) != at + 2:
+            return "<<< takes one word"
+        fed, words = words[at + 1] + "\n", words[:at]
+    if strange := [word for word in words if word and set(word) <= set("|&;<>") and word not in ("<", ">")]:
+        return f"{strange[0]} is not understood"
+    args = _after_start(words, command.split())
+    if args is None:
+        return f"it does not start the program ({command})"
+    return Call(tuple(args), fed or "")
+
+
+def _words(text: str) -> list[str]:
+    """The words of a command line; an operator is a word of its own where it stands outside quotes."""
+    lexer = shlex.shlex(text, posix=True, punctuation_chars="|&;<")
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    return list(lexer)
+
+
+def _said(words: Sequence[str]) -> str | None:
+    """What ``echo`` or ``printf`` prints."""
+    if not words or words[0] not in ("echo", "printf"):
+        return None
+    name, rest = words[0], list(words[1:])
+    plain = name == "echo" and not (rest and rest[0] in ("-e", "-n", "-ne", "-en"))
+    ending = "" if name == "printf" or (not plain and "n" in rest[0]) else "\n"
+    if name == "echo" and not plain:
+        rest = rest[1:]
+    text = " ".join(rest) if name == "echo" else "".join(rest[:1])
+    if not plain or "\\n" in text:
+        text = text.replace("\\n", "\n").replace("\\t", "\t").replace("\\\\", "\\")
+    return text + ending
+
+
+_INTERPRETERS = re.compile(r"(?:python[\d.]*|py|node|bash|sh)\Z")
+
+
+def _after_start(words: Sequence[str], start: Sequence[str]) -> list[str] | None:
+    """The arguments after the words that start the product, also where those are written in another usual way."""
+    if list(words[: len(start)]) == list(start):
+        return list(words[len(start) :])
+    rest = list(words)
+    if rest and _INTERPRETERS.match(rest[0].rpartition("/")[2]):
+        rest = rest[1:]
+    main = start[-1] if start else ""
+    stem = main.rpartition("/")[2].partition(".")[0]
+    if rest and rest[0].rpartition("/")[2].casefold() in (main.rpartition("/")[2].casefold(), stem.casefold()):
+        return rest[1:]
+    return None

@@ -1,0 +1,155 @@
+"""Runs all acceptance tests of a product: those that are programs, and the rows that are judged from outside."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol
+
+import msgspec
+from msgspec.structs import replace
+
+from chatdev.journal.effects import digest
+from chatdev.journal.events import TestResult, TestsRan
+from chatdev.product import compare, rows
+from chatdev.product.rows import Row
+from chatdev.product.sessions import BuildFailed, Ended, run_sessions
+from chatdev.project.output import normalise
+from chatdev.project.packages import distribution
+from chatdev.sandbox.port import Sandbox
+
+SECONDS = 10.0
+"""What one start of the product may take."""
+_WHY = 1500
+_MISSING = re.compile(r"^ModuleNotFoundError: No module named '([\w.]+)'", re.M)
+
+
+class Launch(NamedTuple):
+    """How a product is started from outside: the words of its program, the steps that build it, and what those need.
+    ``lacks`` is a tool that is not here."""
+
+    program: tuple[str, ...]
+    build: tuple[tuple[str, ...], ...] = ()
+    environment: Mapping[str, str] = {}
+    reads: tuple[str, ...] = ()
+    lacks: str = ""
+
+
+class Way(Protocol):
+    """What of a language's way of running products is used here; see ``languages.Product``."""
+
+    @property
+    def command(self) -> str:
+        """How a user starts it, as text."""
+        ...
+
+    async def run_tests(
+        self, sandbox: Sandbox, files: Mapping[str, bytes], *, place: str = "", digest: str = "", seconds: float = 60
+    ) -> TestsRan:
+        """Run every test that is a program."""
+        ...
+
+    def launch(self, files: Mapping[str, bytes]) -> Launch:
+        """How the product is started, built and fed from outside."""
+        ...
+
+
+def rows_of(files: Mapping[str, bytes], command: str) -> tuple[Row, ...]:
+    """The rows that are judged, in their order; none where the product has no file of them."""
+    text = files.get(rows.FILE, b"").decode(errors="replace")
+    return tuple(row for row in rows.parse(text, command).rows if row.tier != "dropped")
+
+
+def names(found: Sequence[Row]) -> list[str]:
+    """The tests' ids of these rows: where they stand, whose they are, and what they do. A row keeps its id when others
+    come or go."""
+    titles = [f"{rows.FILE}::{'task' if row.tier == 'trusted' else 'tester'}: {row.title}" for row in found]
+    met = Counter(titles)
+    return [
+        title if met[title] == 1 else f"{title} [{digest(msgspec.json.encode(row.steps))[:4]}]"
+        for title, row in zip(titles, found, strict=True)
+    ]
+
+
+async def run(
+    way: Way, sandbox: Sandbox, files: Mapping[str, bytes], *, place: str = "", version: str = ""
+) -> TestsRan:
+    """Run them all on one version of a product: one event with a result for each. Raises SandboxError."""
+    ran = await way.run_tests(sandbox, files, place=place, digest=version)
+    found = rows_of(files, way.command)
+    if not found or ran.lacks:
+        return ran
+    launch = way.launch(files)
+    if launch.lacks:
+        return replace(ran, lacks=launch.lacks)
+    try:
+        ended = await run_sessions(
+            sandbox,
+            files,
+            launch.program,
+            [[step.call for step in row.steps] for row in found],
+            build=launch.build,
+            seconds=SECONDS,
+            environment=launch.environment,
+            reads=launch.reads,
+        )
+    except BuildFailed as error:
+        why = normalise(f"it cannot be built: {error}")[-_WHY:]
+        results = tuple(
+            TestResult(name, "error", why, tier=_tier(row)) for name, row in zip(names(found), found, strict=True)
+        )
+    else:
+        results = tuple(_results(found, ended, files))
+    return replace(ran, results=(*ran.results, *results))
+
+
+def _results(
+    found: Sequence[Row], ended: Sequence[tuple[Ended, ...]], files: Mapping[str, bytes]
+) -> Iterator[TestResult]:
+    for name, row, came in zip(names(found), found, ended, strict=True):
+        why = compare.fault(row, came)
+        if not why:
+            yield TestResult(name, "passed", tier=_tier(row))
+            continue
+        missing = next((each[1] for one in came if (each := _MISSING.search(one.stderr))), "")
+        text = normalise("\n".join(filter(None, [why, *_tracebacks(came)])), limit=_WHY)
+        yield TestResult(name, "failed", text, distribution(missing, files), tier=_tier(row))
+
+
+def _tier(row: Row) -> Literal["trusted", "doubtful"]:
+    return "trusted" if row.tier == "trusted" else "doubtful"
+
+
+def _tracebacks(came: Sequence[Ended]) -> Iterator[str]:
+    """The end of the first traceback, which says where in the product it went wrong."""
+    for one in came:
+        if "Traceback (most recent call last)" in one.stderr:
+            yield one.stderr.strip()[-_WHY:]
+            return
+
+
+def dropping(files: Mapping[str, str], command: str, dropped: frozenset[str]) -> dict[str, str]:
+    """The file of rows with these among those that are not judged, by path."""
+    read = rows.parse(files.get(rows.FILE, ""), command).rows
+    judged = [row for row in read if row.tier != "dropped"]
+    gone = {row for row, name in zip(judged, names(judged), strict=True) if name in dropped}
+    moved = [replace(row, tier="dropped") if row in gone else row for row in read]
+    return {rows.FILE: rows.render(moved, command)}
+
+
+def baseline(found: Sequence[Row], *, place: str = "", version: str = "") -> TestsRan:
+    """How rows end on a product that prints nothing and ends at once: what passes there proves nothing.
+
+    Nothing is run for it: what such a product does is known.
+    """
+    nothing = Ended(0)
+    results = tuple(
+        TestResult(name, "failed" if compare.fault(row, (nothing,) * len(row.steps)) else "passed", tier=_tier(row))
+        for name, row in zip(names(found), found, strict=True)
+    )
+    return TestsRan(place, version, results)
+
+
+async def run_without(way: Way, sandbox: Sandbox, tests: Mapping[str, bytes]) -> TestsRan:
+    """How the tests end without the product: its tests that are programs are run, and its rows reckoned."""
+    ran = await way.run_tests(sandbox, tests)
+    return replace(ran, results=(*ran.results, *baseline(rows_of(tests, way.command)).results))
