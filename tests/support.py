@@ -87,7 +87,7 @@ async def run(
     played: Recording,
     *manners: Manner,
     folder: Path | None = None,
-    config: str = "default",
+    config: str = "full",
     task: str = "greet",
     environ: Mapping[str, str] = MappingProxyType({}),
     candidates: int = 0,
