@@ -12,10 +12,14 @@ import msgspec
 
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Warning|Exit|Interrupt|Failure)(?::|$)")
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of this file's classes, written into ``run.started`` and ``attempt.started``. It grows with each new class
 and whenever an old log would be misread; a new field with a default needs no new version. Old logs must stay readable:
 ``tests/journal/logs`` keeps one of each version."""
+
+
+GUARDED = 4
+"""The first version whose runs undo a change that lowers the evidence."""
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
@@ -300,6 +304,13 @@ class FileWritten(Event, frozen=True, tag="file.written"):
     diff: str = ""
 
 
+class FileRemoved(Event, frozen=True, tag="file.removed"):
+    """Derived: a file of the product is gone, since the change that brought it was undone, or it has another name."""
+
+    place: str
+    path: str
+
+
 class FileRefused(Event, frozen=True, tag="file.refused"):
     """Derived: a file that a model named was not written, and why."""
 
@@ -310,10 +321,10 @@ class FileRefused(Event, frozen=True, tag="file.refused"):
 
 class Noted(Event, frozen=True, tag="noted"):
     """Derived: something the reader of the report must know: asked again, guessed, cut, refused, vacuous tests,
-    cycles that led nowhere."""
+    cycles that led nowhere, a change that was undone."""
 
     place: str
-    kind: Literal["asked again", "guessed", "cut", "refused", "tests", "in circles"]
+    kind: Literal["asked again", "guessed", "cut", "refused", "tests", "in circles", "undone"]
     text: str
 
 
@@ -340,5 +351,5 @@ class RunFinished(Event, frozen=True, tag="run.finished"):
 
 
 Effect = ModelAnswered | TestsRan | ProductStarted | LimitReached | RaceDecided
-Derived = PhaseBegan | PhaseEnded | FileWritten | FileRefused | Noted | VerdictReached | RunFinished
+Derived = PhaseBegan | PhaseEnded | FileWritten | FileRemoved | FileRefused | Noted | VerdictReached | RunFinished
 Any = RunStarted | AttemptStarted | AttemptStopped | ClockJumped | ServerCounted | MessageStored | Effect | Derived

@@ -85,7 +85,7 @@ async def _choose(meeting: Meeting) -> Held:
     """Settle one of the phase's options: by the task's own words, in the talk, else by a reflection on it, else the
     stated default."""
     phase, prompts = meeting.phase, meeting.office.prompts
-    named = replies.named_in(meeting.state.task, phase.words)
+    named = phase.named_in(meeting.state.task)
     if len(named) == 1 or not phase.ask:
         settled = named[0] if len(named) == 1 else phase.otherwise or phase.options[0]
         return Held(meeting.state.knowing(phase.sets, settled), settled)
