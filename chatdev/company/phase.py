@@ -49,8 +49,9 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     (None: all), and ``further_temperature`` that of all but the first (None: a little more for each). ``attempts`` is
     how often a code phase asks until an answer can be used. ``words`` of a ``choice`` name, for each option, what a
     task says that wants it; where that settles it, nobody is asked, and where it does not, only if ``ask``.
-    ``examples`` of a ``rows`` phase: with so many in the task itself, nobody is asked for more (0: always). ``context``
-    says whether ``context.md`` leads the question; a text that names the program itself does without.
+    ``examples`` of a ``rows`` phase: with so many in the task itself, nobody is asked for more (0: always). ``at``
+    gives other values of these keys for an effort. ``context`` says whether ``context.md`` leads the question; a text
+    that names the program itself does without.
     """
 
     assistant: str
@@ -73,6 +74,7 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     words: Mapping[str, tuple[str, ...]] = {}
     ask: bool = True
     examples: int = 0
+    at: Mapping[Literal["low", "normal", "high"], dict[str, Any]] = {}
     name: str = ""
     question: str = ""
 

@@ -31,7 +31,8 @@ class RunStarted(Event, frozen=True, tag="run.started"):
     ``role_models`` are those that were given for roles and phases, ``endpoints`` those that were given for the run, as
     typed. ``local_only``, ``max_cost`` (US dollars) and ``second_opinion`` hold for every attempt at it. ``limits`` are
     those of the whole run that were typed, by name; ``candidates`` how many shall solve a phase at once, 0 where nobody
-    said so; ``network`` the network of agents that was typed, as JSON."""
+    said so; ``network`` the network of agents that was typed, as JSON. ``effort`` and ``settings``, each
+    ``PHASE.KEY=VALUE``, are as typed."""
 
     schema: int
     version: str
@@ -50,6 +51,8 @@ class RunStarted(Event, frozen=True, tag="run.started"):
     second_opinion: bool = False
     candidates: int = 0
     network: str = ""
+    effort: str = ""
+    settings: tuple[str, ...] = ()
 
 
 class AttemptStarted(Event, frozen=True, tag="attempt.started"):
@@ -57,7 +60,7 @@ class AttemptStarted(Event, frozen=True, tag="attempt.started"):
 
     ``endpoint`` is a base URL without credentials; ``window`` is in tokens; ``sandbox`` is the level; ``engine`` is
     what the server's list of models says of its owner, such as ``vllm``. ``limits`` are the run's that hold now,
-    ``candidates`` those that were typed.
+    ``candidates`` those that were typed. ``effort`` is how much the company does, from the first attempt on.
     """
 
     number: int
@@ -71,6 +74,7 @@ class AttemptStarted(Event, frozen=True, tag="attempt.started"):
     version: str = ""
     limits: dict[str, float] = {}
     candidates: int = 0
+    effort: str = ""
 
 
 class AttemptStopped(Event, frozen=True, tag="attempt.stopped"):

@@ -45,6 +45,8 @@ class Office:
     candidate: int = 0
     """Which of them this office serves, from 1 on: its files stay in its state until it has won. 0: no race."""
 
+    at_once: int = 0
+    """How many candidates at most work at the same time; 0: as the company says."""
     guarded: bool = True
     """Whether a change that lowers the evidence is undone; runs that an earlier version began go on without that."""
 

@@ -62,7 +62,8 @@ async def _take_place(meeting: Meeting, candidates: int) -> Held:
             return _written(meeting.state, await writing.complete(meeting))
         case "code":
             if candidates > 1:
-                return _written(meeting.state, await race.run(meeting, candidates, meeting.phase.at_once or 0))
+                at_once = min(filter(None, (meeting.phase.at_once, meeting.office.at_once)), default=0)
+                return _written(meeting.state, await race.run(meeting, candidates, at_once))
             return _written(meeting.state, await writing.code(meeting))
 
 
