@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 import chatdev
-from chatdev.company import classic_folder, config
+from chatdev.company import adapt, classic_folder, config
 from chatdev.company.graph import Network
 from chatdev.errors import ChatDevError, UserError
 from chatdev.journal import events
@@ -56,7 +56,8 @@ class Order(msgspec.Struct, frozen=True):
     ``role_models`` are other models for roles or phases, as typed: ``Programmer=NAME``. ``limits`` bound the run, by
     the names of ``Budget``; they come before the company's own. ``reach`` is what was asked for of the endpoints,
     ``candidates`` how many shall solve a phase at once (0: as the company says);
-    ``network`` is one that writes the program, in the place of one programmer."""
+    ``network`` is one that writes the program, in the place of one programmer. ``effort`` is how much the company does
+    (empty: as fits the model), ``settings`` are other values for its phases, as in ``PHASE.KEY=VALUE``."""
 
     task: str
     name: str
@@ -68,6 +69,8 @@ class Order(msgspec.Struct, frozen=True):
     reach: Reach = Reach()
     candidates: int = 0
     network: Network | None = None
+    effort: str = ""
+    settings: tuple[str, ...] = ()
 
     def checked(self) -> "Order":
         """This order, if it can be carried out. Raises UserError that says what to type instead."""
@@ -77,8 +80,17 @@ class Order(msgspec.Struct, frozen=True):
             why = unusable(value)
             if why:
                 raise UserError(f"{option} {value!r} cannot name a folder: {why}.", do=f"Choose another {option}.")
-        config.find(self.config)
+        company_of(self.config, self.effort)
         return self
+
+
+FULL = "full"
+"""The company with all roles, which the highest effort takes in the place of the default one."""
+
+
+def company_of(name: str, effort: str = "") -> Path:
+    """The folder of the company that is asked for. Raises CompanyError."""
+    return config.find(FULL if effort == "high" and name.lower() == "default" else name)
 
 
 def unusable(name: str) -> str:
@@ -111,7 +123,8 @@ def begin(
     their own. Raises UserError, CompanyError and JournalError.
     """
     order = redactor(settings or Settings()).value(order).checked()
-    company = checked(classic_folder.load(config.find(order.config)))  # told now, before anything is made
+    company = checked(classic_folder.load(company_of(order.config, order.effort)))  # told now, before anything is made
+    adapt.setting(company, order.settings)
     company.assigning(assignments(order.role_models))
     company = checked(company.networking(order.network))
     return _set_up(_start(order, company, now), company, (), warehouse)
@@ -180,6 +193,8 @@ def _start(order: Order, company: config.Company, now: datetime.datetime | None)
         max_cost=order.reach.max_cost,
         second_opinion=order.reach.second_opinion,
         candidates=order.candidates,
+        effort=order.effort,
+        settings=order.settings,
         network=msgspec.json.encode(order.network).decode() if order.network else "",
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import chatdev
 from chatdev import runs
-from chatdev.company import config
+from chatdev.company import adapt, config
 from chatdev.errors import ChatDevError
 from chatdev.journal import events
 from chatdev.journal.effects import Desk
@@ -46,6 +46,7 @@ async def work(
     role_models: tuple[str, ...] = (),
     limits: Mapping[str, float] | None = None,
     candidates: int = 0,
+    at_once: int = 0,
     open_store: Callable[[Path], Store] = Store,
     sandbox: Sandbox | None = None,
     company: config.Company | None = None,
@@ -53,7 +54,8 @@ async def work(
     """Carry a run that was begun to its end, or further if it was interrupted, and write what is delivered.
 
     ``role_models`` take the place of those that the run was begun with, ``limits`` that of each which was set so far,
-    and ``candidates`` (0: as before) holds for the phases that have not begun. Programs run in ``sandbox``, else in the
+    and ``candidates`` (0: as before) holds for the phases that have not begun, of which ``at_once`` at most work at the
+    same time (0: as the company says). Programs run in ``sandbox``, else in the
     best that holds on this machine. ``company`` is the run's copy of it, where the caller has read that.
 
     Whatever ends it, the log holds all that was done, and the report says so far as it got. Raises ModelError,
@@ -69,6 +71,8 @@ async def work(
         store.listen(on_record)
         company = company.networking(runs.network_of(order))
         company = company.assigning(assignments(role_models or order.role_models))
+        effort, why = _effort(store, order, choice)
+        company = adapt.at(adapt.setting(company, order.settings), effort)
         workspace = Workspace(folder)
         workspace.sweep()
         typed = {**_limits(store), **(limits or {})}
@@ -85,8 +89,10 @@ async def work(
             others={target: other.backend for target, other in others.items()},
             second_opinion=choice.settings.second_opinion,
             candidates=candidates or _candidates(store),
+            at_once=at_once,
+            guarded=order.schema >= events.GUARDED,
         )
-        number = _attempt(store, choice, office, _told(company, others), typed)
+        number = _attempt(store, choice, office, (*_told(company, others), why), typed, effort)
         await store.sync()
         return await _attempted(folder, office, store, number, State(task=order.task, name=order.name))
     finally:
@@ -143,7 +149,21 @@ def _candidates(store: Store) -> int:
     return typed[-1] if typed else 0
 
 
-def _attempt(store: Store, choice: Choice, office: Office, told: tuple[str, ...], limits: dict[str, float]) -> int:
+def _effort(store: Store, order: events.RunStarted, choice: Choice) -> tuple[adapt.Effort, str]:
+    """How much the company does for this run, and why, in a line; once begun, a run keeps to it."""
+    begun = next((each.event.effort for each in store if isinstance(each.event, events.AttemptStarted)), "")
+    if begun or order.effort:
+        effort = next(effort for effort in adapt.EFFORTS if effort == (begun or order.effort))
+        return effort, f"Effort: {effort}, as {'the run was begun' if begun else 'typed'}."
+    if order.schema < events.GUARDED:
+        return "normal", ""
+    effort, why = adapt.effort_for(choice.facts.size)
+    return effort, f"Effort: {effort} ({why})."
+
+
+def _attempt(
+    store: Store, choice: Choice, office: Office, told: tuple[str, ...], limits: dict[str, float], effort: str
+) -> int:
     """Say in the log that the run is taken up, and by what means; the number of the attempt."""
     number = 1 + sum(isinstance(record.event, events.AttemptStarted) for record in store)
     store.append(
@@ -153,12 +173,13 @@ def _attempt(store: Store, choice: Choice, office: Office, told: tuple[str, ...]
             model=choice.facts.model,
             window=choice.facts.window,
             sandbox=office.sandbox.level,
-            notes=(*filter(None, (store.repaired,)), *choice.notes, *told),
+            notes=(*filter(None, (store.repaired,)), *choice.notes, *filter(None, told)),
             engine=choice.facts.engine,
             schema=events.SCHEMA,
             version=chatdev.__version__,
             limits=limits,
             candidates=office.candidates,
+            effort=effort,
         )
     )
     return number

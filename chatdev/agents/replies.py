@@ -5,7 +5,7 @@ others, and all that a model may mean is read here. What was doubtful says so, a
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -16,8 +16,7 @@ from chatdev.agents.fences import Block
 from chatdev.agents.requirements import Requirements, requirements
 
 __all__ = [
-    "File", "Reading", "Requirements", "Skipped", "choice", "conclusion", "files", "finished", "looping", "named_in",
-    "read",
+    "File", "Reading", "Requirements", "Skipped", "choice", "conclusion", "files", "finished", "looping", "read",
     "requirement_lines", "requirements", "unfinished",
 ]  # fmt: skip
 
@@ -344,16 +343,6 @@ def choice(text: str, options: Sequence[str]) -> str | None:
         if len(mentioned) == 1:
             return mentioned[0]
     return None
-
-
-def named_in(text: str, words: Mapping[str, Sequence[str]]) -> list[str]:
-    """The options of which one of the words stands in a text, as whole words in any letter case."""
-    text = " ".join(text.casefold().split())
-
-    def stands(word: str) -> bool:
-        return re.search(rf"(?<![\w+#]){re.escape(word.casefold())}s?(?![\w+#])", text) is not None
-
-    return [option for option, known in words.items() if any(map(stands, known))]
 
 
 def _plain(text: str) -> str:

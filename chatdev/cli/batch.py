@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 @options.walled
 @options.limited
 @options.racing
+@options.fitted
 @options.networked
 @options.reaching
 def command(
@@ -53,6 +54,7 @@ def command(
     engine: str,
     limits: options.Limits,
     candidates: int,
+    fit: options.Fit,
     network: "Network | None",
     reach: "Reach",
 ) -> None:
@@ -77,5 +79,5 @@ def command(
         unsafe=unsafe,
         engine=engine,
     )
-    typed = Plan(config or "", org or "", model, role_models, limits, reach, candidates, network)
+    typed = Plan(config or "", org or "", model, role_models, limits, reach, candidates, network, *fit)
     sys.exit(batching.run(asked, typed))

@@ -82,6 +82,8 @@ def _over(typed: Plan, earlier: Plan | None) -> Plan:
         reach=typed.reach.over(known.reach),
         candidates=typed.candidates or known.candidates,
         network=typed.network or known.network,
+        effort=typed.effort or known.effort,
+        settings=typed.settings or known.settings,
     )
 
 

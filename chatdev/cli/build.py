@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.option("--path", default="", help="Existing code to extend; needs a company made for it.")
 @options.limited
 @options.racing
+@options.fitted
 @options.networked
 @options.reaching
 @options.watching
@@ -35,6 +36,7 @@ def command(
     path: str,
     limits: options.Limits,
     candidates: int,
+    fit: options.Fit,
     network: "Network | None",
     reach: "Reach",
     how: options.How,
@@ -55,5 +57,7 @@ def command(
         reach=reach,
         candidates=candidates,
         network=network,
+        effort=fit.effort,
+        settings=fit.settings,
     )
     sys.exit(work.build(order, model, how))

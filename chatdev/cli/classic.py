@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--path", default="", help="Existing code to extend; needs a company made for it.")
 @options.limited
 @options.racing
+@options.fitted
 @options.networked
 @options.reaching
 @options.watching
@@ -40,6 +41,7 @@ def command(
     path: str,
     limits: options.Limits,
     candidates: int,
+    fit: options.Fit,
     network: "Network | None",
     reach: "Reach",
     how: options.How,
@@ -63,6 +65,8 @@ def command(
         reach=reach,
         candidates=candidates,
         network=network,
+        effort=fit.effort,
+        settings=fit.settings,
     )
     sys.exit(work.build(order, model, how))
 

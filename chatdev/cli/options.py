@@ -62,6 +62,36 @@ def racing(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
+class Fit(NamedTuple):
+    """How a company is fitted to a run: ``effort`` is empty for what fits the model, ``settings`` are
+    ``PHASE.KEY=VALUE``."""
+
+    effort: str = ""
+    settings: tuple[str, ...] = ()
+
+
+def fitted(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that fit a company to a run; the command takes them as one argument, ``fit``."""
+
+    @click.option(
+        "--effort",
+        type=click.Choice(["low", "normal", "high"]),
+        help="How much the company does; high takes the company with all roles. Default: by the model's size.",
+    )
+    @click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="PHASE.KEY=VALUE",
+        help="Another value for a key of a phase, or STEP=off. May be given several times.",
+    )
+    @functools.wraps(command)
+    def wrapped(effort: str | None, settings: tuple[str, ...], **others: Any) -> None:
+        command(fit=Fit(effort or "", settings), **others)
+
+    return wrapped
+
+
 def networked(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options of a collaboration network; the command takes it as ``network``, None where there is none."""
 

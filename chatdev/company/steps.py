@@ -18,7 +18,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``phase`` names a phase; ``run`` runs the acceptance tests or starts the product; ``loop`` repeats ``steps`` up to
     ``cycles`` times or ``until`` something holds; ``together`` runs its steps side by side. A step that is ``beside``
     begins with the one before it, as what was known then, and keeps the name that it would have after it. A phase that
-    writes the program may be solved by a ``network`` of agents.
+    writes the program may be solved by a ``network`` of agents. A step with an ``effort`` is left out at any lower one.
     """
 
     phase: str = ""
@@ -29,6 +29,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cycles: int = 1
     until: Until = ""
     beside: bool = False
+    effort: Literal["", "low", "normal", "high"] = ""
     network: Network | None = None
 
     @property

@@ -44,7 +44,7 @@ Status = Literal["passed", "failed", "error"]
 
 class Plan(msgspec.Struct, frozen=True):
     """What holds for all projects of a batch. ``reach.max_cost`` is for all of them together, ``limits`` for each;
-    ``candidates`` and ``network`` are as in ``runs.Order``."""
+    ``candidates``, ``network``, ``effort`` and ``settings`` are as in ``runs.Order``."""
 
     config: str = "default"
     org: str = "DefaultOrganization"
@@ -54,6 +54,8 @@ class Plan(msgspec.Struct, frozen=True):
     reach: runs.Reach = runs.Reach()
     candidates: int = 0
     network: Network | None = None
+    effort: str = ""
+    settings: tuple[str, ...] = ()
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -174,7 +176,7 @@ class Ledger:
         if why := runs.unusable(plan.org):
             raise UserError(f"--org {plan.org!r} cannot name a folder: {why}.", do="Choose another --org.")
         if earlier is None:
-            company = checked(classic_folder.load(config.find(plan.config)).networking(plan.network))
+            company = checked(classic_folder.load(runs.company_of(plan.config, plan.effort)).networking(plan.network))
             config.write(company.sources, Place(self.folder, plan).company)
         _replace(path, msgspec.json.encode(plan))
         return plan

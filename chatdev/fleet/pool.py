@@ -149,6 +149,7 @@ class Pool:
                 choice,
                 limits=self._plan.limits,
                 candidates=self._plan.candidates,
+                at_once=1,  # the other projects keep the server busy
                 open_store=lambda path: opened[0],
                 sandbox=self._sandbox,
                 company=self._company,
@@ -219,6 +220,8 @@ class Pool:
             limits=plan.limits,
             candidates=plan.candidates,
             network=plan.network,
+            effort=plan.effort,
+            settings=plan.settings,
             reach=msgspec.structs.replace(plan.reach, max_cost=None),  # that is the whole batch's
         )
         return runs.begin_in(

@@ -12,10 +12,14 @@ import msgspec
 
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Warning|Exit|Interrupt|Failure)(?::|$)")
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of this file's classes, written into ``run.started`` and ``attempt.started``. It grows with each new class
 and whenever an old log would be misread; a new field with a default needs no new version. Old logs must stay readable:
 ``tests/journal/logs`` keeps one of each version."""
+
+
+GUARDED = 4
+"""The first version whose runs undo a change that lowers the evidence."""
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
@@ -27,7 +31,8 @@ class RunStarted(Event, frozen=True, tag="run.started"):
     ``role_models`` are those that were given for roles and phases, ``endpoints`` those that were given for the run, as
     typed. ``local_only``, ``max_cost`` (US dollars) and ``second_opinion`` hold for every attempt at it. ``limits`` are
     those of the whole run that were typed, by name; ``candidates`` how many shall solve a phase at once, 0 where nobody
-    said so; ``network`` the network of agents that was typed, as JSON."""
+    said so; ``network`` the network of agents that was typed, as JSON. ``effort`` and ``settings``, each
+    ``PHASE.KEY=VALUE``, are as typed."""
 
     schema: int
     version: str
@@ -46,6 +51,8 @@ class RunStarted(Event, frozen=True, tag="run.started"):
     second_opinion: bool = False
     candidates: int = 0
     network: str = ""
+    effort: str = ""
+    settings: tuple[str, ...] = ()
 
 
 class AttemptStarted(Event, frozen=True, tag="attempt.started"):
@@ -53,7 +60,7 @@ class AttemptStarted(Event, frozen=True, tag="attempt.started"):
 
     ``endpoint`` is a base URL without credentials; ``window`` is in tokens; ``sandbox`` is the level; ``engine`` is
     what the server's list of models says of its owner, such as ``vllm``. ``limits`` are the run's that hold now,
-    ``candidates`` those that were typed.
+    ``candidates`` those that were typed. ``effort`` is how much the company does, from the first attempt on.
     """
 
     number: int
@@ -67,6 +74,7 @@ class AttemptStarted(Event, frozen=True, tag="attempt.started"):
     version: str = ""
     limits: dict[str, float] = {}
     candidates: int = 0
+    effort: str = ""
 
 
 class AttemptStopped(Event, frozen=True, tag="attempt.stopped"):
@@ -300,6 +308,13 @@ class FileWritten(Event, frozen=True, tag="file.written"):
     diff: str = ""
 
 
+class FileRemoved(Event, frozen=True, tag="file.removed"):
+    """Derived: a file of the product is gone, since the change that brought it was undone, or it has another name."""
+
+    place: str
+    path: str
+
+
 class FileRefused(Event, frozen=True, tag="file.refused"):
     """Derived: a file that a model named was not written, and why."""
 
@@ -310,10 +325,10 @@ class FileRefused(Event, frozen=True, tag="file.refused"):
 
 class Noted(Event, frozen=True, tag="noted"):
     """Derived: something the reader of the report must know: asked again, guessed, cut, refused, vacuous tests,
-    cycles that led nowhere."""
+    cycles that led nowhere, a change that was undone."""
 
     place: str
-    kind: Literal["asked again", "guessed", "cut", "refused", "tests", "in circles"]
+    kind: Literal["asked again", "guessed", "cut", "refused", "tests", "in circles", "undone"]
     text: str
 
 
@@ -340,5 +355,5 @@ class RunFinished(Event, frozen=True, tag="run.finished"):
 
 
 Effect = ModelAnswered | TestsRan | ProductStarted | LimitReached | RaceDecided
-Derived = PhaseBegan | PhaseEnded | FileWritten | FileRefused | Noted | VerdictReached | RunFinished
+Derived = PhaseBegan | PhaseEnded | FileWritten | FileRemoved | FileRefused | Noted | VerdictReached | RunFinished
 Any = RunStarted | AttemptStarted | AttemptStopped | ClockJumped | ServerCounted | MessageStored | Effect | Derived

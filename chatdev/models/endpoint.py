@@ -14,6 +14,7 @@ import msgspec
 from chatdev.models import prices, refusals
 from chatdev.models.address import Address
 from chatdev.models.errors import ModelError
+from chatdev.models.size import size_in
 
 if TYPE_CHECKING:
     from chatdev.models.transport import Transport
@@ -60,6 +61,8 @@ class Facts(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
     engine: str = ""
     ends: str = ""
+    size: float | None = None
+    """Billions of parameters, where the server tells them."""
 
 
 async def ask(transport: "Transport", wanted: str, patience: float = PATIENCE) -> Facts:
@@ -88,7 +91,8 @@ async def ask(transport: "Transport", wanted: str, patience: float = PATIENCE) -
             "another, say so in chatdev.toml, as in: window = 16384",
         )
     engine = str(entry.get("owned_by") or "")
-    return Facts(address.base_url, model, served, window, assumed, notes, engine, ends)
+    size = None if address.is_openai else size_in(entry, model)
+    return Facts(address.base_url, model, served, window, assumed, notes, engine, ends, size)
 
 
 def _listed(body: bytes, address: Address) -> dict[str, Mapping[str, Any]]:

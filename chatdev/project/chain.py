@@ -8,7 +8,7 @@ import msgspec
 from chatdev.company.steps import Step, groups, walk
 from chatdev.journal.effects import Desk
 from chatdev.journal.events import Noted, RunFinished, VerdictReached
-from chatdev.project import languages, network, trials, verdict
+from chatdev.project import evidence, languages, network, trials, verdict
 from chatdev.project.branches import settle, side_by_side
 from chatdev.project.meeting import Office, write
 from chatdev.project.phase import hold
@@ -63,9 +63,9 @@ async def _step(office: Office, desk: Desk, step: Step, ordinal: int, state: Sta
         return await _loop(office, desk, step, state)
     if step.together:
         return await _at_once(office, desk.at("together", ordinal), step.together, state, Counter())
-    if step.run == "tests":
-        return await trials.test(office, desk.at("tests", ordinal), state)
-    return await trials.start(office, desk.at("start", ordinal), state)
+    here = desk.at(step.run, ordinal)
+    tried = await (trials.test if step.run == "tests" else trials.start)(office, here, state)
+    return evidence.guarded(office, here, tried)
 
 
 async def _loop(office: Office, desk: Desk, step: Step, state: State) -> State:
@@ -135,6 +135,8 @@ async def _judge(office: Office, desk: Desk, state: State) -> verdict.Verdict:
     if manifest := languages.manifest(state.language):
         state = write(office, desk, state, {languages.MANIFEST: manifest})
     if not office.company.tests:
-        return verdict.judge_start((await trials.start(office, desk, state)).started)
+        started = evidence.guarded(office, desk, await trials.start(office, desk, state))
+        return verdict.judge_start(started.started)
     state = merge(state, await side_by_side([trials.test(office, desk, state), trials.start(office, desk, state)]))
+    state = evidence.guarded(office, desk, state)
     return verdict.judge(state.baseline, state.tests if state.tested else None, state.started, state.makes)

@@ -1,6 +1,6 @@
 """What a phase works with: the office it belongs to, and one place of the run's log."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, NoReturn
@@ -8,7 +8,7 @@ from typing import Any, Literal, NoReturn
 from chatdev.agents.chat_agent import Answer, Lack, Read, Seat, insist, quoted
 from chatdev.company.config import Company, Phase
 from chatdev.journal.effects import Desk, digest
-from chatdev.journal.events import FileRefused, FileWritten, LimitReached, ModelAnswered, Noted
+from chatdev.journal.events import FileRefused, FileRemoved, FileWritten, LimitReached, ModelAnswered, Noted
 from chatdev.models import budget
 from chatdev.models.backend import ModelBackend
 from chatdev.models.errors import CostLimit
@@ -44,6 +44,11 @@ class Office:
     """How many shall solve a phase at once, as typed; 0 where nobody said so."""
     candidate: int = 0
     """Which of them this office serves, from 1 on: its files stay in its state until it has won. 0: no race."""
+
+    at_once: int = 0
+    """How many candidates at most work at the same time; 0: as the company says."""
+    guarded: bool = True
+    """Whether a change that lowers the evidence is undone; runs that an earlier version began go on without that."""
 
     def asked(self, phase: Phase, role: str) -> ModelBackend:
         """The model that answers for a role in a phase."""
@@ -265,6 +270,16 @@ def varied(parameters: Mapping[str, Any], candidate: int, temperature: float | N
     base = parameters.get("temperature", Options().temperature)
     warmer = round(max(base, min(1.0, base + _WARMER * (candidate - 1))), 3) if temperature is None else temperature
     return {**parameters, "temperature": warmer, "seed": parameters.get("seed", 0) + candidate - 1}
+
+
+def remove(office: Office, desk: Desk, state: State, paths: Iterable[str]) -> State:
+    """Take files of the product away, record each at ``desk``, and give the next state."""
+    gone = [path for path in paths if path in state.files]
+    for number, path in enumerate(gone if not office.candidate else [], 1):
+        office.workspace.remove(path)
+        here = desk.at("gone", number)
+        here.record(FileRemoved(here.place, path))
+    return state.without(gone)
 
 
 def write(office: Office, desk: Desk, state: State, files: Mapping[str, str]) -> State:

@@ -62,7 +62,8 @@ async def _take_place(meeting: Meeting, candidates: int) -> Held:
             return _written(meeting.state, await writing.complete(meeting))
         case "code":
             if candidates > 1:
-                return _written(meeting.state, await race.run(meeting, candidates, meeting.phase.at_once or 0))
+                at_once = min(filter(None, (meeting.phase.at_once, meeting.office.at_once)), default=0)
+                return _written(meeting.state, await race.run(meeting, candidates, at_once))
             return _written(meeting.state, await writing.code(meeting))
 
 
@@ -85,7 +86,7 @@ async def _choose(meeting: Meeting) -> Held:
     """Settle one of the phase's options: by the task's own words, in the talk, else by a reflection on it, else the
     stated default."""
     phase, prompts = meeting.phase, meeting.office.prompts
-    named = replies.named_in(meeting.state.task, phase.words)
+    named = phase.named_in(meeting.state.task)
     if len(named) == 1 or not phase.ask:
         settled = named[0] if len(named) == 1 else phase.otherwise or phase.options[0]
         return Held(meeting.state.knowing(phase.sets, settled), settled)

@@ -1,6 +1,6 @@
 """What the company knows so far: one frozen value that a phase takes and returns the next of."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -26,14 +26,25 @@ def _version(files: tuple[tuple[str, str], ...]) -> str:
     return digest(*(part for path, text in files for part in (path, text)))
 
 
+class Best(msgspec.Struct, frozen=True):
+    """The best version so far: the files of its program, what was seen of it, and the ``evidence`` in its favour."""
+
+    program: Mapping[str, str]
+    evidence: tuple[bool, int, int, bool]
+    tests: TestsRan | None
+    started: ProductStarted | None
+    digest: str
+    tests_digest: str
+
+
 class State(msgspec.Struct, frozen=True):
     """A run between two phases. Mappings are never changed in place.
 
     ``files`` are the product's texts by path, tests and documents among them; ``values`` are conclusions by the name
     that their phase sets. ``baseline`` are the tests' results without the product; ``tests`` and ``started`` what was
     last seen of it, true of the version that their digest names. ``stopped``: a limit of the run was reached, and
-    nobody is asked any more. ``given_up`` are unfinished files that nobody works on any more; ``remarks`` tells the
-    next speaker what was not accepted.
+    nobody is asked any more. ``best`` is the version to return to. ``given_up`` are unfinished files that nobody
+    works on any more; ``remarks`` tells the next speaker what was not accepted.
     """
 
     task: str
@@ -48,6 +59,7 @@ class State(msgspec.Struct, frozen=True):
     given_up: frozenset[str] = frozenset()
     tries: Mapping[str, int] = {}
     remarks: str = ""
+    best: Best | None = None
 
     @property
     def acceptance_tests(self) -> dict[str, str]:
@@ -68,6 +80,11 @@ class State(msgspec.Struct, frozen=True):
     def digest(self) -> str:
         """Names this version of program and tests."""
         return _version(tuple(sorted((path, text) for path, text in self.files.items() if path not in DOCUMENTS)))
+
+    @property
+    def tests_digest(self) -> str:
+        """Names this version of the tests alone."""
+        return _version(tuple(sorted(self.acceptance_tests.items())))
 
     @property
     def language(self) -> str:
@@ -173,6 +190,12 @@ class State(msgspec.Struct, frozen=True):
         """This state with new contents for some files."""
         return msgspec.structs.replace(self, files={**self.files, **files})
 
+    def without(self, paths: Collection[str]) -> "State":
+        """This state with some files gone."""
+        return msgspec.structs.replace(
+            self, files={path: text for path, text in self.files.items() if path not in paths}
+        )
+
     def knowing(self, name: str, value: str) -> "State":
         """This state with one conclusion more."""
         return msgspec.structs.replace(self, values={**self.values, name: value})
@@ -188,7 +211,7 @@ def merge(base: State, branches: Sequence[State]) -> State:
         tries.update({path: count for path, count in branch.tries.items() if base.tries.get(path) != count})
         changed = {
             name: value
-            for name in ("baseline", "tests", "started", "finished", "stopped", "remarks")
+            for name in ("baseline", "tests", "started", "finished", "stopped", "remarks", "best")
             if (value := getattr(branch, name)) != getattr(base, name)
         }
         merged = msgspec.structs.replace(merged, **changed, given_up=merged.given_up | branch.given_up)

@@ -209,6 +209,12 @@ class Workspace:
                     os.unlink(temporary, dir_fd=folder)
                 raise
 
+    def remove(self, path: str) -> None:
+        """Take a file away; one that is not there is no error. Raises PathRefused and NotStored as ``write`` does."""
+        with suppress(FileNotFoundError), self._parent(path) as (folder, name):
+            _must_be_file(path, folder, name)
+            os.unlink(name, dir_fd=folder)
+
     def sweep(self) -> None:
         """Take away the halves of files that a process which was killed left behind."""
         for _, _, names, folder in os.fwalk(self.root):  # follows no link

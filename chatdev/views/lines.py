@@ -50,6 +50,8 @@ def _aside(event: events.Any) -> list[Line]:
         case events.PhaseEnded(conclusion=conclusion) if conclusion:
             how = "  (after a reflection)" if event.reflected else ""
             return [Line(f"  => {one_line(conclusion)}{how}", "green")]
+        case events.FileRemoved():
+            return [Line(f"  removed {one_line(event.path, 60)}", "yellow")]
         case events.FileRefused():
             return [Line(f"  refused {one_line(event.path, 60)}: {one_line(event.why)}", "yellow")]
         case events.Noted():

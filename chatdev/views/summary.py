@@ -150,7 +150,7 @@ def fold(records: Sequence[Record]) -> Summary:
         phases=_phases(records, clock, calls),
         voices=_voices(calls),
         work=_work(calls),
-        files=tuple({file.path: file for file in every(events.FileWritten)}.values()),
+        files=_files(records),
         refused=kept(events.FileRefused),
         notes=kept(events.Noted),
         limits=kept(events.LimitReached),
@@ -234,6 +234,17 @@ def _voices(calls: Iterable[events.ModelAnswered]) -> tuple[Voice, ...]:
     for call in calls:
         theirs.setdefault((call.role, call.endpoint, call.model), []).append(call)
     return tuple(Voice(*who, _work(spoken)) for who, spoken in theirs.items())
+
+
+def _files(records: Sequence[Record]) -> tuple[events.FileWritten, ...]:
+    """The last version of each file that is still there."""
+    files: dict[str, events.FileWritten] = {}
+    for record in records:
+        if isinstance(record.event, events.FileWritten):
+            files[record.event.path] = record.event
+        elif isinstance(record.event, events.FileRemoved):
+            files.pop(record.event.path, None)
+    return tuple(files.values())
 
 
 def _phases(

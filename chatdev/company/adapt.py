@@ -1,0 +1,110 @@
+"""A company fitted to a model and to what was typed: how much it does, and single keys of its phases."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from chatdev.company import steps
+from chatdev.company.config import Company, CompanyError
+from chatdev.company.phase import Phase
+
+Effort = Literal["low", "normal", "high"]
+EFFORTS: tuple[Effort, ...] = ("low", "normal", "high")
+
+SMALL = 7.0
+"""Billions of parameters from which on a model is not small. Below it, showing a model its own failed attempt brings
+fewer solved tasks per token than another independent draft (docs/eval.md)."""
+
+
+def effort_for(size: float | None) -> tuple[Effort, str]:
+    """The effort for a model of so many billions of parameters (None: not known), and why, in words."""
+    if size is None:
+        return "normal", "the server does not tell the model's size"
+    told = f"{size:.3g} billion parameters"
+    return ("low", f"{told}, fewer than {SMALL:g}") if size < SMALL else ("normal", told)
+
+
+def at(company: Company, effort: Effort) -> Company:
+    """The company as it works at this effort: without the steps that are for more, and with its phases' keys for it."""
+    rank = EFFORTS.index(effort)
+
+    def kept(chain: Sequence[steps.Step]) -> tuple[steps.Step, ...]:
+        return tuple(
+            msgspec.structs.replace(step, steps=kept(step.steps), together=kept(step.together))
+            for step in chain
+            if not step.effort or EFFORTS.index(step.effort) <= rank
+        )
+
+    phases = {
+        name: _changed(phase, phase.at.get(effort, {}), f"phases/{name}.md: at.{effort}")
+        for name, phase in company.phases.items()
+    }
+    return msgspec.structs.replace(company, chain=kept(company.chain), phases=phases)
+
+
+def setting(company: Company, typed: Sequence[str]) -> Company:
+    """The company with ``PHASE.KEY=VALUE`` for each that was typed, or without a step: ``STEP=off``. Values are TOML's,
+    or plain words. Raises CompanyError that names what there is."""
+    for each in typed:
+        name, equals, value = each.partition("=")
+        name, dot, key = name.strip().partition(".")
+        if not equals or (not dot and value.strip().lower() != "off"):
+            raise CompanyError(f"--set {each!r} is not understood.", do="Write PHASE.KEY=VALUE, or STEP=off.")
+        company = _key(company, name, key, value.strip(), each) if dot else _without(company, name)
+    return company
+
+
+def _key(company: Company, name: str, key: str, value: str, typed: str) -> Company:
+    found = next((known for known in company.phases if known.lower() == name.lower()), None)
+    if found is None:
+        raise CompanyError(
+            f'--set {typed!r}: {company.name} has no phase "{name}".', do=f"Its phases: {', '.join(company.phases)}."
+        )
+    changed = _changed(company.phases[found], _nested(key, _value(value)), f"--set {typed!r}")
+    return msgspec.structs.replace(company, phases={**company.phases, found: changed})
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    first, dot, rest = key.partition(".")
+    return {first: _nested(rest, value) if dot else value}
+
+
+def _changed(phase: Phase, keys: Mapping[str, Any], where: str) -> Phase:
+    """The phase with other values for some keys; a table's keys are changed one by one. Raises CompanyError."""
+    if not keys:
+        return phase
+    fields = msgspec.to_builtins(phase)
+    for key, value in keys.items():
+        if key in ("name", "question", "at") or key not in fields:
+            known = ", ".join(sorted(set(fields) - {"name", "question", "at"}))
+            raise CompanyError(f"{where}: {key} is no key of a phase.", do=f"There are: {known}.")
+        fields[key] = {**fields[key], **value} if isinstance(value, dict) and isinstance(fields[key], dict) else value
+    try:
+        return msgspec.convert(fields, Phase)
+    except msgspec.ValidationError as error:
+        raise CompanyError(f"{where}: {error}.") from error
+
+
+def _without(company: Company, name: str) -> Company:
+    names = {step.name.lower() for step in steps.walk(company.chain)}
+    if name.lower() not in names:
+        known = ", ".join(dict.fromkeys(step.name for step in steps.walk(company.chain)))
+        raise CompanyError(f'--set {name}=off: {company.name} has no step "{name}".', do=f"Its steps: {known}.")
+
+    def kept(chain: Sequence[steps.Step]) -> tuple[steps.Step, ...]:
+        return tuple(
+            msgspec.structs.replace(step, steps=kept(step.steps), together=kept(step.together))
+            for step in chain
+            if step.name.lower() != name.lower()
+        )
+
+    return msgspec.structs.replace(company, chain=kept(company.chain))

@@ -1,0 +1,109 @@
+"""The parts of a company: a phase with its question, how a model is asked, and the requests for a better answer."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from chatdev.company.budget import Budget
+
+Kind = Literal["talk", "choice", "code", "complete", "rows", "tests", "amend", "document"]
+"""What a phase does with its conclusion: keep the text, settle one of its options, write files to the product, finish
+one unfinished file, write acceptance tests as rows or as programs, correct one that is wrong, write one named
+document."""
+
+MOST_CANDIDATES = 16
+"""Programmers who solve one phase at once: each is a slot of the server's."""
+
+COUNSELOR = "Counselor"
+CHIEF = "Chief Executive Officer"
+"""The two roles that reflect on a talk that did not conclude."""
+
+
+class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the model is asked, and which; what is None is as it would be without.
+
+    ``thinking``: False asks a model that thinks to answer at once. ``extra`` joins the request's body as it is.
+    ``name`` and ``endpoint`` are another model than the run's own, as in ``Target``.
+    """
+
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+    max_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] | None = None
+    thinking: bool | None = None
+    extra: dict[str, Any] | None = None
+    name: str | None = None
+    endpoint: str | None = None
+
+
+class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Two roles and a question: ``user`` asks, ``assistant`` answers and may speak up to ``turns`` times.
+
+    ``sets`` is the name under which later templates find the conclusion; ``otherwise`` is taken when nothing
+    concludes; ``writes`` is the path of a ``document``; ``tries`` bounds the rounds that a ``complete`` phase spends on
+    one file; ``budget`` bounds all takes of the phase together; ``candidates``, of a ``code`` phase, is how many
+    solve it (None: as many as the company says), ``at_once`` how many of them work at the same time after the first
+    (None: all), and ``further_temperature`` that of all but the first (None: a little more for each). ``attempts`` is
+    how often a code phase asks until an answer can be used. ``words`` of a ``choice`` name, for each option, what a
+    task says that wants it; where that settles it, nobody is asked, and where it does not, only if ``ask``.
+    ``examples`` of a ``rows`` phase: with so many in the task itself, nobody is asked for more (0: always). ``at``
+    gives other values of these keys for an effort. ``context`` says whether ``context.md`` leads the question; a text
+    that names the program itself does without.
+    """
+
+    assistant: str
+    user: str
+    kind: Kind = "talk"
+    sets: str = ""
+    options: tuple[str, ...] = ()
+    otherwise: str = ""
+    writes: str = ""
+    turns: int = 1
+    reflect: bool = False
+    tries: int = 2
+    model: Parameters = Parameters()
+    budget: Budget = Budget()
+    context: bool = True
+    candidates: Annotated[int, msgspec.Meta(ge=1, le=MOST_CANDIDATES)] | None = None
+    at_once: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    further_temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
+    attempts: Annotated[int, msgspec.Meta(ge=1)] = 3
+    words: Mapping[str, tuple[str, ...]] = {}
+    ask: bool = True
+    examples: int = 0
+    at: Mapping[Literal["low", "normal", "high"], dict[str, Any]] = {}
+    name: str = ""
+    question: str = ""
+
+    def named_in(self, task: str) -> list[str]:
+        """The options of which one of the ``words`` stands in a task, as whole words in any letter case."""
+        text = " ".join(task.casefold().split())
+
+        def stands(word: str) -> bool:
+            return re.search(rf"(?<![\w+#]){re.escape(word.casefold())}s?(?![\w+#])", text) is not None
+
+        return [option for option, known in self.words.items() if any(map(stands, known))]
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """The roles that may be asked here."""
+        return (self.assistant, self.user, *((COUNSELOR, CHIEF) if self.reflect else ()))
+
+
+class Requests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is said when an answer lacks something; templates that see ``paths``, ``why``, ``options`` and ``talk``."""
+
+    no_files: str
+    cut: str
+    elided: str
+    refused: str
+    choice: str
+    no_tests: str
+    vacuous: str
+    document: str
+    reply: str
+    reflect: str
+    no_rows: str = ""

@@ -1,0 +1,26 @@
+"""How large a model is, as far as its server tells: a field of its model list, or the name it serves it under."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_NAMED = re.compile(r"(?<![\d.a-z])(\d+(?:\.\d+)?)\s?([bm])(?![a-z])", re.I)
+_BILLION = 1e9
+
+
+def size_in(entry: Mapping[str, Any], name: str) -> float | None:
+    """Billions of parameters; None where nothing tells it.
+
+    ``entry`` is the model's of ``GET /models``: llama.cpp's has ``meta.n_params``, Ollama's
+    ``details.parameter_size`` ("1.5B"), vLLM's ``root`` the name on the hub. Of names, "7b" and "135M" count, and of a
+    mixture of experts ("30B-A3B") the whole.
+    """
+    meta = entry.get("meta")
+    if isinstance(meta, Mapping) and isinstance(number := meta.get("n_params"), int | float) and number > 0:
+        return number / _BILLION
+    details = entry.get("details")
+    told = details.get("parameter_size") if isinstance(details, Mapping) else None
+    for text in (told, entry.get("root"), name):
+        if isinstance(text, str) and (found := _NAMED.search(text.replace("_", "-"))):
+            return float(found[1]) / (1 if found[2].lower() == "b" else 1000)
+    return None
