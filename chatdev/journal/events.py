@@ -335,13 +335,15 @@ class Noted(Event, frozen=True, tag="noted"):
 class VerdictReached(Event, frozen=True, tag="verdict.reached"):
     """Derived: what is true of the product. ``verdict`` is ``passed``, ``failed (7 of 9)`` or ``not run (why)``.
 
-    ``vacuous`` are ids of tests that pass without the product.
+    ``vacuous`` are ids of tests that pass without the product. ``version`` is the digest of the files that it is about,
+    which tests and start that it rests on bear, too; empty in logs before schema 4, where the last ones count.
     """
 
     place: str
     verdict: str
     why: str = ""
     vacuous: tuple[str, ...] = ()
+    version: str = ""
 
 
 class RunFinished(Event, frozen=True, tag="run.finished"):

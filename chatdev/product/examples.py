@@ -5,6 +5,7 @@ Read are sessions in a shell (``$ python3 main.py 2 + 3``), pairs under labels s
 in quotes that the program is to print. What is read only where it is plain is left to the tester in doubt.
 """
 
+import json
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -53,6 +54,22 @@ def of_task(task: str, command: str, *, calls: bool = False) -> tuple[Row, ...]:
     if not found:
         found += _prints(task)
     return tuple(dict.fromkeys(row for row in found if row.telling))[:MOST]
+
+
+def as_json(found: Sequence[Row]) -> bool:
+    """Whether the outputs of these rows are JSON, and not only by chance: a bare number alone would be that, too."""
+    outputs = [step.expected for row in found for step in row.steps if step.expected]
+    inputs = [step.call.stdin for row in found for step in row.steps if step.call.stdin]
+    told = any(text.lstrip()[:1] in tuple('"[{') or text.strip() in ("true", "false", "null") for text in outputs)
+    return bool(outputs) and all(map(_is_json, outputs)) and (told or (bool(inputs) and all(map(_is_json, inputs))))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _sessions(task: str, command: str) -> Iterator[Row]:

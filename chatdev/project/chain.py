@@ -33,7 +33,7 @@ async def run(office: Office, desk: Desk, state: State) -> VerdictReached:
     except NoProgram as error:
         judged = verdict.Verdict("not run (no program was written)", error.what)
     here = desk.at("Verdict")
-    reached = VerdictReached(here.place, judged.verdict, judged.why, judged.vacuous)
+    reached = VerdictReached(here.place, judged.verdict, judged.why, judged.vacuous, judged.version)
     here.record(reached)
     values = state.values
     here.record(
@@ -136,7 +136,13 @@ async def _judge(office: Office, desk: Desk, state: State) -> verdict.Verdict:
         state = write(office, desk, state, {languages.MANIFEST: manifest})
     if not office.company.tests:
         started = evidence.guarded(office, desk, await trials.start(office, desk, state))
-        return verdict.judge_start(started.started)
+        return _of_version(office, started, verdict.judge_start(started.started))
     state = merge(state, await side_by_side([trials.test(office, desk, state), trials.start(office, desk, state)]))
     state = evidence.guarded(office, desk, state)
-    return verdict.judge(state.baseline, state.tests if state.tested else None, state.started, state.makes)
+    judged = verdict.judge(state.baseline, state.tests if state.tested else None, state.started, state.makes)
+    return _of_version(office, state, judged)
+
+
+def _of_version(office: Office, state: State, judged: verdict.Verdict) -> verdict.Verdict:
+    """The verdict with the version that it is about; logs of an earlier version go on without."""
+    return msgspec.structs.replace(judged, version=state.digest if office.guarded else "")

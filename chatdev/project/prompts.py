@@ -11,7 +11,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from chatdev.company.config import Company, CompanyError, Phase
 from chatdev.journal.events import ProductStarted, TestsRan
-from chatdev.product import rows
+from chatdev.product import examples, rows
 from chatdev.project.output import inert
 from chatdev.project.state import REQUIREMENTS, State
 
@@ -156,8 +156,7 @@ class Prompts:
             "test_file": way.test_file if way else "",
             "testing": way.how if way else "",
             "testing_rows": "yes" if way and way.launch({way.main: b""}).program else "",
-            "rows": fenced(_doubtful(state), "text"),
-            "trusted": "" if _doubtful(state) else "yes",
+            **_of_rows(state),
             "options": ", ".join(phase.options),
             "unfinished": unfinished[0] if unfinished else "",
             "unfinished_why": unfinished[1] if unfinished else "",
@@ -175,12 +174,18 @@ class Prompts:
             raise CompanyError(f"{name}: {error}.") from error
 
 
-def _doubtful(state: State) -> str:
-    """The tester's rows: those of the task stand in the task."""
-    if state.way is None:
-        return ""
-    read = rows.parse(state.files.get(rows.FILE, ""), state.way.command).rows
-    return "\n\n".join(rows.session(row, state.way.command) for row in read if row.tier == "doubtful")
+def _of_rows(state: State) -> dict[str, str]:
+    """``rows``: those of the tester, since those of the task stand in the task; ``examples``: whether the task has any;
+    ``json``: whether what these print is JSON."""
+    command = state.way.command if state.way else ""
+    read = rows.parse(state.files.get(rows.FILE, ""), command).rows if command else ()
+    trusted = [row for row in read if row.tier == "trusted"]
+    doubtful = [rows.session(row, command) for row in read if row.tier == "doubtful"]
+    return {
+        "rows": fenced("\n\n".join(doubtful), "text") if doubtful else "",
+        "examples": "yes" if trusted else "",
+        "json": "yes" if examples.as_json(trusted) else "",
+    }
 
 
 def checked(company: Company) -> Company:

@@ -2,14 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from chatdev.errors import UserError
 from chatdev.journal.effects import digest
-from chatdev.journal.events import ProductStarted, TestsRan
+from chatdev.journal.events import ProductStarted, TestResult, TestsRan
 from chatdev.project import acceptance, languages
 from chatdev.project.python_start import DISPLAY
 from chatdev.project.python_tests import is_test_file
@@ -31,11 +31,13 @@ class Verdict(msgspec.Struct, frozen=True):
     Of a company that writes no tests: ``starts (not tested)``, ``does not start`` or ``not run (why)``.
 
     ``why`` is one line for a person. ``vacuous`` are ids of tests that pass without the product, and so say nothing.
+    ``version`` is the digest of the files that it is about, where that is known.
     """
 
     verdict: str
     why: str = ""
     vacuous: tuple[str, ...] = ()
+    version: str = ""
 
 
 def judge(
@@ -98,7 +100,17 @@ def _state(
     if started.lacks:
         return _not_run_without(started.lacks), f"All {total} tests pass, but it could not be started."
     telling = total - vacuous if vacuous else "all"
-    return "passed", f"All {total} tests pass, {telling} of them only with the product, and it starts."
+    whose = _whose(tests.results)
+    return "passed", f"All {total} tests pass{whose}, {telling} of them only with the product, and it starts."
+
+
+def _whose(results: Sequence[TestResult]) -> str:
+    """How much rests on examples that stand in the task, and how much on what a model wrote; empty where no test is a
+    row."""
+    trusted = sum(result.tier == "trusted" for result in results)
+    if not any(result.tier for result in results):
+        return ""
+    return f" ({trusted} from the task, {len(results) - trusted} from the tester)"
 
 
 def _not_run_without(what: str) -> str:

@@ -14,6 +14,7 @@ from chatdev.views import races
 
 T = TypeVar("T")
 L = TypeVar("L", events.FileRefused, events.Noted, events.LimitReached, events.TestsRan, events.ProductStarted)
+E = TypeVar("E", events.TestsRan, events.ProductStarted)
 
 _TRIES = re.compile(r" \(\d+ tries\)")
 
@@ -159,8 +160,8 @@ def fold(records: Sequence[Record]) -> Summary:
         fell_back=sum(bool(call.passed_over) for call in calls),
         tried=tuple(Counter(_TRIES.sub("", why) for call in calls for why in call.tried).most_common()),
         fitted=tuple(call for call in calls if call.cuts),
-        tests=next((ran for ran in reversed(kept(events.TestsRan)) if not is_baseline(ran)), None),
-        product=(kept(events.ProductStarted) or (None,))[-1],
+        tests=_judged([ran for ran in kept(events.TestsRan) if not is_baseline(ran)], verdict),
+        product=_judged(kept(events.ProductStarted), verdict),
         verdict=verdict.verdict if verdict else finished.verdict if finished else "",
         why=verdict.why if verdict else "",
         vacuous=frozenset(verdict.vacuous if verdict else ()),
@@ -234,6 +235,12 @@ def _voices(calls: Iterable[events.ModelAnswered]) -> tuple[Voice, ...]:
     for call in calls:
         theirs.setdefault((call.role, call.endpoint, call.model), []).append(call)
     return tuple(Voice(*who, _work(spoken)) for who, spoken in theirs.items())
+
+
+def _judged(seen: Sequence[E], verdict: events.VerdictReached | None) -> E | None:
+    """The last of these that is about the version which the verdict is about; the last one where there is none."""
+    of_version = [one for one in seen if verdict and one.digest == verdict.version]
+    return next(reversed(of_version or seen), None)
 
 
 def _files(records: Sequence[Record]) -> tuple[events.FileWritten, ...]:
