@@ -46,7 +46,15 @@ def test_an_unknown_company_lists_those_that_are_there() -> None:
 def test_the_default_company_writes_examples_before_code_and_asks_nobody_what_it_can_read() -> None:
     company = config.load(config.find("default"))
     names = [step.name for step in company.chain]
-    assert names == ["DemandAnalysis", "LanguageChoose", "ExampleWriting", "Drafting", "EnvironmentDoc", "Manual"]
+    assert names == [
+        "DemandAnalysis",
+        "LanguageChoose",
+        "ExampleWriting",
+        "Drafting",
+        "Repair",
+        "EnvironmentDoc",
+        "Manual",
+    ]
     assert not any(company.phases[name].ask for name in ("DemandAnalysis", "LanguageChoose"))
     assert company.phases["ExampleWriting"].kind == "rows"
     drafting = company.phases["Drafting"]
