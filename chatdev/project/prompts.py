@@ -12,6 +12,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from chatdev.company.config import Company, CompanyError, Phase
 from chatdev.journal.events import ProductStarted, TestsRan
 from chatdev.product import examples, rows
+from chatdev.product.rows import Row
 from chatdev.project.output import inert
 from chatdev.project.state import REQUIREMENTS, State
 
@@ -180,7 +181,7 @@ def _of_rows(state: State) -> dict[str, str]:
     command = state.way.command if state.way else ""
     read = rows.parse(state.files.get(rows.FILE, ""), command).rows if command else ()
     trusted = [row for row in read if row.tier == "trusted"]
-    doubtful = [rows.session(row, command) for row in read if row.tier == "doubtful"]
+    doubtful = [rows.session(Row(row.steps[-1:]), command) for row in read if row.tier == "doubtful"]
     return {
         "rows": fenced("\n\n".join(doubtful), "text") if doubtful else "",
         "examples": "yes" if trusted else "",
