@@ -16,9 +16,11 @@ from chatdev.models.types import Completion, Message, Options, Target, Watch
 from chatdev.sandbox.port import Job, Outcome, Sandbox
 
 FAST = 100.0
-"""Tokens a second, of all answers together, from which on they are not streamed. A token that comes by itself costs 0.2 ms
-of processor time here (0.15 and 0.22 measured; a whole answer 0.6 ms), so watching takes 2 % of a processor at most. At
-that speed an answer that goes in circles takes the engine minutes."""
+"""Tokens a second, of all answers together, from which on they are not streamed.
+
+A token that comes by itself costs 0.2 ms of processor time here (0.15 and 0.22 measured; a whole answer 0.6 ms): then
+watching takes 2 % of a processor at most. At that speed an answer that goes in circles takes the engine minutes.
+"""
 _UNKNOWN = 10.0
 """Tokens a second of one answer, as long as none has come."""
 _MEMORY = 0.9
