@@ -40,6 +40,7 @@ class Clock:
         self._began = self._last = began
         self._used = 0.0
         self._worked = self._idle = 0.0
+        self._slept = False
         self.elapsed = 0.0
 
     @property
@@ -60,4 +61,7 @@ class Clock:
         self.elapsed = now - self._began
         self._worked += worked
         if not wants:
-            self._idle += min(max(0.0, passed - worked), _LATE * asked + _SLACK)
+            idle = max(0.0, passed - worked)
+            asleep = self._slept and not worked  # at both looks, and nothing was used between them
+            self._idle += idle if asleep else min(idle, _LATE * asked + _SLACK)
+        self._slept = not wants

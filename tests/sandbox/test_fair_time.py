@@ -39,6 +39,13 @@ def test_a_pause_that_became_longer_than_was_meant_does_not_count() -> None:
     assert late.waited > 7.9
 
 
+def test_one_that_sleeps_through_it_has_its_time_all_the_same() -> None:
+    """Else a program that waits for its user would be watched for as much longer as the machine is slower."""
+    assert clock((0.05, 0.05, 0.0, False), (8, 0.05, 0.0, False)).had == 8
+    assert clock((0.05, 0.05, 0.0, False), (8, 0.05, 0.5, False)).had < 1
+    assert clock((0.05, 0.05, 0.0, True), (8, 0.05, 0.0, False)).had < 1
+
+
 def test_many_processors_at_once_make_it_no_faster_than_the_wall() -> None:
     assert clock((1, 1, 4.0, True), (2, 1, 8.0, True)).had == 2
 
