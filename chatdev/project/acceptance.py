@@ -12,7 +12,8 @@ from chatdev.journal.effects import digest
 from chatdev.journal.events import TestResult, TestsRan
 from chatdev.product import compare, rows
 from chatdev.product.rows import Row
-from chatdev.product.sessions import BuildFailed, Ended, run_sessions
+from chatdev.product.sessions import BuildFailed, Ended, Starved, run_sessions
+from chatdev.project import busy
 from chatdev.project.output import normalise
 from chatdev.project.packages import distribution
 from chatdev.sandbox.port import Sandbox
@@ -92,6 +93,8 @@ async def run(
             environment=launch.environment,
             reads=launch.reads,
         )
+    except Starved as error:
+        return busy.tests(place, version, error.outcome)
     except BuildFailed as error:
         why = normalise(f"it cannot be built: {error}")[-_WHY:]
         results = tuple(

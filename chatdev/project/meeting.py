@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, NoReturn
 
+from msgspec import structs
+
 from chatdev.agents.chat_agent import Answer, Lack, Read, Seat, insist, quoted
 from chatdev.company.config import Company, Phase
 from chatdev.journal.effects import Desk, digest
@@ -143,11 +145,12 @@ class Meeting:
         await self._may(here, key)
         model = self.office.asked(self.phase, role)
 
+        def watch(progress: Progress) -> None:
+            self.office.watcher(role, structs.replace(progress, call=here.place))
+
         async def act() -> ModelAnswered:
             with self.office.spending.call(self.phase.name):
-                completion = await model.complete(
-                    await self._cuttable(model, messages), options, lambda progress: self.office.watcher(role, progress)
-                )
+                completion = await model.complete(await self._cuttable(model, messages), options, watch)
             return _answered(here.place, key, role, ids, options, completion)
 
         try:

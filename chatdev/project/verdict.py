@@ -11,6 +11,7 @@ from chatdev.errors import UserError
 from chatdev.journal.effects import digest
 from chatdev.journal.events import ProductStarted, TestResult, TestsRan
 from chatdev.project import acceptance, languages
+from chatdev.project.busy import BUSY
 from chatdev.project.python_start import DISPLAY
 from chatdev.project.python_tests import is_test_file
 from chatdev.project.sockets import SOCKET
@@ -79,6 +80,8 @@ def _state(
     if lacks := tests.lacks if tests else "":
         if lacks == SOCKET:
             return _not_run_without(lacks), "The sandbox has no network of its own here; see: chatdev sandbox check."
+        if lacks == BUSY:
+            return _not_run_without(lacks), "Nothing is known of it: free some processor time, and test it again."
         return _not_run_without(lacks), f"Nothing was run for want of {lacks}; install it, and test again."
     if tests is None or not tests.results:
         return "not run (no tests)", (tests.trouble if tests else "") or _NO_TESTS
@@ -116,6 +119,8 @@ def _whose(results: Sequence[TestResult]) -> str:
 def _not_run_without(what: str) -> str:
     if what == SOCKET:
         return f"not run (needs a {what})"
+    if what == BUSY:
+        return "not run (machine too busy)"
     return f"not run (no {what})" if what == DISPLAY else f"not run (no {what} here)"
 
 
