@@ -24,6 +24,9 @@ _LANGUAGES = {
 _TICKS = re.compile(r"(?:^|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])\s*(`+)")
 """Backticks that begin a line, as ``str.splitlines`` parts lines."""
 
+SHOWN = 8
+"""Rows of the task that are shown again, in the form in which they are tested."""
+
 REPORTED = 3
 """Failing tests that are shown with their reason; the others by name. A programmer mends one cause at a time."""
 
@@ -176,17 +179,25 @@ class Prompts:
 
 
 def _of_rows(state: State) -> dict[str, str]:
-    """``rows``: those of the tester, since those of the task stand in the task; ``examples``: whether the task has any;
-    ``json``: whether what these print is JSON."""
+    """``examples`` are the rows of the task, each with its input and its output apart, ``rows`` those of the tester, as
+    a session in a terminal; ``json`` says whether what the task's rows print is JSON."""
     command = state.way.command if state.way else ""
     read = rows.parse(state.files.get(rows.FILE, ""), command).rows if command else ()
     trusted = [row for row in read if row.tier == "trusted"]
     doubtful = [rows.session(Row(row.steps[-1:]), command) for row in read if row.tier == "doubtful"]
     return {
         "rows": fenced("\n\n".join(doubtful), "text") if doubtful else "",
-        "examples": "yes" if trusted else "",
+        "examples": "\n\n".join(_apart(row, command) for row in trusted[:SHOWN]),
         "json": "yes" if examples.as_json(trusted) else "",
     }
+
+
+def _apart(row: Row, command: str) -> str:
+    """One row in words; one that is more than an input and an output, as a session."""
+    step = row.steps[0]
+    if len(row.steps) > 1 or step.call.args or step.status is not None or not step.call.stdin:
+        return fenced(rows.session(row, command))
+    return f"When it reads\n{fenced(step.call.stdin)}\nit prints exactly\n{fenced(step.expected)}"
 
 
 def checked(company: Company) -> Company:
