@@ -56,7 +56,8 @@ class Order(msgspec.Struct, frozen=True):
     ``role_models`` are other models for roles or phases, as typed: ``Programmer=NAME``. ``limits`` bound the run, by
     the names of ``Budget``; they come before the company's own. ``reach`` is what was asked for of the endpoints,
     ``candidates`` how many shall solve a phase at once (0: as the company says);
-    ``network`` is one that writes the program, in the place of one programmer."""
+    ``network`` is one that writes the program, in the place of one programmer. ``sample`` numbers runs of one task
+    from 1 on: each has another seed (0: the run is no sample)."""
 
     task: str
     name: str
@@ -68,6 +69,7 @@ class Order(msgspec.Struct, frozen=True):
     reach: Reach = Reach()
     candidates: int = 0
     network: Network | None = None
+    sample: int = 0
 
     def checked(self) -> "Order":
         """This order, if it can be carried out. Raises UserError that says what to type instead."""
@@ -181,6 +183,7 @@ def _start(order: Order, company: config.Company, now: datetime.datetime | None)
         second_opinion=order.reach.second_opinion,
         candidates=order.candidates,
         network=msgspec.json.encode(order.network).decode() if order.network else "",
+        sample=order.sample,
     )
 
 

@@ -85,6 +85,7 @@ async def work(
             others={target: other.backend for target, other in others.items()},
             second_opinion=choice.settings.second_opinion,
             candidates=candidates or _candidates(store),
+            sample=order.sample,
         )
         number = _attempt(store, choice, office, _told(company, others), typed)
         await store.sync()

@@ -15,14 +15,17 @@ import msgspec
 
 from chatdev.company.budget import Budget
 from chatdev.company.graph import Network, graph
+from chatdev.company.parameters import Parameters as Parameters
+from chatdev.company.requests import NO_REQUESTS, Requests
 from chatdev.company.steps import Step as Step
 from chatdev.company.steps import walk as walk
 from chatdev.errors import UserError
 from chatdev.models.types import Target
 
-Kind = Literal["talk", "choice", "code", "complete", "tests", "amend", "document"]
+Kind = Literal["talk", "choice", "code", "complete", "tests", "amend", "document", "snippet"]
 """What a phase does with its conclusion: keep the text, settle one of its options, write files to the product, finish
-one unfinished file, write acceptance tests, correct one that is wrong, write one named document."""
+one unfinished file, write acceptance tests, correct one that is wrong, write one named document, take the first block
+of code in one answer for the program."""
 
 MOST_CANDIDATES = 16
 """Programmers who solve one phase at once: each is a slot of the server's."""
@@ -30,24 +33,6 @@ MOST_CANDIDATES = 16
 
 class CompanyError(UserError):
     """A company's files cannot be used; the message names file and key, what was expected and what was found."""
-
-
-class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the model is asked, and which; what is None is as it would be without.
-
-    ``thinking``: False asks a model that thinks to answer at once. ``extra`` joins the request's body as it is.
-    ``name`` and ``endpoint`` are another model than the run's own, as in ``Target``.
-    """
-
-    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
-    top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
-    max_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    seed: int | None = None
-    stop: tuple[str, ...] | None = None
-    thinking: bool | None = None
-    extra: dict[str, Any] | None = None
-    name: str | None = None
-    endpoint: str | None = None
 
 
 class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,27 +68,13 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (self.assistant, self.user, *((COUNSELOR, CHIEF) if self.reflect else ()))
 
 
-class Requests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is said when an answer lacks something; templates that see ``paths``, ``why``, ``options`` and ``talk``."""
-
-    no_files: str
-    cut: str
-    elided: str
-    refused: str
-    choice: str
-    no_tests: str
-    vacuous: str
-    document: str
-    reply: str
-    reflect: str
-
-
 class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     description: str
     chain: tuple[Step, ...]
-    requests: Requests
+    requests: Requests = NO_REQUESTS
     model: Parameters = Parameters()
+    samples: Parameters = Parameters()
     role_models: Mapping[str, Parameters] = {}
     budget: Budget = Budget()
     values: Mapping[str, str] = {}
@@ -115,7 +86,7 @@ class Company(msgspec.Struct, frozen=True):
 
     ``values`` are placeholders with a fixed text; ``sources`` are the folder's files as read, for the run's copy.
     ``assigned`` are models for roles and phases that were given beside the folder. ``candidates`` solve a phase that
-    writes code at once.
+    writes code at once. ``samples`` says how further samples are asked: see ``parameters``.
     """
 
     name: str
@@ -129,14 +100,22 @@ class Company(msgspec.Struct, frozen=True):
     values: Mapping[str, str]
     sources: Mapping[str, str]
     model: Parameters = Parameters()
+    samples: Parameters = Parameters()
     role_models: Mapping[str, Parameters] = {}
     budget: Budget = Budget()
     candidates: int = 1
     assigned: Mapping[str, Target] = {}
 
-    def parameters(self, phase: Phase, role: str) -> dict[str, Any]:
-        """How a role is asked in a phase, by name: the phase's word comes before the role's, and that before all's."""
+    def parameters(self, phase: Phase, role: str, sample: int = 0) -> dict[str, Any]:
+        """How a role is asked in a phase, by name: the phase's word comes before the role's, and that before all's.
+
+        A ``sample`` (0: the run is none) has its number for a seed, and from the second on the word of ``samples``.
+        """
         merged = self._merged(phase, role)
+        if sample > 1:
+            merged |= self.samples.stated
+        if sample:
+            merged["seed"] = sample
         return {name: value for name, value in merged.items() if name not in ("name", "endpoint")}
 
     def target(self, phase: Phase, role: str) -> Target:
@@ -174,7 +153,7 @@ class Company(msgspec.Struct, frozen=True):
     def _merged(self, phase: Phase, role: str) -> dict[str, Any]:
         merged: dict[str, Any] = {}
         for each in (self.model, self.role_models.get(role, Parameters()), phase.model):
-            merged |= {name: value for name, value in msgspec.structs.asdict(each).items() if value is not None}
+            merged |= each.stated
         return merged
 
     @property
@@ -284,6 +263,7 @@ def from_sources(sources: Mapping[str, str], called: str = "The company") -> Com
         values=head.values,
         sources=sources,
         model=head.model,
+        samples=head.samples,
         role_models=head.role_models,
         budget=head.budget,
         candidates=head.candidates,
@@ -360,6 +340,10 @@ def _check(company: Company) -> None:
     for role in company.role_models:
         if role not in company.roles:
             raise CompanyError(f"company.toml: role_models: the role {role} has no file roles/{role}.md.")
+    if company.requests is NO_REQUESTS and any(phase.kind != "snippet" for phase in company.phases.values()):
+        raise CompanyError(
+            "company.toml: requests: expected a table, found none; only a snippet is never asked for again."
+        )
     for name, phase in company.phases.items():
         _check_phase(company, f"phases/{name}.md", phase)
 

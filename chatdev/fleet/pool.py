@@ -219,6 +219,7 @@ class Pool:
             limits=plan.limits,
             candidates=plan.candidates,
             network=plan.network,
+            sample=task.row.sample,
             reach=msgspec.structs.replace(plan.reach, max_cost=None),  # that is the whole batch's
         )
         return runs.begin_in(

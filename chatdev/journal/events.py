@@ -27,7 +27,8 @@ class RunStarted(Event, frozen=True, tag="run.started"):
     ``role_models`` are those that were given for roles and phases, ``endpoints`` those that were given for the run, as
     typed. ``local_only``, ``max_cost`` (US dollars) and ``second_opinion`` hold for every attempt at it. ``limits`` are
     those of the whole run that were typed, by name; ``candidates`` how many shall solve a phase at once, 0 where nobody
-    said so; ``network`` the network of agents that was typed, as JSON."""
+    said so; ``network`` the network of agents that was typed, as JSON; ``sample`` which sample of its task the run is,
+    from 1 on, 0 where it is none."""
 
     schema: int
     version: str
@@ -46,6 +47,7 @@ class RunStarted(Event, frozen=True, tag="run.started"):
     second_opinion: bool = False
     candidates: int = 0
     network: str = ""
+    sample: int = 0
 
 
 class AttemptStarted(Event, frozen=True, tag="attempt.started"):

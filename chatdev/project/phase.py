@@ -13,7 +13,7 @@ from chatdev.company.config import COUNSELOR, Phase
 from chatdev.journal.effects import Desk
 from chatdev.journal.events import LimitReached, PhaseBegan, PhaseEnded
 from chatdev.models.types import Message
-from chatdev.project import race, sufficient, writing
+from chatdev.project import race, snippet, sufficient, writing
 from chatdev.project.meeting import Meeting, Office
 from chatdev.project.spending import Exhausted
 from chatdev.project.state import State
@@ -58,6 +58,8 @@ async def _take_place(meeting: Meeting, candidates: int) -> Held:
             return _written(meeting.state, *await writing.document(meeting))
         case "complete":
             return _written(meeting.state, await writing.complete(meeting))
+        case "snippet":
+            return _written(meeting.state, await snippet.write(meeting))
         case "code":
             written = race.run(meeting, candidates) if candidates > 1 else writing.code(meeting)
             return _written(meeting.state, await written)
