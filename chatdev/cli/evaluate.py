@@ -24,6 +24,7 @@ in --arm "default --candidates 3". May be given several times.  [once, best-of-5
     type=click.IntRange(2, 99),
     help="Tell how many tasks any of so many one-shot answers solves  [as many as the largest best-of-N takes]",
 )
+@click.option("--retry-errors", "retry", is_flag=True, help="Take up anew the runs that ended in an error.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Projects at once; else as many as the server bears.")
 @click.option("--out", default=None, metavar="DIR", help="The evaluation's folder  [WareHouse/SET_eval]")
 @click.option("--model", default=None, help=options.MODEL_HELP)
@@ -37,6 +38,7 @@ def command(
     typed: tuple[str, ...],
     repeat: int,
     ceiling: int | None,
+    retry: bool,
     jobs: int | None,
     out: str | None,
     model: str | None,
@@ -64,6 +66,7 @@ def command(
         ceiling or 0,
         jobs,
         out,
+        retry=retry,
         streamed=streamed,
         quiet=quiet,
         unsafe=unsafe,

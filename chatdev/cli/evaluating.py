@@ -31,6 +31,7 @@ class Asked(NamedTuple):
     ceiling: int = 0
     jobs: int | None = None
     out: str | None = None
+    retry: bool = False
     streamed: bool = False
     quiet: bool = False
     unsafe: bool = False
@@ -108,6 +109,7 @@ async def _carry(asked: Asked, place: Place, wanted: Wanted, base: Plan) -> None
         asked.jobs,
         streamed=asked.streamed,
         quiet=asked.quiet,
+        retry=asked.retry,
     )
     with common.discreet(settings):
         evaluation = Work(place, wanted, means)

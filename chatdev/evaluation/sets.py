@@ -46,7 +46,9 @@ class Task(msgspec.Struct, frozen=True):
     @property
     def judge(self) -> str:
         """Names what judges the task: another digest, another judgement."""
-        return digest(msgspec.json.encode((self.cases, self.hidden)), files_digest(self.tests))
+        return digest(
+            msgspec.json.encode((self.cases, self.hidden)), files_digest(self.tests), files_digest(self.reference)
+        )
 
 
 class TaskSet(msgspec.Struct, frozen=True):

@@ -69,8 +69,8 @@ class Wanted(msgspec.Struct, frozen=True):
 
 class Means(NamedTuple):
     """What the work is done with. ``choice`` meets the model, once for all arms; ``jobs`` is None for as many projects
-    at once as the server bears; ``out`` hears how far a batch is, and nothing if ``quiet``. ``base`` holds for every
-    arm that does not say otherwise."""
+    at once as the server bears; ``out`` hears how far a batch is, and nothing if ``quiet``; ``retry`` takes up anew
+    what an error ended. ``base`` holds for every arm that does not say otherwise."""
 
     choice: Callable[[], contextlib.AbstractAsyncContextManager[Choice]]
     sandbox: Sandbox
@@ -79,6 +79,7 @@ class Means(NamedTuple):
     jobs: int | None = None
     streamed: bool = False
     quiet: bool = False
+    retry: bool = False
 
 
 class Work:
@@ -99,6 +100,8 @@ class Work:
             for arm in self._wanted.batches:
                 with contextlib.closing(Ledger(self._place.arm(arm.folder), self._plan(arm))) as ledger:
                     units = dict(zip(self._wanted.units(arm), self._added(ledger, arm), strict=True))
+                    if self._means.retry:
+                        ledger.retry([id for id, result in ledger.results.items() if result.status == "error"])
                     if left := ledger.left(units.values()):
                         choice = choice or await self._meet(stack)
                         await self._carry(ledger, choice, list(units.values()), left)

@@ -17,13 +17,15 @@ class Secretive(unittest.TestCase):
     def test_unheard_of_name(self):
         self.assertEqual(main.shout("a"), "A!")
 """
-DOUBLE = """import json, sys
+DOUBLE = """import json, select, sys
 
+if not select.select([sys.stdin], [], [], 2.0)[0]:
+    sys.exit()  # it was only started, by a user who says nothing
 request = json.load(sys.stdin)
 n = request["input"]["n"]
 print(json.dumps(2 * n if isinstance(n, int) else {"error": "no number"}))
 """
-BAD_DOUBLE = DOUBLE.replace("2 * n", "n + n % 7")
+BAD_DOUBLE = "print(7)\n"
 SHOUT = 'def shout(text):\n    return text.upper() + "!"\n'
 TESTS = """import unittest
 

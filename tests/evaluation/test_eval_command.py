@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from chatdev.journal.store import read
 from chatdev.models.background import BACKGROUND
 from chatdev.playback.faults import Manner
 from chatdev.playback.server import Playback
-from chatdev.project.python_start import start_product
 
 OURS = ("VLLM_", "OPENAI_", "BASE_URL", "CHATDEV_", "OTEL_")
 
@@ -37,7 +36,7 @@ def serving(*manners: Manner) -> Iterator[str]:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a set and a company; the start of a program that waits for its input is watched but shortly."""
+    """A folder with a set and a company."""
     evaluated.folder(tmp_path / "small-set")
     evaluated.company(tmp_path / "tested")
     monkeypatch.chdir(tmp_path)
@@ -45,13 +44,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         if name.startswith(OURS):
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert start_product.__kwdefaults__
-    monkeypatch.setitem(start_product.__kwdefaults__, "watch", 0.5)
     return tmp_path
 
 
-def type_in(*words: str) -> Result:
-    return CliRunner().invoke(cli, ["eval", *words], catch_exceptions=False)
+def type_in(*words: str, walls: str = "--unsafe-no-sandbox") -> Result:
+    """Most runs do without walls, which take their time to be tried on each start."""
+    return CliRunner().invoke(cli, ["eval", *words, *filter(None, [walls])], catch_exceptions=False)
 
 
 ARMS = ("--arm", "once", "--arm", "best-of-2", "--arm", "tested --max-calls 5")
@@ -65,11 +63,11 @@ def report(folder: Path) -> dict[str, Any]:
 def test_arms_are_built_judged_and_compared_and_the_hidden_stays_hidden(here: Path) -> None:
     out = here / "WareHouse" / "small-set_eval"
     with serving() as endpoint:
-        done = type_in("small-set", *ARMS, "--endpoint", endpoint, "--jobs", "4")
+        done = type_in("small-set", *ARMS, "--endpoint", endpoint, "--jobs", "4", walls="")
     assert done.exit_code == 0, done.stderr
     once, best, tested = report(out)["arms"]
     assert (once["solved"], best["solved"], tested["solved"]) == (1, 1, 3)
-    assert once["cases"] == pytest.approx(0.5, abs=1e-3)  # 2 of 2, 1 of 2, 0 of 1
+    assert once["cases"] == pytest.approx(1 / 3, abs=1e-3)
     assert once["paired"] is None and best["paired"] == {"won": 0, "lost": 0, "p": 1.0}
     assert tested["paired"] == {"won": 2, "lost": 0, "p": 0.5}
     assert (once["per_task"]["calls"], best["per_task"]["calls"], tested["per_task"]["calls"]) == (1, 2, 2)
@@ -100,13 +98,13 @@ def test_what_is_done_is_neither_asked_nor_judged_again(here: Path) -> None:
     assert second.exit_code == 0  # nobody answers there, and nobody was asked
     assert (out / "judged.jsonl").read_bytes() == judged
     assert second.stdout == first.stdout
-    with serving() as endpoint:  # a further arm takes the sample that is there
-        third = type_in("small-set", "--arm", "best-of-2", "--ceiling", "3", "--out", "out", "--endpoint", endpoint)
-    assert third.exit_code == 0 and "6 of 9 projects are left" in third.stderr
-    assert report(out)["ceiling"]["answers"] == 3
+    with serving() as endpoint:  # more answers take the one that is there for the first
+        third = type_in("small-set", "--arm", "once", "--ceiling", "2", "--out", "out", "--endpoint", endpoint)
+    assert third.exit_code == 0 and "3 of 6 projects are left" in third.stderr
+    assert report(out)["ceiling"]["answers"] == 2
     logs = list(out.glob("arms/once/projects/*/.chatdev/events.jsonl"))
     started = [record.event for log in logs for record in read(log) if isinstance(record.event, events.RunStarted)]
-    assert sorted(each.sample for each in started) == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    assert sorted(each.sample for each in started) == [1, 1, 1, 2, 2, 2]
 
 
 def test_repeats_share_the_first_answer_and_build_anew(here: Path) -> None:
@@ -133,7 +131,7 @@ def test_another_model_in_the_same_folder_is_refused(here: Path) -> None:
 def test_an_evaluation_that_is_killed_goes_on_and_asks_nothing_twice(here: Path) -> None:
     out = here / "out"
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    words = ["small-set", "--arm", "best-of-3", "--out", "out", "--jobs", "1"]
+    words = ["small-set", "--arm", "best-of-2", "--out", "out", "--jobs", "1", "--unsafe-no-sandbox"]
 
     def ended() -> int:
         results = out / "arms" / "once" / "results.jsonl"
@@ -154,14 +152,49 @@ def test_an_evaluation_that_is_killed_goes_on_and_asks_nothing_twice(here: Path)
         finally:
             process.kill()
             process.communicate()
-        assert 2 <= ended() < 9
+        assert 2 <= ended() < 6
         done = type_in(*words, "--endpoint", endpoint)
     assert done.exit_code == 0, done.stderr
-    assert ended() == 9
+    assert ended() == 6
     for log in out.glob("arms/once/projects/*/.chatdev/events.jsonl"):
         answered = [record for record in read(log) if isinstance(record.event, events.ModelAnswered)]
         assert len(answered) == 1
-    assert len((out / "judged.jsonl").read_bytes().splitlines()) == 9
+    assert len((out / "judged.jsonl").read_bytes().splitlines()) == 6
+
+
+def test_runs_that_ended_in_an_error_are_counted_and_can_be_taken_up_anew(here: Path) -> None:
+    words = ("small-set", "--arm", "once", "--out", "out", "--quiet")
+    with serving(Manner(window=16)) as endpoint:
+        first = type_in(*words, "--endpoint", endpoint)
+    assert first.exit_code == 0
+    assert report(here / "out")["arms"][0]["errors"] == 3
+    assert "count as not solved unless they delivered: `once` 3." in first.stdout
+    again = type_in(*words, "--endpoint", "127.0.0.1:9")
+    assert again.exit_code == 0
+    with serving() as endpoint:
+        third = type_in(*words, "--endpoint", endpoint, "--retry-errors")
+    assert third.exit_code == 0, third.stderr
+    assert (report(here / "out")["arms"][0]["errors"], report(here / "out")["arms"][0]["solved"]) == (0, 1)
+
+
+def test_ctrl_c_says_that_nothing_is_lost(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(coroutine: Coroutine[Any, Any, None]) -> None:
+        coroutine.close()
+        raise SystemExit(130)
+
+    monkeypatch.setattr("chatdev.cli.evaluating.common.run", interrupted)
+    done = type_in("small-set", "--arm", "once")
+    assert done.exit_code == 130 and "Nothing is lost: the same command goes on." in done.stderr
+
+
+def test_a_disk_that_refuses_is_told_in_words(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(*_: object) -> None:
+        raise OSError(28, "No space left on device", "report.md")
+
+    monkeypatch.setattr("chatdev.cli.evaluating.Place.write", refusing)
+    with serving() as endpoint:
+        done = type_in("small-set", "--arm", "once", "--endpoint", endpoint)
+    assert done.exit_code == 1 and "The system refused: No space left on device (report.md)" in done.stderr
 
 
 @pytest.mark.parametrize(

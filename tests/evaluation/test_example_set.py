@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from chatdev.errors import UserError
 from chatdev.evaluation import answers, judging, own_tests, sets
 from chatdev.evaluation.sets import Task
 from chatdev.sandbox import ladder
@@ -82,3 +83,12 @@ def test_names_fit_their_folders() -> None:
     assert {path.name for path in (folder / "refs").iterdir()} == names
     assert {path.name for path in (folder / "tests").iterdir()} <= names
     assert all(re.fullmatch(r"[a-z]+-[a-z]+", name) for name in names)
+
+
+async def test_tests_in_a_language_that_is_not_here_are_no_verdict(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatdev.project.recipe.shutil.which", lambda name: None)
+    task = Task("name", "description", tests={"main.test.js": b"// a test"})
+    with pytest.raises(UserError, match="The hidden tests of name need node, which is not here"):
+        await judging.judge(sandbox, "once", task, 1, {"main.js": b"", "product.toml": b'language = "JavaScript"'})
