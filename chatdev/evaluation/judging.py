@@ -8,11 +8,11 @@ import msgspec
 from chatdev.errors import UserError
 from chatdev.evaluation import answers, own_tests
 from chatdev.evaluation.sets import Case, Task
-from chatdev.product.sessions import Call, run_sessions
+from chatdev.product.sessions import NOT_STARTED, Call, Ended, run_sessions
 from chatdev.project import languages
 from chatdev.project.python_start import MAIN
 from chatdev.project.verdict import files_digest
-from chatdev.sandbox.port import Sandbox
+from chatdev.sandbox.port import Sandbox, SandboxError
 
 SECONDS = 10.0
 """For one answer."""
@@ -82,10 +82,22 @@ async def _cases(sandbox: Sandbox, files: Mapping[str, bytes], cases: Sequence[C
     if MAIN not in files or not cases:
         return [False] * len(cases)
     sessions = [[Call(stdin=answers.request(case.property, case.input))] for case in cases]
-    ended = await run_sessions(sandbox, files, _PROGRAM, sessions, seconds=SECONDS, environment=_ENVIRONMENT)
+    ended = await _ended(sandbox, files, sessions)
     return [
         not one.stopped and answers.holds(one.stdout, case.expected) for (one,), case in zip(ended, cases, strict=True)
     ]
+
+
+async def _ended(
+    sandbox: Sandbox, files: Mapping[str, bytes], sessions: Sequence[Sequence[Call]]
+) -> tuple[tuple[Ended, ...], ...]:
+    """What came of each start. A product that ends the sandbox's own driver has answered nothing. Raises SandboxError
+    where an empty program fares no better."""
+    try:
+        return await run_sessions(sandbox, files, _PROGRAM, sessions, seconds=SECONDS, environment=_ENVIRONMENT)
+    except SandboxError:
+        await run_sessions(sandbox, {MAIN: b""}, _PROGRAM, [[Call()]], seconds=SECONDS, environment=_ENVIRONMENT)
+        return tuple((NOT_STARTED,) * len(session) for session in sessions)
 
 
 async def _tests(sandbox: Sandbox, task: Task, files: Mapping[str, bytes]) -> list[bool]:

@@ -101,7 +101,7 @@ class Work:
                 with contextlib.closing(Ledger(self._place.arm(arm.folder), self._plan(arm))) as ledger:
                     units = dict(zip(self._wanted.units(arm), self._added(ledger, arm), strict=True))
                     if self._means.retry:
-                        ledger.retry([id for id, result in ledger.results.items() if result.status == "error"])
+                        ledger.retry([name for name, result in ledger.results.items() if result.status == "error"])
                     if left := ledger.left(units.values()):
                         choice = choice or await self._meet(stack)
                         await self._carry(ledger, choice, list(units.values()), left)
