@@ -1,4 +1,4 @@
-"""The parts of a company: a phase with its question, how a model is asked, and the requests for a better answer."""
+"""A phase of a company: who asks whom, what becomes of the answer, and how many solve it."""
 
 import re
 from collections.abc import Mapping
@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from chatdev.company.budget import Budget
+from chatdev.company.parameters import Parameters
 
-Kind = Literal["talk", "choice", "code", "complete", "rows", "tests", "amend", "document"]
+Kind = Literal["talk", "choice", "code", "complete", "rows", "tests", "amend", "document", "snippet"]
 """What a phase does with its conclusion: keep the text, settle one of its options, write files to the product, finish
 one unfinished file, write acceptance tests as rows or as programs, correct one that is wrong, write one named
-document."""
+document, take the first block of code in one answer for the program."""
 
 MOST_CANDIDATES = 16
 """Programmers who solve one phase at once: each is a slot of the server's."""
@@ -19,24 +20,6 @@ MOST_CANDIDATES = 16
 COUNSELOR = "Counselor"
 CHIEF = "Chief Executive Officer"
 """The two roles that reflect on a talk that did not conclude."""
-
-
-class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the model is asked, and which; what is None is as it would be without.
-
-    ``thinking``: False asks a model that thinks to answer at once. ``extra`` joins the request's body as it is.
-    ``name`` and ``endpoint`` are another model than the run's own, as in ``Target``.
-    """
-
-    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
-    top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
-    max_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    seed: int | None = None
-    stop: tuple[str, ...] | None = None
-    thinking: bool | None = None
-    extra: dict[str, Any] | None = None
-    name: str | None = None
-    endpoint: str | None = None
 
 
 class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,19 +74,3 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def speakers(self) -> tuple[str, ...]:
         """The roles that may be asked here."""
         return (self.assistant, self.user, *((COUNSELOR, CHIEF) if self.reflect else ()))
-
-
-class Requests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is said when an answer lacks something; templates that see ``paths``, ``why``, ``options`` and ``talk``."""
-
-    no_files: str
-    cut: str
-    elided: str
-    refused: str
-    choice: str
-    no_tests: str
-    vacuous: str
-    document: str
-    reply: str
-    reflect: str
-    no_rows: str = ""

@@ -32,7 +32,8 @@ class RunStarted(Event, frozen=True, tag="run.started"):
     typed. ``local_only``, ``max_cost`` (US dollars) and ``second_opinion`` hold for every attempt at it. ``limits`` are
     those of the whole run that were typed, by name; ``candidates`` how many shall solve a phase at once, 0 where nobody
     said so; ``network`` the network of agents that was typed, as JSON. ``effort`` and ``settings``, each
-    ``PHASE.KEY=VALUE``, are as typed."""
+    ``PHASE.KEY=VALUE``, are as typed; ``sample`` is which sample of its task the run is, from 1 on, 0 where it is
+    none."""
 
     schema: int
     version: str
@@ -53,6 +54,7 @@ class RunStarted(Event, frozen=True, tag="run.started"):
     network: str = ""
     effort: str = ""
     settings: tuple[str, ...] = ()
+    sample: int = 0
 
 
 class AttemptStarted(Event, frozen=True, tag="attempt.started"):

@@ -15,7 +15,7 @@ from chatdev.project.phase import hold
 from chatdev.project.state import State, merge
 from chatdev.project.writing import NoProgram
 
-WRITING = ("code", "complete", "tests", "amend", "document")
+WRITING = ("code", "complete", "tests", "amend", "document", "snippet")
 """Kinds of phases that write files."""
 
 _SAME = 3

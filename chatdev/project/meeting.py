@@ -46,6 +46,8 @@ class Office:
     """How many shall solve a phase at once, as typed; 0 where nobody said so."""
     candidate: int = 0
     """Which of them this office serves, from 1 on: its files stay in its state until it has won. 0: no race."""
+    sample: int = 0
+    """Which sample of the same task the run is, from 1 on, as ``Company.parameters`` has it; 0: it is none."""
 
     at_once: int = 0
     """How many candidates at most work at the same time; 0: as the company says."""
@@ -71,8 +73,9 @@ class Meeting:
     """The endpoints that answered so far, but for second opinions."""
 
     def seat(self, role: str) -> Seat:
-        """A role that was told what everybody is told."""
-        return Seat(role, (Message("system", self.office.prompts.background(self.state)),))
+        """A role that was told what everybody is told, if there is anything."""
+        background = self.office.prompts.background(self.state)
+        return Seat(role, (Message("system", background),) if background else ())
 
     def question(self, role: str, **more: str) -> str:
         """What ``role`` reads when the phase begins."""
@@ -139,7 +142,9 @@ class Meeting:
         ids = tuple(here.keep_message(message.role, message.content) for message in messages)
         key = digest(*ids, *choices)
         how = varied(
-            self.office.company.parameters(self.phase, role), self.office.candidate, self.phase.further_temperature
+            self.office.company.parameters(self.phase, role, self.office.sample),
+            self.office.candidate,
+            self.phase.further_temperature,
         )
         options = Options(**how, choices=tuple(choices), request_id=here.place, avoid=avoid, early=Early(enough))
         await self._may(here, key)
