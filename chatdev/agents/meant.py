@@ -174,10 +174,12 @@ def _drop_shown(blocks: Sequence[Nameless], rulings: list[Ruling], named: Mappin
         offers = frozenset(name for text in texts for name in outline.offered(text))
         module = path.rpartition(".")[0].replace("/", ".")
         started = any(outline.is_started(text) for path, text in named.items() if not filenames.is_test(path))
+        runs = not filenames.is_test(path) and any(map(outline.acts, texts))
         for number, text in zip(numbers, texts, strict=True):
             if _is_python(path) and (
                 module in outline.imports(text)
                 or (defined and not outline.definitions(text) and not outline.is_started(text))
+                or (runs and not outline.acts(text))
                 or (outline.missing(text) & offers)
                 or (named and (started or blocks[number].shows_use) and not outline.is_started(text))
             ):
