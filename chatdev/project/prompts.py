@@ -12,6 +12,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from chatdev.agents import fences, replies
 from chatdev.company.config import Company, CompanyError, Phase
 from chatdev.journal.events import ProductStarted, TestsRan
+from chatdev.project import plumbing
 from chatdev.project.output import inert
 from chatdev.project.state import REQUIREMENTS, State
 
@@ -167,6 +168,7 @@ class Prompts:
             "program": listing(state.program),
             "report": report_text(state.tests) if state.tests is not None and state.tested else "",
             "started": started_text(state.started, state.makes) if state.started is not None and state.watched else "",
+            "faults": inert(plumbing.text(state.faulty_tests)),
             "remarks": state.remarks,
             "makes": state.makes,
             **_places(state),

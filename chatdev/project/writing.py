@@ -9,7 +9,7 @@ from chatdev.agents import replies
 from chatdev.agents.chat_agent import Answer, Lack
 from chatdev.errors import ChatDevError
 from chatdev.journal.events import TestsRan
-from chatdev.project import sufficient, verdict
+from chatdev.project import alignment, sufficient, verdict
 from chatdev.project.branches import settle, side_by_side
 from chatdev.project.languages import MANIFEST, Product
 from chatdev.project.meeting import Meeting
@@ -17,6 +17,9 @@ from chatdev.project.prompts import reason_text
 from chatdev.project.spending import Exhausted
 from chatdev.project.state import State, merge
 from chatdev.project.workspace import PathRefused, is_test, safe_path
+
+_ALIGNED = 100
+"""Numbers up to this are those of notes on the names in answers."""
 
 
 class NoProgram(ChatDevError):
@@ -120,8 +123,9 @@ class _Gathering:
 
     def _path(self, name: str) -> tuple[str, str]:
         taken = [*self.meeting.state.files, *self.files]
+        alike = [other for other in taken if other != name and other.casefold() == name.removeprefix("./").casefold()]
         try:
-            path = safe_path(name, taken)
+            path = safe_path(alike[0] if len(alike) == 1 else name, taken)
         except PathRefused as error:
             return name, error.why
         return path, self.refusal(path)
@@ -182,8 +186,19 @@ async def _gather(meeting: Meeting, *asked: str) -> State:
         return gathering.take(answer)
 
     await meeting.insist(read, enough=sufficient.file(lambda: gathering.asked, meeting.state.files))
-    state = meeting.write(gathering.close())
+    state = meeting.write(gathering.close() if asked else _aligned(meeting, gathering.close()))
     return msgspec.structs.replace(state, remarks=gathering.remarks, finished=state.finished or gathering.finished)
+
+
+def _aligned(meeting: Meeting, files: dict[str, str]) -> dict[str, str]:
+    """The files under the names that were meant; the report hears of each other name."""
+    state = meeting.state
+    if not files or state.way is None:
+        return files
+    aligned = alignment.align(state.files, files, state.way.main, state.task)
+    for number, note in enumerate(aligned.notes, 1):
+        meeting.note("aligned", _ALIGNED + number, note)
+    return aligned.files
 
 
 def _program(state: State) -> tuple[str, ...]:
@@ -265,8 +280,9 @@ async def amend(meeting: Meeting) -> State:
     if not gathering.files or baseline is None or _proves_nothing(baseline):
         return meeting.state
     state = meeting.write(gathering.files)
-    reason = next((line.strip() for line in answer.text.split("\n") if line.strip()), "")
-    meeting.note("tests", 1, f"{', '.join(gathering.files)} was amended: {reason[:300]}")
+    before_files = answer.text.partition("```")[0].split("\n")
+    reason = next((line.strip() for line in before_files if line.strip() and line.strip() not in gathering.files), "")
+    meeting.note("tests", 1, f"{', '.join(gathering.files)} was amended{': ' if reason else ''}{reason[:300]}")
     before = {result.id for result in meeting.state.baseline.results} if meeting.state.baseline else set()
     for number, gone in enumerate(sorted(before - {result.id for result in baseline.results}), 2):
         meeting.note("tests", number, f"{gone} is gone with the amendment")
