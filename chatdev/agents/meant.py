@@ -134,6 +134,8 @@ def _is_python(path: str) -> bool:
 def _is_part(text: str, whole: str) -> bool:
     """Whether a text needs names that the whole file has and it has not, lacks most of what that defines or what it
     does, or holds nothing but methods."""
+    if completeness.parsed(text) is None:  # cut, or wrong: it is told as that
+        return False
     tests, defined = outline.cases(whole), outline.definitions(whole)
     if completeness.is_only_methods(text) or 2 * len(outline.cases(text) & tests) < len(tests):
         return True

@@ -102,11 +102,13 @@ class _Gathering:
 
     def _note(self, file: replies.File, path: str) -> None:
         """Tell once of each file that its name was not plain."""
-        if path in self.noted or not (file.said or "name guessed" in file.doubts):
+        plain = file.path.replace("\\", "/").removeprefix("./")
+        said = file.said or (plain if plain != path and plain.casefold() == path.casefold() else "")
+        if path in self.noted or not (said or "name guessed" in file.doubts):
             return
         self.noted.add(path)
-        if file.said:
-            self.meeting.note("aligned", len(self.noted), f"{file.said} holds the tests and was taken for {path}")
+        if said:
+            self.meeting.note("aligned", len(self.noted), f"{said} was taken for {path}")
         else:
             self.meeting.note("guessed", len(self.noted), f"the answer does not say that a block is {path}")
 

@@ -38,7 +38,7 @@ async def test_tests_and_program_without_a_name_are_taken_and_told(tmp_path: Pat
 async def test_tests_in_a_wrong_place_are_put_where_they_are_looked_for(tmp_path: Path, name: str) -> None:
     ran = await run(tmp_path, recording(ANSWERS | {TESTING: TESTS.replace(AT, name)}))
     assert ran.verdict.verdict == "passed"
-    assert notes(ran) == [f"aligned: TestWriting: {name} holds the tests and was taken for {AT}"]
+    assert notes(ran) == [f"aligned: TestWriting: {name} was taken for {AT}"]
     assert (ran.folder / AT).exists() and not ran.events(FileRefused)
 
 
@@ -97,6 +97,14 @@ class Greeting(unittest.TestCase):
         self.assertEqual(ran.stdout.strip(), "hello")
 ```
 """
+
+
+async def test_a_file_in_another_letter_case_is_the_one_that_there_is(tmp_path: Path) -> None:
+    broken = WORDS.replace('"hello"', '"bye"')
+    mend = {"Test.1/TestModification.1/Programmer.1/ask.1": WORDS.replace("words.py", "Words.py")}
+    ran = await run(tmp_path, recording(ANSWERS | {CODING: f"{broken}\n{MAIN}"} | mend))
+    assert ran.verdict.verdict == "passed"
+    assert notes(ran) == ["aligned: TestModification: Words.py was taken for words.py"]
 
 
 async def test_the_tester_mends_the_tests_own_plumbing_before_the_programmer_is_asked(tmp_path: Path) -> None:
