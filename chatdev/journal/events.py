@@ -326,11 +326,11 @@ class FileRefused(Event, frozen=True, tag="file.refused"):
 
 
 class Noted(Event, frozen=True, tag="noted"):
-    """Derived: something the reader of the report must know: asked again, guessed, cut, refused, vacuous tests,
-    cycles that led nowhere, a change that was undone."""
+    """Derived: something the reader of the report must know: asked again, guessed, a name that was aligned with the
+    one that was meant, cut, refused, vacuous tests, cycles that led nowhere, a change that was undone."""
 
     place: str
-    kind: Literal["asked again", "guessed", "cut", "refused", "tests", "in circles", "undone"]
+    kind: Literal["asked again", "guessed", "aligned", "cut", "refused", "tests", "in circles", "undone"]
     text: str
 
 

@@ -190,7 +190,10 @@ class Meeting:
         return messages if budget.roomy(messages, window) else parts.named(messages, self.state, self.said)
 
     def note(
-        self, kind: Literal["asked again", "guessed", "cut", "refused", "tests", "in circles"], number: int, text: str
+        self,
+        kind: Literal["asked again", "guessed", "aligned", "cut", "refused", "tests", "in circles"],
+        number: int,
+        text: str,
     ) -> None:
         """Tell the report's reader something; ``number`` tells notes of one kind apart."""
         here = self.desk.at(f"note-{kind.replace(' ', '-')}", number)

@@ -8,7 +8,7 @@ import msgspec
 from chatdev.agents import replies
 from chatdev.journal.effects import digest
 from chatdev.journal.events import ProductStarted, TestsRan
-from chatdev.project import languages
+from chatdev.project import languages, plumbing
 from chatdev.project.workspace import is_test
 
 REQUIREMENTS, MANUAL = "requirements.txt", "manual.md"
@@ -114,6 +114,18 @@ class State(msgspec.Struct, frozen=True):
         return tuple((result.id, result.cause) for result in results if result.outcome not in ("passed", "skipped"))
 
     @property
+    def faulty_tests(self) -> tuple[plumbing.Fault, ...]:
+        """The tests of this version whose failure is their own, and never reached the program."""
+        if self.tests is None or not self.tested or self.language != languages.PYTHON:
+            return ()
+        return plumbing.faults(self.tests, self.acceptance_tests, self.program, self.task)
+
+    @property
+    def sound(self) -> bool:
+        """Whether no test of this version fails by itself, as far as is known once they were run."""
+        return not (self.runnable and self.acceptance_tests) or (self.tested and not self.faulty_tests)
+
+    @property
     def watched(self) -> bool:
         """Whether this version was started."""
         return self.started is not None and self.started.digest == self.digest
@@ -184,6 +196,8 @@ class State(msgspec.Struct, frozen=True):
                 return self.starts
             case "healthy":
                 return self.healthy
+            case "sound tests":
+                return self.sound
         return False
 
     def having(self, files: Mapping[str, str]) -> "State":
