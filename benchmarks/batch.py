@@ -66,7 +66,7 @@ def playback(*words: str) -> Iterator[str]:
 
 def company(folder: Path) -> Path:
     """A company of plain phases."""
-    shutil.copytree(ROOT / "chatdev" / "company" / "default", folder)
+    shutil.copytree(ROOT / "chatdev" / "company" / "full", folder)
     head = (folder / "company.toml").read_text()
     kept = head[head.index("[requests]") :] if "[requests]" in head else ""
     chain = "\n".join(f'[[chain]]\nphase = "Plain{number}"' for number in range(1, PLAIN + 1))
@@ -110,7 +110,7 @@ class Remembered:
 
 
 def in_child(
-    endpoint: str, projects: int, jobs: int, config: str = "default", *, stream: bool = False, run: bool = True
+    endpoint: str, projects: int, jobs: int, config: str = "full", *, stream: bool = False, run: bool = True
 ) -> Spent:
     """A batch in a process of its own; without ``run``, programs are remembered."""
     folder = tempfile.mkdtemp(dir=_KEPT.name)  # not deleted yet: ext4 looks long for inodes when many have just gone

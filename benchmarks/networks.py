@@ -81,9 +81,9 @@ async def ran(topology: str, agents: int, seconds: float = 0.0) -> Ran:
     """Let a network solve a task."""
     model = Agents(seconds)
     given = msgspec.convert({"topology": topology, "agents": agents, "at_once": 0}, Network)
-    company = config.load(config.find("default")).networking(given)
+    company = config.load(config.find("full")).networking(given)
     with tempfile.TemporaryDirectory() as name:
-        folder = runs.begin(runs.Order(task="greet", name="Net", network=given), Path(name))
+        folder = runs.begin(runs.Order(task="greet", name="Net", config="full", network=given), Path(name))
         store = Store(runs.log_of(folder))
         office = Office(
             company=company,

@@ -3,9 +3,9 @@
     .venv/bin/python benchmarks/prompts.py [--svg docs/cache.svg]
 
 The recorded calculator against playback, which reckons a prefix cache as vLLM has it: blocks of 16 tokens (of four
-characters), from the first token on, answers included, nothing forgotten. ``default`` and ``classic`` send prompts
-as they do. *One growing talk* is the other way to build prompts, reckoned from the same log: each question is appended
-to all that was asked and answered before, without the files, which stand in the answers.
+characters), from the first token on, answers included, nothing forgotten. ``full``, ``classic`` and ``default`` send
+prompts as they do. *One growing talk* is the other way to build prompts, reckoned from the same log: each question is
+appended to all that was asked and answered before, without the files, which stand in the answers.
 """
 
 import argparse
@@ -46,10 +46,10 @@ class Call(NamedTuple):
 
 
 def played(company: str) -> Recording:
-    """The recorded calculator. What ``default`` learns from a failing test, ``classic`` is told by a second review, so
+    """The recorded calculator. What ``full`` learns from a failing test, ``classic`` is told by a second review, so
     that both end in the same program."""
     found = recording_of(walltime.TASK)
-    if company == "default":
+    if company != "classic":
         return found
     moved = {entry.place.removeprefix("together.1/"): entry for entry in found.entries}
     review = "CodeReview.{}/CodeReview{}.1/{}.1/ask.1"
@@ -144,25 +144,26 @@ def chart(companies: Mapping[str, Sequence[Call]]) -> str:
 
 async def run(svg: str) -> None:
     """Print the tables, and draw the chart."""
-    default, log = await measured("default")
+    full, log = await measured("full")
+    default, _ = await measured("default")
     classic, other = await measured("classic")
-    print("| call of `default` | prompt | computed | completion |\n| --- | --- | --- | --- |")
-    for call in default:
+    print("| call of `full` | prompt | computed | completion |\n| --- | --- | --- | --- |")
+    for call in full:
         print(f"| {call.place} | {call.prompt:,} | {call.prompt - call.cached:,} | {call.completion:,} |")
     print("\n| | prompt | computed | hits | completion |\n| --- | --- | --- | --- | --- |")
-    rows = {"`default`": default, "`default` as one growing talk": talk(log), "`classic`": classic}
+    rows = {"`full`": full, "`full` as one growing talk": talk(log), "`classic`": classic, "`default`": default}
     for name, calls in rows.items():
         prompt, computed, share, completion = summed(calls)
         print(f"| {name} | {prompt:,} | {computed:,} | {share:.1f} % | {completion:,} |")
     prompt, computed, completion = BEFORE
     print(f"| ChatDev 1.0 | {prompt:,} | {computed:,} | 20 % | {completion:,} |")
-    _, computed, share, _ = summed(default)
+    _, computed, share, _ = summed(full)
     print(
         f"\ncomputed prompt tokens: {computed:,} (target <= {COMPUTED:,}); hits: {share:.1f} % (target >= {HITS:g} %)"
     )
-    print(f"classic and default end in the same program: {files(log) == files(other)}")
+    print(f"classic and full end in the same program: {files(log) == files(other)}")
     if svg:
-        Path(svg).write_text(chart({"default": default, "classic": classic}), encoding="utf-8")
+        Path(svg).write_text(chart({"full": full, "classic": classic, "default": default}), encoding="utf-8")
 
 
 def main() -> None:

@@ -62,7 +62,16 @@ ANSWERS = {
     "CodeReview.1/RobustnessReview.1/CodeReviewer.1/ask.1": "<INFO> Finished",
     "Manual.1/ChiefProductOfficer.1/ask.1": "manual.md\n````markdown\n# Greeting\n\nRun main.py.\n````\n",
 }
-"""A whole run that passes, in the fewest words."""
+"""A whole run of the company ``full`` that passes, in the fewest words."""
+ROWS = "ExampleWriting.1/SoftwareTestEngineer.1/ask.1"
+DRAFT = "Drafting.1/candidate.{}/Programmer.1/ask.1"
+"""Where a candidate of the company ``default`` writes its program."""
+DRAFTED = {
+    ROWS: "```\n$ python3 main.py\nhello\n```",
+    "Drafting.1/Programmer.1/ask.1": '```python\n"""Greets."""\nprint("hello")\n```',
+    "Manual.1/ChiefProductOfficer.1/ask.1": ANSWERS["Manual.1/ChiefProductOfficer.1/ask.1"],
+}
+"""A whole run of the company ``default`` that passes, in the fewest words."""
 
 
 def recording(answers: dict[str, str], *, finish: dict[str, str] | None = None, window: int = 16384) -> Recording:
@@ -87,16 +96,17 @@ async def run(
     played: Recording,
     *manners: Manner,
     folder: Path | None = None,
-    config: str = "default",
+    config: str = "full",
     task: str = "greet",
     environ: Mapping[str, str] = MappingProxyType({}),
     candidates: int = 0,
+    effort: str = "",
 ) -> Ran:
     """Run a company on a recording, from the start or on from ``folder``; ``environ`` holds settings of its user."""
     async with Playback(played, manners=manners) as endpoint:
         settings = load({"VLLM_ENDPOINT": endpoint, **environ}, warehouse)
         choice = await choose("VLLM", settings)
-        order = runs.Order(task=task, name="Greeting", config=config, candidates=candidates)
+        order = runs.Order(task=task, name="Greeting", config=config, candidates=candidates, effort=effort)
         try:
             folder = folder or runs.begin(order, warehouse, settings=settings)
             verdict = await wiring.work(folder, choice)

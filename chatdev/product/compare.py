@@ -40,7 +40,7 @@ def matches(expected: str, one: Ended, *, exact: bool) -> bool:
     """
     if _same_json(expected, one.stdout) or _trimmed(expected) == _trimmed(one.stdout):
         return True
-    both = f"{one.stdout}\n{one.stderr}"
+    both = "\n".join((one.stdout.rstrip("\n"), one.stderr))
     if exact:
         return bool(one.stderr) and _trimmed(expected) in (_trimmed(one.stderr), _trimmed(both))
     return holds(expected, both)

@@ -19,12 +19,13 @@ without a blank line between them are one session: they work in the same folder.
 """
 
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
 
+from chatdev.product import command_line
+from chatdev.product.command_line import Sign
 from chatdev.product.sessions import Call
 
 Tier = Literal["trusted", "doubtful", "dropped"]
@@ -39,7 +40,7 @@ SECTIONS: dict[Tier, str] = {
 }
 BLANK = "<BLANKLINE>"
 _EXIT = re.compile(r"\[exit (\d{1,3})\]\s*\Z")
-_HEREDOC = re.compile(r"<<-?\s*(['\"]?)(\w+)\1\s*\Z")
+_HEREDOC = re.compile(r"(?<!<)<<-?\s*(['\"]?)(\w+)\1\s*\Z")
 _FENCE = re.compile(r"\s*(?:`{3,}|~{3,})[\w ]*\Z")
 _END = "END"
 
@@ -74,13 +75,13 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def title(self) -> str:
         """The row in one line, to be known by."""
-        return "; ".join(_short(step) for step in self.steps)[:120]
+        return "; ".join(_short(step) for step in self.steps)
 
 
 def _short(step: Step) -> str:
-    words = shlex.join(step.call.args)
+    words = " ".join(map(command_line.quoted, step.call.args))
     fed = " ".join(step.call.stdin.split())
-    return " < ".join(filter(None, [words, fed])) or "(no input)"
+    return " ".join(filter(None, [words, f"< {fed}" if fed else ""])) or "(no input)"
 
 
 def render(rows: Iterable[Row], command: str) -> str:
@@ -101,27 +102,35 @@ def session(row: Row, command: str) -> str:
 
 
 def _lines(step: Step, command: str) -> Iterator[str]:
-    start = " ".join(filter(None, ["$", command, shlex.join(step.call.args)]))
-    if step.call.stdin:
+    start = " ".join([command, *map(command_line.quoted, step.call.args)]).strip()
+    fed = step.call.stdin
+    if not fed:
+        yield f"$ {start}"
+    elif fed.endswith("\n") and "\r" not in fed:
+        lines = fed.removesuffix("\n").split("\n")
         end = _END
-        fed = step.call.stdin.removesuffix("\n").split("\n")
-        while end in fed:
+        while end in map(str.rstrip, lines):
             end += "_"
-        yield f"{start} <<'{end}'"
-        yield from fed
-        yield end
+        yield from (f"$ {start} <<'{end}'", *lines, end)
     else:
-        yield start
-    if step.expected:
-        yield from (_escaped(line) for line in step.expected.rstrip("\n").split("\n"))
+        yield f"$ {command_line.printing(fed)} | {start}"
+    if expected := step.expected.rstrip():
+        yield from (_escaped(line.rstrip()) for line in expected.split("\n"))
     if step.status is not None:
         yield f"[exit {step.status}]"
 
 
 def _escaped(line: str) -> str:
-    if not line.strip():
-        return BLANK
-    return f"\\{line}" if line.startswith(("$ ", "# ", "\\", "[exit ")) or line == BLANK else line
+    return f"\\{line}" if _means(line) else line or BLANK
+
+
+def _means(line: str) -> bool:
+    """Whether the line would be read as something else than output."""
+    if line.startswith("\\"):
+        return _means(line[1:])
+    return (
+        line == BLANK or line.startswith("# ") or bool(_FENCE.match(line)) or line.lstrip().startswith(("$ ", "[exit "))
+    )
 
 
 class Unread(msgspec.Struct, frozen=True):
@@ -221,10 +230,16 @@ def _output(block: _Block, lines: Sequence[str], number: int) -> int:
         if found := _EXIT.match(line.strip()):
             block.status = int(found[1])
         else:
-            output.append("" if line == BLANK else line.removeprefix("\\"))
+            output.append(_read(line))
         number += 1
-    block.output = "\n".join(output)
+    block.output = "\n".join(output).rstrip("\n")
     return number
+
+
+def _read(line: str) -> str:
+    if line == BLANK:
+        return ""
+    return line[1:] if line.startswith("\\") and _means(line[1:]) else line
 
 
 def read_command(text: str, fed: str | None, command: str) -> Call | str:
@@ -233,49 +248,27 @@ def read_command(text: str, fed: str | None, command: str) -> Call | str:
     Understood are arguments in quotes, ``echo`` or ``printf`` piped into the product, and ``<<<``.
     """
     try:
-        words = _words(text)
+        words = command_line.words(text)
     except ValueError as error:
         return f"it is no command line ({error})"
-    if "|" in words:
-        at = words.index("|")
-        fed = _said(words[:at])
-        words = words[at + 1 :]
+    signs = [word for word in words if isinstance(word, Sign)]
+    if "|" in signs:
+        at = next(number for number, word in enumerate(words) if isinstance(word, Sign))
+        fed = command_line.said(words[:at]) if words[at] == "|" else None
+        words, signs = words[at + 1 :], signs[1:]
         if fed is None:
             return "only echo and printf may be piped into the program"
-    if "<<<" in words:
-        at = words.index("<<<")
+    if signs == ["<<<"]:
+        at = next(number for number, word in enumerate(words) if isinstance(word, Sign))
         if len(words) != at + 2:
             return "<<< takes one word"
-        fed, words = words[at + 1] + "\n", words[:at]
-    if strange := [word for word in words if word and set(word) <= set("|&;<>") and word not in ("<", ">")]:
-        return f"{strange[0]} is not understood"
+        fed, words, signs = words[at + 1] + "\n", words[:at], []
+    if signs:
+        return f"{signs[0]} is not understood"
     args = _after_start(words, command.split())
     if args is None:
         return f"it does not start the program ({command})"
     return Call(tuple(args), fed or "")
-
-
-def _words(text: str) -> list[str]:
-    """The words of a command line; an operator is a word of its own where it stands outside quotes."""
-    lexer = shlex.shlex(text, posix=True, punctuation_chars="|&;<")
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    return list(lexer)
-
-
-def _said(words: Sequence[str]) -> str | None:
-    """What ``echo`` or ``printf`` prints."""
-    if not words or words[0] not in ("echo", "printf"):
-        return None
-    name, rest = words[0], list(words[1:])
-    plain = name == "echo" and not (rest and rest[0] in ("-e", "-n", "-ne", "-en"))
-    ending = "" if name == "printf" or (not plain and "n" in rest[0]) else "\n"
-    if name == "echo" and not plain:
-        rest = rest[1:]
-    text = " ".join(rest) if name == "echo" else "".join(rest[:1])
-    if not plain or "\\n" in text:
-        text = text.replace("\\n", "\n").replace("\\t", "\t").replace("\\\\", "\\")
-    return text + ending
 
 
 _INTERPRETERS = re.compile(r"(?:python[\d.]*|py|node|bash|sh)\Z")

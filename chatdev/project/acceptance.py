@@ -21,6 +21,9 @@ from chatdev.sandbox.port import Sandbox
 SECONDS = 10.0
 """What one start of the product may take."""
 _WHY = 1500
+_TITLE = 120
+_TELLING = frozenset((rows.FILE, "REPORT.md"))
+"""Files that say what a product should print: its rows, and our report on those that failed."""
 _MISSING = re.compile(r"^ModuleNotFoundError: No module named '([\w.]+)'", re.M)
 
 
@@ -60,32 +63,42 @@ def rows_of(files: Mapping[str, bytes], command: str) -> tuple[Row, ...]:
     return tuple(row for row in rows.parse(text, command).rows if row.tier != "dropped")
 
 
+def visible(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files that a product may find where it runs: all but its rows, and the report on them."""
+    return {path: content for path, content in files.items() if rows.FILE not in files or path not in _TELLING}
+
+
 def names(found: Sequence[Row]) -> list[str]:
     """The tests' ids of these rows: where they stand, whose they are, and what they do. A row keeps its id when others
     come or go."""
     titles = [f"{rows.FILE}::{'task' if row.tier == 'trusted' else 'tester'}: {row.title}" for row in found]
     met = Counter(titles)
     return [
-        title if met[title] == 1 else f"{title} [{digest(msgspec.json.encode(row.steps))[:4]}]"
+        title if met[title] == 1 and len(title) <= _TITLE else f"{title[:_TITLE]} [{_mark(row)}]"
         for title, row in zip(titles, found, strict=True)
     ]
+
+
+def _mark(row: Row) -> str:
+    return digest(msgspec.json.encode(row.steps))[:4]
 
 
 async def run(
     way: Way, sandbox: Sandbox, files: Mapping[str, bytes], *, place: str = "", version: str = ""
 ) -> TestsRan:
     """Run them all on one version of a product: one event with a result for each. Raises SandboxError."""
-    ran = await way.run_tests(sandbox, files, place=place, digest=version)
+    shown = visible(files)
+    ran = await way.run_tests(sandbox, shown, place=place, digest=version)
     found = rows_of(files, way.command)
     if not found or ran.lacks:
         return ran
-    launch = way.launch(files)
+    launch = way.launch(shown)
     if launch.lacks:
         return replace(ran, lacks=launch.lacks)
     try:
         ended = await run_sessions(
             sandbox,
-            files,
+            shown,
             launch.program,
             [[step.call for step in row.steps] for row in found],
             build=launch.build,
@@ -154,5 +167,5 @@ def baseline(found: Sequence[Row], *, place: str = "", version: str = "") -> Tes
 
 async def run_without(way: Way, sandbox: Sandbox, tests: Mapping[str, bytes]) -> TestsRan:
     """How the tests end without the product: its tests that are programs are run, and its rows reckoned."""
-    ran = await way.run_tests(sandbox, tests)
+    ran = await way.run_tests(sandbox, visible(tests))
     return replace(ran, results=(*ran.results, *baseline(rows_of(tests, way.command)).results))

@@ -26,7 +26,7 @@ async def start(office: Office, desk: Desk, state: State) -> State:
     way = state.way
     if way is None or not state.runnable or state.watched:
         return state
-    version, files = state.digest, state.product
+    version, files = state.digest, acceptance.visible(state.product)
     started = await desk.perform(
         ProductStarted, version, lambda: way.start(office.sandbox, files, place=desk.place, digest=version)
     )

@@ -202,7 +202,7 @@ async def judge_folder(sandbox: Sandbox, folder: Path, python: str = "") -> Judg
     baseline, tests, started = await asyncio.gather(
         acceptance.run_without(product, sandbox, without_product(files)),
         acceptance.run(product, sandbox, files, version=version),
-        product.start(sandbox, files, digest=version),
+        product.start(sandbox, acceptance.visible(files), digest=version),
     )
     found = judge(baseline, tests, started)
     return Judged(found.verdict, found.why, found.vacuous, tests, started)

@@ -18,6 +18,8 @@ from chatdev.cli.test import command as judge
 from chatdev.playback.recording import write
 
 ROOT = Path(__file__).parent.parent.parent
+FULL = ("--config", "full")
+"""The company whose answers are recorded in ``ANSWERS``."""
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -73,7 +75,8 @@ class serving:  # noqa: N801 - a context manager, named like one
 
 
 def test_a_run_ends_with_the_verdict_and_the_software_info(tmp_path: Path, server: str) -> None:
-    done = type_in(tmp_path, "run.py", "--task", "greet", "--name", "Grüße 1", "--model", "VLLM", VLLM_ENDPOINT=server)
+    words = ("--task", "greet", "--name", "Grüße 1", "--model", "VLLM", *FULL)
+    done = type_in(tmp_path, "run.py", *words, VLLM_ENDPOINT=server)
     assert done.returncode == 0, done.stderr
     assert "Verdict: passed" in done.stdout
     assert len(re.findall(r"^\*\*\w+\*\*=", done.stdout, re.M)) == 14
@@ -102,7 +105,7 @@ def test_names_are_utf_8_whatever_the_locale(tmp_path: Path) -> None:
 @pytest.mark.parametrize("spelled", ["", "/", "/v1", "/v1/"])
 def test_the_endpoint_may_be_spelled_in_any_way(tmp_path: Path, server: str, spelled: str) -> None:
     endpoint = server.removesuffix("/v1") + spelled
-    done = type_in(tmp_path, "chatdev", "build", "greet", "--name", "G", "--quiet", VLLM_ENDPOINT=endpoint)
+    done = type_in(tmp_path, "chatdev", "build", "greet", "--name", "G", *FULL, "--quiet", VLLM_ENDPOINT=endpoint)
     assert done.returncode == 0, done.stderr
     assert "wrote" not in done.stdout
 
@@ -110,13 +113,13 @@ def test_the_endpoint_may_be_spelled_in_any_way(tmp_path: Path, server: str, spe
 def test_the_task_may_come_from_standard_input_or_a_file(tmp_path: Path, server: str) -> None:
     (tmp_path / "task.txt").write_text("greet\n")
     for task in ("-", "@task.txt"):
-        done = type_in(tmp_path, "chatdev", "build", task, "--name", "G", stdin="greet\n", VLLM_ENDPOINT=server)
+        done = type_in(tmp_path, "chatdev", "build", task, "--name", "G", *FULL, stdin="greet\n", VLLM_ENDPOINT=server)
         assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "WareHouse").iterdir())) == 2
 
 
 def test_show_runs_test_and_resume_of_a_finished_run(tmp_path: Path, server: str) -> None:
-    type_in(tmp_path, "chatdev", "build", "greet", "--name", "G", VLLM_ENDPOINT=server)
+    type_in(tmp_path, "chatdev", "build", "greet", "--name", "G", *FULL, VLLM_ENDPOINT=server)
     assert "passed" in type_in(tmp_path, "chatdev", "runs").stdout
     shown = type_in(tmp_path, "chatdev", "show", "G")
     assert shown.returncode == 0
@@ -136,7 +139,7 @@ def test_show_runs_test_and_resume_of_a_finished_run(tmp_path: Path, server: str
 
 
 def test_a_new_run_begins_where_an_old_one_had_come_to(tmp_path: Path, server: str) -> None:
-    type_in(tmp_path, "chatdev", "build", "greet", "--name", "G", VLLM_ENDPOINT=server)
+    type_in(tmp_path, "chatdev", "build", "greet", "--name", "G", *FULL, VLLM_ENDPOINT=server)
     (old,) = (tmp_path / "WareHouse").iterdir()
     question = old / ".chatdev" / "company" / "phases" / "Coding.md"
     question.write_text(question.read_text() + "\nBe brief.\n")
@@ -157,7 +160,7 @@ def test_a_new_run_begins_where_an_old_one_had_come_to(tmp_path: Path, server: s
 
 def test_debug_shows_requests_and_answers_and_never_a_key(tmp_path: Path, server: str) -> None:
     done = type_in(
-        tmp_path, "chatdev", "build", "greet", "--name", "G",
+        tmp_path, "chatdev", "build", "greet", "--name", "G", *FULL,
         VLLM_ENDPOINT=server, VLLM_DEBUG="1", VLLM_API_KEY="sk-very-secret-0123456789",
     )  # fmt: skip
     assert done.returncode == 0
@@ -172,7 +175,7 @@ def test_a_server_that_dies_leaves_a_run_that_can_be_resumed(tmp_path: Path) -> 
     half = dict(list(ANSWERS.items())[:4])
     (tmp_path / "half.recording").write_text(write(recording(half)))
     with serving(tmp_path, "half.recording") as endpoint:
-        done = type_in(tmp_path, "chatdev", "build", "greet", "--name", "G", VLLM_ENDPOINT=endpoint)
+        done = type_in(tmp_path, "chatdev", "build", "greet", "--name", "G", *FULL, VLLM_ENDPOINT=endpoint)
     assert done.returncode == 2
     assert "events.jsonl" in done.stderr
     assert "resume" in done.stderr
@@ -186,7 +189,7 @@ def test_a_server_that_dies_leaves_a_run_that_can_be_resumed(tmp_path: Path) -> 
 def begin(folder: Path, endpoint: str, *before: str) -> "subprocess.Popen[str]":
     """A run in the background, when its first phase has begun."""
     process = subprocess.Popen(
-        [*before, sys.executable, str(ROOT / "run.py"), "--task", "greet", "--name", "G"],
+        [*before, sys.executable, str(ROOT / "run.py"), "--task", "greet", "--name", "G", *FULL],
         cwd=folder,
         env=environment(VLLM_ENDPOINT=endpoint),
         stdout=subprocess.PIPE,
@@ -311,13 +314,13 @@ def test_a_company_without_tests_exits_0_when_its_product_starts(tmp_path: Path)
 def test_a_window_that_is_too_small_ends_with_status_2_and_the_arithmetic(tmp_path: Path) -> None:
     (tmp_path / "greet.recording").write_text(write(recording(ANSWERS)))
     with serving(tmp_path, "greet.recording", "--manner", "window = 500") as endpoint:
-        done = type_in(tmp_path, "chatdev", "build", "greet", "--name", "G", VLLM_ENDPOINT=endpoint)
+        done = type_in(tmp_path, "chatdev", "build", "greet", "--name", "G", *FULL, VLLM_ENDPOINT=endpoint)
     assert done.returncode == 2
     assert re.search(r"takes (about )?\d+ tokens, the shortest useful answer 256, .* the window has 500\.", done.stderr)
 
 
 def test_limits_are_typed_and_a_run_that_met_one_goes_on_with_more(tmp_path: Path, server: str) -> None:
-    words = ("run.py", "--task", "greet", "--name", "Greeting", "--model", "VLLM", "--max-calls", "4")
+    words = ("run.py", "--task", "greet", "--name", "Greeting", "--model", "VLLM", *FULL, "--max-calls", "4")
     done = type_in(tmp_path, *words, "--max-tokens-total", "1000000", "--max-minutes", "60", VLLM_ENDPOINT=server)
     assert done.returncode == 0, done.stderr
     assert "limit: the run's limit, 4 calls, was reached (4 calls spent)" in done.stdout
@@ -348,7 +351,7 @@ def test_what_a_product_or_a_server_says_does_not_drive_the_terminal(tmp_path: P
 
 def test_endpoints_may_be_typed_and_a_resume_remembers_them(tmp_path: Path, server: str) -> None:
     words = ("--endpoint", "127.0.0.1:9", "--endpoint", server, "--local-only", "--max-cost", "0.5")
-    done = type_in(tmp_path, "run.py", "--task", "greet", "--name", "G", *words, OPENAI_API_KEY="sk-proj-4711")
+    done = type_in(tmp_path, "run.py", "--task", "greet", "--name", "G", *FULL, *words, OPENAI_API_KEY="sk-proj-4711")
     assert done.returncode == 0, done.stderr
     assert "No model server answered at http://127.0.0.1:9/v1" in done.stdout
     assert "OpenAI" not in done.stdout
@@ -361,7 +364,7 @@ def test_endpoints_may_be_typed_and_a_resume_remembers_them(tmp_path: Path, serv
 
 
 def test_what_is_to_stay_local_is_not_sent_to_openai(tmp_path: Path) -> None:
-    typed = ("chatdev", "build", "greet", "--name", "G", "--model", "openai:gpt-6-luna")
+    typed = ("chatdev", "build", "greet", "--name", "G", *FULL, "--model", "openai:gpt-6-luna")
     done = type_in(tmp_path, *typed, CHATDEV_LOCAL_ONLY="1", OPENAI_API_KEY="sk-proj-4711")
     assert done.returncode == 2
     assert "--local-only (or CHATDEV_LOCAL_ONLY) forbids that" in done.stderr

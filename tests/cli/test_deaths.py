@@ -26,7 +26,7 @@ from chatdev.playback.faults import Manner
 from chatdev.playback.server import Playback
 from chatdev.settings import load
 
-BUILD = ("-m", "chatdev", "build", "greet", "--name", "Greeting", "--model", "VLLM")
+BUILD = ("-m", "chatdev", "build", "greet", "--name", "Greeting", "--model", "VLLM", "--config", "full")
 SLOW = Manner(place="Coding.1", first_token=600.0)
 AWHILE = Manner(place="Coding.1", first_token=2.0)
 

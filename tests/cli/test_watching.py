@@ -33,7 +33,7 @@ from chatdev.playback.recording import write
 
 DEMO = ["run.py", "--task", "create a calculator", "--name", "Calculator", "--model", "DEMO"]
 METRICS = (ROOT / "tests" / "models" / "vllm_metrics.txt").read_text()
-GREET = ["chatdev", "build", "greet", "--name", "G"]
+GREET = ["chatdev", "build", "greet", "--name", "G", "--config", "full"]
 
 
 def lines_of(text: str) -> list[dict[str, Any]]:
@@ -216,7 +216,7 @@ def test_a_run_that_nobody_watches_imports_nothing_for_it(tmp_path: Path) -> Non
     (tmp_path / "greet.recording").write_text(write(recording(ANSWERS)))
     script = (
         "import sys, chatdev.cli.main as main\n"
-        "sys.argv = ['chatdev', 'build', 'greet', '--name', 'G']\n"
+        "sys.argv = ['chatdev', 'build', 'greet', '--name', 'G', '--config', 'full']\n"
         "try: main.main()\n"
         "finally: print('LOADED', [name for name in sys.modules if name.split('.')[0] == 'opentelemetry'"
         " or name in ('chatdev.ops.scrape', 'chatdev.ops.tracing', 'chatdev.views.spans')])\n"

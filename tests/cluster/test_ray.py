@@ -40,6 +40,7 @@ def listed(tmp_path: Path) -> Path:
 
 def batch(nodes: Nodes, endpoint: str, listed: Path, out: Path) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "chatdev", "batch", str(listed), "--ray", nodes.address, "--jobs", "2"]
+    command += ["--config", "full"]
     environ = os.environ | {"VLLM_ENDPOINT": endpoint}
     with (out.parent / "driver.log").open("a") as log:
         return subprocess.Popen([*command, "--out", str(out)], env=environ, cwd=ROOT, stdout=log, stderr=log, text=True)
@@ -154,7 +155,7 @@ def test_a_killed_driver_is_started_again(nodes: Nodes, endpoint: str, listed: P
 
 async def test_a_late_writer_is_refused(nodes: Nodes, endpoint: str, listed: Path, out: Path) -> None:
     settings = load({"VLLM_ENDPOINT": endpoint}, out.parent)
-    ledger = Ledger(out, Plan())
+    ledger = Ledger(out, Plan(config="full"))
     asked = ledger.add(tasks.identities(tasks.read(listed)))
     code, _ = ledger.share()
     setup = Setup(folder=out.resolve(), code=code, plan=ledger.plan, settings=settings, jobs=2)

@@ -21,7 +21,7 @@ MEND = "Test.{}/TestModification.1/Programmer.1/ask.1"
 DOC = "EnvironmentDoc.1/{}.1/ask.{}"
 CRASHES = MAIN.replace("print(", "raise SystemError(")
 
-NOT_THERE = ("TestWriting", "RobustnessReview")
+NOT_THERE = ("TestWriting", "RobustnessReview", "ExampleWriting", "Drafting")
 CLASSIC = {place: text for place, text in ANSWERS.items() if not any(phase in place for phase in NOT_THERE)}
 
 
@@ -92,9 +92,9 @@ async def test_good_answers_end_in_a_start_and_the_report_says_so_first(tmp_path
     assert ran.verdict.verdict == "starts (not tested)"
     assert (ran.folder / "REPORT.md").read_text().startswith("# Starts (not tested)")
     assert {call.place for call in ran.events(ModelAnswered)} == set(CLASSIC)
-    default = await run(tmp_path, recording(ANSWERS))
+    full = await run(tmp_path, recording(ANSWERS))
     for name in ("main.py", "words.py", "requirements.txt", "manual.md"):
-        assert (ran.folder / name).read_bytes() == (default.folder / name).read_bytes()
+        assert (ran.folder / name).read_bytes() == (full.folder / name).read_bytes()
 
 
 async def test_what_never_starts_is_worked_on_three_times_and_ends_so(tmp_path: Path) -> None:
@@ -158,8 +158,8 @@ async def test_the_programmer_may_write_tests_where_nobody_else_does(tmp_path: P
     assert ran.verdict.verdict == "starts (not tested)"
 
 
-async def test_classic_and_default_end_with_the_same_calculator(tmp_path: Path) -> None:
-    """What default learns from a failing test, classic is told by its second review."""
+async def test_classic_and_full_end_with_the_same_calculator(tmp_path: Path) -> None:
+    """What full learns from a failing test, classic is told by its second review."""
     played = demo.recording_of("create a calculator")
     texts = {entry.place: (entry.text, entry.finish) for entry in played.entries}
     moved = {place: said for place, said in texts.items() if not any(phase in place for phase in NOT_THERE)}
@@ -171,10 +171,10 @@ async def test_classic_and_default_end_with_the_same_calculator(tmp_path: Path) 
         finish={place: finish for place, (_, finish) in moved.items()},
     )
     classic = await run(tmp_path, old, config="classic")
-    default = await run(tmp_path, played)
-    assert (classic.verdict.verdict, default.verdict.verdict) == ("starts (not tested)", "passed")
+    full = await run(tmp_path, played)
+    assert (classic.verdict.verdict, full.verdict.verdict) == ("starts (not tested)", "passed")
     assert {call.place for call in classic.events(ModelAnswered)} == set(moved)
-    assert delivered(classic) == {path: data for path, data in delivered(default).items() if "tests" not in path}
+    assert delivered(classic) == {path: data for path, data in delivered(full).items() if "tests" not in path}
 
 
 def delivered(ran: Ran) -> dict[str, bytes]:

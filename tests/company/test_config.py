@@ -14,7 +14,7 @@ Edit = Callable[[str, str, str], None]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(config.BUILT_IN / "default", tmp_path / "mine"))
+    return Path(shutil.copytree(config.BUILT_IN / "full", tmp_path / "mine"))
 
 
 @pytest.fixture
@@ -33,18 +33,38 @@ def test_a_built_in_company_is_found_in_any_letter_case(name: str) -> None:
 
 
 def test_a_folder_is_a_company_too(folder: Path) -> None:
-    assert config.load(config.find(str(folder))).chain == config.load(config.find("default")).chain
+    assert config.load(config.find(str(folder))).chain == config.load(config.find("full")).chain
 
 
 def test_an_unknown_company_lists_those_that_are_there() -> None:
     with pytest.raises(CompanyError, match="nobody") as caught:
         config.find("nobody")
-    assert "built in: classic, default, once" in str(caught.value)
+    assert "built in: classic, default, full, once" in str(caught.value)
     assert caught.value.exit_status == 2
 
 
-def test_the_default_company_writes_tests_before_code_and_documents_side_by_side() -> None:
+def test_the_default_company_writes_examples_before_code_and_asks_nobody_what_it_can_read() -> None:
     company = config.load(config.find("default"))
+    names = [step.name for step in company.chain]
+    assert names == [
+        "DemandAnalysis",
+        "LanguageChoose",
+        "ExampleWriting",
+        "Drafting",
+        "Repair",
+        "EnvironmentDoc",
+        "Manual",
+    ]
+    assert not any(company.phases[name].ask for name in ("DemandAnalysis", "LanguageChoose"))
+    assert company.phases["ExampleWriting"].kind == "rows"
+    drafting = company.phases["Drafting"]
+    assert (drafting.candidates, drafting.at_once, drafting.further_temperature, drafting.attempts) == (8, 2, 0.8, 1)
+    assert company.parameters(drafting, "Programmer") == {"temperature": 0}
+    assert company.tests
+
+
+def test_the_full_company_writes_tests_before_code_and_documents_side_by_side() -> None:
+    company = config.load(config.find("full"))
     names = [step.name for step in company.chain]
     assert names.index("TestWriting") < names.index("Coding") < names.index("Test")
     assert [step.name for step in company.chain[names.index("together")].together] == [
@@ -59,8 +79,8 @@ def test_the_default_company_writes_tests_before_code_and_documents_side_by_side
 def test_the_model_is_asked_as_company_role_and_phase_say_in_this_order(folder: Path, edit: Edit) -> None:
     edit(
         "company.toml",
-        'name = "default"',
-        'name = "default"\nmodel = { temperature = 0.5, seed = 1 }\n'
+        'name = "full"',
+        'name = "full"\nmodel = { temperature = 0.5, seed = 1 }\n'
         "role_models = { Programmer = { temperature = 0.1, extra = { top_k = 20 } } }",
     )
     edit("phases/Coding.md", 'kind = "code"', 'kind = "code"\nmodel = { seed = 2, stop = ["END"] }')
@@ -76,8 +96,8 @@ def test_the_model_is_asked_as_company_role_and_phase_say_in_this_order(folder: 
 @pytest.mark.parametrize(
     ("name", "old", "new", "said"),
     [
-        ("company.toml", 'name = "default"', 'name = "default"\nmodel = { temperature = 3 }', "temperature"),
-        ("company.toml", 'name = "default"', 'name = "default"\nrole_models = { Poet = {} }', "role Poet has no file"),
+        ("company.toml", 'name = "full"', 'name = "full"\nmodel = { temperature = 3 }', "temperature"),
+        ("company.toml", 'name = "full"', 'name = "full"\nrole_models = { Poet = {} }', "role Poet has no file"),
         ("company.toml", 'phase = "Coding"', 'phase = "Codding"', "Codding has no file"),
         ("company.toml", 'phase = "Coding"', 'phase = "Coding"\nloop = "X"', "exactly one of"),
         ("company.toml", "cycles = 10", "cycles = 0", "expected 1 or more"),

@@ -21,7 +21,7 @@ CALLS = 3
 
 def company(folder: Path, programmer: str = "") -> Path:
     """Make it; ``programmer`` is an assignment to its role, in TOML."""
-    sources = config.read(config.find("default"))
+    sources = config.read(config.find("full"))
     requests = sources["company.toml"].partition("[requests]")[2]
     chain = "\n".join(f'[[chain]]\nphase = "Plain{number}"' for number in range(1, CALLS + 1))
     head = f'name = "plain"\ndescription = "It talks."\n{programmer}\n{chain}\n[requests]{requests}'

@@ -224,7 +224,7 @@ def test_a_batch_that_is_killed_again_and_again_gives_every_result_once(here: Pa
 @pytest.mark.parametrize("seed", [1, 2])
 def test_many_jobs_that_race_through_faults_and_kills_end_once_and_right(here: Path, seed: int) -> None:
     """What holds of one run holds of many at once, with candidates: nothing repeated or lost, the right verdict."""
-    count, words = 16, ("--jobs", "64", "--candidates", "3")
+    count, words = 16, ("--config", "full", "--jobs", "64", "--candidates", "3")
     rows = [f'Greeting {number},"greet, for the {number}th time"' for number in range(count)]
     (here / "tasks.csv").write_text("\n".join(["Name,Description", *rows, ""]))
     batch = here / "WareHouse" / "tasks_batch"

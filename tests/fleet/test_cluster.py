@@ -98,7 +98,7 @@ class Batch:
 
     def __init__(self, folder: Path, endpoint: str, count: int, **settings: Any) -> None:
         self.folder = folder
-        self.ledger = Ledger(folder, Plan())
+        self.ledger = Ledger(folder, Plan(config="full"))
         rows = [Row(f"Greeting {number}", f"greet, for the {number}th time") for number in range(count)]
         self.asked: Sequence[Task] = self.ledger.add(tasks.identities(rows))
         code, self.before = self.ledger.share()

@@ -50,7 +50,7 @@ async def test_every_project_is_carried_to_its_end(tmp_path: Path) -> None:
 
 async def test_a_product_is_built_and_judged_as_in_a_run_of_its_own(tmp_path: Path) -> None:
     named = [("1", Row("Greeting", "greet"))]
-    results = await plain.carried(tmp_path, named, recording(ANSWERS), plan=Plan())
+    results = await plain.carried(tmp_path, named, recording(ANSWERS), plan=Plan(config="full"))
     assert (results["Greeting"].verdict, results["Greeting"].status) == ("passed", "passed")
 
 

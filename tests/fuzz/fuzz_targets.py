@@ -129,7 +129,7 @@ def company(data: bytes) -> None:
         if name.endswith(".json"):
             config.write(_OLD, folder)
         else:
-            shutil.copytree(config.BUILT_IN / "default", folder)
+            shutil.copytree(config.BUILT_IN / "full", folder)
         (folder / name).write_bytes(data[1:])
         with contextlib.suppress(CompanyError):
             checked(classic_folder.load(folder))

@@ -24,7 +24,7 @@ from chatdev.playback.server import Playback
 @pytest.fixture
 def run_folder(tmp_path: Path) -> Path:
     """A run of the user's, with the two calls of the small workload."""
-    folder = runs.begin(runs.Order(task=WORKLOAD.task, name="Greeting"), tmp_path)
+    folder = runs.begin(runs.Order(task=WORKLOAD.task, name="Greeting", config="full"), tmp_path)
     store = Store(runs.log_of(folder))
     desk = Desk(store)
     for call in WORKLOAD.calls:

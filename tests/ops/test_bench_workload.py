@@ -28,7 +28,7 @@ async def test_a_runs_requests_are_those_of_its_log(tmp_path: Path) -> None:
 
 
 def test_a_run_without_answers_is_refused(tmp_path: Path) -> None:
-    folder = runs.begin(runs.Order(task="greet", name="Greeting"), tmp_path)
+    folder = runs.begin(runs.Order(task="greet", name="Greeting", config="full"), tmp_path)
     with pytest.raises(UserError, match="No model answered"):
         workload.of_run(folder)
 

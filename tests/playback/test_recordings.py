@@ -1,4 +1,4 @@
-"""The recordings that come with ChatDev: the real company takes each to its end over real HTTP."""
+"""The recordings that come with ChatDev: the companies take each to its end over real HTTP."""
 
 import shlex
 import subprocess
@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+import pytest
 
 from chatdev import runs, wiring
-from chatdev.journal.events import FileWritten, ModelAnswered, Noted, PhaseEnded, ProductStarted, TestsRan
+from chatdev.journal.events import FileWritten, ModelAnswered, Noted, PhaseEnded, ProductStarted, RaceDecided, TestsRan
 from chatdev.journal.store import Record, read
 from chatdev.models.choose import choose
 from chatdev.playback import demo
@@ -18,7 +19,10 @@ from chatdev.settings import load
 
 T = TypeVar("T")
 
-DELIVERED = {"main.py", "tests/test_acceptance.py", "requirements.txt", "manual.md", "REPORT.md", "meta.txt"}
+DELIVERED = {"main.py", "requirements.txt", "manual.md", "REPORT.md", "meta.txt"}
+TESTS = {"default": "tests/acceptance.txt", "full": "tests/test_acceptance.py"}
+OF_DEFAULT = ("ExampleWriting.1", "Drafting.1")
+"""Phases that only the default company has; it shares the manual with the full one."""
 
 
 class Played(msgspec.Struct, frozen=True):
@@ -48,22 +52,23 @@ class Played(msgspec.Struct, frozen=True):
         return [file.path for file in self.events(FileWritten) if f"/{phase}." in f"/{file.place}"]
 
 
-async def play(task: str, warehouse: Path) -> Played:
+async def play(task: str, warehouse: Path, config: str = "full") -> Played:
     """Do a demo task as ``--model DEMO`` does, and see that everything comes of it that a user is promised."""
     recording = demo.recording_of(task)
     async with demo.serving(task) as endpoint:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, warehouse))
         try:
-            folder = runs.begin(runs.Order(task=task, name=recording.name), warehouse)
+            folder = runs.begin(runs.Order(task=task, name=recording.name, config=config), warehouse)
             verdict = await wiring.work(folder, choice)
         finally:
             await choice.backend.aclose()
     played = Played(recording, folder, verdict.verdict, read(runs.log_of(folder)))
     assert (played.verdict, verdict.vacuous) == ("passed", ())
     asked = {answered.place for answered in played.events(ModelAnswered)}
-    assert asked == {entry.place for entry in recording.entries}
+    if config == "full":
+        assert asked == {entry.place for entry in recording.entries if not entry.place.startswith(OF_DEFAULT)}
     assert [started.exit_status for started in played.events(ProductStarted)] == [0]
-    assert all((folder / name).is_file() for name in DELIVERED)
+    assert all((folder / name).is_file() for name in DELIVERED | {TESTS[config]})
     assert_manual_is_true(folder)
     return played
 
@@ -125,3 +130,47 @@ async def test_print_hello_world_meets_tests_that_prove_nothing_first(tmp_path: 
     assert [run.split()[0] for run in played.test_runs()] == ["2", "0", "2"]
     roles = [answered.role for answered in played.events(ModelAnswered) if answered.place.startswith("LanguageChoose")]
     assert roles == ["Chief Technology Officer", "Chief Executive Officer"]
+
+
+async def test_the_default_companys_first_calculator_is_wrong_and_its_second_holds(tmp_path: Path) -> None:
+    played = await play("create a calculator", tmp_path, "default")
+    asked = [answered.place for answered in played.events(ModelAnswered)]
+    assert asked[:2] == [
+        "ExampleWriting.1/SoftwareTestEngineer.1/ask.1",
+        "Drafting.1/candidate.1/Programmer.1/ask.1",
+    ]
+    first = next(ran for ran in played.events(TestsRan) if "/candidate.1/" in ran.place)
+    failing = [result for result in first.results if result.outcome != "passed"]
+    assert [(result.id.partition("::")[2], result.why) for result in failing] == [
+        ("tester: '2 ^ 3 ^ 2'", 'expected "512", printed "64"'),
+        ("tester: '-2 ^ 2'", 'expected "-4", printed "4"'),
+    ]
+    (race,) = played.events(RaceDecided)
+    assert (race.winner, race.dropped) == (2, ())
+    assert [standing.number for standing in race.standings] == [1, 2, 3]
+    assert played.test_runs()[-1] == "6 of 6"
+
+
+async def test_the_default_companys_todo_app_keeps_its_list_between_two_starts(tmp_path: Path) -> None:
+    played = await play("create a todo app", tmp_path, "default")
+    assert played.test_runs() == ["5 of 5"]
+    kept = '$ python3 main.py add "Buy milk"\nAdded as number 1.\n$ python3 main.py list\n  1 [ ] Buy milk\n'
+    assert kept.replace('"', "'") in (played.folder / TESTS["default"]).read_text()
+
+
+@pytest.mark.parametrize(("task", "rows"), [("create a hello world program", 3), ("print hello world", 1)])
+async def test_the_default_companys_first_greeting_holds(tmp_path: Path, task: str, rows: int) -> None:
+    played = await play(task, tmp_path, "default")
+    assert played.notes() == []
+    assert played.test_runs() == [f"{rows} of {rows}"]
+    assert [answered.place for answered in played.events(ModelAnswered)] == [
+        "ExampleWriting.1/SoftwareTestEngineer.1/ask.1",
+        "Drafting.1/candidate.1/Programmer.1/ask.1",
+        "Manual.1/ChiefProductOfficer.1/ask.1",
+    ]
+
+
+def test_the_same_recording_answers_who_works_alone() -> None:
+    recording = demo.recording_of("create a calculator")
+    alone = recording.find("Drafting.1/Programmer.1/ask.1", "")
+    assert alone is not None and alone == recording.find("Drafting.1/candidate.2/Programmer.1/ask.1", "")

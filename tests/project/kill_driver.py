@@ -97,7 +97,7 @@ def product(folder: Path) -> dict[str, str]:
     }
 
 
-CALCULATOR = '{"task": "create a calculator", "name": "Calculator"}'
+CALCULATOR = '{"task": "create a calculator", "name": "Calculator", "config": "full"}'
 
 
 def main(endpoint: str, moment: str, warehouse: Path, order: str = CALCULATOR) -> None:

@@ -39,7 +39,7 @@ async def begun(
     (warehouse / "chatdev.toml").write_text(toml)
     settings = load({"VLLM_ENDPOINT": ",".join(endpoints)} | dict(environment or {}), warehouse)
     choice = await choose("VLLM", settings, board or Switchboard(backoff=(0.01,), rest=0.001))
-    folder = folder or runs.begin(runs.Order(task="greet", name="Greeting"), warehouse)
+    folder = folder or runs.begin(runs.Order(task="greet", name="Greeting", config="full"), warehouse)
     try:
         verdict = await wiring.work(folder, choice)
     except ChatDevError as error:

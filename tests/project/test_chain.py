@@ -218,7 +218,7 @@ async def test_cycles_that_lead_nowhere_end(tmp_path: Path, changing: str, same:
 
 async def test_a_review_whose_remarks_change_nothing_ends_at_the_third(tmp_path: Path) -> None:
     company = tmp_path / "company"
-    shutil.copytree(find("default"), company)
+    shutil.copytree(find("full"), company)
     chain = company / "company.toml"
     chain.write_text(chain.read_text().replace('"CodeReview"\ncycles = 1', '"CodeReview"\ncycles = 6'))
     reviews = {
@@ -233,7 +233,7 @@ async def test_a_review_whose_remarks_change_nothing_ends_at_the_third(tmp_path:
 
 async def test_a_talk_that_goes_in_circles_is_ended_and_told(tmp_path: Path) -> None:
     company = tmp_path / "company"
-    shutil.copytree(find("default"), company)
+    shutil.copytree(find("full"), company)
     phase = company / "phases" / "DemandAnalysis.md"
     phase.write_text(
         re.sub(r"(?m)^turns = \d+\n|^reflect = \w+\n", "", phase.read_text()).replace("+++\n", "+++\nturns = 9\n", 1)
@@ -285,9 +285,9 @@ async def test_a_nameless_block_is_the_file_that_was_asked_for(tmp_path: Path) -
 
 
 async def test_the_company_says_how_the_model_is_asked(tmp_path: Path) -> None:
-    folder = runs.begin(runs.Order(task="greet", name="Greeting"), tmp_path)
+    folder = runs.begin(runs.Order(task="greet", name="Greeting", config="full"), tmp_path)
     head = folder / ".chatdev" / "company" / "company.toml"
-    head.write_text(head.read_text().replace('name = "default"', 'name = "default"\nmodel = { max_tokens = 77 }'))
+    head.write_text(head.read_text().replace('name = "full"', 'name = "full"\nmodel = { max_tokens = 77 }'))
     ran = await run(tmp_path, recording(ANSWERS), folder=folder)
     assert {call.max_tokens for call in ran.events(ModelAnswered)} == {77}
 

@@ -46,7 +46,7 @@ async def test_a_server_that_stops_for_good_in_the_middle_is_replaced(tmp_path: 
     async with second as good:
         bad = await first.start()
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": f"{bad}, {good}"}, tmp_path), Switchboard((), 3600))
-        folder = runs.begin(runs.Order(task="greet", name="Greeting"), tmp_path)
+        folder = runs.begin(runs.Order(task="greet", name="Greeting", config="full"), tmp_path)
         ask = choice.backend.complete
 
         async def and_stop(*given: object, **more: object) -> object:

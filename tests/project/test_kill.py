@@ -58,7 +58,7 @@ async def test_a_race_killed_at_each_effect_ends_with_its_winner(tmp_path: Path,
     """The first candidate's program is wrong, the second's is right, the third never has an answer."""
     broken = {"Coding.1/candidate.1/Programmer.1/ask.1": f"{WORDS.replace('hello', 'bye')}\n{MAIN}"}
     silent = Manner(place="Coding.1/candidate.3", fault="stall", after=3)
-    order = json.dumps({"task": "greet", "name": "Greeting", "candidates": 3})
+    order = json.dumps({"task": "greet", "name": "Greeting", "config": "full", "candidates": 3})
     async with Playback(recording(ANSWERS | broken), manners=[silent]) as endpoint:
         lives = await killed(tmp_path, endpoint, moment, order)
     assert len(lives) >= 9
@@ -71,7 +71,7 @@ async def test_a_network_killed_at_each_effect_ends_in_the_same_product(tmp_path
     _, whole = await ran(tmp_path, Agents(), named("layered", 4))
     events = [record.event for record in store.read(runs.log_of(whole))]
     said = {event.place: event.text for event in events if isinstance(event, ModelAnswered)}
-    order = {"task": "greet", "name": "Greeting", "network": {"topology": "layered", "agents": 4}}
+    order = {"task": "greet", "name": "Greeting", "config": "full", "network": {"topology": "layered", "agents": 4}}
     async with Playback(recording(said)) as endpoint:
         lives = await killed(tmp_path, endpoint, moment, json.dumps(order))
     assert len(lives) >= 9  # of which up to four happen side by side

@@ -71,7 +71,7 @@ async def ran(
     folder: Path, agents: Agents, network: Network, *, limits: dict[str, float] | None = None, again: Path | None = None
 ) -> tuple[str, Path]:
     settings = load({}, folder)
-    order = runs.Order(task="greet", name="Greeting", limits=limits or {}, network=network)
+    order = runs.Order(task="greet", name="Greeting", config="full", limits=limits or {}, network=network)
     where = again or runs.begin(order, folder)
     choice = Choice(agents, await agents.facts(), "VLLM", settings)
     return (await wiring.work(where, choice)).verdict, where
@@ -129,7 +129,7 @@ def test_a_graph_of_ones_own_is_put_in_order() -> None:
     ],
 )
 def test_a_network_that_cannot_be_is_refused_by_the_company(network: dict[str, Any], why: str) -> None:
-    sources = dict(config.read(config.BUILT_IN / "default"))
+    sources = dict(config.read(config.BUILT_IN / "full"))
     words = _inline(network)
     sources["company.toml"] = sources["company.toml"].replace(
         'phase = "Coding"\n', f'phase = "Coding"\nnetwork = {words}\n'
@@ -145,7 +145,7 @@ def _inline(value: Any) -> str:
 
 
 def test_only_a_phase_that_writes_the_program_has_a_network() -> None:
-    sources = dict(config.read(config.BUILT_IN / "default"))
+    sources = dict(config.read(config.BUILT_IN / "full"))
     network = 'network = { topology = "chain", agents = 2 }\n'
     sources["company.toml"] = sources["company.toml"].replace(
         'phase = "DemandAnalysis"\n', f'phase = "DemandAnalysis"\n{network}'
@@ -200,7 +200,7 @@ async def test_nodes_run_as_soon_as_their_inputs_are_there_within_the_bound(tmp_
 async def test_a_network_that_broke_off_goes_on_and_asks_nothing_twice(tmp_path: Path, fails: int) -> None:
     network = named("layered", 6)
     broken = Agents(fails=fails, waits=0.001)
-    where = runs.begin(runs.Order(task="greet", name="Greeting", network=network), tmp_path)
+    where = runs.begin(runs.Order(task="greet", name="Greeting", config="full", network=network), tmp_path)
     with pytest.raises(ServerBroke):
         await ran(tmp_path, broken, network, again=where)
     kept = [r.event for r in store.read(runs.log_of(where)) if isinstance(r.event, ModelAnswered)]

@@ -12,7 +12,7 @@ from chatdev.project.parts import LEFT_OUT, named
 from chatdev.project.prompts import Prompts
 from chatdev.project.state import State
 
-COMPANY = config.load(config.find("default"))
+COMPANY = config.load(config.find("full"))
 BODY = "\n".join(f"    x{number} = {number}  # a line of the body" for number in range(30))
 STATE = State(
     task="greet",

@@ -12,7 +12,7 @@ from chatdev.journal.events import ProductStarted, TestResult, TestsRan
 from chatdev.project.prompts import Prompts, fenced, listing, report_text, started_text
 from chatdev.project.state import State
 
-COMPANY = config.load(config.find("default"))
+COMPANY = config.load(config.find("full"))
 STATE = State(
     task="create a calculator",
     name="Calculator",
@@ -84,7 +84,7 @@ def test_a_start_is_told_in_words(how: str, said: str) -> None:
 
 
 def altered(tmp_path: Path, name: str, text: str) -> Company:
-    folder = Path(shutil.copytree(config.BUILT_IN / "default", tmp_path / "mine"))
+    folder = Path(shutil.copytree(config.BUILT_IN / "full", tmp_path / "mine"))
     (folder / name).write_text(text)
     return config.load(folder)
 

@@ -43,7 +43,7 @@ async def test_the_first_that_passes_wins_and_the_others_let_go_of_the_server(tm
 
     async with server as endpoint:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, tmp_path))
-        folder = runs.begin(runs.Order(task="greet", name="Greeting", candidates=3), tmp_path)
+        folder = runs.begin(runs.Order(task="greet", name="Greeting", config="full", candidates=3), tmp_path)
         verdict = await wiring.work(folder, choice, on_record=look, sandbox=LocalSandbox())
         async with asyncio.timeout(20):  # the backend still lives: what is gone was closed by the race
             while server.in_flight:
@@ -109,7 +109,7 @@ async def test_the_answer_of_each_candidate_counts_against_the_limits(tmp_path: 
     played = recording(ANSWERS | coding(*3 * [f"{BROKEN}\n{MAIN}"]))
     async with Playback(played) as endpoint:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, tmp_path))
-        order = runs.Order(task="greet", name="Greeting", candidates=3, limits={"calls": 5})
+        order = runs.Order(task="greet", name="Greeting", config="full", candidates=3, limits={"calls": 5})
         folder = runs.begin(order, tmp_path)
         await wiring.work(folder, choice, sandbox=LocalSandbox())
         await choice.backend.aclose()
@@ -181,7 +181,7 @@ async def test_without_tests_the_first_that_starts_wins(tmp_path: Path) -> None:
 async def test_a_companys_own_number_holds_where_none_is_typed(tmp_path: Path) -> None:
     from chatdev.company.config import find, from_sources, read, write
 
-    sources = read(find("default"))
+    sources = read(find("full"))
     toml = sources["company.toml"].replace("# The chain.", "candidates = 2\n\n# The chain.")
     write({**sources, "company.toml": toml}, tmp_path / "racing")
     company = from_sources({**sources, "company.toml": toml})

@@ -36,7 +36,7 @@ async def ran(
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": url} | settings, warehouse))
         try:
             typed = tuple(each.format(coder=coder, own=url) for each in role_models)
-            order = runs.Order(task="greet", name="Greeting", role_models=typed)
+            order = runs.Order(task="greet", name="Greeting", config="full", role_models=typed)
             folder = folder or runs.begin(order, warehouse)
             again = tuple(each.format(coder=coder, own=url) for each in again)
             verdict = await wiring.work(folder, choice, role_models=again)
@@ -75,7 +75,7 @@ async def test_a_phase_comes_before_a_role_and_an_endpoint_may_stand_alone(tmp_p
 async def test_a_company_may_name_a_model_for_a_role(tmp_path: Path) -> None:
     async with Playback(PLAYED) as url, Playback(CODER) as coder:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": url}, tmp_path))
-        folder = runs.begin(runs.Order(task="greet", name="Greeting"), tmp_path)
+        folder = runs.begin(runs.Order(task="greet", name="Greeting", config="full"), tmp_path)
         toml = folder / runs.HIDDEN / "company" / "company.toml"
         toml.write_text(toml.read_text() + f'\n[role_models.Programmer]\nname = "coder"\nendpoint = "{coder}"\n')
         await wiring.work(folder, choice)
@@ -127,7 +127,7 @@ def test_names_may_hold_an_at_sign() -> None:
 
 
 def test_a_role_that_is_none_is_refused_with_those_there_are() -> None:
-    company = config.load(config.find("default"))
+    company = config.load(config.find("full"))
     with pytest.raises(CompanyError, match='no role and no phase called "Coder"') as error:
         company.assigning({"Coder": Target("x")})
     assert "Programmer" in error.value.do and "Coding" in error.value.do
@@ -155,7 +155,7 @@ async def test_the_runs_other_endpoints_stand_behind_a_roles_own(tmp_path: Path)
     coders = msgspec.structs.replace(played, model="coder")
     async with Playback(played) as own, Playback(coders, manners=(coding,)) as coder:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": own}, tmp_path), Switchboard((), rest=0.0))
-        order = runs.Order(task="greet", name="Greeting", role_models=(f"Programmer=coder@{coder}",))
+        order = runs.Order(task="greet", name="Greeting", config="full", role_models=(f"Programmer=coder@{coder}",))
         folder = runs.begin(order, tmp_path)
         try:
             verdict = await wiring.work(folder, choice)
@@ -174,7 +174,9 @@ async def test_the_runs_other_endpoints_stand_behind_a_roles_own(tmp_path: Path)
 async def test_none_of_the_others_begins_in_a_roles_place(tmp_path: Path) -> None:
     async with Playback(PLAYED) as own:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": own}, tmp_path))
-        order = runs.Order(task="greet", name="Greeting", role_models=("Programmer=coder@http://127.0.0.1:9/v1",))
+        order = runs.Order(
+            task="greet", name="Greeting", config="full", role_models=("Programmer=coder@http://127.0.0.1:9/v1",)
+        )
         try:
             with pytest.raises(Unreachable):
                 await wiring.work(runs.begin(order, tmp_path), choice)

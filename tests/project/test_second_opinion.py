@@ -113,7 +113,7 @@ async def test_a_run_killed_between_both_opinions_asks_nothing_twice(tmp_path: P
 
 async def test_the_option_holds_for_every_attempt(tmp_path: Path) -> None:
     reach = runs.Reach(second_opinion=True)
-    folder = runs.begin(runs.Order(task="greet", name="Greeting", reach=reach), tmp_path)
+    folder = runs.begin(runs.Order(task="greet", name="Greeting", config="full", reach=reach), tmp_path)
     begun_with = store.read(runs.log_of(folder))[0].event
     assert isinstance(begun_with, RunStarted)
     assert begun_with.second_opinion
@@ -129,7 +129,7 @@ async def test_the_budget_of_the_settings_holds_unless_another_is_typed(tmp_path
         settings = load({"VLLM_ENDPOINT": endpoint}, tmp_path)
         found = {}
         for name, typed in (("file", {}), ("typed", {"calls": 7.0})):
-            folder = runs.begin(runs.Order(task="greet", name=name, limits=typed), tmp_path)
+            folder = runs.begin(runs.Order(task="greet", name=name, config="full", limits=typed), tmp_path)
             choice = await choose("VLLM", settings)
             found[name] = (await wiring.work(folder, choice)).verdict, len(answers(folder))
             await choice.backend.aclose()

@@ -120,7 +120,7 @@ async def test_a_server_that_quotes_any_key_gets_none_into_the_log_an_error_or_t
     quoting = says({"error": {"message": f"no: {KEY} {OTHER} {TEAM}"}}, status)
     async with serving(*[quoting] * 8) as server:
         environ = {**ENVIRON, "VLLM_ENDPOINT": server.url, "VLLM_DEBUG": "1", "PYTHONPATH": str(ROOT)}
-        words = ("-m", "chatdev", "build", "greet", "--name", "Greeting", "--model", "VLLM")
+        words = ("-m", "chatdev", "build", "greet", "--name", "Greeting", "--model", "VLLM", "--config", "full")
         process = await asyncio.create_subprocess_exec(
             sys.executable, *words, cwd=tmp_path, env=os.environ | environ, stdout=PIPE, stderr=STDOUT
         )

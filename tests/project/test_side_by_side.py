@@ -29,7 +29,7 @@ NAMES = 'names.py\n```python\n"""Names."""\n\n\ndef name():\n    """A name."""\n
 
 
 def company(tmp_path: Path, old: str, new: str) -> str:
-    sources = read(find("default"))
+    sources = read(find("full"))
     assert old in sources["company.toml"]
     write({**sources, "company.toml": sources["company.toml"].replace(old, new)}, tmp_path / "company")
     return str(tmp_path / "company")
@@ -79,7 +79,7 @@ async def test_a_step_beside_another_is_in_flight_with_it_and_keeps_its_place(tm
 async def test_every_unfinished_file_is_completed_at_once(tmp_path: Path) -> None:
     ran = await overlap(
         tmp_path,
-        "default",
+        "full",
         (COMPLETE.rpartition("/Pro")[0] + "/Programmer.1", OTHER),
         STUBS | {COMPLETE: WORDS, OTHER: NAMES},
     )
@@ -101,7 +101,7 @@ async def test_a_file_that_stays_unfinished_is_given_up_by_itself(tmp_path: Path
 
 
 async def test_a_limit_that_stops_one_file_keeps_what_the_other_became(tmp_path: Path) -> None:
-    config = company(tmp_path, 'name = "default"', 'name = "default"\nbudget = { calls = 5 }')
+    config = company(tmp_path, 'name = "full"', 'name = "full"\nbudget = { calls = 5 }')
     ran = await run(tmp_path, recording(ANSWERS | STUBS | {COMPLETE: WORDS, OTHER: NAMES}), config=config)
     assert len(ran.events(ModelAnswered)) == 5
     assert ran.events(LimitReached)[0].place == OTHER
@@ -118,14 +118,14 @@ async def test_a_limit_that_stops_one_file_keeps_what_the_other_became(tmp_path:
     ],
 )
 def test_what_is_beside_nothing_is_told(old: str, new: str) -> None:
-    sources = read(find("default"))
+    sources = read(find("full"))
     assert old in sources["company.toml"]
     with pytest.raises(CompanyError, match="beside"):
         from_sources({**sources, "company.toml": sources["company.toml"].replace(old, new, 1)})
 
 
 def test_drawings_show_what_begins_together() -> None:
-    company = from_sources(read(find("default")))
+    company = from_sources(read(find("full")))
     line = next(line for line in tree(company).splitlines() if "LanguageChoose" in line)
     assert line.endswith("sets language), beside the step before it")
     lines = [line.strip() for line in mermaid(company).splitlines()]

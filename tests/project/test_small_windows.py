@@ -55,7 +55,7 @@ async def calculator(warehouse: Path, *manners: Manner, folder: Path | None = No
     verdict = error = ""
     async with Playback(recording, manners=manners) as endpoint:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, warehouse))
-        folder = folder or runs.begin(runs.Order(task=TASK, name=recording.name), warehouse)
+        folder = folder or runs.begin(runs.Order(task=TASK, name=recording.name, config="full"), warehouse)
         try:
             verdict = (await wiring.work(folder, choice)).verdict
         except ModelError as told:

@@ -30,7 +30,7 @@ async def limited(
     limits: dict[str, float] | None = None,
     *,
     folder: Path | None = None,
-    company: str = "default",
+    company: str = "full",
 ) -> Ran:
     """A run with limits, from the start; or on from ``folder`` with other ones."""
     async with Playback(played) as endpoint:
@@ -47,8 +47,8 @@ async def limited(
 
 
 def company(folder: Path, **budgets: str) -> str:
-    """The default company with budgets: ``run``'s in company.toml, else a phase's."""
-    made = shutil.copytree(config.find("default"), folder / "company")
+    """The full company with budgets: ``run``'s in company.toml, else a phase's."""
+    made = shutil.copytree(config.find("full"), folder / "company")
     for name, budget in budgets.items():
         path = made / ("company.toml" if name == "run" else f"phases/{name}.md")
         text = path.read_text()

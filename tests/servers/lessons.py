@@ -29,14 +29,14 @@ class Lesson(msgspec.Struct, frozen=True):
 
 
 async def lessons(task: str, name: str, warehouse: Path) -> tuple[Lesson, ...]:
-    """Run the default company on the recording of ``task``; the lessons in the order of the log.
+    """Run the company ``full`` on the recording of ``task``; the lessons in the order of the log.
 
     The run lies in ``warehouse``, and has passed.
     """
     async with Playback(_as_vllm_answers(recording_of(task))) as endpoint:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, warehouse))
         try:
-            folder = runs.begin(runs.Order(task=task, name=name), warehouse)
+            folder = runs.begin(runs.Order(task=task, name=name, config="full"), warehouse)
             verdict = await wiring.work(folder, choice)
         finally:
             await choice.backend.aclose()
@@ -64,7 +64,7 @@ def write(path: Path, all_lessons: Sequence[Lesson]) -> Path:
 
 
 def _as_vllm_answers(recording: Recording) -> Recording:
-    phases = config.load(config.find("default")).phases
+    phases = config.load(config.find("full")).phases
 
     def changed(entry: Entry) -> Entry:
         phase = phases[entry.place.split("/")[-3].partition(".")[0]]

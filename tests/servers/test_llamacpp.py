@@ -196,7 +196,7 @@ def most_answers(company: Company) -> int:
 def test_a_whole_run_on_gibberish_ends_by_itself_and_says_so(server: Server, tmp_path: Path) -> None:
     ran = whole_run.run(tmp_path, server.url, task="create a todo app", name="Gibberish")
     whole_run.assert_failed_readably(ran)
-    assert 0 < sum(answer.tries for answer in ran.answers) <= most_answers(config.load(config.find("default")))
+    assert 0 < sum(answer.tries for answer in ran.answers) <= most_answers(config.load(config.find("full")))
     counted = ran.log[-1]
     assert isinstance(counted, ServerCounted)
     assert counted.prefix_queries == sum(answer.prompt_tokens for answer in ran.answers)

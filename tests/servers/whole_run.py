@@ -26,11 +26,11 @@ class Ran(msgspec.Struct, frozen=True):
         return [event for event in self.log if isinstance(event, events.ModelAnswered)]
 
 
-def run(folder: Path, url: str, *, task: str, name: str, key: str = "") -> Ran:
+def run(folder: Path, url: str, *, task: str, name: str, key: str = "", config: str = "full") -> Ran:
     """``run.py --model VLLM`` in ``folder``, on the endpoint ``url``; it knows no other endpoint and no other key."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("VLLM_", "OPENAI_"))}
     ran = subprocess.run(
-        [sys.executable, ROOT / "run.py", "--task", task, "--name", name, "--model", "VLLM"],
+        [sys.executable, ROOT / "run.py", "--task", task, "--name", name, "--model", "VLLM", "--config", config],
         cwd=folder,
         env=environment | {"VLLM_ENDPOINT": url} | ({"VLLM_API_KEY": key} if key else {}),
         capture_output=True,

@@ -1,0 +1,110 @@
+"""Whose rows a product is judged by: those of the task, and what the tester adds to them."""
+
+from pathlib import Path
+
+from support import DRAFTED, ROWS, Ran, recording, run
+
+from chatdev.journal.events import MessageStored, ModelAnswered, Noted
+from chatdev.product import rows
+from chatdev.product.rows import Row
+
+SUMS = "Write a program that reads two numbers from standard input and prints their sum.\n"
+ONE = f"{SUMS}\nInput: 3 4\nOutput: 7\n"
+TWO = f"{ONE}\nInput: 1 1\nOutput: 2\n"
+ADDER = '```python\n"""Adds."""\nprint(sum(map(int, input().split())))\n```'
+ADDED = DRAFTED | {"Drafting.1/Programmer.1/ask.1": ADDER}
+AGAIN = ROWS.replace("ask.1", "ask.2")
+
+
+async def built(warehouse: Path, task: str, answers: dict[str, str]) -> Ran:
+    return await run(warehouse, recording(ADDED | answers), config="default", task=task)
+
+
+def kept(ran: Ran) -> list[Row]:
+    return list(rows.parse((ran.folder / rows.FILE).read_text(), "python3 main.py").rows)
+
+
+def told(ran: Ran) -> list[str]:
+    return [note.text for note in ran.events(Noted) if note.kind in ("tests", "asked again")]
+
+
+def asked(ran: Ran) -> list[ModelAnswered]:
+    return [answer for answer in ran.events(ModelAnswered) if answer.place.startswith("ExampleWriting")]
+
+
+async def test_with_two_examples_in_the_task_nobody_is_asked_for_more(tmp_path: Path) -> None:
+    ran = await built(tmp_path, TWO, {ROWS: "never asked"})
+    assert asked(ran) == []
+    assert told(ran) == ["ExampleWriting: 2 from the task itself"]
+    assert [(row.title, row.tier) for row in kept(ran)] == [("< 3 4", "trusted"), ("< 1 1", "trusted")]
+    assert ran.verdict.verdict == "passed"
+    assert "2 from the task, 0 from the tester" in ran.verdict.why
+
+
+async def test_one_example_of_the_task_comes_first_and_the_testers_copy_of_it_is_left_out(tmp_path: Path) -> None:
+    said = "$ echo '3 4' | python3 main.py\n8\n\n$ echo '-1 1' | python3 main.py\n0\n"
+    ran = await built(tmp_path, ONE, {ROWS: said})
+    assert len(asked(ran)) == 1
+    assert [(row.title, row.tier) for row in kept(ran)] == [("< 3 4", "trusted"), ("< -1 1", "doubtful")]
+    assert ran.verdict.verdict == "passed"
+
+
+async def test_an_example_of_the_task_is_enough_where_the_tester_says_nothing_of_use(tmp_path: Path) -> None:
+    ran = await built(tmp_path, ONE, {ROWS: "The program adds two numbers."})
+    assert len(asked(ran)) == 1
+    assert [row.title for row in kept(ran)] == ["< 3 4"]
+    assert ran.verdict.verdict == "passed"
+
+
+async def test_a_tester_of_whom_nothing_can_be_read_is_asked_again_and_told_why(tmp_path: Path) -> None:
+    good = "$ echo 1 2 | python3 main.py\n3\n"
+    for number, (said, why) in enumerate(
+        (
+            ("It should print 3 for 1 and 2.", "there is no line that begins with $"),
+            ("$ cat numbers | python3 main.py\n3", "only echo and printf may be piped into the program"),
+            ("$ python3 main.py\n", "there is no line that begins with $"),  # nothing is said of what it prints
+        )
+    ):
+        ran = await built(tmp_path / str(number), SUMS, {ROWS: said, AGAIN: good})
+        assert told(ran) == [f"ExampleWriting: no example could be read ({why})"]
+        said_to = {message.id: message.content for message in ran.events(MessageStored)}
+        assert f"No example could be read out of that: {why}." in said_to[asked(ran)[1].messages[-1]]
+        assert [row.title for row in kept(ran)] == ["< 1 2"]
+        assert ran.verdict.verdict == "passed"
+
+
+async def test_without_any_row_the_product_is_not_judged(tmp_path: Path) -> None:
+    ran = await built(tmp_path, SUMS, {ROWS: "No.", AGAIN: "No!"})
+    assert "ExampleWriting: no acceptance test was written; the product cannot be judged" in told(ran)
+    assert len(asked(ran)) == 2
+    assert not (ran.folder / rows.FILE).exists()
+    assert ran.verdict.verdict == "not run (no tests)"
+
+
+async def test_of_a_tester_rows_that_tell_something_are_taken_each_once_and_not_too_many(tmp_path: Path) -> None:
+    lines = [f"$ echo {n} {n} | python3 main.py\n{2 * n}\n" for n in [*range(20), 3]]
+    ran = await built(tmp_path, SUMS, {ROWS: "\n".join(["$ python3 main.py\n[exit 0]\n", *lines])})
+    assert [row.title for row in kept(ran)] == [f"< {n} {n}" for n in range(12)]
+    assert ran.verdict.verdict == "passed"
+
+
+PAGE_TESTS = """tests/acceptance.test.js
+```js
+const test = require("node:test");
+const assert = require("node:assert");
+const fs = require("node:fs");
+
+test("the page greets", () => assert.match(fs.readFileSync("index.html", "utf8"), /hello/));
+```
+"""
+
+
+async def test_a_page_which_no_command_line_starts_has_tests_that_are_programs(tmp_path: Path) -> None:
+    page = "```html\n<!doctype html>\n<title>Greeting</title>\n<p>hello</p>\n```"
+    given = {ROWS: PAGE_TESTS, "Drafting.1/Programmer.1/ask.1": page}
+    ran = await built(tmp_path, "create a website that greets", given)
+    assert (ran.folder / "tests" / "acceptance.test.js").exists()
+    assert not (ran.folder / rows.FILE).exists()
+    said_to = {message.id: message.content for message in ran.events(MessageStored)}
+    assert "Write the acceptance tests for the task" in said_to[asked(ran)[0].messages[-1]]
+    assert ran.verdict.verdict in ("passed", "not run (no node here)")
