@@ -27,14 +27,17 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``sets`` is the name under which later templates find the conclusion; ``otherwise`` is taken when nothing
     concludes; ``writes`` is the path of a ``document``; ``tries`` bounds the rounds that a ``complete`` phase spends on
-    one file; ``budget`` bounds all takes of the phase together; ``candidates``, of a ``code`` phase, is how many
-    solve it (None: as many as the company says), ``at_once`` how many of them work at the same time after the first
-    (None: all), and ``further_temperature`` that of all but the first (None: a little more for each). ``attempts`` is
-    how often a code phase asks until an answer can be used. ``words`` of a ``choice`` name, for each option, what a
-    task says that wants it; where that settles it, nobody is asked, and where it does not, only if ``ask``.
-    ``examples`` of a ``rows`` phase: with so many in the task itself, nobody is asked for more (0: always). ``at``
-    gives other values of these keys for an effort. ``context`` says whether ``context.md`` leads the question; a text
-    that names the program itself does without.
+    one file; ``budget`` bounds all takes of the phase together; ``context`` says whether ``context.md`` leads the
+    question; a text that names the program itself does without. ``at`` gives other values of these keys for an effort.
+
+    Of a ``code`` phase: ``candidates`` is how many solve it (None: as many as the company says), ``at_once`` how many
+    of them work at the same time after the first (None: all), ``further_temperature`` that of all but the first (None:
+    a little more for each). Where the only tests are examples of the task, ``agree`` candidates must give the same
+    outputs for other inputs, too. ``attempts`` is how often it asks until an answer can be used.
+
+    Of a ``choice``: ``words`` name, for each option, what a task says that wants it; where that settles it, nobody is
+    asked, and where it does not, only if ``ask``. Of a ``rows`` phase: with so many ``examples`` in the task itself,
+    nobody is asked for more (0: always).
     """
 
     assistant: str
@@ -52,6 +55,7 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     context: bool = True
     candidates: Annotated[int, msgspec.Meta(ge=1, le=MOST_CANDIDATES)] | None = None
     at_once: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    agree: Annotated[int, msgspec.Meta(ge=1)] = 1
     further_temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
     attempts: Annotated[int, msgspec.Meta(ge=1)] = 3
     words: Mapping[str, tuple[str, ...]] = {}

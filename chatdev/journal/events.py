@@ -246,6 +246,19 @@ class LimitReached(Event, frozen=True, tag="limit.reached"):
     phase: str = ""
 
 
+class ProductProbed(Event, frozen=True, tag="product.probed"):
+    """Effect: the product was started with inputs for which nobody knows the right output.
+
+    ``outputs`` has a short name for what came of each, the same for the same output, and empty where the product broke
+    or took too long. ``digest`` names the files.
+    """
+
+    place: str
+    digest: str
+    outputs: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
 class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
     """How one candidate of a race stood when it was decided.
 
@@ -267,7 +280,8 @@ class RaceDecided(Event, frozen=True, tag="race.decided"):
 
     Recorded before the others are cancelled. ``digest`` names the version of the product that all of them began with;
     what each of them did stands in the log below this place, under ``candidate.NUMBER``. ``dropped`` are the ids of
-    rows of the tester that no candidate met.
+    rows of the tester that no candidate met. ``agreed`` is how many candidates gave the same outputs as the winner for
+    inputs that no test holds, itself among them; 0 where that was not tried.
     """
 
     place: str
@@ -275,6 +289,7 @@ class RaceDecided(Event, frozen=True, tag="race.decided"):
     winner: int
     standings: tuple[Standing, ...] = ()
     dropped: tuple[str, ...] = ()
+    agreed: int = 0
 
 
 class PhaseBegan(Event, frozen=True, tag="phase.began"):
@@ -358,6 +373,6 @@ class RunFinished(Event, frozen=True, tag="run.finished"):
     ideas: str = ""
 
 
-Effect = ModelAnswered | TestsRan | ProductStarted | LimitReached | RaceDecided
+Effect = ModelAnswered | TestsRan | ProductStarted | ProductProbed | LimitReached | RaceDecided
 Derived = PhaseBegan | PhaseEnded | FileWritten | FileRemoved | FileRefused | Noted | VerdictReached | RunFinished
 Any = RunStarted | AttemptStarted | AttemptStopped | ClockJumped | ServerCounted | MessageStored | Effect | Derived

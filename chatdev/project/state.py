@@ -43,8 +43,9 @@ class State(msgspec.Struct, frozen=True):
     ``files`` are the product's texts by path, tests and documents among them; ``values`` are conclusions by the name
     that their phase sets. ``baseline`` are the tests' results without the product; ``tests`` and ``started`` what was
     last seen of it, true of the version that their digest names. ``stopped``: a limit of the run was reached, and
-    nobody is asked any more. ``best`` is the version to return to. ``given_up`` are unfinished files that nobody
-    works on any more; ``remarks`` tells the next speaker what was not accepted.
+    nobody is asked any more. ``given_up`` are unfinished files that nobody works on any more; ``remarks`` tells the
+    next speaker what was not accepted. ``best`` is the version to return to. ``unconfirmed`` names a version that
+    passes the task's few examples, and with which no other draft agrees.
     """
 
     task: str
@@ -60,6 +61,7 @@ class State(msgspec.Struct, frozen=True):
     tries: Mapping[str, int] = {}
     remarks: str = ""
     best: Best | None = None
+    unconfirmed: str = ""
 
     @property
     def acceptance_tests(self) -> dict[str, str]:
@@ -225,7 +227,7 @@ def merge(base: State, branches: Sequence[State]) -> State:
         tries.update({path: count for path, count in branch.tries.items() if base.tries.get(path) != count})
         changed = {
             name: value
-            for name in ("baseline", "tests", "started", "finished", "stopped", "remarks", "best")
+            for name in ("baseline", "tests", "started", "finished", "stopped", "remarks", "best", "unconfirmed")
             if (value := getattr(branch, name)) != getattr(base, name)
         }
         merged = msgspec.structs.replace(merged, **changed, given_up=merged.given_up | branch.given_up)

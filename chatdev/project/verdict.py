@@ -27,7 +27,8 @@ STARTS = "starts (not tested)"
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """``passed``, ``failed (7 of 9)`` (passed, of how many; with a remark if that is not all) or ``not run (why)``.
+    """``passed``, ``failed (7 of 9)`` (passed, of how many; with a remark if that is not all), ``not run (why)``, or
+    ``unconfirmed (the drafts disagree)``, where a few examples of the task are all that was tested.
 
     Of a company that writes no tests: ``starts (not tested)``, ``does not start`` or ``not run (why)``.
 
@@ -57,6 +58,15 @@ def judge(
         state = f"failed ({len(results)} of {len(results)}, makes no {makes})"
         why = f"All tests pass, but when it was started it left no {makes} as a file."
     return Verdict(state, why, vacuous)
+
+
+def unconfirmed(passed: Verdict) -> Verdict:
+    """The verdict on a product that passes examples of its task, which several other drafts pass in other ways."""
+    why = (
+        f"{passed.why} But no other draft that passes gives the same outputs for other inputs: the examples alone do "
+        "not tell which is right. Give the task more examples, or try the product yourself."
+    )
+    return msgspec.structs.replace(passed, verdict="unconfirmed (the drafts disagree)", why=why)
 
 
 def judge_start(started: ProductStarted | None) -> Verdict:
