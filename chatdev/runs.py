@@ -57,7 +57,8 @@ class Order(msgspec.Struct, frozen=True):
     the names of ``Budget``; they come before the company's own. ``reach`` is what was asked for of the endpoints,
     ``candidates`` how many shall solve a phase at once (0: as the company says);
     ``network`` is one that writes the program, in the place of one programmer. ``effort`` is how much the company does
-    (empty: as fits the model), ``settings`` are other values for its phases, as in ``PHASE.KEY=VALUE``."""
+    (empty: as fits the model), ``settings`` are other values for its phases, as in ``PHASE.KEY=VALUE``. ``sample``
+    numbers runs of one task from 1 on: each has another seed (0: the run is no sample)."""
 
     task: str
     name: str
@@ -71,6 +72,7 @@ class Order(msgspec.Struct, frozen=True):
     network: Network | None = None
     effort: str = ""
     settings: tuple[str, ...] = ()
+    sample: int = 0
 
     def checked(self) -> "Order":
         """This order, if it can be carried out. Raises UserError that says what to type instead."""
@@ -196,6 +198,7 @@ def _start(order: Order, company: config.Company, now: datetime.datetime | None)
         effort=order.effort,
         settings=order.settings,
         network=msgspec.json.encode(order.network).decode() if order.network else "",
+        sample=order.sample,
     )
 
 

@@ -22,6 +22,7 @@ from chatdev.project.meeting import Office
 from chatdev.project.prompts import Prompts
 from chatdev.project.spending import Spending
 from chatdev.project.state import State
+from chatdev.project.verdict import read_folder
 from chatdev.project.workspace import Workspace
 from chatdev.sandbox import ladder
 from chatdev.sandbox.port import Sandbox
@@ -91,6 +92,7 @@ async def work(
             candidates=candidates or _candidates(store),
             at_once=at_once,
             guarded=order.schema >= events.GUARDED,
+            sample=order.sample,
         )
         number = _attempt(store, choice, office, (*_told(company, others), why), typed, effort)
         await store.sync()
@@ -224,6 +226,16 @@ def deliver(folder: Path, records: tuple[Record, ...]) -> None:
         if not text:  # most runs have no network
             continue
         workspace.write(path, text.encode("utf-8", "replace"))
+
+
+def product_of(folder: Path) -> dict[str, bytes]:
+    """What a run delivered, by path: its folder without what is written beside the product. Raises UserError."""
+    beside = {"report.md", "meta.txt", "network.svg"}
+    return {
+        path: content
+        for path, content in read_folder(folder).items()
+        if path.casefold() not in beside and not ("/" not in path and path.endswith((".prompt", ".log")))
+    }
 
 
 def software_info(folder: Path) -> str:

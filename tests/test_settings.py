@@ -25,7 +25,7 @@ def test_nothing_set_is_the_default_address_and_known_not_to_be_set(folder: Path
         False,
         None,
     )
-    assert found.deadlines == Deadlines(connect=2, first_token=600, idle=60, total=3600)
+    assert found.deadlines == Deadlines(connect=2, first_token=600, idle=300, total=3600)
 
 
 @pytest.mark.parametrize(

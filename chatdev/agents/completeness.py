@@ -1,7 +1,6 @@
 """Is a file that a model wrote whole? Code left out, stubs, tests under a program's name."""
 
 import ast
-import builtins
 import io
 import re
 import tokenize
@@ -45,9 +44,7 @@ _STUBS = re.compile(
     re.I,
 )
 _MAX_LINE = 400
-_KNOWN_NAMES = frozenset((*dir(builtins), "__file__"))
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
-_Binder = ast.ClassDef | ast.ExceptHandler | ast.MatchAs | ast.MatchStar
 
 
 def elided(text: str) -> str:
@@ -94,19 +91,6 @@ def is_only_imports(text: str) -> bool:
     """Whether a Python text imports, and does nothing else."""
     tree = parsed(text) if "import" in text else None
     return tree is not None and all(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body)
-
-
-def lacks_imports(text: str) -> bool:
-    """Whether a Python text uses names that nothing in it brings in, and imports none at all."""
-    tree = parsed(text)
-    nodes = list(ast.walk(tree)) if tree else []
-    if any(isinstance(node, ast.Import | ast.ImportFrom) for node in nodes):
-        return False
-    bound = {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
-    bound |= {node.arg for node in nodes if isinstance(node, ast.arg)}
-    bound |= {str(node.name) for node in nodes if isinstance(node, _Function | _Binder)}
-    used = {node.id for node in nodes if isinstance(node, ast.Name)}
-    return bool(used - bound - _KNOWN_NAMES)
 
 
 def _is_method(node: _Function) -> bool:

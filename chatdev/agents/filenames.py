@@ -21,6 +21,13 @@ _SOURCES = frozenset(
     "c cc cpp cs css cxx dart go h hpp html java js jsx kt lua mjs php pl py pyw r rb rs scala sql swift ts tsx"
     " vue".split()
 )
+_TAGS = {
+    "py": "py python python3 pyw", "js": "javascript js mjs node", "ts": "ts typescript", "html": "htm html",
+    "css": "css", "c": "c", "cpp": "c++ cc cpp cxx", "java": "java", "go": "go golang", "rs": "rs rust",
+    "rb": "rb ruby", "php": "php", "md": "markdown md mdx", "json": "json", "yaml": "yaml yml", "xml": "xml",
+    "sql": "sql", "toml": "toml", "csv": "csv",
+}  # fmt: skip
+_ENDINGS = {tag: ending for ending, tags in _TAGS.items() for tag in tags.split()} | dict.fromkeys(_SHELLS, "sh")
 
 # Words that may stand beside a path on a line that does nothing but name it.
 _LABELS = frozenset(
@@ -34,6 +41,7 @@ _REMOVED = frozenset("delete deleted remove removed obsolete".split())
 _RUNNING = re.compile(
     r"\b(?:chang(?:e|es|ed) (?:in|to)|example|execut\w*|install\w*|output|run|running|snippet|usage)\b", re.I
 )
+_USING = re.compile(r"\b(?:how (?:to|you (?:can|could))|(?:to|can|could) (?:use|call|test|try)|using it)\b", re.I)
 _PART = re.compile(
     r"\b(?:add(?: the| this)? (?:following|line|import|method|function|code)|insert"
     r"|(?:top|beginning|end|start|section) of"
@@ -176,6 +184,25 @@ def is_source(path: str) -> bool:
 def is_script(path: str) -> bool:
     """Whether the path's ending is that of a file in which commands stand."""
     return path.rpartition(".")[2].casefold() in _SHELLS
+
+
+def is_test(path: str) -> bool:
+    """Whether the path is one at which tests are looked for: ``test_*.py``, ``*_test.py``, and no other of Python's;
+    of other languages, what lies below a folder ``tests``."""
+    *folders, name = path.casefold().replace("\\", "/").split("/")
+    if name.endswith((".py", ".pyw")):
+        return name.startswith("test_") or name.endswith("_test.py")
+    return "tests" in folders
+
+
+def ending(info: str) -> str:
+    """The ending of files in the info string's language; empty where it names none that is known."""
+    return _ENDINGS.get(language(info), "")
+
+
+def shows_use(line: str) -> bool:
+    """Whether a line says that what follows shows how something is used, or what comes of it."""
+    return len(line) <= _MAX_LINE and (_RUNNING.search(line) or _USING.search(line)) is not None
 
 
 def language(info: str) -> str:

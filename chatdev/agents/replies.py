@@ -5,19 +5,21 @@ others, and all that a model may mean is read here. What was doubtful says so, a
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
 
-from chatdev.agents import completeness, fences, filenames
+from chatdev.agents import completeness, fences, filenames, meant, outline
 from chatdev.agents.completeness import unfinished
+from chatdev.agents.conclusions import MARK, choice, conclusion, finished, looping
 from chatdev.agents.fences import Block
 from chatdev.agents.requirements import Requirements, requirements
 
 __all__ = [
-    "File", "Reading", "Requirements", "Skipped", "choice", "conclusion", "files", "finished", "looping", "read",
-    "requirement_lines", "requirements", "unfinished",
+    "COPIED", "File", "Reading", "Requirements", "Skipped", "choice", "conclusion", "files", "finished", "looping",
+    "plain", "read", "requirement_lines", "requirements", "unfinished",
 ]  # fmt: skip
 
 Doubt = Literal[
@@ -27,18 +29,18 @@ Doubt = Literal[
 _LABEL_LINE = re.compile(r"\s*[*#`]{0,4}(?:LANGUAGE|DOCSTRING|CODE|FILENAME)\b", re.I)
 _TEMPLATE = frozenset(("DOCSTRING", "CODE", "LANGUAGE", "FILENAME", "'''", '"""', "# CODE"))
 _COMMAND = re.compile(r"\s*(?:[$>]\s|(?:pip3?|npm|yarn|apt|apt-get|brew|cd|echo|git|make|docker) |python3? \S+\.py\b)")
-_MARK = re.compile(r"<\s*INFO\s*>", re.I)
-_LOOSE_MARK = re.compile(r"\W{0,6}(?:/?INFO>|\(INFO\)|\*\*INFO\*\*)[:\s]*")
-_CONSTRAINED = re.compile(r'\{\s*"choice"\s*:\s*"([^"\\]*)"\s*\}\s*$')
-_SPEAKER = re.compile(r"[\w ]{1,40}:\s*$")
 _ABOVE = 4
-_SHORT = 2
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_SHELL = "it holds shell commands"
+COPIED = "it repeats the question's own example"
+"""Why a block is skipped that is one of the examples."""
 
 
 class File(msgspec.Struct, frozen=True):
     """One file of an answer. ``path`` is as the model wrote it, unsafe; ``text`` is to the byte, with a last newline.
 
-    ``cut``: the answer ended inside of it. ``elided``: the line that stands for code left out, else empty.
+    ``cut``: the answer ended inside of it. ``elided``: the line that stands for code left out, else empty. ``said`` is
+    the name that the answer gives it, where that is another one.
     """
 
     path: str
@@ -46,6 +48,7 @@ class File(msgspec.Struct, frozen=True):
     cut: bool = False
     doubts: tuple[Doubt, ...] = ()
     elided: str = ""
+    said: str = ""
 
     @property
     def whole(self) -> bool:
@@ -69,10 +72,14 @@ class Reading(msgspec.Struct, frozen=True):
     skipped: tuple[Skipped, ...] = ()
 
 
+Source = Literal["", "header", "body", "sentence", "guess"]
+
+
 class _Title(msgspec.Struct, frozen=True):
     path: str = ""
-    source: Literal["", "header", "body", "sentence", "guess"] = ""
+    source: Source = ""
     removed: bool = False
+    said: str = ""
 
 
 def files(text: str, *, finish_reason: str = "stop", expected: Sequence[str] = ()) -> tuple[File, ...]:
@@ -80,38 +87,95 @@ def files(text: str, *, finish_reason: str = "stop", expected: Sequence[str] = (
     return read(text, finish_reason=finish_reason, expected=expected).files
 
 
-def read(text: str, *, finish_reason: str = "stop", expected: Sequence[str] = ()) -> Reading:
+def read(
+    text: str,
+    *,
+    finish_reason: str = "stop",
+    expected: Sequence[str] = (),
+    known: Mapping[str, str] = _NOTHING,
+    examples: Collection[str] = (),
+) -> Reading:
     """The files of an answer, in order of first appearance, and the blocks that are none.
 
     ``finish_reason`` is the endpoint's: with ``length``, a file that holds fences and ends where the answer ends is
-    cut, since its last fence may be one of its own. ``expected`` are the paths that the question asked for; if it is
-    a single one, a lone block without a name is taken for it. Of a file that is given twice the last whole version
-    counts, unless it is said to be only an alternative.
+    cut, since its last fence may be one of its own. ``expected`` are the paths that the question asked for, ``known``
+    the files that there are: by them a block without a name is told (``meant``), and tests under another name than the
+    one that was asked for. A block that is one of ``examples`` (see ``plain``) repeats the question. Of a file that is
+    given twice the last whole version counts, unless it is said to be only an alternative.
     """
     lines = fences.clean(text)
     blocks = fences.blocks(lines)
     titles = [_title(block, lines, expected) for block in blocks]
     headed = {title.path for title in titles if title.source in ("header", "body")}
+    ruled: dict[Block, tuple[_Title, str]] = {}
+    whole: dict[str, str] = {}
+    for block, title in zip(blocks, titles, strict=True):
+        meant_title = _renamed(block, title, headed, expected, known)
+        why = COPIED if examples and plain(block.lines) in examples else _no_file(block, meant_title, headed)
+        if not why and meant_title.path in whole and _is_alternative(block, lines):
+            why = "it is an alternative to the version above it"
+        if not why and block.end != "cut" and not completeness.elided("\n".join(block.lines)):
+            whole.setdefault(meant_title.path, "\n".join(block.lines))
+        ruled[block] = meant_title, why
+    _rule_nameless(ruled, lines, expected, known)
     found: dict[str, list[File]] = {}
     skipped: list[Skipped] = []
-    nameless: list[Block] = []
-    for block, title in zip(blocks, titles, strict=True):
-        why = _no_file(block, title, headed)
-        if not why and any(file.whole for file in found.get(title.path, ())) and _is_alternative(block, lines):
-            why = "it is an alternative to the version above it"
+    for block, (title, why) in ruled.items():
         if why:
-            if not title.path and why == _NO_NAME:
-                nameless.append(block)
             first = next((line.strip() for line in block.lines if line.strip()), "")
             skipped.append(Skipped(block.opener + 1, first[:80], why, title.path))
         else:
             broke_off = finish_reason == "length" and block.nested and block.until >= len(lines) - 1
             found.setdefault(title.path, []).append(_file(block, title, broke_off))
-    if not found and len(nameless) == 1 and len(expected) == 1 and _fits(nameless[0], expected[0]):
-        guess = _Title(expected[0], "guess")
-        found[guess.path] = [_file(nameless[0], guess, False)]
-        skipped = [skip for skip in skipped if skip.line != nameless[0].opener + 1]
     return Reading(tuple(_chosen(versions) for versions in found.values()), tuple(skipped))
+
+
+def plain(lines: Sequence[str]) -> str:
+    """A block's text as it is compared with examples: without blanks at the ends of lines and around it."""
+    return "\n".join(line.rstrip() for line in lines).strip()
+
+
+def _rule_nameless(
+    ruled: dict[Block, tuple[_Title, str]], lines: Sequence[str], expected: Sequence[str], known: Mapping[str, str]
+) -> None:
+    """Let what was asked for and what there is tell which files the blocks without a name are."""
+    script = any(map(filenames.is_script, expected))
+    nameless = [
+        block
+        for block, (title, why) in ruled.items()
+        if not title.path and (why == meant.NO_NAME or (script and why == _SHELL and not _is_commands(block)))
+    ]
+    if not nameless or not (expected or known):
+        return
+    named = {title.path: "\n".join(block.lines) for block, (title, why) in ruled.items() if not why}
+    seen = [_seen(block, lines) for block in nameless]
+    for block, ruling in zip(nameless, meant.rule(seen, named, expected, known), strict=True):
+        source: Source = "guess" if ruling.path else ""
+        ruled[block] = _Title(ruling.path, source), ruling.why
+
+
+def _seen(block: Block, lines: Sequence[str]) -> meant.Nameless:
+    shows_use = any(map(filenames.shows_use, _above(block, lines)[0][:1]))
+    return meant.Nameless("\n".join([*block.lines, ""]), block.info, shows_use)
+
+
+def _renamed(
+    block: Block, title: _Title, headed: set[str], expected: Sequence[str], known: Mapping[str, str]
+) -> _Title:
+    """The title of a block of tests whose name is not one at which tests are looked for, or not that of the tests that
+    it holds: the file of tests that was asked for."""
+    wanted = expected[0] if len(expected) == 1 else ""
+    if not title.path or title.path == wanted or wanted in headed or title.path in known:
+        return title
+    if not (filenames.is_test(wanted) and wanted.endswith(".py") and title.path.endswith(".py")):
+        return title
+    text = "\n".join([*block.lines, ""])
+    if not completeness.is_only_tests(text):
+        return title
+    again = outline.cases(text) & outline.cases(known.get(wanted, ""))
+    if filenames.is_test(title.path) and not again:
+        return title
+    return msgspec.structs.replace(title, path=wanted, said=title.path)
 
 
 def _title(block: Block, lines: Sequence[str], expected: Sequence[str]) -> _Title:
@@ -181,7 +245,9 @@ def _in_body(block: Block) -> str:
     return ""
 
 
-_NO_NAME = "it has no file name"
+def _is_commands(block: Block) -> bool:
+    texts = [line.strip() for line in block.lines if line.strip()]
+    return bool(texts) and all(_COMMAND.match(text) for text in texts)
 
 
 def _no_file(block: Block, title: _Title, headed: set[str]) -> str:
@@ -190,19 +256,19 @@ def _no_file(block: Block, title: _Title, headed: set[str]) -> str:
     path = title.path
     if texts and all(text in _TEMPLATE for text in texts):
         return "it is the prompt's own form"
-    if len(texts) == 1 and _MARK.match(texts[0]):
+    if len(texts) == 1 and MARK.match(texts[0]):
         return "it holds a conclusion"
     if filenames.is_shell(block.info) and (not path or filenames.is_source(path)):
-        return "it holds shell commands"
+        return _SHELL
     if not path:
-        return "it holds shell commands" if texts and all(_COMMAND.match(text) for text in texts) else _NO_NAME
+        return _SHELL if _is_commands(block) else meant.NO_NAME
     if title.removed:
         return "the file is said to be removed"
     if title.source == "sentence" and path in headed:
         return "it is a part of a file that stands elsewhere in the answer"
     typed = filenames.is_source(path) or (filenames.is_shell(block.info) and not filenames.is_script(path))
-    if texts and typed and all(_COMMAND.match(text) for text in texts):
-        return "it holds shell commands"
+    if typed and _is_commands(block):
+        return _SHELL
     if block.lines and [filenames.alone(text) for text in texts] == [path]:
         return "it holds nothing but the name"
     return _no_module(block, title) if path.casefold().endswith((".py", ".pyw")) else ""
@@ -215,14 +281,9 @@ def _no_module(block: Block, title: _Title) -> str:
         return f"it holds only tests, and {title.path} is the program"
     if title.source != "header" and completeness.is_only_imports(text) and not title.path.endswith("__init__.py"):
         return f"it holds only imports of {title.path}"
-    if completeness.is_only_methods(text) or (title.source == "sentence" and completeness.lacks_imports(text)):
+    if completeness.is_only_methods(text) or (title.source == "sentence" and outline.lacks_imports(text)):
         return f"it is a part of {title.path}"
     return ""
-
-
-def _fits(block: Block, path: str) -> bool:
-    language = filenames.language(block.info)
-    return not filenames.is_source(path) or language not in ("", "text", "txt", "plaintext", "output", "json")
 
 
 def _file(block: Block, title: _Title, broke_off: bool) -> File:
@@ -245,153 +306,25 @@ def _file(block: Block, title: _Title, broke_off: bool) -> File:
         doubts.append("not closed")
     if block.nested:
         doubts.append("fences inside")
-    return File(title.path, text, cut, tuple(doubts), left_out)
+    return File(title.path, text, cut, tuple(doubts), left_out, title.said)
 
 
 def _chosen(versions: Sequence[File]) -> File:
-    """The last whole version, with all that is doubtful about it."""
-    best = next((file for file in reversed(versions) if file.whole), versions[-1])
+    """The last whole version, one that parses before one that does not, with all that is doubtful about it."""
+    whole = [file for file in reversed(versions) if file.whole]
+    best = next((file for file in whole if not _is_broken(file)), (whole or versions[-1:])[0])
     doubts = best.doubts
     if any(file.text != best.text for file in versions):
         doubts = (*doubts, "twice")
-    if best.whole and best.path.endswith(".py") and completeness.parsed(best.text) is None:
+    if best.whole and _is_broken(best):
         doubts = (*doubts, "does not parse")
     return msgspec.structs.replace(best, doubts=doubts)
 
 
-def conclusion(text: str) -> str | None:
-    """What follows the ``<INFO>`` mark on its line: at the front of a line at best (the last one), else on any.
-
-    What an answer only quotes, such as a program's output in a fenced block, concludes nothing.
-    """
-    if "INFO" not in text.upper():
-        return None
-    lines = fences.clean(text)
-    inside = _quoted(lines)
-    fallback: str | None = None
-    said_lines = [line for number, line in enumerate(lines) if line.strip() and number not in inside]
-    for last, line in enumerate(reversed(said_lines)):
-        marks = list(_MARK.finditer(line))
-        found = marks[-1] if marks else (_LOOSE_MARK.match(line) if last == 0 else None)
-        if found is None or (last and _is_quotation(line, found)):
-            continue
-        said = _unmarked(line[found.end() :])
-        before = line[: found.start()].strip(" \t\r*_`\"'>#-([")
-        if said and (not before or _SPEAKER.match(before)):
-            return said
-        fallback = fallback or said
-    return fallback
-
-
-def _quoted(lines: Sequence[str]) -> set[int]:
-    """The lines inside fenced blocks, but for a block that says one thing and ends the answer: that is its form."""
-    inside: set[int] = set()
-    for block in fences.blocks(lines) if any(line.lstrip()[:3] in ("```", "~~~") for line in lines) else ():
-        last = block.until >= len(lines) - 1
-        if block.end == "closed" and not (last and sum(bool(line.strip()) for line in block.lines) == 1):
-            inside.update(range(block.opener, block.until + 1))
-        elif block.end != "closed" and not last:
-            inside.update(range(block.opener, block.until))
-    return inside
-
-
-def _is_quotation(line: str, mark: re.Match[str]) -> bool:
-    """Whether a mark stands in a quoted line, or in quotation marks with something before them."""
-    before = line[: mark.start()].rstrip(" <")
-    return before.lstrip()[:1] == ">" or (before[-1:] in ("`", '"', "'", "“") and len(before.strip()) > 1)
-
-
-def _unmarked(rest: str) -> str | None:
-    """The rest of a line without the marks around it, and without the other halves of those before it."""
-    if re.match(r"\W*\*(?![\w*])", rest):
-        return None  # The star of an instruction: write <INFO> and then *.
-    said = rest.replace("</INFO>", "").strip().lstrip(":>*").strip()
-    if said.endswith(('".', "'.", "`.", "*.")) and said.count(said[-2]) % 2 == 1:
-        said = said[:-1]
-    for mark in ("**", "*", "`", '"', "'", "”", ")"):
-        if said.endswith(mark) and (said.count(mark) % 2 == 1 or mark in "”)") and not (mark == ")" and "(" in said):
-            said = said[: -len(mark)].rstrip()
-        if len(said) > 2 * len(mark) and mark != ")" and said.startswith(mark) and said.endswith(mark):
-            said = said[len(mark) : -len(mark)].strip()
-    return said if any(character.isalnum() for character in said) else None
-
-
-def finished(text: str) -> bool:
-    """Whether the answer says ``<INFO> Finished``: there is nothing left to change."""
-    said = conclusion(text)
-    return said is not None and re.match(r"\W*finished\b", said, re.I) is not None
-
-
-def choice(text: str, options: Sequence[str]) -> str | None:
-    """The one option that an answer settles on, in letters as the options have them; None where it is not clear.
-
-    Asked in turn: the conclusion, the whole answer, its last line, and what is mentioned at all. An answer that is
-    ``{"choice": …}``, as a server that was held to it gives, counts as what stands in there.
-    """
-    if constrained := _CONSTRAINED.search(text):
-        text = constrained[1]
-    lines = [line for line in fences.clean(text) if line.strip()]
-    if not lines or not options:
-        return None
-    said = conclusion(text)
-    exact = {_plain(option): option for option in options}
-    for candidate in (said or "", "\n".join(lines), lines[-1]):
-        if (plain := _plain(candidate)) in exact:
-            return exact[plain]
-    for candidate in (said or "", "\n".join(lines)):
-        mentioned = _mentioned(candidate, options)
-        if len(mentioned) == 1:
-            return mentioned[0]
-    return None
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().strip(" \t\r\n.!*_`\"'“”()[]<>:").split())
-
-
-def _mentioned(text: str, options: Sequence[str]) -> list[str]:
-    """The options that stand in the text as whole words; one inside a longer one's mention does not count.
-
-    Options as short as "C" and "Go" are words of their own: they count in their own letters, within a sentence.
-    """
-    mentioned: list[str] = []
-    for option in sorted(options, key=len, reverse=True):
-        whole_word = rf"(?<![\w+#]){re.escape(option)}(?![\w+#])"
-        short = len(option) <= _SHORT
-        pattern = re.compile(rf"(?<=[^\n.!?\s] ){whole_word}" if short else whole_word, 0 if short else re.I)
-        text, count = pattern.subn("\0", text)
-        if count:
-            mentioned.append(option)
-    return mentioned
+def _is_broken(file: File) -> bool:
+    return file.path.endswith(".py") and completeness.parsed(file.text) is None
 
 
 def requirement_lines(text: str) -> tuple[str, ...]:
     """The requirements alone; ``requirements`` also tells what was dropped."""
     return requirements(text).lines
-
-
-def looping(text: str) -> bool:
-    """Whether the answer ends in the same line, paragraph or words over and over: a model that cannot stop."""
-    lines = [line.strip() for line in text.split("\n") if line.strip()]
-    return _repeats(lines) or _repeats(lines[:-1]) or _repeats(text[-_TAIL:].split())
-
-
-_TAIL = 6000
-_LOOP = 400
-"""Characters that a repetition must cover; three times the same, or more, is a loop then."""
-
-
-def _repeats(items: Sequence[str]) -> bool:
-    """Whether the items end in three or more periods of a repetition (Knuth, Morris and Pratt's failure function)."""
-    reverse = items[::-1]
-    failure = [0] * len(reverse)
-    covered = len(reverse[0]) + 1 if reverse else 0
-    for number in range(1, len(reverse)):
-        length = failure[number - 1]
-        while length and reverse[number] != reverse[length]:
-            length = failure[length - 1]
-        failure[number] = length + (reverse[number] == reverse[length])
-        covered += len(reverse[number]) + 1
-        if covered >= _LOOP and number + 1 >= 3 * (number + 1 - failure[number]):
-            return True
-    return False

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 @click.option("--config", default=None, help="The company: a name, or a folder  [default]")
 @click.option("--model", default=None, help=options.MODEL_HELP)
 @click.option("--role-model", "role_models", multiple=True, metavar="WHO=MODEL", help=options.ROLE_MODEL_HELP)
-@click.option("--stream", "streamed", is_flag=True, help="Have answers streamed: deadlines per token, for more CPU.")
+@click.option(
+    "--stream/--no-stream",
+    "streamed",
+    default=None,
+    help="Have answers streamed, or whole; else they are streamed while the server is slow.",
+)
 @click.option("--ray", "ray", default=None, metavar="ADDRESS|auto", help="Carry the projects on a Ray cluster's nodes.")
 @click.option("--quiet", is_flag=True, help="Only how it ended.")
 @options.walled
@@ -47,7 +52,7 @@ def command(
     config: str | None,
     model: str | None,
     role_models: tuple[str, ...],
-    streamed: bool,
+    streamed: bool | None,
     ray: str | None,
     quiet: bool,
     unsafe: bool,

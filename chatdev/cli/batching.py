@@ -33,7 +33,7 @@ class Asked(NamedTuple):
     where: tuple[str, ...] = ()
     ray: str | None = None
     retry: bool = False
-    streamed: bool = False
+    streamed: bool | None = None
     quiet: bool = False
     unsafe: bool = False
     engine: str = ""

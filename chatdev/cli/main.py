@@ -10,6 +10,7 @@ from chatdev.cli import ensure_utf8
 _COMMANDS = {
     "build": "chatdev.cli.build",
     "batch": "chatdev.cli.batch",
+    "eval": "chatdev.cli.evaluate",
     "resume": "chatdev.cli.resume",
     "show": "chatdev.cli.show",
     "runs": "chatdev.cli.runs",

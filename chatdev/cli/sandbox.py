@@ -62,7 +62,10 @@ def run(level: str | None, folder: str | None, seconds: float, words: tuple[str,
         common.fail(error)
     click.echo(outcome.stdout, nl=False)
     click.echo(outcome.stderr, nl=False, err=True)
-    if outcome.stopped:
+    if outcome.stopped == "starved":
+        common.say(f"Given up after {outcome.seconds:.1f} s: the machine was too busy to give it its time.")
+    elif outcome.stopped:
         common.say(f"Stopped by the {outcome.stopped} limit after {outcome.seconds:.1f} s.")
+    if outcome.stopped:
         sys.exit(124)
     sys.exit(128 + outcome.signal if outcome.signal is not None else outcome.exit_status)

@@ -15,13 +15,14 @@ import msgspec
 
 from chatdev.company.budget import Budget
 from chatdev.company.graph import Network, graph
+from chatdev.company.parameters import Parameters as Parameters
 from chatdev.company.phase import CHIEF as CHIEF
 from chatdev.company.phase import COUNSELOR as COUNSELOR
 from chatdev.company.phase import MOST_CANDIDATES as MOST_CANDIDATES
 from chatdev.company.phase import Kind as Kind
-from chatdev.company.phase import Parameters as Parameters
 from chatdev.company.phase import Phase as Phase
-from chatdev.company.phase import Requests as Requests
+from chatdev.company.requests import NO_REQUESTS as NO_REQUESTS
+from chatdev.company.requests import Requests as Requests
 from chatdev.company.steps import Step as Step
 from chatdev.company.steps import walk as walk
 from chatdev.errors import UserError
@@ -36,8 +37,9 @@ class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     description: str
     chain: tuple[Step, ...]
-    requests: Requests
+    requests: Requests = NO_REQUESTS
     model: Parameters = Parameters()
+    samples: Parameters = Parameters()
     role_models: Mapping[str, Parameters] = {}
     budget: Budget = Budget()
     values: Mapping[str, str] = {}
@@ -49,7 +51,7 @@ class Company(msgspec.Struct, frozen=True):
 
     ``values`` are placeholders with a fixed text; ``sources`` are the folder's files as read, for the run's copy.
     ``assigned`` are models for roles and phases that were given beside the folder. ``candidates`` solve a phase that
-    writes code at once.
+    writes code at once. ``samples`` says how further samples are asked: see ``parameters``.
     """
 
     name: str
@@ -63,14 +65,22 @@ class Company(msgspec.Struct, frozen=True):
     values: Mapping[str, str]
     sources: Mapping[str, str]
     model: Parameters = Parameters()
+    samples: Parameters = Parameters()
     role_models: Mapping[str, Parameters] = {}
     budget: Budget = Budget()
     candidates: int = 1
     assigned: Mapping[str, Target] = {}
 
-    def parameters(self, phase: Phase, role: str) -> dict[str, Any]:
-        """How a role is asked in a phase, by name: the phase's word comes before the role's, and that before all's."""
+    def parameters(self, phase: Phase, role: str, sample: int = 0) -> dict[str, Any]:
+        """How a role is asked in a phase, by name: the phase's word comes before the role's, and that before all's.
+
+        A ``sample`` (0: the run is none) has its number for a seed, and from the second on the word of ``samples``.
+        """
         merged = self._merged(phase, role)
+        if sample > 1:
+            merged |= self.samples.stated
+        if sample:
+            merged["seed"] = sample
         return {name: value for name, value in merged.items() if name not in ("name", "endpoint")}
 
     def target(self, phase: Phase, role: str) -> Target:
@@ -108,7 +118,7 @@ class Company(msgspec.Struct, frozen=True):
     def _merged(self, phase: Phase, role: str) -> dict[str, Any]:
         merged: dict[str, Any] = {}
         for each in (self.model, self.role_models.get(role, Parameters()), phase.model):
-            merged |= {name: value for name, value in msgspec.structs.asdict(each).items() if value is not None}
+            merged |= each.stated
         return merged
 
     @property
@@ -215,6 +225,7 @@ def from_sources(sources: Mapping[str, str], called: str = "The company") -> Com
         values=head.values,
         sources=sources,
         model=head.model,
+        samples=head.samples,
         role_models=head.role_models,
         budget=head.budget,
         candidates=head.candidates,
@@ -291,6 +302,10 @@ def _check(company: Company) -> None:
     for role in company.role_models:
         if role not in company.roles:
             raise CompanyError(f"company.toml: role_models: the role {role} has no file roles/{role}.md.")
+    if company.requests is NO_REQUESTS and any(phase.kind != "snippet" for phase in company.phases.values()):
+        raise CompanyError(
+            "company.toml: requests: expected a table, found none; only a snippet is never asked for again."
+        )
     for name, phase in company.phases.items():
         _check_phase(company, f"phases/{name}.md", phase)
 

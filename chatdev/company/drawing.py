@@ -12,6 +12,7 @@ UNTIL = {
     "passing": "all acceptance tests pass",
     "starts": "the product starts",
     "healthy": "the tests pass and the product starts",
+    "sound tests": "no test fails by itself",
 }
 _RUNS = {"tests": "run the acceptance tests", "start": "start the product"}
 

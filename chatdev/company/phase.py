@@ -1,4 +1,4 @@
-"""The parts of a company: a phase with its question, how a model is asked, and the requests for a better answer."""
+"""A phase of a company: who asks whom, what becomes of the answer, and how many solve it."""
 
 import re
 from collections.abc import Mapping
@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from chatdev.company.budget import Budget
+from chatdev.company.parameters import Parameters
 
-Kind = Literal["talk", "choice", "code", "complete", "rows", "tests", "amend", "document"]
+Kind = Literal["talk", "choice", "code", "complete", "rows", "tests", "amend", "document", "snippet"]
 """What a phase does with its conclusion: keep the text, settle one of its options, write files to the product, finish
 one unfinished file, write acceptance tests as rows or as programs, correct one that is wrong, write one named
-document."""
+document, take the first block of code in one answer for the program."""
 
 MOST_CANDIDATES = 16
 """Programmers who solve one phase at once: each is a slot of the server's."""
@@ -21,37 +22,22 @@ CHIEF = "Chief Executive Officer"
 """The two roles that reflect on a talk that did not conclude."""
 
 
-class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the model is asked, and which; what is None is as it would be without.
-
-    ``thinking``: False asks a model that thinks to answer at once. ``extra`` joins the request's body as it is.
-    ``name`` and ``endpoint`` are another model than the run's own, as in ``Target``.
-    """
-
-    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
-    top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
-    max_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    seed: int | None = None
-    stop: tuple[str, ...] | None = None
-    thinking: bool | None = None
-    extra: dict[str, Any] | None = None
-    name: str | None = None
-    endpoint: str | None = None
-
-
 class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Two roles and a question: ``user`` asks, ``assistant`` answers and may speak up to ``turns`` times.
 
     ``sets`` is the name under which later templates find the conclusion; ``otherwise`` is taken when nothing
     concludes; ``writes`` is the path of a ``document``; ``tries`` bounds the rounds that a ``complete`` phase spends on
-    one file; ``budget`` bounds all takes of the phase together; ``candidates``, of a ``code`` phase, is how many
-    solve it (None: as many as the company says), ``at_once`` how many of them work at the same time after the first
-    (None: all), and ``further_temperature`` that of all but the first (None: a little more for each). ``attempts`` is
-    how often a code phase asks until an answer can be used. ``words`` of a ``choice`` name, for each option, what a
-    task says that wants it; where that settles it, nobody is asked, and where it does not, only if ``ask``.
-    ``examples`` of a ``rows`` phase: with so many in the task itself, nobody is asked for more (0: always). ``at``
-    gives other values of these keys for an effort. ``context`` says whether ``context.md`` leads the question; a text
-    that names the program itself does without.
+    one file; ``budget`` bounds all takes of the phase together; ``context`` says whether ``context.md`` leads the
+    question; a text that names the program itself does without. ``at`` gives other values of these keys for an effort.
+
+    Of a ``code`` phase: ``candidates`` is how many solve it (None: as many as the company says), ``at_once`` how many
+    of them work at the same time after the first (None: all), ``further_temperature`` that of all but the first (None:
+    a little more for each). Where the only tests are examples of the task, ``agree`` candidates must give the same
+    outputs for other inputs, too. ``attempts`` is how often it asks until an answer can be used.
+
+    Of a ``choice``: ``words`` name, for each option, what a task says that wants it; where that settles it, nobody is
+    asked, and where it does not, only if ``ask``. Of a ``rows`` phase: with so many ``examples`` in the task itself,
+    nobody is asked for more (0: always).
     """
 
     assistant: str
@@ -69,6 +55,7 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     context: bool = True
     candidates: Annotated[int, msgspec.Meta(ge=1, le=MOST_CANDIDATES)] | None = None
     at_once: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    agree: Annotated[int, msgspec.Meta(ge=1)] = 1
     further_temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
     attempts: Annotated[int, msgspec.Meta(ge=1)] = 3
     words: Mapping[str, tuple[str, ...]] = {}
@@ -91,19 +78,3 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def speakers(self) -> tuple[str, ...]:
         """The roles that may be asked here."""
         return (self.assistant, self.user, *((COUNSELOR, CHIEF) if self.reflect else ()))
-
-
-class Requests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is said when an answer lacks something; templates that see ``paths``, ``why``, ``options`` and ``talk``."""
-
-    no_files: str
-    cut: str
-    elided: str
-    refused: str
-    choice: str
-    no_tests: str
-    vacuous: str
-    document: str
-    reply: str
-    reflect: str
-    no_rows: str = ""

@@ -7,9 +7,9 @@ import msgspec
 
 from chatdev.company.graph import Network
 
-Until = Literal["", "finished", "complete", "passing", "starts", "healthy"]
+Until = Literal["", "finished", "complete", "passing", "starts", "healthy", "sound tests"]
 """When a loop ends early: somebody says ``<INFO> Finished``; no file is unfinished; all acceptance tests pass; the
-product starts; they pass and it starts."""
+product starts; they pass and it starts; no test fails by a fault of its own."""
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

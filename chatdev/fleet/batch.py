@@ -38,10 +38,13 @@ async def pooled(
     sandbox: Sandbox,
     jobs: int | None,
     *,
-    streamed: bool = False,
+    streamed: bool | None = None,
     open_store: Callable[..., Store] = Store,
 ) -> AsyncIterator[Pool]:
-    """A pool for a batch's projects: ``jobs`` at once, or None for what the server bears. Raises UserError."""
+    """A pool for a batch's projects: ``jobs`` at once, or None for what the server bears. For ``streamed`` see Guest.
+
+    Raises UserError.
+    """
     most = _room(jobs)
     choice.purse.spent += place.paid
     common = Common(choice, streamed=streamed)

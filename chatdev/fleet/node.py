@@ -40,7 +40,7 @@ class Setup(msgspec.Struct, frozen=True):
     settings: Settings
     jobs: int | None = None
     typed: bool = False
-    streamed: bool = False
+    streamed: bool | None = None
     unsafe: bool = False
     engine: str = ""
     version: str = chatdev.__version__

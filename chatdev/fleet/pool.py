@@ -222,6 +222,7 @@ class Pool:
             network=plan.network,
             effort=plan.effort,
             settings=plan.settings,
+            sample=task.row.sample,
             reach=msgspec.structs.replace(plan.reach, max_cost=None),  # that is the whole batch's
         )
         return runs.begin_in(

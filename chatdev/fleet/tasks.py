@@ -17,9 +17,11 @@ _KNOWN = {
     "task": ("task", "description", "prompt"),
     "name": ("name", "project"),
     "category": ("category",),
+    "sample": ("sample",),
 }
 """What we call a column, and what it may be called, in any letter case: SRDD has Name, Description and Category."""
 _SHOWN = 8
+_DIGITS = 10
 _LONGEST = 60
 """Bytes of a folder's name that is made out of a project's."""
 _UNFIT = re.compile(r'[/\\:*?"<>|\s_]+|\.\.+')
@@ -27,18 +29,21 @@ _UNFIT = re.compile(r'[/\\:*?"<>|\s_]+|\.\.+')
 
 class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     """One task as it was read. ``number`` is its line in the file, from 1; ``more`` are the columns that we have no use
-    for, by name."""
+    for, by name; ``sample`` is as in ``runs.Order``."""
 
     name: str
     task: str
     category: str = ""
     number: int = 0
     more: dict[str, str] = {}
+    sample: int = 0
 
     @property
     def columns(self) -> dict[str, str]:
         """All of it by column, in small letters, under our own names as well."""
         named = {"name": self.name, "task": self.task, "category": self.category}
+        if self.sample:
+            named["sample"] = str(self.sample)
         return {**{column.casefold(): value for column, value in self.more.items()}, **named}
 
 
@@ -124,12 +129,17 @@ def _column(ours: str, names: Iterable[str]) -> str:
 def _rows(found: Iterable[tuple[int, Mapping[str, str]]], faults: list[str]) -> Iterator[Row]:
     for number, fields in found:
         used = {ours: _column(ours, fields) for ours in _KNOWN}
-        task, name, category = (fields.get(used[ours], "").strip() for ours in ("task", "name", "category"))
+        task, name, category, sample = (
+            fields.get(used[ours], "").strip() for ours in ("task", "name", "category", "sample")
+        )
         if not task:
             faults.append(f"line {number}: the task is empty")
             continue
+        if sample and not (sample.isdecimal() and sample.isascii() and len(sample) < _DIGITS):
+            faults.append(f"line {number}: the sample is {sample[:20]!r}, and no whole number")
+            continue
         more = {column: value for column, value in fields.items() if column and column not in used.values()}
-        yield Row(name or " ".join(task.split()[:6]), _sendable(task), category, number, more)
+        yield Row(name or " ".join(task.split()[:6]), _sendable(task), category, number, more, int(sample or 0))
 
 
 def _sendable(text: str) -> str:
@@ -162,7 +172,7 @@ def identities(rows: Iterable[Row]) -> Iterator[Named]:
     same content stood before."""
     seen: dict[str, int] = {}
     for row in rows:
-        content = digest(row.name, row.task, row.category)
+        content = digest(row.name, row.task, row.category, *([str(row.sample)] if row.sample else []))
         seen[content] = seen.get(content, 0) + 1
         yield (content if seen[content] == 1 else f"{content}-{seen[content]}"), row
 

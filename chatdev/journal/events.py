@@ -32,7 +32,8 @@ class RunStarted(Event, frozen=True, tag="run.started"):
     typed. ``local_only``, ``max_cost`` (US dollars) and ``second_opinion`` hold for every attempt at it. ``limits`` are
     those of the whole run that were typed, by name; ``candidates`` how many shall solve a phase at once, 0 where nobody
     said so; ``network`` the network of agents that was typed, as JSON. ``effort`` and ``settings``, each
-    ``PHASE.KEY=VALUE``, are as typed."""
+    ``PHASE.KEY=VALUE``, are as typed; ``sample`` is which sample of its task the run is, from 1 on, 0 where it is
+    none."""
 
     schema: int
     version: str
@@ -53,6 +54,7 @@ class RunStarted(Event, frozen=True, tag="run.started"):
     network: str = ""
     effort: str = ""
     settings: tuple[str, ...] = ()
+    sample: int = 0
 
 
 class AttemptStarted(Event, frozen=True, tag="attempt.started"):
@@ -244,6 +246,19 @@ class LimitReached(Event, frozen=True, tag="limit.reached"):
     phase: str = ""
 
 
+class ProductProbed(Event, frozen=True, tag="product.probed"):
+    """Effect: the product was started with inputs for which nobody knows the right output.
+
+    ``outputs`` has a short name for what came of each, the same for the same output, and empty where the product broke
+    or took too long. ``digest`` names the files.
+    """
+
+    place: str
+    digest: str
+    outputs: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
 class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
     """How one candidate of a race stood when it was decided.
 
@@ -265,7 +280,8 @@ class RaceDecided(Event, frozen=True, tag="race.decided"):
 
     Recorded before the others are cancelled. ``digest`` names the version of the product that all of them began with;
     what each of them did stands in the log below this place, under ``candidate.NUMBER``. ``dropped`` are the ids of
-    rows of the tester that no candidate met.
+    rows of the tester that no candidate met. ``agreed`` is how many candidates gave the same outputs as the winner for
+    inputs that no test holds, itself among them; 0 where that was not tried.
     """
 
     place: str
@@ -273,6 +289,7 @@ class RaceDecided(Event, frozen=True, tag="race.decided"):
     winner: int
     standings: tuple[Standing, ...] = ()
     dropped: tuple[str, ...] = ()
+    agreed: int = 0
 
 
 class PhaseBegan(Event, frozen=True, tag="phase.began"):
@@ -324,11 +341,11 @@ class FileRefused(Event, frozen=True, tag="file.refused"):
 
 
 class Noted(Event, frozen=True, tag="noted"):
-    """Derived: something the reader of the report must know: asked again, guessed, cut, refused, vacuous tests,
-    cycles that led nowhere, a change that was undone."""
+    """Derived: something the reader of the report must know: asked again, guessed, a name that was aligned with the
+    one that was meant, cut, refused, vacuous tests, cycles that led nowhere, a change that was undone."""
 
     place: str
-    kind: Literal["asked again", "guessed", "cut", "refused", "tests", "in circles", "undone"]
+    kind: Literal["asked again", "guessed", "aligned", "cut", "refused", "tests", "in circles", "undone"]
     text: str
 
 
@@ -356,6 +373,6 @@ class RunFinished(Event, frozen=True, tag="run.finished"):
     ideas: str = ""
 
 
-Effect = ModelAnswered | TestsRan | ProductStarted | LimitReached | RaceDecided
+Effect = ModelAnswered | TestsRan | ProductStarted | ProductProbed | LimitReached | RaceDecided
 Derived = PhaseBegan | PhaseEnded | FileWritten | FileRemoved | FileRefused | Noted | VerdictReached | RunFinished
 Any = RunStarted | AttemptStarted | AttemptStopped | ClockJumped | ServerCounted | MessageStored | Effect | Derived

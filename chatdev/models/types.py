@@ -178,12 +178,14 @@ class Progress(msgspec.Struct, frozen=True):
     """A sign of life of a call in flight: ``waiting`` (nothing came yet), ``reasoning`` or ``text`` (a piece came).
 
     ``seconds`` since the request was sent; ``tokens`` is the number of pieces so far, which is about the tokens.
+    ``call`` tells calls apart that are in flight at the same time: the place of the answer; empty if nobody named it.
     """
 
     kind: Literal["waiting", "reasoning", "text"]
     text: str = ""
     seconds: float = 0.0
     tokens: int = 0
+    call: str = ""
 
 
 Watch = Callable[[Progress], None]

@@ -58,6 +58,15 @@ def _same_json(expected: str, printed: str) -> bool:
         return False
 
 
+def canonical(printed: str) -> str:
+    """An output in one form for all that are the same: as JSON where it is JSON, else its lines without white space at
+    their ends."""
+    try:
+        return json.dumps(json.loads(printed), sort_keys=True)
+    except (ValueError, RecursionError):
+        return "\n".join(_trimmed(printed))
+
+
 def same(expected: Any, found: Any) -> bool:
     """Whether two JSON values are the same: numbers as numbers, all else exactly. The wording of an ``{"error": …}`` is
     free: an example of an error says that there is one."""

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import msgspec
 
+from chatdev.sandbox import fair, patience
 from chatdev.sandbox.port import Job, Limits, Outcome, Sandbox, SandboxError
 
-_BEGIN = "import sys; sys.path.insert(0, sys.argv[1]); from runner import sessions; sessions.main()"
-_RUNNER = Path(__file__).parent.parent / "project"
+_BEGIN = "import sys; sys.path += sys.argv[1:3]; from runner import sessions; sessions.main()"
+_RUNNER, _CLOCK = str(Path(__file__).parent.parent / "project"), str(Path(fair.__file__).parent)
 _BUILD_SECONDS = 60.0
 _OUTPUT = 64 << 10
 """Bytes of each stream that are kept of a start."""
@@ -57,6 +58,14 @@ class BuildFailed(Exception):
     """The product cannot be built; the text is what the build's last step printed."""
 
 
+class Starved(Exception):
+    """The machine was too busy to run the product, several times; says nothing about it."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__("the machine was too busy")
+        self.outcome = outcome
+
+
 async def run_sessions(
     sandbox: Sandbox,
     files: Mapping[str, bytes],
@@ -71,7 +80,7 @@ async def run_sessions(
     """Start ``program`` for each call of each session, one after another; what came of each, in the same shape.
 
     Each session works in a copy of ``files`` of its own, and its calls after one another in that copy. A start may
-    take ``seconds``. Raises BuildFailed, and SandboxError where nothing can be run at all.
+    take ``seconds``. Raises BuildFailed, Starved, and SandboxError where nothing can be run at all.
     """
     nonce = os.urandom(16).hex()
     calls = sum(map(len, sessions))
@@ -83,14 +92,16 @@ async def run_sessions(
         "output": _OUTPUT,
     }
     job = Job(
-        argv=(sys.executable, "-I", "-S", "-B", "-c", _BEGIN, str(_RUNNER)),
+        argv=(sys.executable, "-I", "-S", "-B", "-c", _BEGIN, _RUNNER, _CLOCK),
         files=files,
         stdin=nonce.encode() + msgspec.json.encode(order),
         limits=Limits(seconds=seconds * calls + (_BUILD_SECONDS if build else 5.0), output=_ROOM),
         environment={**(environment or {})},
-        reads=(str(_RUNNER), *reads),
+        reads=(_RUNNER, _CLOCK, *reads),
     )
-    outcome = await sandbox.run(job)
+    outcome = await patience.run(sandbox, job, lambda outcome: bool(_reports(outcome, nonce) or outcome.stderr))
+    if outcome.stopped == "starved":
+        raise Starved(outcome)
     reports = _reports(outcome, nonce)
     if failed := next((report for report in reports if build and report.failed is not None), None):
         raise BuildFailed(outcome.stderr or f"step {failed.failed} ended with status {failed.status}")

@@ -9,10 +9,11 @@ import msgspec
 from msgspec.structs import replace
 
 from chatdev.journal.effects import digest
-from chatdev.journal.events import TestResult, TestsRan
+from chatdev.journal.events import ProductProbed, TestResult, TestsRan
 from chatdev.product import compare, rows
 from chatdev.product.rows import Row
-from chatdev.product.sessions import BuildFailed, Ended, run_sessions
+from chatdev.product.sessions import BuildFailed, Call, Ended, Starved, run_sessions
+from chatdev.project import busy
 from chatdev.project.output import normalise
 from chatdev.project.packages import distribution
 from chatdev.sandbox.port import Sandbox
@@ -95,16 +96,9 @@ async def run(
     if launch.lacks:
         return replace(ran, lacks=launch.lacks)
     try:
-        ended = await run_sessions(
-            sandbox,
-            shown,
-            launch.program,
-            [[step.call for step in row.steps] for row in found],
-            build=launch.build,
-            seconds=SECONDS,
-            environment=launch.environment,
-            reads=launch.reads,
-        )
+        ended = await _started(sandbox, shown, launch, [[step.call for step in row.steps] for row in found])
+    except Starved as error:
+        return busy.tests(place, version, error.outcome)
     except BuildFailed as error:
         why = normalise(f"it cannot be built: {error}")[-_WHY:]
         results = tuple(
@@ -113,6 +107,45 @@ async def run(
     else:
         results = tuple(_results(found, ended, files))
     return replace(ran, results=(*ran.results, *results))
+
+
+async def probe(
+    way: Way, sandbox: Sandbox, files: Mapping[str, bytes], calls: Sequence[Call], *, place: str, version: str
+) -> ProductProbed:
+    """Start a version of the product with these inputs: what came of each, by a short name. Raises SandboxError."""
+    shown = visible(files)
+    launch = way.launch(shown)
+    empty = ProductProbed(place, version, ("",) * len(calls))
+    if launch.lacks:
+        return empty
+    try:
+        ended = await _started(sandbox, shown, launch, [[call] for call in calls])
+    except (BuildFailed, Starved):
+        return empty
+    seconds = round(sum(one.seconds for (one,) in ended), 3)
+    return replace(empty, outputs=tuple(_output(one) for (one,) in ended), seconds=seconds)
+
+
+async def _started(
+    sandbox: Sandbox, files: Mapping[str, bytes], launch: Launch, sessions: Sequence[Sequence[Call]]
+) -> tuple[tuple[Ended, ...], ...]:
+    return await run_sessions(
+        sandbox,
+        files,
+        launch.program,
+        sessions,
+        build=launch.build,
+        seconds=SECONDS,
+        environment=launch.environment,
+        reads=launch.reads,
+    )
+
+
+def _output(one: Ended) -> str:
+    """A short name for an output; empty if the product broke, or gave none."""
+    broke = one.stopped or (one.status and "Traceback (most recent call last)" in one.stderr)
+    told = compare.canonical(one.stdout)
+    return "" if broke or not told else digest(told)
 
 
 def _results(

@@ -15,7 +15,7 @@ from chatdev.project.phase import hold
 from chatdev.project.state import State, merge
 from chatdev.project.writing import NoProgram
 
-WRITING = ("code", "complete", "tests", "amend", "document")
+WRITING = ("code", "complete", "tests", "amend", "document", "snippet")
 """Kinds of phases that write files."""
 
 _SAME = 3
@@ -140,6 +140,8 @@ async def _judge(office: Office, desk: Desk, state: State) -> verdict.Verdict:
     state = merge(state, await side_by_side([trials.test(office, desk, state), trials.start(office, desk, state)]))
     state = evidence.guarded(office, desk, state)
     judged = verdict.judge(state.baseline, state.tests if state.tested else None, state.started, state.makes)
+    if judged.verdict == "passed" and state.unconfirmed == state.digest:
+        judged = verdict.unconfirmed(judged)
     return _of_version(office, state, judged)
 
 

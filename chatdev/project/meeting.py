@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, NoReturn
 
+from msgspec import structs
+
 from chatdev.agents.chat_agent import Answer, Lack, Read, Seat, insist, quoted
 from chatdev.company.config import Company, Phase
 from chatdev.journal.effects import Desk, digest
@@ -44,6 +46,8 @@ class Office:
     """How many shall solve a phase at once, as typed; 0 where nobody said so."""
     candidate: int = 0
     """Which of them this office serves, from 1 on: its files stay in its state until it has won. 0: no race."""
+    sample: int = 0
+    """Which sample of the same task the run is, from 1 on, as ``Company.parameters`` has it; 0: it is none."""
 
     at_once: int = 0
     """How many candidates at most work at the same time; 0: as the company says."""
@@ -69,8 +73,9 @@ class Meeting:
     """The endpoints that answered so far, but for second opinions."""
 
     def seat(self, role: str) -> Seat:
-        """A role that was told what everybody is told."""
-        return Seat(role, (Message("system", self.office.prompts.background(self.state)),))
+        """A role that was told what everybody is told, if there is anything."""
+        background = self.office.prompts.background(self.state)
+        return Seat(role, (Message("system", background),) if background else ())
 
     def question(self, role: str, **more: str) -> str:
         """What ``role`` reads when the phase begins."""
@@ -137,17 +142,20 @@ class Meeting:
         ids = tuple(here.keep_message(message.role, message.content) for message in messages)
         key = digest(*ids, *choices)
         how = varied(
-            self.office.company.parameters(self.phase, role), self.office.candidate, self.phase.further_temperature
+            self.office.company.parameters(self.phase, role, self.office.sample),
+            self.office.candidate,
+            self.phase.further_temperature,
         )
         options = Options(**how, choices=tuple(choices), request_id=here.place, avoid=avoid, early=Early(enough))
         await self._may(here, key)
         model = self.office.asked(self.phase, role)
 
+        def watch(progress: Progress) -> None:
+            self.office.watcher(role, structs.replace(progress, call=here.place))
+
         async def act() -> ModelAnswered:
             with self.office.spending.call(self.phase.name):
-                completion = await model.complete(
-                    await self._cuttable(model, messages), options, lambda progress: self.office.watcher(role, progress)
-                )
+                completion = await model.complete(await self._cuttable(model, messages), options, watch)
             return _answered(here.place, key, role, ids, options, completion)
 
         try:
@@ -182,7 +190,10 @@ class Meeting:
         return messages if budget.roomy(messages, window) else parts.named(messages, self.state, self.said)
 
     def note(
-        self, kind: Literal["asked again", "guessed", "cut", "refused", "tests", "in circles"], number: int, text: str
+        self,
+        kind: Literal["asked again", "guessed", "aligned", "cut", "refused", "tests", "in circles"],
+        number: int,
+        text: str,
     ) -> None:
         """Tell the report's reader something; ``number`` tells notes of one kind apart."""
         here = self.desk.at(f"note-{kind.replace(' ', '-')}", number)

@@ -9,9 +9,12 @@ from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from chatdev.agents import fences, replies
 from chatdev.company.config import Company, CompanyError, Phase
 from chatdev.journal.events import ProductStarted, TestsRan
 from chatdev.product import examples, rows
+from chatdev.product.rows import Row
+from chatdev.project import plumbing
 from chatdev.project.output import inert
 from chatdev.project.state import REQUIREMENTS, State
 
@@ -22,6 +25,9 @@ _LANGUAGES = {
 
 _TICKS = re.compile(r"(?:^|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])\s*(`+)")
 """Backticks that begin a line, as ``str.splitlines`` parts lines."""
+
+SHOWN = 8
+"""Rows of the task that are shown again, in the form in which they are tested."""
 
 REPORTED = 3
 """Failing tests that are shown with their reason; the others by name. A programmer mends one cause at a time."""
@@ -72,6 +78,22 @@ def reason_text(why: str) -> str:
     return f"\n\n{fenced(why, 'text')}\n\nThat is all that it said" if "\n" in why else why
 
 
+FORM = "the whole file"
+"""What stands in the place of a file where its form is shown: words that nobody takes for a program."""
+
+
+def form(path: str) -> str:
+    """The form in which a file is asked for, shown with the very path that is wanted."""
+    return listing({path: FORM})
+
+
+@lru_cache(maxsize=512)
+def _examples(template: str) -> frozenset[str]:
+    """The fenced blocks of a template that stand there as they are."""
+    found = (replies.plain(block.lines) for block in fences.blocks(fences.clean(template)))
+    return frozenset(text for text in found if text and "{{" not in text and "{%" not in text)
+
+
 class _Sandboxed(ImmutableSandboxedEnvironment):
     """Without the two operators that make something huge out of a few characters."""
 
@@ -84,7 +106,7 @@ class _Sandboxed(ImmutableSandboxedEnvironment):
 
 
 _ENVIRONMENT = _Sandboxed(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
-_ENVIRONMENT.globals["fenced"] = fenced
+_ENVIRONMENT.globals.update(fenced=fenced, form=form)
 
 
 @lru_cache(maxsize=512)
@@ -115,10 +137,12 @@ class Prompts:
             },
         }
         self._templates = {name: _compile(name, text) for name, text in sources.items()}
+        self.examples = frozenset((FORM,)).union(*map(_examples, sources.values()))
+        """The company's own examples of files, as ``replies.plain`` has them: an answer that holds one copies it."""
 
     def background(self, state: State) -> str:
-        """What everybody is told; the same for every call of a run."""
-        return self._render("background.md", **self._fixed, task=state.task, name=state.name)
+        """What everybody is told; the same for every call once the language is chosen."""
+        return self._render("background.md", **self._fixed, **_places(state), task=state.task, name=state.name)
 
     def question(self, phase: Phase, state: State, role: str, **more: str) -> str:
         """What ``role`` reads at the start of a phase: what is known, who it is, and the question, in this order."""
@@ -149,11 +173,10 @@ class Prompts:
             "program": listing(state.program),
             "report": report_text(state.tests) if state.tests is not None and state.tested else "",
             "started": started_text(state.started, state.makes) if state.started is not None and state.watched else "",
+            "faults": inert(plumbing.text(state.faulty_tests)),
             "remarks": state.remarks,
             "makes": state.makes,
-            "main": way.main if way else "",
-            "command": way.command if way else "",
-            "test_file": way.test_file if way else "",
+            **_places(state),
             "testing": way.how if way else "",
             "testing_rows": "yes" if way and way.launch({way.main: b""}).program else "",
             **_of_rows(state),
@@ -175,16 +198,34 @@ class Prompts:
 
 
 def _of_rows(state: State) -> dict[str, str]:
-    """``rows``: those of the tester, since those of the task stand in the task; ``examples``: whether the task has any;
-    ``json``: whether what these print is JSON."""
+    """``examples`` are the rows of the task, each with its input and its output apart, ``rows`` those of the tester, as
+    a session in a terminal; ``json`` says whether what the task's rows print is JSON."""
     command = state.way.command if state.way else ""
     read = rows.parse(state.files.get(rows.FILE, ""), command).rows if command else ()
     trusted = [row for row in read if row.tier == "trusted"]
-    doubtful = [rows.session(row, command) for row in read if row.tier == "doubtful"]
+    doubtful = [rows.session(Row(row.steps[-1:]), command) for row in read if row.tier == "doubtful"]
     return {
         "rows": fenced("\n\n".join(doubtful), "text") if doubtful else "",
-        "examples": "yes" if trusted else "",
+        "examples": "\n\n".join(_apart(row, command) for row in trusted[:SHOWN]),
         "json": "yes" if examples.as_json(trusted) else "",
+    }
+
+
+def _apart(row: Row, command: str) -> str:
+    """One row in words; one that is more than an input and an output, as a session."""
+    step = row.steps[0]
+    if len(row.steps) > 1 or step.call.args or step.status is not None or not step.call.stdin:
+        return fenced(rows.session(row, command))
+    return f"When it reads\n{fenced(step.call.stdin)}\nit prints exactly\n{fenced(step.expected)}"
+
+
+def _places(state: State) -> dict[str, str]:
+    """Where things are in the state's language: empty texts where nobody knows."""
+    way = state.way
+    return {
+        "main": way.main if way else "",
+        "command": way.command if way else "",
+        "test_file": way.test_file if way else "",
     }
 
 

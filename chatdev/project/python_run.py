@@ -2,13 +2,14 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
 from chatdev.project.acceptance import Launch
 from chatdev.project.output import normalise
+from chatdev.sandbox import patience
 from chatdev.sandbox.port import Job, Limits, Outcome, Sandbox, SandboxError
 from chatdev.sandbox.view import installation
 
@@ -29,6 +30,11 @@ class Heard(msgspec.Struct, frozen=True):
     outcome: Outcome
     reports: tuple[list[str], ...]
 
+    @property
+    def starved(self) -> bool:
+        """Whether the machine had no time for it, so that nothing is known."""
+        return self.outcome.stopped == "starved"
+
     def of(self, kind: str) -> list[list[str]]:
         """The reports of one kind, without that word."""
         return [report[1:] for report in self.reports if report[0] == kind]
@@ -39,6 +45,10 @@ class Heard(msgspec.Struct, frozen=True):
         return normalise(text, folder=folder, home=home, temporary=temporary, limit=limit)
 
 
+def _all_tell(heard: Heard) -> bool:
+    return True
+
+
 async def run(
     sandbox: Sandbox,
     files: Mapping[str, bytes],
@@ -47,10 +57,12 @@ async def run(
     hold_stdin: bool = False,
     python: str = "",
     reads: tuple[str, ...] = (),
+    tells: Callable[[Heard], bool] = _all_tell,
 ) -> Heard:
     """Run the runner on a copy of the product, by our own interpreter or ``python``; it may read ``reads``, too.
 
-    Raises SandboxError if Python itself does not come up.
+    Where the machine had no time for that, or what was heard ``tells`` nothing for want of time, it is run again, and
+    is ``starved`` in the end. Raises SandboxError if Python itself does not come up for another reason.
     """
     nonce = os.urandom(16).hex()
     job = Job(
@@ -62,14 +74,21 @@ async def run(
         environment=_ENVIRONMENT,
         reads=(str(Path(__file__).parent), *reads),
     )
-    outcome = await sandbox.run(job)
-    heard = Heard(outcome, tuple(_reports(outcome.stdout, nonce)))
-    if not heard.of("begin"):
+
+    def read(outcome: Outcome) -> Heard:
+        return Heard(outcome, tuple(_reports(outcome.stdout, nonce)))
+
+    def told(outcome: Outcome) -> bool:
+        heard = read(outcome)
+        return (outcome.stopped != "time" or bool(heard.of("begin"))) and tells(heard)
+
+    heard = read(outcome := await patience.run(sandbox, job, told))
+    if not heard.of("begin") and not heard.starved:
         state = f"stopped by the {outcome.stopped} limit" if outcome.stopped else f"exit status {outcome.exit_status}"
         raise SandboxError(
-            f"Python did not come up in the sandbox within {seconds:g} s ({state}).",
+            f"Python did not come up in the sandbox ({state}).",
             tried=outcome.stderr.splitlines()[-1:],
-            do="Free some memory and processor time on this machine, and try again.",
+            do="Free some memory on this machine, and try again.",
         )
     return heard
 

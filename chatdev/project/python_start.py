@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from msgspec import structs
 
 from chatdev.journal.events import ProductStarted
-from chatdev.project import python_run, sockets
+from chatdev.project import busy, python_run, sockets
 from chatdev.project.output import is_sound
 from chatdev.project.packages import distribution
 from chatdev.sandbox.port import Sandbox
@@ -34,7 +34,7 @@ async def start_product(
     watch: float = 5.0,
     python: str = "",
 ) -> ProductStarted:
-    """Run ``main.py`` with a silent user before it, for at most ``watch`` seconds, by ``python`` if given.
+    """Run ``main.py`` with a silent user before it, for at most ``watch`` seconds of its own, by ``python`` if given.
 
     A window program gets a virtual screen if Xvfb is here. Raises SandboxError.
 
@@ -46,10 +46,19 @@ async def start_product(
     heard = await python_run.run(sandbox, files, "start", seconds=watch, hold_stdin=True, python=python)
     screen = shutil.which(_SCREEN) if _blind(heard) else None
     if screen:
-        seconds = watch + _SCREEN_SECONDS
         heard = await python_run.run(
-            sandbox, files, "start", screen, seconds=seconds, hold_stdin=True, python=python, reads=(screen,)
+            sandbox,
+            files,
+            "start",
+            screen,
+            seconds=watch + _SCREEN_SECONDS,
+            hold_stdin=True,
+            python=python,
+            reads=(screen,),
+            tells=_was_shown,
         )
+    if heard.starved:
+        return busy.start(place, digest, heard.outcome)
     crashes = heard.of("crash")
     missing = [module for *_, module in (*crashes, *heard.of("lacks"))]
     started = ProductStarted(
@@ -71,6 +80,11 @@ async def start_product(
     if how := python_run.ending(heard.outcome):
         return structs.replace(started, how="crashed", why=how)
     return started
+
+
+def _was_shown(heard: python_run.Heard) -> bool:
+    """Whether the screen came up in time, so that the product was started at all."""
+    return heard.outcome.stopped != "time" or bool(heard.of("running"))
 
 
 def _blind(heard: python_run.Heard) -> bool:

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import cast
 
 from chatdev.journal.events import TestOutcome, TestResult, TestsRan
-from chatdev.project import python_run, sockets
+from chatdev.project import busy, python_run, sockets
 from chatdev.project.output import normalise
 from chatdev.project.packages import distribution
 from chatdev.sandbox.port import Sandbox
@@ -73,7 +73,7 @@ async def run_tests(
     seconds: float = 60,
     python: str = "",
 ) -> TestsRan:
-    """Run every test of ``files`` (relative path to content) in one process, for at most ``seconds``.
+    """Run every test of ``files`` (relative path to content) in one process, for at most ``seconds`` of its own.
 
     There is a result for each collected test, ``no result`` included. Raises SandboxError.
     """
@@ -86,7 +86,9 @@ async def run_tests(
             broken.append(TestResult(path, "error", normalise(str(error), limit=_WHY)))
     if not expected:
         return TestsRan(place, digest, tuple(broken))
-    heard = await python_run.run(sandbox, files, "tests", *expected, seconds=seconds, python=python)
+    heard = await python_run.run(sandbox, files, "tests", *expected, seconds=seconds, python=python, tells=_tells)
+    if heard.starved:
+        return busy.tests(place, digest, heard.outcome)
     trouble = _trouble(heard)
     ran = TestsRan(
         place,
@@ -97,6 +99,12 @@ async def run_tests(
         seconds=round(heard.outcome.seconds, 3),
     )
     return sockets.of_tests(sandbox, ran)
+
+
+def _tells(heard: python_run.Heard) -> bool:
+    """Whether a run says something of the product: not if a test ran into its own time limit for want of time."""
+    failed = (why for _, outcome, why, *_ in heard.of("result") if outcome != "passed")
+    return not any(busy.late(heard.outcome, why) for why in failed)
 
 
 def _trouble(heard: python_run.Heard) -> str:

@@ -8,6 +8,10 @@ Where a phase says how many work ``at_once``, the first one works alone, since i
 the others follow while none holds. If none does, the tests say who wins: those of the task first, then those of the
 tester, of which the ones count that several candidates meet together. A row of the tester that no candidate meets is
 more likely wrong than all of the programs, and is not judged.
+
+A few examples of a task are met by many a wrong program. Where they are the only tests, and the phase wants several
+candidates to ``agree``, those that pass are started with other inputs, too, and the first that as many others agree
+with wins. If none does, the product is delivered, and its verdict says that it is unconfirmed.
 """
 
 import asyncio
@@ -21,12 +25,16 @@ from chatdev.errors import ChatDevError
 from chatdev.journal.events import RaceDecided, Standing, TestResult
 from chatdev.models.errors import ModelError, PromptCut, WindowTooSmall
 from chatdev.models.types import Progress
+from chatdev.product import probes, rows
+from chatdev.product.sessions import Call
 from chatdev.project import acceptance, trials, writing
 from chatdev.project.meeting import Meeting
 from chatdev.project.spending import Exhausted
 from chatdev.project.state import State
 
 _WHY = 200
+_FEWEST, _ALIKE = 3, 0.9
+"""Outputs that two programs must both have given, and the share of them that must be the same."""
 _ENOUGH = 3
 """Candidates that must have been judged before rows which none of them meets keep nobody from winning."""
 
@@ -47,6 +55,8 @@ async def run(meeting: Meeting, candidates: int, at_once: int = 0) -> State:
         await field.close()
     solved = winner.solved
     assert solved is not None
+    if decided.agreed and decided.agreed < meeting.phase.agree:
+        solved = msgspec.structs.replace(solved, unconfirmed=solved.digest)
     state = meeting.write({path: text for path, text in solved.files.items() if meeting.state.files.get(path) != text})
     state = msgspec.structs.replace(solved, files=state.files)
     return _without(meeting, state, decided.dropped) if decided.dropped else state
@@ -63,17 +73,20 @@ def _without(meeting: Meeting, state: State, dropped: Sequence[str]) -> State:
 
 async def _decided(meeting: Meeting, winner: "_Racer", field: "_Field") -> RaceDecided:
     standings = tuple(racer.standing(won=racer is winner) for racer in field.begun)
-    return RaceDecided(meeting.desk.place, meeting.state.digest, winner.number, standings, field.unmet(winner))
+    return RaceDecided(
+        meeting.desk.place, meeting.state.digest, winner.number, standings, field.unmet(winner), field.agreed(winner)
+    )
 
 
 class _Racer:
     """One candidate: what came of it so far. ``tokens`` have come of the call that is under way."""
 
     def __init__(self, meeting: Meeting, number: int) -> None:
-        self.number = number
+        self.number, self.agree = number, meeting.phase.agree
         self.solved: State | None = None
         self.error: ChatDevError | Exhausted | None = None
         self.holds = self.begins = False
+        self.outputs: tuple[str, ...] = ()
         self._asking = True
         self._tokens = 0
         self._watcher = meeting.office.watcher
@@ -101,8 +114,10 @@ class _Racer:
         if starting:
             written = await trials.start(office, desk.at("start"), written)
         self.begins = written.starts or not starting
-        self.holds = written.passing and self.begins
-        self.solved = written
+        passing = written.passing and self.begins
+        if passing and (calls := _probes(written, self._meeting.phase.agree)):
+            self.outputs = (await trials.probe(office, desk.at("probe"), written, calls)).outputs
+        self.holds, self.solved = passing, written
 
     @property
     def passed(self) -> int:
@@ -130,6 +145,23 @@ class _Racer:
         return Standing(self.number, "won" if won else "beaten", self.passed, len(self.results))
 
 
+def _probes(state: State, agree: int) -> tuple[Call, ...]:
+    """The inputs with which candidates are compared: none where only one is wanted, or a tester wrote tests, too."""
+    if agree < 2 or state.way is None:
+        return ()
+    found = acceptance.rows_of(state.product, state.way.command)
+    others = [path for path in state.acceptance_tests if path != rows.FILE]
+    if others or any(row.tier != "trusted" for row in found):
+        return ()
+    return probes.of_rows(found)
+
+
+def _alike(outputs: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether two programs behave the same: where both gave an output it is the same, but for a few."""
+    both = [one == other for one, other in zip(outputs, others, strict=False) if one and other]
+    return len(both) >= _FEWEST and sum(both) >= _ALIKE * len(both)
+
+
 class _Field:
     """All candidates of a race: who has begun, and how they compare."""
 
@@ -147,7 +179,7 @@ class _Field:
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
-            if found := next((racer for racer in self.begun if racer.holds), None) or self._settled():
+            if found := next(filter(self._sure, self.begun), None) or self._settled():
                 return found
             pending |= self._begin(waiting, self._at_once - len(pending))
         return self._best()
@@ -179,14 +211,22 @@ class _Field:
         assert error is not None
         raise error
 
+    def _sure(self, racer: "_Racer") -> bool:
+        """Whether it holds, and as many agree with it as are wanted."""
+        return racer.holds and (not racer.outputs or self.agreed(racer) >= racer.agree)
+
+    def agreed(self, winner: "_Racer") -> int:
+        """How many candidates that hold give the winner's outputs, itself among them; 0 where nothing was probed."""
+        return sum(racer.holds and _alike(racer.outputs, winner.outputs) for racer in self.begun)
+
     def _foremost(self, solved: "list[_Racer]") -> "_Racer":
         """By the tests of the task, then by how many others meet the same tests times how many those are (as CodeT
         does), then by the tests that pass, and of equal ones the first."""
         alike = Counter(racer.met("doubtful") for racer in solved)
 
-        def rank(racer: _Racer) -> tuple[int, int, int, int]:
+        def rank(racer: _Racer) -> tuple[int, int, int, int, int]:
             met = racer.met("doubtful")
-            return len(racer.met("trusted")), alike[met] * len(met), racer.passed, -racer.number
+            return len(racer.met("trusted")), alike[met] * len(met), racer.passed, self.agreed(racer), -racer.number
 
         return max(solved, key=rank)
 

@@ -13,14 +13,17 @@ import msgspec
 from msgspec.structs import replace
 
 from chatdev.journal.events import ProductStarted, TestResult, TestsRan
-from chatdev.project import sockets
+from chatdev.project import busy, sockets
 from chatdev.project.acceptance import Launch
 from chatdev.project.output import normalise
 from chatdev.project.test_output import READERS, Reads, Told
+from chatdev.sandbox import fair, patience
 from chatdev.sandbox.port import Job, Limits, Outcome, Sandbox, SandboxError
 from chatdev.sandbox.view import installation
 
-_BEGIN = "import sys; sys.path.insert(0, sys.argv[1]); from runner import steps; steps.main(sys.argv[2])"
+# Our runner, and the sandbox's clock, which it goes by.
+_RUNNER, _CLOCK = str(Path(__file__).parent), str(Path(fair.__file__).parent)
+_BEGIN = "import sys; sys.path += sys.argv[1:3]; from runner import steps; steps.main(sys.argv[3])"
 _BUILD_SECONDS = 60.0
 _WHY = 1500
 
@@ -74,6 +77,8 @@ class RecipeProduct:
         product = self._steps(recipe.build, files)
         steps = product + self._steps(recipe.build_tests, files)
         ran = await self._run(sandbox, files, steps, self._words(recipe.test, files), seconds)
+        if ran.outcome.stopped == "starved":
+            return busy.tests(place, digest, ran.outcome)
         told = normalise(ran.outcome.stderr)
         empty = TestsRan(place, digest, (), output=told, seconds=round(ran.outcome.seconds, 3))
         if ran.failed is not None and ran.failed < len(product):
@@ -102,6 +107,8 @@ class RecipeProduct:
             return ProductStarted(place, digest, "missing", why=f"there is no {lacks} here", lacks=lacks)
         steps = self._steps(recipe.build, files)
         ran = await self._run(sandbox, files, steps, self._words(recipe.start, files), watch, hold_stdin=True)
+        if ran.outcome.stopped == "starved":
+            return busy.start(place, digest, ran.outcome)
         told = normalise(f"{ran.output}\n{ran.outcome.stderr}".strip())
         started = ProductStarted(
             place, digest, "exited", exit_status=ran.status, output=told, seconds=round(ran.outcome.seconds, 3)
@@ -170,7 +177,7 @@ class RecipeProduct:
         nonce = os.urandom(16).hex()
         order = msgspec.json.encode({"steps": steps, "program": program, "seconds": seconds}).decode()
         job = Job(
-            argv=(sys.executable, "-I", "-S", "-B", "-c", _BEGIN, str(Path(__file__).parent), order),
+            argv=(sys.executable, "-I", "-S", "-B", "-c", _BEGIN, _RUNNER, _CLOCK, order),
             files=files,
             stdin=nonce.encode(),
             hold_stdin=hold_stdin,
@@ -178,7 +185,7 @@ class RecipeProduct:
             environment=self._environment(),
             reads=tuple(self._reads()),
         )
-        return _read(await sandbox.run(job), nonce)
+        return _read(await patience.run(sandbox, job, lambda outcome: _tells(outcome, nonce)), nonce)
 
     def _environment(self) -> dict[str, str]:
         """The tools' folders on the path, since a tool may lie anywhere, and what they themselves need."""
@@ -189,7 +196,7 @@ class RecipeProduct:
 
     def _reads(self) -> Iterator[str]:
         """Our driver's folder, where the tools are installed, and the folders of theirs that the recipe names."""
-        yield str(Path(__file__).parent)
+        yield from (_RUNNER, _CLOCK)
         for tool in self._recipe.tools:
             if path := shutil.which(tool):
                 yield from installation(path)
@@ -250,6 +257,11 @@ def _read(outcome: Outcome, nonce: str) -> _Ran:
         case ["alive"]:
             return _Ran(outcome, output, alive=True)
     return _Ran(outcome, output)
+
+
+def _tells(outcome: Outcome, nonce: str) -> bool:
+    """Whether a run says something of the product: not if its tests ran into their own time limits for want of time."""
+    return not busy.late(outcome, outcome.stdout) or _read(outcome, nonce).status == 0
 
 
 def _ending(ran: _Ran) -> str:

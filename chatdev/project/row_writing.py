@@ -1,20 +1,27 @@
 """The tester writes acceptance tests as rows; those that stand in the task are read from it by rule."""
 
+import re
+from collections.abc import Iterable, Sequence
+
 import msgspec
 
 from chatdev.agents import fences
 from chatdev.agents.chat_agent import Answer, Lack
 from chatdev.journal.events import TestsRan
 from chatdev.product import examples, rows
-from chatdev.product.rows import Row
+from chatdev.product.rows import Row, Step
 from chatdev.project import acceptance, writing
 from chatdev.project.languages import PYTHON, Product
 from chatdev.project.meeting import Meeting
 from chatdev.project.spending import Exhausted
 from chatdev.project.state import State
 
-MOST = 12
-"""Rows that are taken from a tester."""
+MOST = 5
+"""Rows that are taken from a tester. A small model's first examples are its best."""
+_TRACEBACK = "Traceback (most recent call last)"
+_START = re.compile(r"\s*(?:echo|printf|python[\d.]*|node|bash|sh|java|\./)\b.*")
+_OUTPUT = re.compile(r"\s*(?:#\s*)?(?:Expected )?Output:\s*(.*)\Z", re.I)
+_WORD = re.compile(r"[^\W\d_]{3,}")
 
 
 async def write(meeting: Meeting) -> State:
@@ -46,28 +53,58 @@ def _baseline(state: State, way: Product) -> TestsRan:
 async def _asked(meeting: Meeting, way: Product, trusted: tuple[Row, ...]) -> tuple[Row, ...]:
     """What the tester adds to the rows of the task."""
     found: list[Row] = []
-    known = {tuple(step.call for step in row.steps) for row in trusted}
+    known = {step.call for row in trusted for step in row.steps}
+
+    def readable(text: str) -> rows.Read:
+        return rows.parse("\n".join(_in_form(line, way.command) for line in fences.clean(text)), way.command)
 
     async def read(answer: Answer) -> Lack | None:
-        parsed = rows.parse(_session(answer.text), way.command)
-        for row in parsed.rows:
-            calls = tuple(step.call for step in row.steps)
-            if row.telling and calls not in known and len(found) < MOST:
-                known.add(calls)
-                found.append(row)
+        parsed = readable(answer.text)
+        found.extend(in_order(step for row in parsed.rows for step in row.steps if step.call not in known))
         if found or trusted:
             return None
         why = parsed.unread[0].why if parsed.unread else "there is no line that begins with $"
         return Lack(meeting.office.prompts.request("no_rows", why=why), f"no example could be read ({why})")
 
     try:
-        await meeting.insist(read, attempts=2)
+        await meeting.insist(read, attempts=2, enough=lambda text: len(readable(text).rows) > MOST)
     except Exhausted:
         if not trusted:
             raise
-    return tuple(found)
+    return tuple(found[:MOST])
 
 
-def _session(text: str) -> str:
-    """What of an answer may hold rows: all of it, freed of thoughts."""
-    return "\n".join(fences.clean(text))
+def _in_form(line: str, command: str) -> str:
+    """A line of a tester's answer in the form of ours: models leave out the ``$``, and label what is printed."""
+    if _START.match(line) and command.rpartition(" ")[2] in line:
+        return f"$ {line.strip()}"
+    if found := _OUTPUT.match(line):
+        return found[1]
+    return "" if line.startswith("# ") else line
+
+
+def in_order(steps: Iterable[Step]) -> list[Row]:
+    """A row for each command that says something, of commands that were written as used one after another.
+
+    A command that stands there twice counts as it was written first. If the output of one tells of what another was
+    given before it, the program remembers, and each row begins with all the commands before its own.
+    """
+    found = list({step.call: step for step in reversed(list(steps))}.values())[::-1]
+    remembers = any(_tells_of(step, found[:number]) for number, step in enumerate(found))
+    made: list[Row] = []
+    for number, step in enumerate(found):
+        before = tuple(Step(each.call) for each in found[:number]) if remembers else ()
+        row = Row((*before, step))
+        if row.telling and _TRACEBACK not in step.expected:  # nobody wishes for a program that breaks
+            made.append(row)
+    return made
+
+
+def _tells_of(step: Step, before: Sequence[Step]) -> bool:
+    """Whether the output holds a word that an earlier command was given, and this one was not."""
+    earlier = {word for each in before for word in _given(each)} - _given(step)
+    return bool(earlier & set(_WORD.findall(step.expected.casefold())))
+
+
+def _given(step: Step) -> set[str]:
+    return set(_WORD.findall(f"{' '.join(step.call.args)} {step.call.stdin}".casefold()))

@@ -8,7 +8,7 @@ import msgspec
 from chatdev.agents import replies
 from chatdev.journal.effects import digest
 from chatdev.journal.events import ProductStarted, TestsRan
-from chatdev.project import languages
+from chatdev.project import languages, plumbing
 from chatdev.project.workspace import is_test
 
 REQUIREMENTS, MANUAL = "requirements.txt", "manual.md"
@@ -43,8 +43,9 @@ class State(msgspec.Struct, frozen=True):
     ``files`` are the product's texts by path, tests and documents among them; ``values`` are conclusions by the name
     that their phase sets. ``baseline`` are the tests' results without the product; ``tests`` and ``started`` what was
     last seen of it, true of the version that their digest names. ``stopped``: a limit of the run was reached, and
-    nobody is asked any more. ``best`` is the version to return to. ``given_up`` are unfinished files that nobody
-    works on any more; ``remarks`` tells the next speaker what was not accepted.
+    nobody is asked any more. ``given_up`` are unfinished files that nobody works on any more; ``remarks`` tells the
+    next speaker what was not accepted. ``best`` is the version to return to. ``unconfirmed`` names a version that
+    passes the task's few examples, and with which no other draft agrees.
     """
 
     task: str
@@ -60,6 +61,7 @@ class State(msgspec.Struct, frozen=True):
     tries: Mapping[str, int] = {}
     remarks: str = ""
     best: Best | None = None
+    unconfirmed: str = ""
 
     @property
     def acceptance_tests(self) -> dict[str, str]:
@@ -112,6 +114,18 @@ class State(msgspec.Struct, frozen=True):
         """The tests that did not pass when they were last run, each with the line that names its error."""
         results = self.tests.results if self.tests else ()
         return tuple((result.id, result.cause) for result in results if result.outcome not in ("passed", "skipped"))
+
+    @property
+    def faulty_tests(self) -> tuple[plumbing.Fault, ...]:
+        """The tests of this version whose failure is their own, and never reached the program."""
+        if self.tests is None or not self.tested or self.language != languages.PYTHON:
+            return ()
+        return plumbing.faults(self.tests, self.acceptance_tests, self.program, self.task)
+
+    @property
+    def sound(self) -> bool:
+        """Whether no test of this version fails by itself, as far as is known once they were run."""
+        return not (self.runnable and self.acceptance_tests) or (self.tested and not self.faulty_tests)
 
     @property
     def watched(self) -> bool:
@@ -184,6 +198,8 @@ class State(msgspec.Struct, frozen=True):
                 return self.starts
             case "healthy":
                 return self.healthy
+            case "sound tests":
+                return self.sound
         return False
 
     def having(self, files: Mapping[str, str]) -> "State":
@@ -211,7 +227,7 @@ def merge(base: State, branches: Sequence[State]) -> State:
         tries.update({path: count for path, count in branch.tries.items() if base.tries.get(path) != count})
         changed = {
             name: value
-            for name in ("baseline", "tests", "started", "finished", "stopped", "remarks", "best")
+            for name in ("baseline", "tests", "started", "finished", "stopped", "remarks", "best", "unconfirmed")
             if (value := getattr(branch, name)) != getattr(base, name)
         }
         merged = msgspec.structs.replace(merged, **changed, given_up=merged.given_up | branch.given_up)

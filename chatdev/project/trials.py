@@ -1,9 +1,12 @@
 """The two programs that tell what is true of a product: its acceptance tests, and its start."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from chatdev.journal.effects import Desk
-from chatdev.journal.events import ProductStarted, TestsRan
+from chatdev.journal.events import ProductProbed, ProductStarted, TestsRan
+from chatdev.product.sessions import Call
 from chatdev.project import acceptance
 from chatdev.project.meeting import Office
 from chatdev.project.state import State
@@ -19,6 +22,18 @@ async def test(office: Office, desk: Desk, state: State) -> State:
         TestsRan, version, lambda: acceptance.run(way, office.sandbox, files, place=desk.place, version=version)
     )
     return msgspec.structs.replace(state, tests=ran)
+
+
+async def probe(office: Office, desk: Desk, state: State, calls: Sequence[Call]) -> ProductProbed:
+    """Start this version with inputs for which nobody knows the right output."""
+    way = state.way
+    assert way is not None
+    version, files = state.digest, state.product
+    return await desk.perform(
+        ProductProbed,
+        version,
+        lambda: acceptance.probe(way, office.sandbox, files, calls, place=desk.place, version=version),
+    )
 
 
 async def start(office: Office, desk: Desk, state: State) -> State:

@@ -11,6 +11,7 @@ from chatdev.errors import UserError
 from chatdev.journal.effects import digest
 from chatdev.journal.events import ProductStarted, TestResult, TestsRan
 from chatdev.project import acceptance, languages
+from chatdev.project.busy import BUSY
 from chatdev.project.python_start import DISPLAY
 from chatdev.project.python_tests import is_test_file
 from chatdev.project.sockets import SOCKET
@@ -26,7 +27,8 @@ STARTS = "starts (not tested)"
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """``passed``, ``failed (7 of 9)`` (passed, of how many; with a remark if that is not all) or ``not run (why)``.
+    """``passed``, ``failed (7 of 9)`` (passed, of how many; with a remark if that is not all), ``not run (why)``, or
+    ``unconfirmed (the drafts disagree)``, where a few examples of the task are all that was tested.
 
     Of a company that writes no tests: ``starts (not tested)``, ``does not start`` or ``not run (why)``.
 
@@ -58,6 +60,15 @@ def judge(
     return Verdict(state, why, vacuous)
 
 
+def unconfirmed(passed: Verdict) -> Verdict:
+    """The verdict on a product that passes examples of its task, which several other drafts pass in other ways."""
+    why = (
+        f"{passed.why} But no other draft that passes gives the same outputs for other inputs: the examples alone do "
+        "not tell which is right. Give the task more examples, or try the product yourself."
+    )
+    return msgspec.structs.replace(passed, verdict="unconfirmed (the drafts disagree)", why=why)
+
+
 def judge_start(started: ProductStarted | None) -> Verdict:
     """Judge a product of a company that writes no acceptance tests: by its start alone."""
     if needs := _needs(None, started):
@@ -79,6 +90,8 @@ def _state(
     if lacks := tests.lacks if tests else "":
         if lacks == SOCKET:
             return _not_run_without(lacks), "The sandbox has no network of its own here; see: chatdev sandbox check."
+        if lacks == BUSY:
+            return _not_run_without(lacks), "Nothing is known of it: free some processor time, and test it again."
         return _not_run_without(lacks), f"Nothing was run for want of {lacks}; install it, and test again."
     if tests is None or not tests.results:
         return "not run (no tests)", (tests.trouble if tests else "") or _NO_TESTS
@@ -116,6 +129,8 @@ def _whose(results: Sequence[TestResult]) -> str:
 def _not_run_without(what: str) -> str:
     if what == SOCKET:
         return f"not run (needs a {what})"
+    if what == BUSY:
+        return "not run (machine too busy)"
     return f"not run (no {what})" if what == DISPLAY else f"not run (no {what} here)"
 
 

@@ -1,25 +1,25 @@
 """Phases that write files: what an answer holds is checked piece by piece, and only what lacks is asked for again."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import msgspec
 
 from chatdev.agents import replies
-from chatdev.agents.chat_agent import Answer, Lack, quoted
-from chatdev.agents.reflection import reflect
-from chatdev.company.config import COUNSELOR
+from chatdev.agents.chat_agent import Answer, Lack
 from chatdev.errors import ChatDevError
-from chatdev.journal.events import ModelAnswered, TestsRan
-from chatdev.project import sufficient, verdict
+from chatdev.journal.events import TestsRan
+from chatdev.project import alignment, sufficient, verdict
 from chatdev.project.branches import settle, side_by_side
-from chatdev.project.languages import MANIFEST, PYTHON, Product
+from chatdev.project.languages import MANIFEST, Product
 from chatdev.project.meeting import Meeting
-from chatdev.project.packages import needed, vouched
 from chatdev.project.prompts import reason_text
 from chatdev.project.spending import Exhausted
-from chatdev.project.state import REQUIREMENTS, State, merge
+from chatdev.project.state import State, merge
 from chatdev.project.workspace import PathRefused, is_test, safe_path
+
+_ALIGNED = 100
+"""Numbers up to this are those of notes on the names in answers."""
 
 
 class NoProgram(ChatDevError):
@@ -29,37 +29,62 @@ class NoProgram(ChatDevError):
 class _Gathering:
     """Files as they come in over the answers of one phase, and what is still missing.
 
-    ``expected`` are the files that the last question asked for; a lone block without a name is taken for a single one.
+    ``wanted`` is what the phase is about, by which a block without a name is told; ``asked`` what alone was asked for.
+    ``known`` are the files that there are of the kind that is written now.
     """
 
-    def __init__(self, meeting: Meeting, refusal: Callable[[str], str], expected: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        meeting: Meeting,
+        refusal: Callable[[str], str],
+        wanted: tuple[str, ...] = (),
+        known: Mapping[str, str] | None = None,
+        asked: tuple[str, ...] = (),
+    ) -> None:
         self.meeting = meeting
         self.refusal = refusal
-        self.expected = expected
-        self.guessed: set[str] = set()
+        self.wanted = wanted
+        self.known = known or {}
+        self.asked = asked
+        self.noted: set[str] = set()
+        self.copied = 0
         self.files: dict[str, str] = {}
         self.partial: dict[str, str] = {}
         self.refused: dict[str, str] = {}
         self.answers = 0
         self.finished = False
 
+    @property
+    def expected(self) -> tuple[str, ...]:
+        """The files that the last question asked for, or the one that the phase is about."""
+        return self.asked or self.wanted
+
+    def read(self, answer: Answer) -> replies.Reading:
+        """The files of an answer, read as an answer to what was asked."""
+        return replies.read(
+            answer.text,
+            finish_reason=answer.finish_reason,
+            expected=self.expected,
+            known={**self.known, **self.files},
+            examples=self.meeting.office.prompts.examples,
+        )
+
     def take(self, answer: Answer) -> Lack | None:
         """Keep the whole files of an answer; what it lacks."""
         self.answers += 1
-        if replies.finished(answer.text) and not replies.files(answer.text):
+        reading = self.read(answer)
+        if replies.finished(answer.text) and not reading.files:
             self.finished = True
             return None
         cut: list[str] = []
         elided: list[replies.File] = []
         refused: dict[str, str] = {}
-        for file in replies.files(answer.text, finish_reason=answer.finish_reason, expected=self.expected):
+        for file in reading.files:
             path, why = self._path(file.path)
             if why:
                 refused[path] = why
                 continue
-            if "name guessed" in file.doubts and path not in self.guessed:
-                self.guessed.add(path)
-                self.meeting.note("guessed", len(self.guessed), f"the answer does not say that a block is {path}")
+            self._note(file, path)
             if file.elided:
                 elided.append(file)
             elif file.cut:
@@ -72,7 +97,27 @@ class _Gathering:
             if path not in self.refused:
                 self.refused[path] = why
                 self.meeting.refuse(len(self.refused), path, why)
-        return self._lack(cut, elided, refused)
+        self._note_copies(reading)
+        return self._lack(cut, elided, refused, reading)
+
+    def _note(self, file: replies.File, path: str) -> None:
+        """Tell once of each file that its name was not plain."""
+        plain = file.path.replace("\\", "/").removeprefix("./")
+        said = file.said or (plain if plain != path and plain.casefold() == path.casefold() else "")
+        if path in self.noted or not (said or "name guessed" in file.doubts):
+            return
+        self.noted.add(path)
+        if said:
+            self.meeting.note("aligned", len(self.noted), f"{said} was taken for {path}")
+        else:
+            self.meeting.note("guessed", len(self.noted), f"the answer does not say that a block is {path}")
+
+    def _note_copies(self, reading: replies.Reading) -> None:
+        """Tell once that an answer repeats an example, and not the next speaker, who would copy it, too."""
+        copies = [skipped for skipped in reading.skipped if skipped.why == replies.COPIED]
+        if copies and not self.copied:
+            self.copied = 1
+            self.meeting.note("refused", self.copied, f"{copies[0].path or 'a block'}: {replies.COPIED}")
 
     def lack(self, request: str, told: str, /, **values: str) -> Lack:
         """What is said to the role, by the company's named request, and to the reader of the report."""
@@ -80,27 +125,33 @@ class _Gathering:
 
     def _path(self, name: str) -> tuple[str, str]:
         taken = [*self.meeting.state.files, *self.files]
+        alike = [other for other in taken if other != name and other.casefold() == name.removeprefix("./").casefold()]
         try:
-            path = safe_path(name, taken)
+            path = safe_path(alike[0] if len(alike) == 1 else name, taken)
         except PathRefused as error:
             return name, error.why
         return path, self.refusal(path)
 
-    def _lack(self, cut: list[str], elided: list[replies.File], refused: Mapping[str, str]) -> Lack | None:
-        asked = cut or [file.path for file in elided]
-        self.expected = tuple(asked) or self.expected
+    def _lack(
+        self, cut: list[str], elided: list[replies.File], refused: Mapping[str, str], reading: replies.Reading
+    ) -> Lack | None:
+        self.asked = tuple(cut or [file.path for file in elided]) or self.asked
+        wanted = ", ".join(self.expected)
         if cut:
             paths = ", ".join(cut)
             return self.lack("cut", f"the answer broke off inside {paths}", paths=paths)
         if elided:
             paths = ", ".join(file.path for file in elided)
             return self.lack("elided", f"{paths} came with parts left out", paths=paths, why=elided[0].elided)
-        if refused and not self.files:
+        if self.files:
+            return None
+        if refused:
             why = "; ".join(f"{path}: {reason}" for path, reason in refused.items())
-            return self.lack("refused", f"nothing was acceptable ({why})", why=why)
-        if not self.files:
-            return self.lack("no_files", "no file could be read out of the answer")
-        return None
+            return self.lack("refused", f"nothing was acceptable ({why})", why=why, paths=wanted)
+        part = next((each for each in reading.skipped if each.path in self.known and "part of" in each.why), None)
+        if part:
+            return self.lack("elided", f"{part.path} came in part", paths=part.path, why=part.why)
+        return self.lack("no_files", "no file could be read out of the answer", paths=wanted)
 
     def close(self) -> dict[str, str]:
         """The files to write. One that only ever came cut is kept if there is none yet, and the report says so."""
@@ -128,10 +179,10 @@ def _only_tests(path: str) -> str:
     return "" if is_test(path) else "only acceptance tests are written now; the program comes later"
 
 
-async def _gather(meeting: Meeting, *expected: str) -> State:
+async def _gather(meeting: Meeting, *asked: str) -> State:
     """The programmer's files. Only where nobody writes acceptance tests may tests be among them."""
     refusal = _not_a_test if meeting.office.company.tests else lambda path: ""
-    gathering = _Gathering(meeting, refusal, expected)
+    gathering = _Gathering(meeting, refusal, _program(meeting.state), meeting.state.program, asked)
 
     async def read(answer: Answer) -> Lack | None:
         return gathering.take(answer)
@@ -139,23 +190,36 @@ async def _gather(meeting: Meeting, *expected: str) -> State:
     await meeting.insist(
         read,
         attempts=meeting.phase.attempts,
-        enough=sufficient.file(lambda: gathering.expected, meeting.state.files),
+        enough=sufficient.file(lambda: gathering.asked, meeting.state.files),
     )
-    state = meeting.write(gathering.close())
+    state = meeting.write(gathering.close() if asked else _aligned(meeting, gathering.close()))
     return msgspec.structs.replace(state, remarks=gathering.remarks, finished=state.finished or gathering.finished)
+
+
+def _aligned(meeting: Meeting, files: dict[str, str]) -> dict[str, str]:
+    """The files under the names that were meant; the report hears of each other name."""
+    state = meeting.state
+    if not files or state.way is None:
+        return files
+    aligned = alignment.align(state.files, files, state.way.main, state.task)
+    for number, note in enumerate(aligned.notes, 1):
+        meeting.note("aligned", _ALIGNED + number, note)
+    return aligned.files
+
+
+def _program(state: State) -> tuple[str, ...]:
+    """The file that a phase which writes the program is about: the only one that there is, else the main one."""
+    if len(state.program) == 1:
+        return tuple(state.program)
+    return (state.way.main,) if state.way else ()
 
 
 async def code(meeting: Meeting) -> State:
     """The programmer writes or changes the program. Raises NoProgram if there is none afterwards."""
-    state = await _gather(meeting, *_main(meeting.state))
+    state = await _gather(meeting)
     if not state.program:
         raise NoProgram("No program was written: no file could be read out of any of the programmer's answers.")
     return state
-
-
-def _main(state: State) -> tuple[str, ...]:
-    """The file that a lone block is taken for where a programmer begins: the language's main file."""
-    return (state.way.main,) if state.way and not state.program else ()
 
 
 async def complete(meeting: Meeting) -> State:
@@ -203,7 +267,7 @@ async def tests(meeting: Meeting) -> State:
     if way is None:
         meeting.note("tests", 1, f"none were written: nobody here can run {meeting.state.language}")
         return meeting.state
-    gathering = _Gathering(meeting, _only_tests)
+    gathering = _Gathering(meeting, _only_tests, (way.test_file,), meeting.state.acceptance_tests)
     baseline = (await _insist_on_tests(meeting, gathering, way))[1]
     if not gathering.files:
         meeting.note("tests", 1, "no acceptance test was written; the product cannot be judged")
@@ -216,13 +280,15 @@ async def amend(meeting: Meeting) -> State:
     way = meeting.state.way
     if way is None:
         return meeting.state
-    gathering = _Gathering(meeting, _only_tests)
+    there = meeting.state.acceptance_tests
+    gathering = _Gathering(meeting, _only_tests, tuple(there) if len(there) == 1 else (way.test_file,), there)
     answer, baseline = await _insist_on_tests(meeting, gathering, way)
     if not gathering.files or baseline is None or _proves_nothing(baseline):
         return meeting.state
     state = meeting.write(gathering.files)
-    reason = next((line.strip() for line in answer.text.split("\n") if line.strip()), "")
-    meeting.note("tests", 1, f"{', '.join(gathering.files)} was amended: {reason[:300]}")
+    before_files = answer.text.partition("```")[0].split("\n")
+    reason = next((line.strip() for line in before_files if line.strip() and line.strip() not in gathering.files), "")
+    meeting.note("tests", 1, f"{', '.join(gathering.files)} was amended{': ' if reason else ''}{reason[:300]}")
     before = {result.id for result in meeting.state.baseline.results} if meeting.state.baseline else set()
     for number, gone in enumerate(sorted(before - {result.id for result in baseline.results}), 2):
         meeting.note("tests", number, f"{gone} is gone with the amendment")
@@ -257,7 +323,7 @@ async def _insist_on_tests(meeting: Meeting, gathering: _Gathering, way: Product
                 "no_tests", f"the tests cannot be run: {why}", why=reason_text(why), paths=way.test_file
             )
         if _proves_nothing(ran):
-            return gathering.lack("vacuous", "every test passes without a program")
+            return gathering.lack("vacuous", "every test passes without a program", paths=way.test_file)
         return None
 
     return await meeting.insist(read), baseline
@@ -275,79 +341,3 @@ def _untestable(ran: TestsRan) -> str:
     if len(broken) == len(ran.results):
         return f"needs {broken[0].needs}, which is not installed" if broken[0].needs else broken[0].why
     return ""
-
-
-async def document(meeting: Meeting) -> tuple[State, bool]:
-    """One named document is written: the requirements, or the manual. A bare text counts as the document. Nobody is
-    asked for requirements that the program's imports tell.
-
-    Gives the next state, and whether it took a reflection on the talk.
-    """
-    phase, prompts = meeting.phase, meeting.office.prompts
-    target = phase.writes
-    if target == REQUIREMENTS and meeting.state.language != PYTHON:
-        return meeting.state, False
-    if target == REQUIREMENTS and (packages := _told_by_imports(meeting)) is not None:
-        return meeting.write({target: _listed(packages)}), False
-    found: list[str] = []
-
-    async def read(answer: Answer) -> Lack | None:
-        if text := _concluded(meeting, answer):
-            found[:] = [text]
-            return None
-        return Lack(prompts.request("document", paths=target), f"no {target} could be read out of the answer")
-
-    answer = await meeting.insist(read, attempts=2, enough=sufficient.file(lambda: (target,)))
-    if reflected := not found and phase.reflect:
-        said = f"{phase.assistant}: {quoted(answer)}"
-        question = prompts.request("reflect", talk=said, paths=target)
-        text = await reflect(
-            meeting.ask, meeting.seat(COUNSELOR), question, lambda text: _concluded(meeting, Answer(text)) or None
-        )
-        found = [text] if text else []
-    if not found:
-        meeting.note("cut", 1, f"{target} was not written: no answer held one")
-        return meeting.state, reflected
-    return meeting.write({target: found[0]}), reflected
-
-
-def _concluded(meeting: Meeting, answer: Answer) -> str:
-    target = meeting.phase.writes
-    return _requirements(meeting, answer) if target == REQUIREMENTS else _document(target, answer)
-
-
-def _requirements(meeting: Meeting, answer: Answer) -> str:
-    """The packages that are some; the report hears of each line that is not taken."""
-    read = replies.requirements(answer.text)
-    unknown = {line for line in read.lines if not vouched(line, meeting.state.product)}
-    lost = [
-        *read.dropped,
-        *(f"{line}: no package that we know, and the program does not import it" for line in unknown),
-    ]
-    for number, line in enumerate(sorted(lost), 1):
-        meeting.note("refused", number, f"{REQUIREMENTS}, {line}")
-    lines = [line for line in read.lines if line not in unknown]
-    return _listed(lines) if answer.text.strip() else ""
-
-
-def _listed(lines: Sequence[str]) -> str:
-    return "\n".join(lines or ("# nothing beyond the standard library",)) + "\n"
-
-
-def _told_by_imports(meeting: Meeting) -> tuple[str, ...] | None:
-    """The packages, where they are plain to see; None where the programmer is asked, as also once an answer is in the
-    log, or where the product has its requirements already."""
-    answered = meeting.desk.at(meeting.phase.assistant, 1).at("ask", 1).known(ModelAnswered)
-    if answered or REQUIREMENTS in meeting.state.files:
-        return None
-    return needed(meeting.state.files)
-
-
-def _document(target: str, answer: Answer) -> str:
-    named = replies.files(answer.text, finish_reason=answer.finish_reason)
-    for file in named:
-        if file.path.rpartition("/")[2].lower() == target.lower() and not file.cut:
-            return file.text
-    prose = answer.text.strip()
-    is_prose = len(prose) > 80 and not named and answer.finish_reason == "stop" and not replies.looping(prose)
-    return prose + "\n" if is_prose else ""

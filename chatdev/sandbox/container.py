@@ -32,7 +32,7 @@ _BY_STATUS: dict[int, Stopped] = {128 + 9: "memory", 128 + 25: "disk"}
 where its own process was hit."""
 _SCRATCH = 64 << 20
 _GRACE = 15.0
-"""Seconds past the time limit after which a container ends by itself, should nobody be left to end it."""
+"""Seconds past the longest that it may take after which a container ends by itself, should nobody be left to end it."""
 _CLIENT = Limits(memory=1 << 30, processes=256)
 _CERTIFICATES = ("/etc/ssl", "/etc/pki", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates")
 """What an image has of its own, too, but not those that this machine's user has added."""
@@ -52,7 +52,7 @@ class ContainerSandbox:
     ) -> None:
         self._engine = engine
         self._setup = setup or load_engine()
-        self._local = LocalSandbox(within)
+        self._local = LocalSandbox(within, seen=False)  # the engine is its containers' parent, and not we
         self._user = os.getuid() if user is None else user
         self._ready: asyncio.Future[None] | None = None
 
@@ -80,7 +80,11 @@ class ContainerSandbox:
             job,
             argv=("/bin/sh", "-c", script),
             limits=msgspec.structs.replace(
-                _CLIENT, seconds=job.limits.seconds, output=job.limits.output, file_size=job.limits.file_size
+                _CLIENT,
+                seconds=job.limits.seconds,
+                output=job.limits.output,
+                file_size=job.limits.file_size,
+                patience=job.limits.patience,
             ),
             environment=self._setup.environment,
             reads=(),
@@ -165,7 +169,7 @@ class ContainerSandbox:
     def _program(self, job: Job) -> tuple[str, ...]:
         """The command line inside: our own interpreter is the image's there."""
         first, *others = job.argv
-        seconds = str(job.limits.seconds + _GRACE)
+        seconds = str(job.limits.longest + _GRACE)
         return ("timeout", "-s", "KILL", seconds, "python3" if first == sys.executable else first, *others)
 
     def _told(self, outcome: Outcome, out_of_memory: bool) -> Outcome:

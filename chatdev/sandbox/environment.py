@@ -58,5 +58,6 @@ async def _step(sandbox: Sandbox, job: Job, failure: str) -> None:
         return
     logins = Redactor(secret for value in job.environment.values() if "@" in value for secret in values((), value))
     tried = [logins.text(line) for line in ended.stderr.splitlines() if line.strip()][-3:]
-    limit = f" (stopped at the limit of {ended.stopped})" if ended.stopped else ""
+    busy = " (the machine was too busy)" if ended.stopped == "starved" else ""
+    limit = busy or (f" (stopped at the limit of {ended.stopped})" if ended.stopped else "")
     raise UserError(f"{failure}{limit}.", tried=tried, do="Mend requirements.txt, or install them yourself.")

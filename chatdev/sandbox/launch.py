@@ -7,10 +7,11 @@ It is a process of its own on the standard library alone, so that the program's 
 The first three are file descriptors that the program does not inherit. ORDER brings what ``write_order`` gave. On
 STATUS the supervisor writes ``unlaid ERRNO`` if the program's files cannot be written, ``pid N`` when the program was
 forked, ``confined`` when its walls stand or ``refused WHY`` if they cannot, ``failed ERRNO`` if it could not be
-executed, and at the end ``exit|signal|limit CODE BYTES SECONDS``: how it ended, its highest resident set, its wall
-time. The other end of LIFELINE closes when the run is to be stopped, or when the process that wanted it has died.
-FOLDER exists and is empty; it gets ``product`` with the files, where the program starts, ``home`` and ``tmp``, and is
-removed at the end. Standard input, output, error and environment are passed on.
+executed, and at the end ``exit|signal|limit CODE BYTES SECONDS WAITED``: how it ended, its highest resident set, its
+wall time, and how much of that it had to wait for the machine. The other end of LIFELINE closes when the run is to be
+stopped, or when the process that wanted it has died. FOLDER exists and is empty; it gets ``product`` with the files,
+where the program starts, ``home`` and ``tmp``, and is removed at the end. Standard input, output, error and environment
+are passed on.
 
 Imports are few on purpose, since each run pays for them: ``signal`` alone would cost 5 ms, so its numbers stand here.
 """
@@ -22,7 +23,7 @@ import select
 import sys
 import time
 
-from . import trees
+from . import fair, proc, trees
 
 TYPE_CHECKING = False  # as in typing, which would take 5 ms to import
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
     from .inside import Confinement
 
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 _LONGEST_WAIT = 0.05
+_SHORTEST_LEFT = 0.01  # what is left may stay the same for long, where a program gets no processor
 _FILL_RATE = 4e9  # bytes a second that a program can make resident, about
 _SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
 _EINVAL = 22
@@ -49,10 +50,16 @@ def write_order(
     processes: int,
     file_size: int,
     confinement: "Confinement | None" = None,
+    patience: float = fair.PATIENCE,
+    asked: "float | None" = None,
 ) -> bytes:
-    """What the supervisor is to do, for the same interpreter: ``files`` is a relative path to content."""
+    """What the supervisor is to do, for the same interpreter: ``files`` is a relative path to content.
+
+    ``asked`` is the monotonic time of the order, given for a program whose work is done by processes of others.
+    """
     walls = confinement.packed() if confinement else None
-    return marshal.dumps((tuple(program), dict(files), seconds, memory, processes, file_size, walls))
+    bounds = (seconds, memory, processes, file_size, patience, asked)
+    return marshal.dumps((tuple(program), dict(files), bounds, walls))
 
 
 class Order:
@@ -63,7 +70,9 @@ class Order:
         self.folder = arguments[3]
         with open(order, "rb") as file:
             words = marshal.load(file)  # noqa: S302 - our own
-        self.program, self.files, self.seconds, self.memory, self.processes, self.file_size, walls = words
+        self.program, self.files, bounds, walls = words
+        self.seconds, self.memory, self.processes, self.file_size, self.patience, self.asked = bounds
+        self.longest = fair.longest(self.seconds, self.patience)
         self.confinement: Confinement | None = None
         self.user = os.getuid()
         if walls:
@@ -85,6 +94,7 @@ class Ending:
     def __init__(self, report: int | None = None) -> None:
         self.how = ""
         self.memory = 0
+        self.waited = 0.0
         self._report = report
 
     def note(self, status: int, peak: int) -> None:
@@ -98,11 +108,13 @@ class Ending:
 
 def main(arguments: list[str]) -> None:
     """Run the program, watch it, end all that is left of it, and report."""
+    up, work = time.monotonic(), time.process_time()
     try:
         order = Order(arguments)
     except (EOFError, ValueError, TypeError):  # its sender died in the midst of it
         trees.remove_tree(arguments[3])
         os._exit(1)
+    order.seconds *= fair.slowness(work, None if order.asked is None else up - order.asked)
     try:
         _lay_out(order)
     except (OSError, ValueError) as error:
@@ -123,13 +135,13 @@ def main(arguments: list[str]) -> None:
         inside.refuse(order.status, error)
         os._exit(1)
     _tell(order, f"pid {program}")
-    ending = watch(order, program, Ending(report), began + order.seconds)
+    ending = watch(order, program, Ending(report), began)
     seconds = time.monotonic() - began
     _end_all(program)
     for place in order.places:
         hand_over(place, order.user, os.getuid())
     trees.remove_tree(order.folder)
-    _tell(order, f"{ending.how} {ending.memory} {seconds:.6f}")
+    _tell(order, f"{ending.how} {ending.memory} {seconds:.6f} {ending.waited:.6f}")
     os._exit(0)
 
 
@@ -243,14 +255,14 @@ def limits_of(order: Order) -> list[tuple[int, int]]:
     ]
     if order.user != os.getuid():  # a user of its own
         limits.append((resource.RLIMIT_NPROC, 16 * order.processes))
-    elif order.user != 0 and (running := _read("/proc/loadavg")):
+    elif order.user != 0 and (running := proc.read("/proc/loadavg")):
         # The kernel counts all threads of the user, not of this run: those of the whole machine, and room on top.
         threads = int(running.split()[3].split(b"/")[1])
         limits.append((resource.RLIMIT_NPROC, threads + 16 * order.processes))
     return limits
 
 
-def watch(order: Order, program: int, ending: Ending, deadline: float) -> Ending:
+def watch(order: Order, program: int, ending: Ending, began: float) -> Ending:
     """Return when the program has ended, has passed a limit, or is to be stopped."""
     supervisor = os.getpid()
     helpers = order.confinement.helpers if order.confinement else 0
@@ -258,22 +270,31 @@ def watch(order: Order, program: int, ending: Ending, deadline: float) -> Ending
     poll.register(order.lifeline, 0)  # only the hang-up is of interest, and that is always reported
     if hasattr(os, "pidfd_open"):
         poll.register(os.pidfd_open(program), select.POLLIN)
-    pause = 0.002
+    clock: fair.Clock | None = None
+    pause, wait = 0.002, 0.0
     while _reap(program, ending) and not ending.how:
-        began = time.monotonic()
-        members = descendants(supervisor)[helpers:] if helpers else descendants(supervisor) or [program]
-        memory = sum(map(_resident, members))
+        now = time.monotonic()
+        members = proc.descendants(supervisor)[helpers:] if helpers else proc.descendants(supervisor) or [program]
+        if members and clock is None:  # its walls stand, or are its own to raise: now its time begins
+            clock = fair.Clock(now)
+        if clock:
+            clock.look(now, wait, *proc.usage(members))
+            ending.waited = clock.waited
+        memory = sum(map(proc.resident, members))
         ending.memory = max(ending.memory, memory)
+        left = order.seconds - (clock.had if clock else 0.0)
         if memory > order.memory:
             ending.how = "limit memory"
         elif len(members) > order.processes:
             ending.how = "limit processes"
-        elif (left := deadline - time.monotonic()) <= 0:
+        elif left <= 0:
             ending.how = "limit time"
+        elif now - began > (order.longest if clock else order.patience * fair.SETUP):
+            ending.how = "limit starved"
         else:
             # Look again before the memory that is left could have been filled, but spend at most a twentieth looking.
             pause = min(pause * 1.5, _LONGEST_WAIT, (order.memory - memory) / _FILL_RATE)
-            wait = min(max(pause, 0.001, 20 * (time.monotonic() - began)), left)
+            wait = min(max(pause, 0.001, 20 * (time.monotonic() - now)), max(left, _SHORTEST_LEFT))
             if any(descriptor == order.lifeline for descriptor, _ in poll.poll(wait * 1000)):
                 ending.how = "limit asked"
     return ending
@@ -297,7 +318,7 @@ def _end_all(program: int) -> None:
     supervisor, ours = os.getpid(), os.getpgrp()
     _kill_group(program)
     while _reap(program, Ending()):
-        for pid in descendants(supervisor):
+        for pid in proc.descendants(supervisor):
             try:
                 group = os.getpgid(pid)
                 os.kill(pid, _SIGKILL)
@@ -313,61 +334,3 @@ def _kill_group(group: int) -> None:
         os.killpg(group, _SIGKILL)
     except (ProcessLookupError, PermissionError):
         return
-
-
-def descendants(root: int) -> list[int]:
-    """The ids of all living processes below ``root``; empty where the system has no ``/proc``."""
-    by_parent = {} if os.path.exists(_list_of_children(root, root)) else _all_by_parent()
-    found: list[int] = []
-    pending = [root]
-    while pending:
-        pid = pending.pop()
-        children = by_parent.get(pid, []) if by_parent else _listed_children(pid)
-        found += children
-        pending += children
-    return found
-
-
-def _list_of_children(pid: int, thread: int | str) -> str:
-    return f"/proc/{pid}/task/{thread}/children"  # proc(5); only with CONFIG_PROC_CHILDREN
-
-
-def _listed_children(pid: int) -> list[int]:
-    try:
-        threads = os.listdir(f"/proc/{pid}/task")
-    except OSError:
-        return []
-    return [int(child) for thread in threads for child in _read(_list_of_children(pid, thread)).split()]
-
-
-def _all_by_parent() -> dict[int, list[int]]:
-    """Every process of the machine under its parent: the slower way, where the kernel lists no children."""
-    by_parent: dict[int, list[int]] = {}
-    try:
-        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    except OSError:
-        return {}
-    for pid in pids:
-        if stat := _read(f"/proc/{pid}/stat"):
-            parent = int(stat[stat.rindex(b")") :].split()[2])  # the name before it may hold spaces and brackets
-            by_parent.setdefault(parent, []).append(pid)
-    return by_parent
-
-
-def _resident(pid: int) -> int:
-    fields = _read(f"/proc/{pid}/statm").split()
-    return int(fields[1]) * _PAGE if fields else 0
-
-
-def _read(path: str) -> bytes:
-    """What a file of ``/proc`` says; nothing if its process is gone."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    try:
-        return os.read(descriptor, 65536)
-    except OSError:
-        return b""
-    finally:
-        os.close(descriptor)

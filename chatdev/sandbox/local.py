@@ -6,22 +6,24 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from chatdev.sandbox import launch, trees
+from chatdev.sandbox import launch, proc, trees
 from chatdev.sandbox.inside import Confinement
 from chatdev.sandbox.pipes import Output, Reader, Writer
 from chatdev.sandbox.port import Job, Outcome, Refused, SandboxError, Stopped
 
-_GRACE = 10.0  # seconds past the time limit after which the supervisor itself is given up
+_GRACE = 10.0
+"""Seconds past the time limit after which the supervisor itself is looked at, and given up if it has been stopped."""
 # Imported rather than run as a script, so that its compiled form is used.
 _HERE = str(Path(__file__).parent.parent)
 _BARE = ("-I", "-S", "-B", "-c")
 _SUPERVISOR = "import sys; sys.path.append(sys.argv[1]); from sandbox import launch; launch.main(sys.argv[2:])"
 _ENDS = ("exit", "signal", "limit")
-_BY_LIMIT: Mapping[str, Stopped] = {"time": "time", "memory": "memory", "processes": "processes"}
+_BY_LIMIT: Mapping[str, Stopped] = {name: name for name in ("time", "starved", "memory", "processes")}
 _BY_SIGNAL: Mapping[str, Stopped] = {str(int(signal.SIGXFSZ)): "disk", str(int(signal.SIGXCPU)): "time"}
 
 
@@ -30,11 +32,12 @@ class LocalSandbox:
 
     What this level does not do: the program runs as this user. It can read what the user can, reach the network, and
     signal the user's processes; a program that kills its supervisor can leave a detached process behind. ``within`` is
-    the folder for the disposable folders, else the system's own for temporary files.
+    the folder for the disposable folders, else the system's own for temporary files. ``seen``: the work is done by
+    processes that the program starts here, so that it is seen how much of it was done.
     """
 
-    def __init__(self, within: Path | None = None) -> None:
-        self._within = within
+    def __init__(self, within: Path | None = None, *, seen: bool = True) -> None:
+        self._within, self._seen = within, seen
 
     @property
     def level(self) -> str:
@@ -49,7 +52,7 @@ class LocalSandbox:
         """Run the job and leave nothing of it behind. Raises SandboxError; when cancelled, ends the program first."""
         folder = _new_folder(self._within)
         try:
-            program = _Program(job, folder, self.walls(job, folder))
+            program = _Program(job, folder, self.walls(job, folder), seen=self._seen)
             following = asyncio.create_task(program.follow())
             try:
                 return await asyncio.shield(following)
@@ -78,7 +81,7 @@ def _not_laid_out(folder: Path, why: str | None) -> SandboxError:
     )
 
 
-def _order(job: Job, walls: Confinement | None) -> bytes:
+def _order(job: Job, walls: Confinement | None, *, seen: bool) -> bytes:
     """The job in the supervisor's form; the supervisor trusts its paths."""
     if any("\0" in word for word in job.argv):
         raise SandboxError("No program can be started here (its command line holds a null character).")
@@ -95,6 +98,8 @@ def _order(job: Job, walls: Confinement | None) -> bytes:
         processes=limits.processes,
         file_size=limits.file_size,
         confinement=walls,
+        patience=limits.patience,
+        asked=None if seen else time.monotonic(),
     )
 
 
@@ -112,14 +117,14 @@ def _environment(job: Job, folder: Path) -> dict[str, str]:
 class _Program:
     """A program under its supervisor, seen from our side of the pipes."""
 
-    def __init__(self, job: Job, folder: Path, walls: Confinement | None) -> None:
+    def __init__(self, job: Job, folder: Path, walls: Confinement | None, *, seen: bool) -> None:
         self._job = job
         self._folder = folder
         self._walled = walls is not None
         self._stopped: Stopped = ""
         self._status = bytearray()
         self._output = Output(job.limits.output, self._flooded)
-        order = _order(job, walls)
+        order = _order(job, walls, seen=seen)
         with ExitStack() as ours, ExitStack() as theirs:
             (
                 (life, lifeline),
@@ -162,13 +167,28 @@ class _Program:
     async def follow(self) -> Outcome:
         """Read along until the supervisor has ended, and say how the program did. Raises SandboxError."""
         try:
-            await asyncio.wait([self._reading.closed], timeout=self._job.limits.seconds + _GRACE)
-            if not self._reading.closed.done():  # the program has stopped its supervisor
-                self._supervisor.kill()
+            await self._heard_out()
             await asyncio.wait([reader.closed for reader in (self._reading, *self._streams)], timeout=1)
         finally:
             self._end()
         return self._outcome()
+
+    async def _heard_out(self) -> None:
+        """Wait for the supervisor's end. It is killed if its program has stopped it, or if nothing is heard of it for
+        longer than any limit: that is the machine's fault."""
+        limits, loop = self._job.limits, asyncio.get_running_loop()
+        last = loop.time() + limits.longest + _GRACE
+        pause = limits.seconds + _GRACE
+        while not self._reading.closed.done():
+            await asyncio.wait([self._reading.closed], timeout=pause)
+            pause = _GRACE
+            if self._reading.closed.done():
+                return
+            if loop.time() > last:
+                self._stopped = "starved"
+            if self._stopped == "starved" or proc.is_stopped(self._supervisor.pid):
+                self._supervisor.kill()
+                return
 
     def _end(self) -> None:
         self.stop()
@@ -197,27 +217,29 @@ class _Program:
         if failed := self._reported("unlaid"):
             raise _not_laid_out(self._folder, os.strerror(int(failed[0])))
         refused = " ".join(self._reported("refused"))
-        if refused or (self._walled and reports and not self._reported("confined") and not self._stopped):
+        late = self._stopped or ["limit", "starved"] in (report[:2] for report in reports)
+        if refused or (self._walled and reports and not self._reported("confined") and not late):
             raise Refused("The sandbox cannot be set up.", tried=[refused] if refused else stderr.splitlines()[-1:])
-        if not reports:
+        if not reports and not late:
             raise SandboxError(
                 f"No program can be started here: the supervisor ended with status {self._supervisor.returncode}.",
                 tried=stderr.splitlines()[-1:],
                 do="Free some memory or processes, and try again.",
             )
-        killed = ["signal", str(abs(self._supervisor.returncode)), "0", "0"]
-        how, code, memory, seconds = reports[-1] if reports[-1][0] in _ENDS else killed
+        killed = ["signal", str(abs(self._supervisor.returncode)), "0", "0", "0"]
+        how, code, memory, seconds, waited = reports[-1] if reports and reports[-1][0] in _ENDS else killed
         stopped: Stopped = self._stopped or (_BY_LIMIT if how == "limit" else _BY_SIGNAL).get(code, "")
         if failed := self._reported("failed"):
             stderr = f"{self._job.argv[0]}: {os.strerror(int(failed[0]))}"
         return Outcome(
             exit_status=int(code) if how == "exit" and not stopped else None,
-            signal=int(code) if how == "signal" else None,
+            signal=int(code) if how == "signal" and stopped != "starved" else None,
             stopped=stopped,
             stdout=stdout,
             stderr=stderr,
             seconds=float(seconds),
             memory=int(memory),
+            waited=float(waited),
         )
 
 

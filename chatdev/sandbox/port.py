@@ -6,9 +6,11 @@ from typing import Literal, Protocol
 import msgspec
 
 from chatdev.errors import ChatDevError
+from chatdev.sandbox import fair
 
-Stopped = Literal["", "time", "memory", "processes", "output", "disk"]
-"""Which limit ended a program; empty when it ended by itself."""
+Stopped = Literal["", "time", "starved", "memory", "processes", "output", "disk"]
+"""Which limit ended a program; empty when it ended by itself. ``starved``: it was given up before it had had its time,
+since the machine was too busy, which says nothing about the program."""
 
 
 class SandboxError(ChatDevError):
@@ -20,13 +22,24 @@ class Refused(SandboxError):
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Bounds of one run. Sizes in bytes, times in seconds; memory is the resident set of all its processes."""
+    """Bounds of one run. Sizes in bytes, times in seconds; memory is the resident set of all its processes.
+
+    ``seconds`` are counted from the program's own beginning, and as ``fair.Clock`` counts them: its processor time, and
+    the time in which it wanted none. A machine that is slow now gives more of them. ``patience`` says how many times as
+    long it may take by the wall before it is given up.
+    """
 
     seconds: float = 30.0
     memory: int = 1 << 30
     processes: int = 64
     output: int = 1 << 20
     file_size: int = 64 << 20
+    patience: float = fair.PATIENCE
+
+    @property
+    def longest(self) -> float:
+        """The seconds after which a run is over in any case, by the wall."""
+        return fair.longest(self.seconds, self.patience)
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -54,7 +67,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """How a program ended. ``exit_status`` is None where a signal or a limit ended it.
 
     ``stdout`` and ``stderr`` are decoded without ever raising and hold at most the output limit; ``memory`` is the
-    highest resident set seen, in bytes.
+    highest resident set seen, in bytes. ``seconds`` passed by the wall; in ``waited`` of them it had to wait for the
+    machine, which had other work.
     """
 
     exit_status: int | None
@@ -64,6 +78,7 @@ class Outcome(msgspec.Struct, frozen=True):
     stderr: str = ""
     seconds: float = 0.0
     memory: int = 0
+    waited: float = 0.0
 
 
 class Sandbox(Protocol):

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from chatdev.sandbox import patience
 from chatdev.sandbox.port import Job, Limits, Outcome, Sandbox
 
 # Each try that succeeds is a way out. It runs on the bare interpreter; what it is told comes as arguments.
@@ -83,7 +84,7 @@ async def ways_out(sandbox: Sandbox) -> str:
         abstract.listen()
         words = (str(outside), folder, str(server.getsockname()[1]), str(os.getpid()))
         job = Job((sys.executable, "-I", "-S", "-B", "-c", program, *words), {}, limits=Limits(seconds=20))
-        outcome = await sandbox.run(job)
+        outcome = await patience.run(sandbox, job, _was_done)
     found = outcome.stdout.splitlines()
     if outcome.exit_status != 0 or found[-1:] != ["tried"]:
         return f"the program that tries it failed: {_why(outcome)}"
@@ -95,7 +96,7 @@ async def limits_passed(sandbox: Sandbox) -> str:
     SandboxError."""
     words = (str(2 * _LITTLE.processes), str(2 * _LITTLE.memory))
     job = Job((sys.executable, "-I", "-S", "-B", "-c", _GREEDY, *words), {}, limits=_LITTLE)
-    outcome = await sandbox.run(job)
+    outcome = await patience.run(sandbox, job, _was_done)
     if passed := outcome.stdout.splitlines():
         return "; ".join(passed)
     if outcome.stopped in ("memory", "processes") or "MemoryError" in outcome.stderr:
@@ -103,7 +104,14 @@ async def limits_passed(sandbox: Sandbox) -> str:
     return f"the program that tries its limits failed: {_why(outcome)}"
 
 
+def _was_done(outcome: Outcome) -> bool:
+    """Whether the try came to an end: that a level holds, or does not, is never said for want of time."""
+    return outcome.stopped != "time"
+
+
 def _why(outcome: Outcome) -> str:
+    if outcome.stopped == "starved":
+        return "this machine was too busy to run it; try again"
     if outcome.stopped:
         return f"stopped by the {outcome.stopped} limit after {outcome.seconds:.0f} s"
     return (outcome.stderr.strip().splitlines() or [f"status {outcome.exit_status}, signal {outcome.signal}"])[-1]

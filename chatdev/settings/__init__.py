@@ -51,12 +51,13 @@ class Deadlines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long a model server may take, in seconds.
 
     ``connect`` until the connection stands; ``first_token`` from the request to the first piece of the answer (a long
-    prompt on a busy server takes minutes); ``idle`` between two pieces; ``total`` for the whole answer.
+    prompt on a busy server takes minutes); ``idle`` between two pieces, where a slow server may read another's prompt;
+    ``total`` for the whole answer.
     """
 
     connect: Seconds = 2.0
     first_token: Seconds = 600.0
-    idle: Seconds = 60.0
+    idle: Seconds = 300.0
     total: Seconds = 3600.0
 
 

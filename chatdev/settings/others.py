@@ -96,3 +96,13 @@ def visible_gpus(environ: Mapping[str, str] = os.environ) -> tuple[str, ...] | N
 def inherited(suggested: Mapping[str, str], forced: Mapping[str, str]) -> dict[str, str]:
     """The environment of a server that we start: the user's own, which wins over ``suggested`` but not ``forced``."""
     return {**suggested, **os.environ, **forced}
+
+
+def is_set(name: str, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the user has set a variable that is none of ours."""
+    return bool(environ.get(name))
+
+
+def suggest(name: str, value: str) -> None:
+    """Set a variable of this process for a library that reads it when it is loaded, unless the user has set it."""
+    os.environ.setdefault(name, value)

@@ -35,7 +35,7 @@ _KEPT = 2_000
 
 class _Progress(Protocol):
     """What is heard of a call in flight, as ``chatdev.models.types.Progress`` says it: ``waiting`` (nothing came yet),
-    ``reasoning`` or ``text`` (a piece came); seconds since the request was sent, tokens so far.
+    ``reasoning`` or ``text`` (a piece came); seconds since the request was sent, tokens so far, and which call it is.
     """
 
     @property
@@ -46,6 +46,8 @@ class _Progress(Protocol):
     def seconds(self) -> float: ...
     @property
     def tokens(self) -> int: ...
+    @property
+    def call(self) -> str: ...
 
 
 class Terminal:
@@ -71,7 +73,7 @@ class Terminal:
         self._clock, self._redact = clock, redact
         self._screen: _Screen | None = _Plain(stream) if quiet or not stream.isatty() else _screen(stream)
         self._live = isinstance(self._screen, _Rich)
-        self._calls: dict[str, _Call] = {}
+        self._speakers: dict[str, _Speaker] = {}
         self._server = ""
         self._redraw_at = 0.0
 
@@ -85,10 +87,11 @@ class Terminal:
         event = record.event
         if isinstance(event, events.ModelAnswered):
             whose = races.candidate(event.place)
-            self._forget(f"{event.role}, {whose}" if whose else event.role)
-        elif isinstance(event, events.RaceDecided):  # the calls of those who lost end without an answer
-            for call in [call for call in self._calls if _RACING.search(call)]:
-                self._forget(call)
+            self._forget(f"{event.role}, {whose}" if whose else event.role, event.place)
+        elif isinstance(event, events.RaceDecided | events.PhaseEnded):  # calls that were cut off end without an answer
+            for who, speaker in list(self._speakers.items()):
+                for call in [call for call in speaker.calls if _is_over(who, call, event)]:
+                    self._forget(who, call)
         told = [line for line in lines.of(event) if line.loud or not self._quiet]
         if told:
             self._do(lambda screen: screen.show(told))
@@ -97,14 +100,12 @@ class Terminal:
         """Show that a role's call is alive. Redraws at most ten times a second; a pipe gets a line if it waits long."""
         if self._quiet or not (self._live or progress.kind == "waiting"):
             return
-        call = self._calls.get(role)
-        if call is None or progress.seconds < call.last.seconds:  # a clock that went back is another request
-            call = self._calls[role] = _Call(progress)
-        call.hear(progress)
+        speaker = self._speakers.setdefault(role, _Speaker())
+        speaker.hear(progress)
         if not self._live:
-            if progress.seconds >= call.notice:
-                call.notice = 2 * progress.seconds
-                self.say(f"  {one_line(role, 40)}: {call.state(self._redact)}")
+            if speaker.longest >= speaker.notice:
+                speaker.notice = 2 * speaker.longest
+                self.say(f"  {one_line(role, 40)}: {speaker.state(self._redact)}")
         elif (now := self._clock()) >= self._redraw_at:
             self._redraw_at = now + _REDRAW
             self._status()
@@ -112,7 +113,7 @@ class Terminal:
     def on_server(self, told: str) -> None:
         """Show what the model server says of itself, below the calls in flight; nothing while there are none."""
         self._server = one_line(told, 100)
-        if self._calls:
+        if self._speakers:
             self._status()
 
     def say(self, text: str, style: str = "") -> None:
@@ -122,15 +123,18 @@ class Terminal:
 
     def close(self) -> None:
         """Take the live status away and give the cursor back."""
-        self._calls.clear()
+        self._speakers.clear()
         self._status()
 
-    def _forget(self, role: str) -> None:
-        if self._calls.pop(role, None):
+    def _forget(self, role: str, call: str) -> None:
+        speaker = self._speakers.get(role)
+        if speaker and (speaker.calls.pop(call, None) or speaker.calls.pop("", None)):
+            if not speaker.calls:
+                del self._speakers[role]
             self._status()
 
     def _status(self) -> None:
-        states = [f"  {one_line(role, 40)}: {call.state(self._redact)}" for role, call in self._calls.items()]
+        states = [f"  {one_line(role, 40)}: {who.state(self._redact)}" for role, who in self._speakers.items()]
         if states and self._server:
             states.append(f"  server: {self._server}")
         self._do(lambda screen: screen.status(states))
@@ -152,6 +156,39 @@ class Terminal:
         self.close()
 
 
+def _is_over(who: str, call: str, event: events.RaceDecided | events.PhaseEnded) -> bool:
+    if isinstance(event, events.RaceDecided):
+        return _RACING.search(who) is not None
+    return f"{call}/".startswith(f"{event.place}/")
+
+
+class _Speaker:
+    """The calls in flight of one role. ``notice``: what plain output waits for before it says that a call waits."""
+
+    def __init__(self) -> None:
+        self.calls: dict[str, _Call] = {}
+        self.notice = _FIRST_NOTICE
+
+    def hear(self, progress: _Progress) -> None:
+        call = self.calls.get(progress.call)
+        if call is None or progress.seconds < call.last.seconds:  # a clock that went back is another request
+            call = self.calls[progress.call] = _Call(progress)
+            if len(self.calls) == 1:
+                self.notice = _FIRST_NOTICE
+        call.hear(progress)
+
+    @property
+    def longest(self) -> float:
+        """The seconds for which a call waits already, of those of which nothing came yet."""
+        return max((call.last.seconds for call in self.calls.values() if call.began is None), default=0.0)
+
+    def state(self, redact: Callable[[str], str]) -> str:
+        """That of the call that is farthest, and how many there are besides."""
+        call = max(self.calls.values(), key=lambda call: (call.last.tokens, call.last.seconds))
+        more = f"  (and {len(self.calls) - 1} more at once)" if len(self.calls) > 1 else ""
+        return call.state(redact) + more
+
+
 class _Call:
     """A call in flight, as far as it was heard of."""
 
@@ -159,7 +196,6 @@ class _Call:
         self.last = first
         self.began: float | None = None
         self.tail = ""
-        self.notice = _FIRST_NOTICE
 
     def hear(self, progress: _Progress) -> None:
         if progress.kind != "waiting" and self.began is None:

@@ -156,7 +156,6 @@ def test_a_literal_placeholder_is_looked_through(answer: str, expected: list[str
 def test_a_lone_block_without_a_name_is_the_file_that_was_asked_for() -> None:
     (file,) = replies.files("Here you are:\n\n" + block(), expected=["view.py"])
     assert (file.path, file.doubts) == ("view.py", ("name guessed",))
-    assert paths(block() + block(), expected=["view.py"]) == []
     assert paths(block("text", "some output\n"), expected=["view.py"]) == []
     assert paths(block(), expected=["view.py", "main.py"]) == []
 

@@ -40,7 +40,7 @@ def test_list_names_those_built_in_and_ones_own(company: Type, old: Path) -> Non
     (old.parent / "Broken").mkdir()
     (old.parent / "Broken" / "RoleConfig.json").write_text("{")
     lines = company("list").stdout.splitlines()
-    assert [line.partition(":")[0] for line in lines] == ["Broken", "Old", "classic", "default"]
+    assert [line.partition(":")[0] for line in lines] == ["Broken", "Old", "classic", "default", "once"]
     assert "cannot be used. RoleConfig.json" in lines[0]
 
 

@@ -39,7 +39,7 @@ def test_a_folder_is_a_company_too(folder: Path) -> None:
 def test_an_unknown_company_lists_those_that_are_there() -> None:
     with pytest.raises(CompanyError, match="nobody") as caught:
         config.find("nobody")
-    assert "built in: classic, default, full" in str(caught.value)
+    assert "built in: classic, default, full, once" in str(caught.value)
     assert caught.value.exit_status == 2
 
 

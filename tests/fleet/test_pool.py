@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import resource
+from collections.abc import Sequence
 from pathlib import Path
 
 import fake_server
@@ -14,13 +15,14 @@ from chatdev import runs, wiring
 from chatdev.errors import ChatDevError, UserError
 from chatdev.fleet import batch, pace, pool, shared
 from chatdev.fleet.ledger import Ledger, Plan, Result, Task
-from chatdev.fleet.shared import Aside, Bounded
+from chatdev.fleet.shared import FAST, Aside, Bounded, Guest, Traffic
 from chatdev.fleet.tasks import Row
 from chatdev.journal import events
 from chatdev.journal.store import JournalError, Record, Store, read
+from chatdev.models.backend import StubModel
 from chatdev.models.choose import Choice, choose
 from chatdev.models.errors import CostLimit, KeyRefused, Unreachable
-from chatdev.models.types import Target
+from chatdev.models.types import Completion, Early, Message, Options, Receipt, Target, Usage, Watch
 from chatdev.playback.faults import Manner
 from chatdev.playback.recording import Entry, Recording
 from chatdev.playback.server import Playback
@@ -298,7 +300,7 @@ async def test_another_model_that_does_not_answer_is_tried_again_for_each_projec
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-async def test_answers_come_whole_unless_a_stream_is_wanted(tmp_path: Path, streamed: bool) -> None:
+async def test_a_person_may_say_how_answers_come(tmp_path: Path, streamed: bool) -> None:
     plan = Plan(config=str(plain.company(tmp_path / "company")))
     told: list[str] = []
     async with Playback(plain.says()) as endpoint, plain.met(endpoint, tmp_path) as choice:
@@ -311,6 +313,49 @@ async def test_answers_come_whole_unless_a_stream_is_wanted(tmp_path: Path, stre
     asked = [text for text in told if '"messages"' in text]
     assert len(asked) == plain.CALLS
     assert all(('"stream":true' in text.replace(" ", "")) == streamed for text in asked)
+
+
+class Server(StubModel):
+    """Answers at so many tokens a second; it keeps what was asked to be streamed."""
+
+    def __init__(self, speed: float) -> None:
+        self._speed = speed
+        self.streamed: list[bool] = []
+
+    async def complete(self, messages: Sequence[Message], options: Options, watch: Watch | None = None) -> Completion:
+        self.streamed.append(options.stream)
+        await asyncio.sleep(0)
+        receipt = Receipt(endpoint="", model="stub", seconds=100 / self._speed)
+        return Completion("said", "stop", Usage(10, 100), receipt)
+
+
+ASKED = [Message("user", "ask")]
+
+
+async def asked(server: Server, at_once: int, options: Options, traffic: Traffic) -> list[bool]:
+    """What was streamed of so many calls at once."""
+    guest = Guest(server, traffic)
+    server.streamed.clear()
+    await asyncio.gather(*(guest.complete(ASKED, options) for _ in range(at_once)))
+    return server.streamed
+
+
+async def test_answers_are_streamed_while_the_server_is_slow() -> None:
+    server, traffic = Server(8.0), Traffic()
+    for at_once in (4, 4, 8):
+        assert await asked(server, at_once, Options(early=Early()), traffic) == [True] * at_once
+
+
+async def test_answers_of_a_fast_server_and_of_hundreds_at_once_come_whole() -> None:
+    fast, traffic = Server(2_000.0), Traffic()
+    assert await asked(fast, 1, Options(early=Early()), traffic) == [True]  # nothing is known yet
+    assert await asked(fast, 3, Options(early=Early()), traffic) == [False] * 3
+    streamed = await asked(Server(8.0), 300, Options(early=Early()), Traffic())
+    assert streamed.count(True) == FAST / 10
+
+
+async def test_an_answer_that_is_heard_out_anyway_comes_whole() -> None:
+    assert await asked(Server(8.0), 2, Options(), Traffic()) == [False, False]
 
 
 async def test_programs_wait_for_a_core() -> None:

@@ -129,3 +129,13 @@ def test_a_folder_s_name_can_be_stored_anywhere(name: str, folder: str) -> None:
 
 def test_names_that_differ_in_capitals_alone_get_different_folders() -> None:
     assert tasks.folder_name("TODO", {"todo", "todo-2"}) == "TODO-3"
+
+
+def test_a_column_tells_which_sample_of_its_task_a_row_is(tmp_path: Path) -> None:
+    rows = tasks.read(file(tmp_path, "name,task,Sample\nA,a,\nA,a,2\nA,a,3\n"))
+    assert [row.sample for row in rows] == [0, 2, 3]
+    named = list(tasks.identities(rows))
+    assert len({name for name, _ in named}) == 3 and not any("-" in name for name, _ in named)
+    assert [row.sample for _, row in tasks.where(named, ["sample=2"])] == [2]
+    told = refused(file(tmp_path, "name,task,sample\nA,a,-1\nB,b,two\nC,c,1\n"))
+    assert "line 2: the sample is '-1'" in told and "line 3: the sample is 'two'" in told

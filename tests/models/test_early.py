@@ -1,12 +1,13 @@
-"""Streams that are left before their end: what is enough, what is a circle, and that the line is closed."""
+"""Streams that are left before their end: what is enough, what is a circle, and that the connection is closed."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from chatdev.models.backend import VLLMModel
-from chatdev.models.early import CIRCLES, ENOUGH, LOOP, Sentry, Stop, circling
+from chatdev.models.early import CIRCLES, ENOUGH, LINES, LOOP, PROSE, Sentry, Stop, circling, rambling
 from chatdev.models.types import Early, Enough, Message, Options
 from chatdev.playback.faults import Manner
 from chatdev.playback.recording import Entry, Recording
@@ -71,7 +72,9 @@ def test_thoughts_conclude_nothing() -> None:
 def test_a_circle_is_left(period: str, as_thought: bool) -> None:
     text = "It begins well.\n" + period * (20_000 // len(period))
     kept = heard(text, None, as_thought=as_thought)
-    assert LOOP <= len(kept) <= LOOP + 1_100
+    assert PROSE <= len(kept) <= LOOP + 1_100
+    fenced = heard(f"```\n{text}", None)
+    assert LOOP <= len(fenced) <= LOOP + 1_100
 
 
 def test_what_only_looks_like_one_is_not() -> None:
@@ -81,6 +84,58 @@ def test_what_only_looks_like_one_is_not() -> None:
     long = "".join(f"line {number} of a block\n" for number in range(30))
     assert not circling((long * 20)[-LOOP:])  # not even ten times
     assert heard(rows, None) == rows
+
+
+SENTENCE = "The parser does not check whether its input is a number, so that it may raise an error. "
+WEATHER = ("light rain", "heavy snow", "a cold wind from the north", "thick fog and no wind at all", "hail")
+
+
+def changing(number: int) -> str:
+    """A line of a list that goes on for ever, with a little that changes each time."""
+    weather = " followed by ".join(WEATHER[(number * step) % 5] for step in range(1, 2 + number % 7))
+    return f"- The forecast does not handle a day that begins with {weather}, which spoils the picnic of the club.\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        lambda number: SENTENCE,
+        lambda number: SENTENCE.rstrip() + "\n\n",
+        lambda number: f"{number}. {SENTENCE.rstrip()}\n",
+        lambda number: f"{number}. {SENTENCE.rstrip()}\n\n",
+        changing,
+        lambda number: f"and {('so', 'on', 'again')[number * number % 3]} on and so ",
+    ],
+    ids=["sentence", "line", "numbered", "numbered, with empty lines", "a little changed", "words in any order"],
+)
+@pytest.mark.parametrize("as_thought", [False, True])
+def test_sentences_in_circles_are_left_sooner(line: Callable[[int], str], as_thought: bool) -> None:
+    text = "It begins well.\n" + "".join(map(line, range(400)))
+    assert PROSE <= len(heard(text, None, as_thought=as_thought)) <= 3_000
+
+
+CELLS = '<div class="cell" role="button" tabindex="0"><span>empty</span></div>\n' * 45
+CASES = "".join(
+    f"    self.assertEqual(calculator.add({n}, {n}), {2 * n}, 'the sum of two equal numbers')\n" for n in range(80)
+)
+STEPS = "".join(
+    f"{number}. {verb} the table in the kitchen.\n"
+    for number, verb in enumerate(["Wash", "Dry", "Polish", "Move", "Turn", "Paint", "Sell", "Mend"] * 5)
+)
+
+
+@pytest.mark.parametrize("text", [CELLS, CASES], ids=["cells of a board", "cases of a test"])
+def test_code_may_say_the_same_many_times(text: str) -> None:
+    fenced = f"index.html\n```html\n{text}```\nThat is all.\n"
+    assert heard(fenced, None) == fenced
+    assert rambling(text[-LOOP:])  # what makes the difference is the fence
+
+
+def test_lists_and_tables_are_no_circles() -> None:
+    table = "".join(f"| {number} | {number * number} | {number % 7} |\n" for number in range(200))
+    alike = "".join(f"{n}. {SENTENCE.strip()}\n" for n in range(LINES - 2))
+    for text in (STEPS, table, f"# Findings\n{alike}That is all that I have found in these files.\n" * 1):
+        assert heard(text, None) == text
 
 
 def test_a_needle_that_also_stands_inside_a_period_does_not_hide_the_circle() -> None:
@@ -125,7 +180,7 @@ async def test_a_circle_ends_at_once_as_a_limit_would_end_it(tmp_path: Path) -> 
     async with server(ROUND, Manner(per_token=0.0001)) as endpoint:
         (text, why, stop) = (await ask(endpoint, tmp_path, Options(max_tokens=9_000, early=Early()), twice=False))[0]
     assert (why, stop) == (CIRCLES.why, Stop("length", "True"))
-    assert LOOP <= len(text) < len(ROUND) / 2
+    assert PROSE <= len(text) < len(ROUND) / 2
 
 
 @pytest.mark.parametrize("options", [Options(max_tokens=9_000), Options(stream=False, max_tokens=9_000, early=Early())])

@@ -1,6 +1,8 @@
 """The program that runs llama.cpp's server, where it can be looked at without starting one."""
 
+import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +42,38 @@ def test_every_slot_has_the_window_that_was_asked_for() -> None:
     assert (params.api_keys, params.use_jinja, params.cache_prompt, params.cont_batching) == (["k3y"], True, True, True)
     assert params.hostnames == ["127.0.0.1"]
     assert "NGRAM" in str(params.speculative.types)
+
+
+def test_threads_that_wait_sleep_where_that_was_asked_for() -> None:
+    xllamacpp = pytest.importorskip("xllamacpp")
+    for words, poll in ((["m.gguf"], 50), (["m.gguf", "--poll", "0"], 0)):
+        params = llamacpp.parameters(xllamacpp, llamacpp.options(words), "")
+        assert (params.cpuparams.poll, params.cpuparams_batch.poll) == (poll, poll)
+
+
+@pytest.mark.parametrize(
+    ("given", "poll", "spins"),
+    [
+        ({}, 0, "'0'"),
+        ({}, 50, "'300000'"),
+        ({"GOMP_SPINCOUNT": "7"}, 0, "'7'"),
+        ({"OMP_WAIT_POLICY": "passive"}, 9, "'0'"),
+    ],
+)
+def test_openmp_is_told_too_unless_the_user_has_told_it(given: dict[str, str], poll: int, spins: str) -> None:
+    pytest.importorskip("xllamacpp")
+    code = f"from chatdev.ops.serving import llamacpp; llamacpp._spin({poll}); import xllamacpp"
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        env=clean | {"OMP_DISPLAY_ENV": "verbose"} | given,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stderr
+    if "GOMP_SPINCOUNT" not in told:
+        pytest.skip("this wheel does not compute by libgomp")
+    assert f"GOMP_SPINCOUNT = {spins}" in told
 
 
 def test_without_the_wheel_it_says_how_to_install_it(

@@ -147,7 +147,7 @@ def test_tgi_with_and_without_a_gpu(models: Path, bin: Path) -> None:
 def test_without_a_gpu_llamacpp_is_chosen(models: Path, bin: Path) -> None:
     said = dry(models, bin, "tiny.gguf", "--speculate", "--name", "my model")
     assert "no GPU;" in said
-    expected = {"--host": "127.0.0.1", "--name": "my model", "--window": "8192", "--slots": "4"}
+    expected = {"--host": "127.0.0.1", "--name": "my model", "--window": "8192", "--slots": "4", "--poll": "0"}
     assert {name: flag(said, name) for name in expected} == expected
     assert command(said)[1:4] == ["-m", "chatdev.ops.serving.llamacpp", str(models / "tiny.gguf")]
     assert "--speculate" in command(said)

@@ -394,7 +394,7 @@ async def test_an_answer_in_the_log_is_kept_although_the_imports_would_tell(
     assert PACKAGES.encode() in kept[last]
     log.write_bytes(b"".join(kept[: last + 1]))
     (ran.folder / "requirements.txt").unlink()
-    monkeypatch.setattr("chatdev.project.writing.needed", lambda files: ("numpy",))
+    monkeypatch.setattr("chatdev.project.documents.needed", lambda files: ("numpy",))
     again = await run(tmp_path, recording(ANSWERS), folder=ran.folder)
     assert (again.folder / "requirements.txt").read_text() == "requests\n"
 

@@ -78,3 +78,16 @@ def test_branches_merge_in_declared_order() -> None:
     assert merged.files["b"] == "2"
     assert merged.values == {"x": "1", "y": "2"}
     assert merged.tests == first.tests
+
+
+def test_tests_are_sound_once_they_were_run_and_none_fails_by_itself() -> None:
+    assert msgspec.structs.replace(TESTED, files={"main.py": "x = 1\n"}).holds("sound tests")
+    assert not TESTED.holds("sound tests")
+    assert ran(TESTED, "passed", "failed").holds("sound tests")
+    frame = 'Traceback (most recent call last):\n  File "tests/test_a.py", line 1, in test\n'
+    why = f"{frame}NameError: name 'x' is not defined"
+    results = (TestResult("tests/test_a.py::test", "error", why),)
+    failing = msgspec.structs.replace(TESTED, tests=TestsRan("p", TESTED.digest, results))
+    assert [fault.test for fault in failing.faulty_tests] == ["tests/test_a.py::test"]
+    assert not failing.holds("sound tests")
+    assert msgspec.structs.replace(failing, values={"language": "Go"}).holds("sound tests")

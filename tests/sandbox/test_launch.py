@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chatdev.sandbox import launch, trees
+from chatdev.sandbox import launch, proc, trees
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,7 +27,7 @@ def child() -> Iterator[int]:
 
 def children_of(pid: int) -> list[int]:
     """The whole tree below a process, when it has come up."""
-    while not (found := launch.descendants(pid)):
+    while not (found := proc.descendants(pid)):
         pass
     return found
 
@@ -36,11 +36,11 @@ def children_of(pid: int) -> list[int]:
 @pytest.mark.parametrize("listed", [True, False], ids=["as the kernel lists them", "from every process's parent"])
 def test_the_tree_of_processes_is_found(child: int, listed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not listed:
-        monkeypatch.setattr(launch, "_list_of_children", lambda pid, thread: "/nonexistent")
+        monkeypatch.setattr(proc, "_list_of_children", lambda pid, thread: "/nonexistent")
     grandchild = children_of(child)
     assert len(grandchild) == 1
-    assert {child, *grandchild} <= set(launch.descendants(os.getpid()))
-    assert launch.descendants(grandchild[0]) == []
+    assert {child, *grandchild} <= set(proc.descendants(os.getpid()))
+    assert proc.descendants(grandchild[0]) == []
 
 
 def test_a_tree_is_removed_whatever_it_holds(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ class Sign(msgspec.Struct, frozen=True):
     text: str = ""
     seconds: float = 0.0
     tokens: int = 0
+    call: str = ""
 
 
 class Clock:
@@ -162,6 +163,32 @@ def test_another_request_of_the_same_role_waits_anew() -> None:
         terminal.on_progress("Programmer", Sign("waiting", seconds=seconds))
 
     assert stream.getvalue().count("waiting for the first token, 16 s") == 2
+
+
+def test_two_calls_of_one_role_at_once_are_no_request_that_begins_anew() -> None:
+    stream = io.StringIO()
+    terminal = Terminal(stream)
+    for seconds in range(80):
+        terminal.on_progress("Programmer", Sign("waiting", seconds=seconds + 7, call="Coding.1/node.1"))
+        terminal.on_progress("Programmer", Sign("waiting", seconds=seconds, call="Coding.1/node.2"))
+
+    told = stream.getvalue().splitlines()
+    assert [line.split(",")[1].split()[0] for line in told] == ["15", "30", "60"]
+    assert told[-1].endswith("(and 1 more at once)")
+
+
+def test_an_answer_ends_its_own_call_alone(tty: Tty) -> None:
+    clock = Clock()
+    with Terminal(tty.stream, clock=clock) as terminal:
+        for number, call in enumerate(("a.1", "a.2", "a.3")):
+            clock.now += 1
+            terminal.on_progress("Programmer", Sign("text", "x ", 1.0, 10 + number, call=call))
+        terminal.on_record(Record(1, 0.0, answer("a.3", "Programmer", "third")))
+        assert list(terminal._speakers["Programmer"].calls) == ["a.1", "a.2"]
+        terminal.on_record(Record(2, 0.0, events.PhaseEnded("a.1", "Coding")))
+        terminal.on_record(Record(3, 0.0, answer("a.2", "Programmer", "second")))
+        assert not terminal._speakers
+    assert "12 tokens" in CURSOR.sub("", tty.close())
 
 
 def test_lines_beside_the_log_are_shown_clean() -> None:

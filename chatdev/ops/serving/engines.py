@@ -308,6 +308,7 @@ def _llamacpp(order: Order, machine: Machine, need: Need, fit: Fit, hub: Hub) ->
         Part(("--name", _served(order, need)), "the name that runs ask for"),
         Part(("--window", str(fit.window or 0)), "tokens for a prompt and its answer, in each slot"),
         Part(("--slots", str(fit.slots)), "answers at once, batched together; each has a window of its own"),
+        Part(("--poll", "0"), "threads that wait sleep and do not spin: programs run on the same processors"),
     ]
     if order.speculate:
         parts.append(Part(("--speculate",), _COPIED))

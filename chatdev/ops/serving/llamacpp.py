@@ -17,11 +17,17 @@ from typing import Any
 from chatdev.errors import ChatDevError
 from chatdev.ops.machine import cores
 from chatdev.settings import load_here
+from chatdev.settings.others import is_set, suggest
 
 INSTALL = f"{sys.executable} -m pip install xllamacpp"
 """The same wheel comes with the extra: ``pip install ".[local]"`` in a clone."""
 PROMPT_CACHE = 1024
 """MiB of memory for prompts whose slot was given to another talk; llama.cpp's own default is 8,192."""
+
+POLL = 50
+"""llama.cpp's own for how long its threads spin before they sleep, of 100."""
+_SPINS = 6_000
+"""Turns of libgomp's for one of these: 50 are its default of 300,000, some milliseconds (libgomp, "GOMP_SPINCOUNT")."""
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 
@@ -38,6 +44,9 @@ def options(words: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--slots", type=int, default=1)
     parser.add_argument("--threads", type=int, default=cores())
+    parser.add_argument(
+        "--poll", type=int, choices=range(101), metavar="0..100", default=POLL, help="how long threads spin"
+    )
     parser.add_argument("--speculate", action="store_true")
     return parser.parse_args(words)
 
@@ -57,12 +66,20 @@ def parameters(xllamacpp: Any, chosen: argparse.Namespace, key: str) -> Any:
     params.cache_ram_mib = PROMPT_CACHE
     params.endpoint_metrics = True
     params.ui = False
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = chosen.threads
+    for threads in (params.cpuparams, params.cpuparams_batch):
+        threads.n_threads, threads.poll = chosen.threads, chosen.poll
     if key:
         params.api_keys = [key]
     if chosen.speculate:
         params.speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE]
     return params
+
+
+def _spin(poll: int) -> None:
+    """The wheel of PyPI computes by OpenMP, whose threads do not heed llama.cpp's number: they are told by a variable
+    that libgomp reads when it is loaded. What the user has set wins."""
+    if not is_set("OMP_WAIT_POLICY"):
+        suggest("GOMP_SPINCOUNT", str(_SPINS * poll))
 
 
 def main(words: Sequence[str]) -> int:
@@ -71,6 +88,7 @@ def main(words: Sequence[str]) -> int:
     for number in _STOPS:
         signal.signal(number, signal.SIG_DFL)  # while the engine loads no line of Python runs, and so no handler
     try:
+        _spin(chosen.poll)
         import xllamacpp
 
         key = load_here().vllm_api_key

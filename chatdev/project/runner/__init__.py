@@ -8,7 +8,7 @@ separator (0x1f), with record separators (0x1e) for the ends of lines in them::
     begin FOLDER HOME TMPDIR            before anything of the product is loaded
     file FILE OUTCOME WHY MISSING       a test file that could not be loaded
     collected ID…                       the tests of a file
-    running ID
+    running ID                          a test, or main.py once its screen is there
     result ID OUTCOME WHY MISSING
     trouble TEXT                        why the results are not to be believed
     end                                 all that was to be run was run

@@ -27,6 +27,8 @@ import tempfile
 import threading
 import time
 
+from .waiting import wait
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +98,7 @@ def _start(folder: str, call: "dict[str, Any]", order: "dict[str, Any]") -> "dic
     taken = {name: _Taken(getattr(program, name), order["output"]) for name in ("stdout", "stderr")}
     feeding = threading.Thread(target=_feed, args=(program.stdin, call["stdin"].encode()), daemon=True)
     feeding.start()
-    stopped = _wait(program, order["seconds"])
+    stopped = "time" if wait(program, order["seconds"]) is None else ""
     _end_group(program)
     status = program.wait()
     for each in taken.values():
@@ -108,14 +110,6 @@ def _start(folder: str, call: "dict[str, Any]", order: "dict[str, Any]") -> "dic
         "seconds": round(time.monotonic() - began, 3),
         "cpu": round(_cpu() - before, 3),
     }
-
-
-def _wait(program: "subprocess.Popen[bytes]", seconds: float) -> str:
-    try:
-        program.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return "time"
-    return ""
 
 
 def _end_group(program: "subprocess.Popen[bytes]") -> None:

@@ -23,6 +23,7 @@ def start(say: "Say", root: str, screen: str = "") -> None:
     if screen:
         _show_on(screen)
     path = f"{root}/main.py"
+    say("running", "main.py")
     sys.argv = ["main.py"]
     found_without = list(sys.path)
     sys.path.insert(0, root)

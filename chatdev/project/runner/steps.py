@@ -6,7 +6,7 @@ A program of its own, as its neighbours are, with the nonce on standard input as
     NONCE ready                        all steps are done; what follows is the program's own output
     NONCE failed STEP STATUS           a step (by its number) ended with that status; its output is on standard error
     NONCE ended STATUS                 the program's exit status, or minus its signal
-    NONCE alive                        it still runs after its seconds
+    NONCE alive                        it still runs after its seconds, as ``fair.Clock`` counts them
 
 The steps' output never reaches standard output, and the program inherits standard input, so it is its user's.
 """
@@ -15,6 +15,8 @@ import json
 import os
 import subprocess
 import sys
+
+from .waiting import wait
 
 _NONCE = 32
 _MISSING = 127
@@ -42,10 +44,8 @@ def main(order: str) -> None:
         print(f"{wanted['program'][0]}: {error.strerror}", file=sys.stderr)
         say("ended", _MISSING)
         return
-    try:
-        say("ended", program.wait(wanted["seconds"]))
-    except subprocess.TimeoutExpired:
-        say("alive")
+    ended = wait(program, wanted["seconds"])
+    say(*(("alive",) if ended is None else ("ended", ended)))
 
 
 def _call(step: list[str]) -> int:

@@ -1,0 +1,145 @@
+"""What an answer settles: its conclusion, a choice, that nothing is left to change; or that it goes in circles."""
+
+import re
+from collections.abc import Sequence
+
+from chatdev.agents import fences
+
+MARK = re.compile(r"<\s*INFO\s*>", re.I)
+_LOOSE_MARK = re.compile(r"\W{0,6}(?:/?INFO>|\(INFO\)|\*\*INFO\*\*)[:\s]*")
+_CONSTRAINED = re.compile(r'\{\s*"choice"\s*:\s*"([^"\\]*)"\s*\}\s*$')
+_SPEAKER = re.compile(r"[\w ]{1,40}:\s*$")
+_SHORT = 2
+
+
+def conclusion(text: str) -> str | None:
+    """What follows the ``<INFO>`` mark on its line: at the front of a line at best (the last one), else on any.
+
+    What an answer only quotes, such as a program's output in a fenced block, concludes nothing.
+    """
+    if "INFO" not in text.upper():
+        return None
+    lines = fences.clean(text)
+    inside = _quoted(lines)
+    fallback: str | None = None
+    said_lines = [line for number, line in enumerate(lines) if line.strip() and number not in inside]
+    for last, line in enumerate(reversed(said_lines)):
+        marks = list(MARK.finditer(line))
+        found = marks[-1] if marks else (_LOOSE_MARK.match(line) if last == 0 else None)
+        if found is None or (last and _is_quotation(line, found)):
+            continue
+        said = _unmarked(line[found.end() :])
+        before = line[: found.start()].strip(" \t\r*_`\"'>#-([")
+        if said and (not before or _SPEAKER.match(before)):
+            return said
+        fallback = fallback or said
+    return fallback
+
+
+def _quoted(lines: Sequence[str]) -> set[int]:
+    """The lines inside fenced blocks, but for a block that says one thing and ends the answer: that is its form."""
+    inside: set[int] = set()
+    for block in fences.blocks(lines) if any(line.lstrip()[:3] in ("```", "~~~") for line in lines) else ():
+        last = block.until >= len(lines) - 1
+        if block.end == "closed" and not (last and sum(bool(line.strip()) for line in block.lines) == 1):
+            inside.update(range(block.opener, block.until + 1))
+        elif block.end != "closed" and not last:
+            inside.update(range(block.opener, block.until))
+    return inside
+
+
+def _is_quotation(line: str, mark: re.Match[str]) -> bool:
+    """Whether a mark stands in a quoted line, or in quotation marks with something before them."""
+    before = line[: mark.start()].rstrip(" <")
+    return before.lstrip()[:1] == ">" or (before[-1:] in ("`", '"', "'", "“") and len(before.strip()) > 1)
+
+
+def _unmarked(rest: str) -> str | None:
+    """The rest of a line without the marks around it, and without the other halves of those before it."""
+    if re.match(r"\W*\*(?![\w*])", rest):
+        return None  # The star of an instruction: write <INFO> and then *.
+    said = rest.replace("</INFO>", "").strip().lstrip(":>*").strip()
+    if said.endswith(('".', "'.", "`.", "*.")) and said.count(said[-2]) % 2 == 1:
+        said = said[:-1]
+    for mark in ("**", "*", "`", '"', "'", "”", ")"):
+        if said.endswith(mark) and (said.count(mark) % 2 == 1 or mark in "”)") and not (mark == ")" and "(" in said):
+            said = said[: -len(mark)].rstrip()
+        if len(said) > 2 * len(mark) and mark != ")" and said.startswith(mark) and said.endswith(mark):
+            said = said[len(mark) : -len(mark)].strip()
+    return said if any(character.isalnum() for character in said) else None
+
+
+def finished(text: str) -> bool:
+    """Whether the answer says ``<INFO> Finished``: there is nothing left to change."""
+    said = conclusion(text)
+    return said is not None and re.match(r"\W*finished\b", said, re.I) is not None
+
+
+def choice(text: str, options: Sequence[str]) -> str | None:
+    """The one option that an answer settles on, in letters as the options have them; None where it is not clear.
+
+    Asked in turn: the conclusion, the whole answer, its last line, and what is mentioned at all. An answer that is
+    ``{"choice": …}``, as a server that was held to it gives, counts as what stands in there.
+    """
+    if constrained := _CONSTRAINED.search(text):
+        text = constrained[1]
+    lines = [line for line in fences.clean(text) if line.strip()]
+    if not lines or not options:
+        return None
+    said = conclusion(text)
+    exact = {_plain(option): option for option in options}
+    for candidate in (said or "", "\n".join(lines), lines[-1]):
+        if (plain := _plain(candidate)) in exact:
+            return exact[plain]
+    for candidate in (said or "", "\n".join(lines)):
+        mentioned = _mentioned(candidate, options)
+        if len(mentioned) == 1:
+            return mentioned[0]
+    return None
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().strip(" \t\r\n.!*_`\"'“”()[]<>:").split())
+
+
+def _mentioned(text: str, options: Sequence[str]) -> list[str]:
+    """The options that stand in the text as whole words; one inside a longer one's mention does not count.
+
+    Options as short as "C" and "Go" are words of their own: they count in their own letters, within a sentence.
+    """
+    mentioned: list[str] = []
+    for option in sorted(options, key=len, reverse=True):
+        whole_word = rf"(?<![\w+#]){re.escape(option)}(?![\w+#])"
+        short = len(option) <= _SHORT
+        pattern = re.compile(rf"(?<=[^\n.!?\s] ){whole_word}" if short else whole_word, 0 if short else re.I)
+        text, count = pattern.subn("\0", text)
+        if count:
+            mentioned.append(option)
+    return mentioned
+
+
+def looping(text: str) -> bool:
+    """Whether the answer ends in the same line, paragraph or words over and over: a model that cannot stop."""
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    return _repeats(lines) or _repeats(lines[:-1]) or _repeats(text[-_TAIL:].split())
+
+
+_TAIL = 6000
+_LOOP = 400
+"""Characters that a repetition must cover; three times the same, or more, is a loop then."""
+
+
+def _repeats(items: Sequence[str]) -> bool:
+    """Whether the items end in three or more periods of a repetition (Knuth, Morris and Pratt's failure function)."""
+    reverse = items[::-1]
+    failure = [0] * len(reverse)
+    covered = len(reverse[0]) + 1 if reverse else 0
+    for number in range(1, len(reverse)):
+        length = failure[number - 1]
+        while length and reverse[number] != reverse[length]:
+            length = failure[length - 1]
+        failure[number] = length + (reverse[number] == reverse[length])
+        covered += len(reverse[number]) + 1
+        if covered >= _LOOP and number + 1 >= 3 * (number + 1 - failure[number]):
+            return True
+    return False

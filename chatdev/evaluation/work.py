@@ -1,0 +1,173 @@
+"""Carries an evaluation to its end: each arm's batch, then the judgement of what it delivered."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, NamedTuple, TextIO
+
+import msgspec
+
+from chatdev import wiring
+from chatdev.evaluation import judging
+from chatdev.evaluation.arms import ONCE, Arm, samples
+from chatdev.evaluation.judging import Judged
+from chatdev.evaluation.place import Place
+from chatdev.evaluation.sets import Task, TaskSet
+from chatdev.fleet import batch, summary, tasks
+from chatdev.fleet.display import Display
+from chatdev.fleet.ledger import Ledger, Plan, Result
+from chatdev.fleet.ledger import Task as Project
+from chatdev.fleet.shared import cores_here
+from chatdev.models.choose import Choice
+from chatdev.sandbox.port import Sandbox
+
+Unit = tuple[str, int]
+"""A task's name, and which of its runs: a repeat of a company's, or the number of a sample."""
+
+
+class Built(msgspec.Struct, frozen=True):
+    """One run of an arm: how its project ended, and what is hidden says of its product."""
+
+    result: Result
+    judged: Judged
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What is to be measured. ``ceiling`` counts the one-shot answers of which any may solve a task;
+    0: as many as the largest arm takes."""
+
+    set: TaskSet
+    arms: tuple[Arm, ...]
+    repeat: int = 1
+    ceiling: int = 0
+
+    @property
+    def batches(self) -> tuple[Arm, ...]:
+        """An arm for each batch that is carried: one for all one-shot answers, and one for each company."""
+        shots = (Arm(ONCE, best=1),) if self.shots else ()
+        return (*shots, *(arm for arm in self.arms if not arm.best))
+
+    @property
+    def most(self) -> int:
+        """How many one-shot answers the ceiling counts: as many as were asked for, else as the largest arm takes."""
+        return self.ceiling or max((arm.best for arm in self.arms), default=0)
+
+    @property
+    def shots(self) -> int:
+        """One-shot answers to each task in a repeat."""
+        return max((self.ceiling, *(arm.best for arm in self.arms)))
+
+    def units(self, arm: Arm) -> tuple[Unit, ...]:
+        """The runs of a batch, task by task within a repeat, so that what is interrupted is a comparison already."""
+        repeats = range(1, self.repeat + 1)
+        if arm.best:
+            numbers = dict.fromkeys(number for repeat in repeats for number in samples(repeat, self.shots))
+        else:
+            numbers = dict.fromkeys(repeats)
+        return tuple((task.name, number) for number in numbers for task in self.set.tasks)
+
+
+class Means(NamedTuple):
+    """What the work is done with. ``choice`` meets the model, once for all arms; ``jobs`` is None for as many projects
+    at once as the server bears; ``out`` hears how far a batch is, and nothing if ``quiet``; ``retry`` takes up anew
+    what an error ended. ``base`` holds for every arm that does not say otherwise."""
+
+    choice: Callable[[], contextlib.AbstractAsyncContextManager[Choice]]
+    sandbox: Sandbox
+    base: Plan
+    out: TextIO
+    jobs: int | None = None
+    streamed: bool = False
+    quiet: bool = False
+    retry: bool = False
+
+
+class Work:
+    """One evaluation under way. ``built`` are the runs that ended and were judged, by the batch's folder."""
+
+    def __init__(self, place: Place, wanted: Wanted, means: Means) -> None:
+        self._place, self._wanted, self._means = place, wanted, means
+        self._tasks: Mapping[str, Task] = {task.name: task for task in wanted.set.tasks}
+        self.built: dict[str, dict[Unit, Built]] = {}
+
+    async def run(self, each: Callable[[], None] = lambda: None) -> None:
+        """Carry and judge arm by arm; ``each`` is called after every one. Raises what stops a batch, and SandboxError.
+
+        The model is not met where all runs have ended.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            choice: Choice | None = None
+            for arm in self._wanted.batches:
+                with contextlib.closing(Ledger(self._place.arm(arm.folder), self._plan(arm))) as ledger:
+                    units = dict(zip(self._wanted.units(arm), self._added(ledger, arm), strict=True))
+                    if self._means.retry:
+                        ledger.retry([name for name, result in ledger.results.items() if result.status == "error"])
+                    if left := ledger.left(units.values()):
+                        choice = choice or await self._meet(stack)
+                        await self._carry(ledger, choice, list(units.values()), left)
+                    self.built[arm.folder] = await self._judged(arm, ledger, units)
+                each()
+
+    async def _meet(self, stack: contextlib.AsyncExitStack) -> Choice:
+        choice = await stack.enter_async_context(self._means.choice())
+        self._place.begin(choice.facts.model)
+        return choice
+
+    def _plan(self, arm: Arm) -> Plan:
+        """What holds for the arm's batch: its own word comes before that for all arms."""
+        base, own = self._means.base, arm.plan
+        return msgspec.structs.replace(own, model=base.model, reach=base.reach, limits=base.limits | own.limits)
+
+    def _added(self, ledger: Ledger, arm: Arm) -> tuple[Project, ...]:
+        """The projects of the batch, in the order of the units; all that it is told of a task are these two texts."""
+        rows = [
+            tasks.Row(name, self._tasks[name].description, sample=number) for name, number in self._wanted.units(arm)
+        ]
+        return ledger.add(tasks.identities(rows))
+
+    async def _carry(self, ledger: Ledger, choice: Choice, asked: Sequence[Project], left: Sequence[Project]) -> None:
+        means = self._means
+        before = [ledger.results[task.id] for task in asked if task.id in ledger.results]
+        async with batch.pooled(ledger.place, choice, means.sandbox, means.jobs, streamed=means.streamed) as pool:
+            if not means.quiet:
+                means.out.write(f"{ledger.folder.name}: {len(left)} of {len(asked)} projects are left.\n")
+            display = Display(means.out, len(asked), before, lambda: pool.standing, quiet=means.quiet)
+            try:
+                await batch.carry(pool, ledger, left, display.ended, display.tick)
+            finally:
+                display.close()
+                summary.write(ledger.folder, ledger.results.values(), len(ledger.tasks))
+
+    async def _judged(self, arm: Arm, ledger: Ledger, units: Mapping[Unit, Project]) -> dict[Unit, Built]:
+        """Judge what has not been judged, as many products at once as there are cores."""
+        room = asyncio.Semaphore(cores_here())
+
+        async def one(unit: Unit, project: Project) -> Built:
+            result = ledger.results[project.id]
+            folder = ledger.folder / result.folder
+            async with room:
+                files = wiring.product_of(folder) if folder.is_dir() else {}
+                return Built(result, await self._judge(arm, unit, files))
+
+        built = await _all([one(unit, project) for unit, project in units.items()])
+        return dict(zip(units, built, strict=True))
+
+    async def _judge(self, arm: Arm, unit: Unit, files: Mapping[str, bytes]) -> Judged:
+        name, number = unit
+        task = self._tasks[name]
+        known = self._place.judgement(judging.key(arm.name, task, number, files))
+        if known is None:
+            known = await judging.judge(self._means.sandbox, arm.name, task, number, files, tested=arm.tests)
+            self._place.put(known)
+        return known
+
+
+async def _all(each: Sequence[Coroutine[Any, Any, Built]]) -> list[Built]:
+    """The results in order. The first failure cancels the others and is raised as it came."""
+    running = [asyncio.ensure_future(one) for one in each]
+    try:
+        return await asyncio.gather(*running)
+    finally:
+        for one in running:
+            one.cancel()
+        await asyncio.gather(*running, return_exceptions=True)

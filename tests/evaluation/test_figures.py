@@ -1,0 +1,150 @@
+"""From judged products to figures."""
+
+import json
+
+import pytest
+
+from chatdev.evaluation import arms, figures, picture, report
+from chatdev.evaluation.arms import Arm
+from chatdev.evaluation.figures import Report, Says
+from chatdev.evaluation.judging import Judged
+from chatdev.evaluation.place import Begun
+from chatdev.evaluation.sets import Case, Task, TaskSet
+from chatdev.evaluation.work import Built, Unit, Wanted
+from chatdev.fleet.ledger import Plan, Result
+
+CASE = Case("p", 1, 2)
+SET = TaskSet("mine", tuple(Task(name, "d", level, (), (CASE, CASE)) for name, level in (("a", 1), ("b", 1), ("c", 2))))
+
+
+def built(
+    task: str,
+    number: int,
+    held: int,
+    *,
+    examples: bool | None = None,
+    verdict: str = "failed (1 of 2)",
+    error: str = "",
+) -> Built:
+    result = Result(
+        name=task,
+        verdict=verdict,
+        status="error" if error else "passed" if verdict == "passed" else "failed",
+        seconds=2.0,
+        calls=1,
+        prompt_tokens=100,
+        completion_tokens=10,
+        cost=0.0,
+        folder="",
+        error=error,
+    )
+    return Built(result, Judged("", task, number, "", "", held, 2, (), examples, own_tests=4, own_failed=1))
+
+
+def shots(*each: tuple[str, int, int, bool | None]) -> dict[Unit, Built]:
+    return {(task, number): built(task, number, held, examples=examples) for task, number, held, examples in each}
+
+
+def reported(wanted: Wanted, **batches: dict[Unit, Built]) -> Report:
+    return figures.report(wanted, batches, Begun("model", "2026-01-02"))
+
+
+@pytest.mark.parametrize(
+    ("won", "lost", "p"),
+    [(0, 0, 1.0), (1, 0, 1.0), (5, 0, 0.0625), (0, 6, 0.03125), (8, 1, 0.0390625), (10, 2, 158 / 4096), (3, 3, 1.0)],
+)
+def test_mcnemar_s_exact_p(won: int, lost: int, p: float) -> None:
+    assert figures.mcnemar(won, lost) == pytest.approx(p, rel=1e-12)
+    assert figures.mcnemar(lost, won) == figures.mcnemar(won, lost)
+
+
+def test_mcnemar_bears_many_pairs() -> None:
+    assert 0 < figures.mcnemar(3_000, 2_000) < 1e-40
+
+
+BEST = Wanted(SET, (Arm("once", 1), Arm("best-of-3", 3)))
+
+
+def test_best_of_n_takes_the_first_that_holds_the_examples_else_the_first() -> None:
+    taken = shots(
+        ("a", 1, 0, False), ("a", 2, 2, True), ("a", 3, 0, True),
+        ("b", 1, 2, False), ("b", 2, 0, True), ("b", 3, 2, False),
+        ("c", 1, 1, False), ("c", 2, 2, False), ("c", 3, 1, False),
+    )  # fmt: skip
+    found = reported(BEST, once=taken)
+    once, best = found.arms
+    assert found.solved == {
+        "a": {"once": "0", "best-of-3": "1"},
+        "b": {"once": "1", "best-of-3": "0"},
+        "c": {"once": "0", "best-of-3": "0"},
+    }
+    assert best.paired is not None
+    assert (best.paired.won, best.paired.lost, best.paired.p) == (1, 1, 1.0)
+    assert (once.cases, best.cases) == (0.5, 0.5)
+    assert (once.per_task.prompt_tokens, best.per_task.prompt_tokens, best.per_task.seconds) == (100, 300, 6)
+    assert best.per_solved is not None and best.per_solved.completion_tokens == 90
+    assert found.ceiling is not None
+    assert (found.ceiling.answers, found.ceiling.solved, found.ceiling.of) == (3, 3, 3)
+    assert [(each.difficulty, each.solved, each.of) for each in best.by_difficulty] == [(1, 1, 2), (2, 0, 1)]
+
+
+def test_without_examples_the_first_answer_is_taken() -> None:
+    taken = shots(*((name, number, 2 * (number > 1), None) for name in "abc" for number in (1, 2, 3)))
+    found = reported(BEST, once=taken)
+    assert found.arms[1].solved == 0 and found.arms[1].per_solved is None
+    assert found.ceiling is not None and found.ceiling.solved == 3
+
+
+def test_repeats_have_the_first_answer_in_common() -> None:
+    assert arms.samples(1, 3) == (1, 2, 3)
+    assert arms.samples(2, 3) == (1, 1002, 1003)
+    assert Wanted(SET, (Arm("once", 1),), repeat=3).units(Arm("once", 1)) == (("a", 1), ("b", 1), ("c", 1))
+
+
+def test_what_a_verdict_is_worth() -> None:
+    tested = {
+        ("a", 1): built("a", 1, 2, verdict="passed"),
+        ("b", 1): built("b", 1, 1, verdict="passed"),
+        ("c", 1): built("c", 1, 2, error="the window is too small"),
+    }
+    found = reported(Wanted(SET, (Arm("default", plan=Plan()),)), default=tested)
+    (arm,) = found.arms
+    assert arm.says == Says(passed=2, precision=0.5, recall=0.5)
+    assert arm.own_tests is not None and (arm.own_tests.ran, arm.own_tests.failed, arm.own_tests.share) == (12, 3, 0.25)
+    assert (arm.errors, arm.paired, found.ceiling) == (1, None, None)
+    told = report.markdown(found)
+    assert "| `default`             | 2      | 50 %      | 50 %   | 3 of 12     |" in told
+    assert "Runs that ended in an error, which count as not solved unless they delivered: `default` 1." in told
+
+
+def test_nothing_to_share_is_none() -> None:
+    tested = {(name, 1): built(name, 1, 0) for name in "abc"}
+    (arm,) = reported(Wanted(SET, (Arm("default", plan=Plan()),)), default=tested).arms
+    assert arm.says == Says(0, None, None)
+
+
+def test_the_report_is_the_same_each_time_and_holds_no_text_of_a_task() -> None:
+    taken = shots(*((name, number, 2, None) for name in "abc" for number in (1, 2, 3)))
+    found = reported(BEST, once=taken)
+    text = report.as_json(found)
+    assert text == report.as_json(found) and text.endswith("}\n")
+    assert list(json.loads(text))[:4] == ["version", "date", "model", "set"]
+    assert '"d"' not in text
+    assert "| any of 3 answers | 3 of 3 | 100 % |" in report.markdown(found)
+
+
+def test_the_picture_has_a_bar_for_each_arm_and_a_line_for_the_ceiling() -> None:
+    taken = shots(*((name, number, 2, None) for name in "abc" for number in (1, 2, 3)))
+    found = reported(BEST, once=taken)
+    drawn = picture.svg(found)
+    assert drawn.count('<rect class="solved"') == 3 and drawn.count('<line class="ceiling"') == 2  # with the legend
+    assert "prefers-color-scheme: dark" in drawn and "3 of 3" in drawn
+
+
+def test_a_long_name_is_cut_in_the_picture_and_marks_of_html_do_no_harm() -> None:
+    arm = Arm("default --role-model 'Programmer=a<b>'", plan=Plan())
+    found = reported(Wanted(SET, (arm,)), **{arm.folder: {(name, 1): built(name, 1, 0) for name in "abc"}})
+    drawn = picture.svg(found)
+    assert "default --role-model" in drawn and "…</text>" in drawn
+    assert "<b>" not in drawn
+    assert "ceiling" not in drawn.partition("</style>")[2]
