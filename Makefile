@@ -77,7 +77,7 @@ soak: setup
 # atheris has wheels for few versions of Python, so it has an environment of its own. SECONDS are for each reader.
 SECONDS ?= 60
 fuzz: .venv-fuzz/fuzz.done
-	for reader in answers paths quotation log company stream; do \
+	for reader in answers paths quotation log company stream rows; do \
 	  .venv-fuzz/bin/python tests/fuzz/fuzzing.py $$reader -max_total_time=$(SECONDS) -timeout=20 -rss_limit_mb=2048 \
 	    -artifact_prefix=crash-$$reader- || exit 1; done
 

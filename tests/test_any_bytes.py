@@ -1,7 +1,7 @@
 """The readers of what others wrote, on any bytes: what hypothesis thinks of, and what was found before."""
 
 import pytest
-from fuzz_targets import FILES, TARGETS, company, stream
+from fuzz_targets import FILES, TARGETS, company, rows, stream
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -51,6 +51,8 @@ PIECES = [
         b"~",
         b"con",
     ),
+    *(b"$ python3 main.py ", b"echo a | ", b"<<END\n", b"END\n", b"[exit 1]\n", b"# From the task\n", b"'"),
+    *(b"Input: ", b"Output: ", b"reads ", b">>> f(1)\n", b"`f(2)` returns `3`", b'print "x"', b"01.5", b"9" * 5_000),
     *(b"requirements.txt\n", b"flask==1\n", b"-e .\n", b"<INFO> Finished", b"\x00", b"\x7f", b"\x80", b"\xed\xa0\x80"),
 ]
 BYTES = st.one_of(st.binary(max_size=200), st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join))
@@ -111,3 +113,10 @@ def test_what_a_hostile_stream_broke_before(body: bytes) -> None:
 )
 def test_what_a_broken_company_broke_before(file: str, body: bytes) -> None:
     company(bytes([FILES.index(file)]) + body)
+
+
+@pytest.mark.parametrize(
+    "given", ["01.5", "a 007.25", "٣.٥", "9" * 5_000, '"00.5"', "[" * 2_000, "[" * 400 + "]" * 400]
+)
+def test_what_an_example_of_a_task_broke_before(given: str) -> None:
+    rows(f"It reads a line.\nInput: {given}\nOutput: x\n".encode())

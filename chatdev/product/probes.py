@@ -15,7 +15,7 @@ from chatdev.product.sessions import Call
 
 MOST = 16
 """Probes that are made of one set of rows."""
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_NUMBER = re.compile(r"-?\d{1,18}(?:\.\d{1,18})?", re.ASCII)
 
 
 def of_rows(found: Sequence[Row], most: int = MOST) -> tuple[Call, ...]:
@@ -25,13 +25,21 @@ def of_rows(found: Sequence[Row], most: int = MOST) -> tuple[Call, ...]:
     made: list[list[Call]] = []
     for number, call in enumerate(calls):
         others = calls[:number] + calls[number + 1 :]
-        made.append([probe for probe in dict.fromkeys(_variants(call, others)) if probe not in known])
+        made.append([probe for probe in _all_variants(call, others) if probe not in known])
     picked: dict[Call, None] = {}
     for rank in range(max(map(len, made), default=0)):
         for each in made:
             if rank < len(each) and len(picked) < most:
                 picked[each[rank]] = None
     return tuple(picked)
+
+
+def _all_variants(call: Call, others: Sequence[Call]) -> tuple[Call, ...]:
+    """Each variant once; none of a value that is nested too deeply."""
+    try:
+        return tuple(dict.fromkeys(_variants(call, others)))
+    except RecursionError:
+        return ()
 
 
 def _code(call: Call) -> bool:
@@ -71,7 +79,7 @@ def _parsed(texts: Iterable[str]) -> Iterator[Any]:
 def _plain(text: str) -> Iterator[str]:
     """Numbers changed one by one, and words and lines turned round or left out."""
     for found in _NUMBER.finditer(text):
-        for other in _number(json.loads(found[0]) if "." in found[0] else int(found[0])):
+        for other in _number(_value(found[0])):
             yield f"{text[: found.start()]}{other}{text[found.end() :]}"
     lines = text.split("\n")
     if len(lines) > 2:
@@ -122,13 +130,18 @@ def _leaf(value: Any) -> Iterator[Any]:
         yield from _number(value)
     elif isinstance(value, str):
         if _NUMBER.fullmatch(value):
-            yield from (str(other) for other in _number(json.loads(value) if "." in value else int(value)))
+            yield from (str(other) for other in _number(_value(value)))
         yield value[::-1]
         yield value[:-1]
         yield value[1:]
         yield value.swapcase()
         yield value + value
         yield ""
+
+
+def _value(text: str) -> float:
+    """The number, also with zeros in front, which JSON does not take."""
+    return float(text) if "." in text else int(text)
 
 
 def _number(value: float) -> Iterator[float]:

@@ -17,6 +17,9 @@ from chatdev.journal.store import JournalError, Store
 from chatdev.models.errors import CutShort
 from chatdev.models.refusals import Refusal
 from chatdev.models.stream import Answer, AnswerReader
+from chatdev.product import compare, examples, probes
+from chatdev.product import rows as acceptance_rows
+from chatdev.product.sessions import Ended
 from chatdev.project.packages import requirements
 from chatdev.project.prompts import checked, fenced
 from chatdev.project.workspace import PathRefused, Workspace, safe_path
@@ -135,6 +138,20 @@ def company(data: bytes) -> None:
             checked(classic_folder.load(folder))
 
 
+def rows(data: bytes) -> None:
+    """Rows and a task's examples are read out of any text, and read the same again once they were written; what was
+    printed is compared with any text."""
+    text, command = data.decode("utf-8", "replace"), "python3 main.py"
+    for found in (acceptance_rows.parse(text, command).rows, examples.of_task(text, command, calls=True)):
+        again = acceptance_rows.parse(acceptance_rows.render(found, command), command)
+        assert not again.unread
+        assert sorted(row.title for row in again.rows) == sorted(row.title for row in found)
+        assert acceptance_rows.parse(acceptance_rows.render(again.rows, command), command) == again
+        assert not set(probes.of_rows(found)) & {row.steps[0].call for row in found}
+    assert compare.matches(text, Ended(0, text), exact=True)
+    assert compare.matches(text, Ended(0, text), exact=False)
+
+
 def _heard(pieces: list[bytes]) -> Answer | Refusal | str:
     reader = AnswerReader()
     for piece in pieces:
@@ -160,5 +177,5 @@ def stream(data: bytes) -> None:
 
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
-    target.__name__: target for target in (answers, paths, quotation, log, company, stream)
+    target.__name__: target for target in (answers, paths, quotation, log, company, stream, rows)
 }
