@@ -41,6 +41,15 @@ class Ended(msgspec.Struct, frozen=True):
     cpu: float = 0.0
 
 
+class _Report(Ended, frozen=True, kw_only=True):
+    """What the driver says of one start, or of a build step that ``failed``."""
+
+    status: int | None = None
+    session: int = -1
+    call: int = -1
+    failed: int | None = None
+
+
 NOT_STARTED = Ended(None, stopped="not started")
 """What stands for a start that never came about, since the sandbox was ended before it."""
 
@@ -94,30 +103,35 @@ async def run_sessions(
     if outcome.stopped == "starved":
         raise Starved(outcome)
     reports = _reports(outcome, nonce)
-    if failed := next((report for report in reports if "failed" in report), None):
-        raise BuildFailed(outcome.stderr or f"step {failed['failed']} ended with status {failed['status']}")
+    if failed := next((report for report in reports if build and report.failed is not None), None):
+        raise BuildFailed(outcome.stderr or f"step {failed.failed} ended with status {failed.status}")
     if not reports and not outcome.stopped:
         raise SandboxError(
             f"The product's driver did not come up in the sandbox (exit status {outcome.exit_status}).",
             tried=outcome.stderr.splitlines()[-1:],
             do="Free some memory and processor time on this machine, and try again.",
         )
-    found = {
-        (report["session"], report["call"]): msgspec.convert(report, Ended) for report in reports if "session" in report
-    }
+    found = {(report.session, report.call): report for report in reports}
     missing = Ended(None, stopped=outcome.stopped) if outcome.stopped else NOT_STARTED
     return tuple(
-        tuple(found.get((number, turn), missing) for turn in range(len(session)))
+        tuple(_ended(found.get((number, turn)), missing) for turn in range(len(session)))
         for number, session in enumerate(sessions)
     )
 
 
-def _reports(outcome: Outcome, nonce: str) -> list[dict[str, object]]:
-    reports: list[dict[str, object]] = []
+def _ended(report: _Report | None, missing: Ended) -> Ended:
+    if report is None:
+        return missing
+    return Ended(report.status, report.stdout, report.stderr, report.stopped, report.seconds, report.cpu)
+
+
+def _reports(outcome: Outcome, nonce: str) -> list[_Report]:
+    """What the driver said, as far as it makes sense: a product may find the nonce, and report of itself."""
+    reports: list[_Report] = []
     for line in outcome.stdout.split("\n"):
         if line.startswith(nonce):
             try:
-                reports.append(msgspec.json.decode(line[len(nonce) :], type=dict[str, object]))
+                reports.append(msgspec.json.decode(line[len(nonce) :], type=_Report))
             except msgspec.DecodeError:
                 continue  # cut by the output limit
     return reports

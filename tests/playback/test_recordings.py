@@ -145,6 +145,8 @@ async def test_the_default_companys_first_calculator_is_wrong_and_its_second_hol
         ("tester: '2 ^ 3 ^ 2'", 'expected "512", printed "64"'),
         ("tester: '-2 ^ 2'", 'expected "-4", printed "4"'),
     ]
+    third = next((ran for ran in played.events(TestsRan) if "/candidate.3/" in ran.place), None)
+    assert third is None or any(result.outcome != "passed" for result in third.results)  # it may be cancelled
     (race,) = played.events(RaceDecided)
     assert (race.winner, race.dropped) == (2, ())
     assert [standing.number for standing in race.standings] == [1, 2, 3]

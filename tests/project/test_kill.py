@@ -54,6 +54,19 @@ async def test_a_run_killed_at_each_effect_of_the_demo_resumes(tmp_path: Path, m
 
 
 @pytest.mark.parametrize("moment", ["before", "torn", "between", "after"])
+async def test_a_run_of_the_default_company_killed_at_each_effect_of_the_demo_resumes(
+    tmp_path: Path, moment: str
+) -> None:
+    """The first draft is wrong, and of the two that follow the second one is right."""
+    order = json.dumps({"task": "create a calculator", "name": "Calculator"})
+    async with Playback(demo.recording_of("create a calculator")) as endpoint:
+        lives = await killed(tmp_path, endpoint, moment, order)
+    assert len(lives) >= 8  # examples, three drafts of which two are tried, the race, the manual, the start
+    assert all(life["winners"] == [2] for life in lives)
+    assert {"main.py", "manual.md", "requirements.txt", "tests/acceptance.txt"} <= set(lives[0]["product"])
+
+
+@pytest.mark.parametrize("moment", ["before", "torn", "between", "after"])
 async def test_a_race_killed_at_each_effect_ends_with_its_winner(tmp_path: Path, moment: str) -> None:
     """The first candidate's program is wrong, the second's is right, the third never has an answer."""
     broken = {"Coding.1/candidate.1/Programmer.1/ask.1": f"{WORDS.replace('hello', 'bye')}\n{MAIN}"}

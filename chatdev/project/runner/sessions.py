@@ -8,6 +8,7 @@ A program of its own, as its neighbours are. The first 32 bytes of standard inpu
 Each session has a copy of the product's folder to itself, so that what one leaves there no other finds. Reports go to
 standard output, a line of JSON after the nonce each::
 
+    {"began": true}                                 this program has come up
     {"failed": STEP, "status": N}                  a build step ended with that status; nothing was started
     {"session": S, "call": C, "status": N, "stopped": "", "stdout": TEXT, "stderr": TEXT, "seconds": T, "cpu": T}
     {"end": true}
@@ -52,6 +53,7 @@ def main() -> None:
         while line:
             line = line[os.write(channel, line) :]
 
+    say({"began": True})
     root = os.getcwd()  # noqa: PTH109 - pathlib is large
     for number, step in enumerate(order["build"]):
         os.makedirs("build", exist_ok=True)  # noqa: PTH103
