@@ -9,7 +9,7 @@ from chatdev.agents import fences
 from chatdev.agents.chat_agent import Answer, Lack
 from chatdev.journal.events import TestsRan
 from chatdev.product import examples, rows
-from chatdev.product.rows import Row, Step
+from chatdev.product.rows import Row, Step, Unread
 from chatdev.project import acceptance, writing
 from chatdev.project.languages import PYTHON, Product
 from chatdev.project.meeting import Meeting
@@ -55,19 +55,22 @@ async def _asked(meeting: Meeting, way: Product, trusted: tuple[Row, ...]) -> tu
     found: list[Row] = []
     known = {step.call for row in trusted for step in row.steps}
 
-    def readable(text: str) -> rows.Read:
-        return rows.parse("\n".join(_in_form(line, way.command) for line in fences.clean(text)), way.command)
-
     async def read(answer: Answer) -> Lack | None:
-        parsed = readable(answer.text)
-        found.extend(in_order(step for row in parsed.rows for step in row.steps if step.call not in known))
+        text = "\n".join(_in_form(line, way.command) for line in fences.clean(answer.text))
+        written = rows.commands(text, way.command)
+        steps = [each for each in written if isinstance(each, Step) and each.call not in known]
+        found.extend(in_order(steps))
         if found or trusted:
             return None
-        why = parsed.unread[0].why if parsed.unread else "there is no line that begins with $"
+        why = "there is no line that begins with $"
+        if steps:
+            why = "below the commands there is nothing that they print"
+        elif written:
+            why = next(each.why for each in written if isinstance(each, Unread))
         return Lack(meeting.office.prompts.request("no_rows", why=why), f"no example could be read ({why})")
 
     try:
-        await meeting.insist(read, attempts=2, enough=lambda text: len(readable(text).rows) > MOST)
+        await meeting.insist(read, attempts=2)
     except Exhausted:
         if not trusted:
             raise
