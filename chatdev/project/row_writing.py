@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import msgspec
 
 from chatdev.agents import fences
-from chatdev.agents.chat_agent import Answer, Lack
 from chatdev.journal.events import TestsRan
+from chatdev.models.types import Message
 from chatdev.product import examples, rows
 from chatdev.product.rows import Row, Step, Unread
 from chatdev.project import acceptance, writing
@@ -19,6 +20,8 @@ from chatdev.project.state import State
 MOST = 5
 """Rows that are taken from a tester. A small model's first examples are its best."""
 _TRACEBACK = "Traceback (most recent call last)"
+_FORM = "OUTPUT"
+"""What our question shows in the place of an output."""
 _START = re.compile(r"\s*(?:echo|printf|python[\d.]*|node|bash|sh|java|\./)\b.*")
 _OUTPUT = re.compile(r"\s*(?:#\s*)?(?:Expected )?Output:\s*(.*)\Z", re.I)
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -51,30 +54,35 @@ def _baseline(state: State, way: Product) -> TestsRan:
 
 
 async def _asked(meeting: Meeting, way: Product, trusted: tuple[Row, ...]) -> tuple[Row, ...]:
-    """What the tester adds to the rows of the task."""
-    found: list[Row] = []
-    known = {step.call for row in trusted for step in row.steps}
+    """What the tester adds to the rows of the task, from the first answer that holds any.
 
-    async def read(answer: Answer) -> Lack | None:
+    Each time the same is asked, with another seed: shown its own answer, a small model gives it again.
+    """
+    role, attempts = meeting.phase.assistant, meeting.phase.attempts if not trusted else 1
+    messages = (*meeting.seat(role).beginning, Message("user", meeting.question(role)))
+    known = {step.call for row in trusted for step in row.steps}
+    for attempt in range(1, attempts + 1):
+        asking = replace(meeting, office=replace(meeting.office, candidate=attempt))
+        try:
+            answer = await asking.ask(role, 1, attempt, messages)
+        except Exhausted:
+            if attempt == 1 and not trusted:
+                raise
+            return ()
         text = "\n".join(_in_form(line, way.command) for line in fences.clean(answer.text))
         written = rows.commands(text, way.command)
         steps = [each for each in written if isinstance(each, Step) and each.call not in known]
-        found.extend(in_order(steps))
-        if found or trusted:
-            return None
-        why = "there is no line that begins with $"
-        if steps:
-            why = "below the commands there is nothing that they print"
-        elif written:
-            why = next(each.why for each in written if isinstance(each, Unread))
-        return Lack(meeting.office.prompts.request("no_rows", why=why), f"no example could be read ({why})")
+        if found := in_order(steps):
+            return tuple(found[:MOST])
+        if attempt < attempts:
+            meeting.note("asked again", attempt, f"no example could be read ({_why(written)})")
+    return ()
 
-    try:
-        await meeting.insist(read, attempts=2)
-    except Exhausted:
-        if not trusted:
-            raise
-    return tuple(found[:MOST])
+
+def _why(written: Sequence[Step | Unread]) -> str:
+    if any(isinstance(each, Step) for each in written):
+        return "below the commands there is nothing that they print"
+    return next((each.why for each in written if isinstance(each, Unread)), "there is no line that begins with $")
 
 
 def _in_form(line: str, command: str) -> str:
@@ -98,7 +106,9 @@ def in_order(steps: Iterable[Step]) -> list[Row]:
     for number, step in enumerate(found):
         before = tuple(Step(each.call) for each in found[:number]) if remembers else ()
         row = Row((*before, step))
-        if row.telling and _TRACEBACK not in step.expected:  # nobody wishes for a program that breaks
+        if (
+            row.telling and step.expected != _FORM and _TRACEBACK not in step.expected
+        ):  # nobody wishes for a program that breaks
             made.append(row)
     return made
 
