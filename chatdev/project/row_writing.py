@@ -1,7 +1,8 @@
 """The tester writes acceptance tests as rows; those that stand in the task are read from it by rule."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -20,6 +21,7 @@ from chatdev.project.state import State
 MOST = 5
 """Rows that are taken from a tester. A small model's first examples are its best."""
 _TRACEBACK = "Traceback (most recent call last)"
+_ALIKE = 2
 _FORM = "OUTPUT"
 """What our question shows in the place of an output."""
 _START = re.compile(r"\s*(?:echo|printf|python[\d.]*|node|bash|sh|java|\./)\b.*")
@@ -73,7 +75,7 @@ async def _asked(meeting: Meeting, way: Product, trusted: tuple[Row, ...]) -> tu
         written = rows.commands(text, way.command)
         steps = [each for each in written if isinstance(each, Step) and each.call not in known]
         if found := in_order(steps):
-            return tuple(found[:MOST])
+            return tuple(list(_varied(found))[:MOST])
         if attempt < attempts:
             meeting.note("asked again", attempt, f"no example could be read ({_why(written)})")
     return ()
@@ -106,11 +108,20 @@ def in_order(steps: Iterable[Step]) -> list[Row]:
     for number, step in enumerate(found):
         before = tuple(Step(each.call) for each in found[:number]) if remembers else ()
         row = Row((*before, step))
-        if (
-            row.telling and step.expected != _FORM and _TRACEBACK not in step.expected
-        ):  # nobody wishes for a program that breaks
+        copied, breaks = step.expected == _FORM, _TRACEBACK in step.expected  # nobody wishes for a program that breaks
+        if row.telling and not copied and not breaks:
             made.append(row)
     return made
+
+
+def _varied(found: Iterable[Row]) -> Iterator[Row]:
+    """The rows without what comes again and again: a command that is called by a word is shown ``_ALIKE`` times."""
+    shown: Counter[str] = Counter()
+    for row in found:
+        word = next(iter(row.steps[-1].call.args), "")
+        shown[word] += 1
+        if not word.isalpha() or shown[word] <= _ALIKE:
+            yield row
 
 
 def _tells_of(step: Step, before: Sequence[Step]) -> bool:
