@@ -40,11 +40,11 @@ def test_list_names_those_built_in_and_ones_own(company: Type, old: Path) -> Non
     (old.parent / "Broken").mkdir()
     (old.parent / "Broken" / "RoleConfig.json").write_text("{")
     lines = company("list").stdout.splitlines()
-    assert [line.partition(":")[0] for line in lines] == ["Broken", "Old", "classic", "default", "once"]
+    assert [line.partition(":")[0] for line in lines] == ["Broken", "Old", "classic", "default", "full", "once"]
     assert "cannot be used. RoleConfig.json" in lines[0]
 
 
-@pytest.mark.parametrize("name", ["default", "Classic", "Old"])
+@pytest.mark.parametrize("name", ["default", "Full", "Classic", "Old"])
 def test_show_draws_each_step_twice(company: Type, old: Path, name: str) -> None:
     shown = company("show", name).stdout
     tree, _, mermaid = shown.partition("```mermaid\nflowchart TD\n")
@@ -64,7 +64,7 @@ def test_show_tells_cycles_ends_turns_and_reflections(company: Type) -> None:
     assert "(up to 10 turns, reflection, sets language)" in tree
     assert "s2 --> s3\n" in tree
     assert "s4_1 -.-> s4_0\n" in tree
-    assert "side by side\n    start the product\n" in company("show", "default").stdout
+    assert "side by side\n    start the product\n" in company("show", "full").stdout
 
 
 def test_new_makes_a_folder_to_edit_that_check_accepts(company: Type) -> None:
@@ -81,11 +81,11 @@ def test_new_makes_a_folder_to_edit_that_check_accepts(company: Type) -> None:
 
 def test_check_tells_a_placeholder_that_does_not_exist(company: Type) -> None:
     company("new", "./elsewhere")
-    phase = Path("elsewhere/phases/Coding.md")
+    phase = Path("elsewhere/phases/Drafting.md")
     phase.write_text(phase.read_text() + "{{ cods }}")
     done = company("check", "elsewhere")
     assert done.exit_code == 2
-    assert "phases/Coding.md: 'cods' is undefined" in done.stderr
+    assert "phases/Drafting.md: 'cods' is undefined" in done.stderr
 
 
 def test_convert_writes_a_company_that_loads_to_the_same(company: Type, old: Path) -> None:

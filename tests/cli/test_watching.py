@@ -168,7 +168,7 @@ def test_a_collector_gets_the_spans_of_a_run_and_none_of_its_words(tmp_path: Pat
     assert (done.returncode, done.stderr) == (0, "")
     by_id = {span.id: span for span in collector.spans}
     (run,) = [span for span in collector.spans if not span.parent]
-    assert (run.name, run.attributes["chatdev.verdict"]) == ("invoke_workflow default", "passed")
+    assert (run.name, run.attributes["chatdev.verdict"]) == ("invoke_workflow full", "passed")
     calls = [span for span in collector.spans if span.name == "chat recorded"]
     assert len(calls) == len(ANSWERS)
     for span in collector.spans:
