@@ -16,7 +16,6 @@ class Requests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     document: str
     reply: str
     reflect: str
-    no_rows: str = ""
 
 
 NO_REQUESTS = Requests(**dict.fromkeys(Requests.__struct_fields__, ""))

@@ -172,14 +172,27 @@ def parse(text: str, command: str, tier: Tier = "doubtful") -> Read:
         elif not block.command:
             close()
         else:
-            call = read_command(block.command, block.fed, command)
-            if isinstance(call, str):
-                unread.append(Unread(block.command, call))
+            step = _step(block, command)
+            if isinstance(step, Unread):
+                unread.append(step)
                 broken = True
             else:
-                steps.append(Step(call, block.output, block.status))
+                steps.append(step)
     close()
     return Read(tuple(rows), tuple(unread))
+
+
+def commands(text: str, command: str) -> tuple[Step | Unread, ...]:
+    """The commands of a text one after another, whatever stands between them, those without output too."""
+    blocks = _blocks(text.replace("\r\n", "\n").split("\n"))
+    return tuple(_step(block, command) for block in blocks if block.command)
+
+
+def _step(block: "_Block", command: str) -> Step | Unread:
+    call = read_command(block.command, block.fed, command)
+    if isinstance(call, str):
+        return Unread(block.command, call)
+    return Step(call, block.output, block.status)
 
 
 class _Block(msgspec.Struct):

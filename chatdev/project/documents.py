@@ -7,11 +7,11 @@ from chatdev.agents.chat_agent import Answer, Lack, quoted
 from chatdev.agents.reflection import reflect
 from chatdev.company.config import COUNSELOR
 from chatdev.journal.events import ModelAnswered
-from chatdev.project import sufficient
+from chatdev.project import manual, sufficient
 from chatdev.project.languages import PYTHON
 from chatdev.project.meeting import Meeting
 from chatdev.project.packages import needed, vouched
-from chatdev.project.state import REQUIREMENTS, State
+from chatdev.project.state import MANUAL, REQUIREMENTS, State
 
 
 async def document(meeting: Meeting) -> tuple[State, bool]:
@@ -34,7 +34,7 @@ async def document(meeting: Meeting) -> tuple[State, bool]:
             return None
         return Lack(prompts.request("document", paths=target), f"no {target} could be read out of the answer")
 
-    answer = await meeting.insist(read, attempts=2, enough=sufficient.file(lambda: (target,)))
+    answer = await meeting.insist(read, attempts=min(2, phase.attempts), enough=sufficient.file(lambda: (target,)))
     if reflected := not found and phase.reflect:
         said = f"{phase.assistant}: {quoted(answer)}"
         question = prompts.request("reflect", talk=said, paths=target)
@@ -42,6 +42,9 @@ async def document(meeting: Meeting) -> tuple[State, bool]:
             meeting.ask, meeting.seat(COUNSELOR), question, lambda text: _concluded(meeting, Answer(text)) or None
         )
         found = [text] if text else []
+    if not found and target == MANUAL and (text := manual.of(meeting.state)):
+        meeting.note("cut", 1, f"no answer held a {target}: it was made of the task and the acceptance tests")
+        found = [text]
     if not found:
         meeting.note("cut", 1, f"{target} was not written: no answer held one")
         return meeting.state, reflected

@@ -1,15 +1,17 @@
 """The tester writes acceptance tests as rows; those that stand in the task are read from it by rule."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import msgspec
 
 from chatdev.agents import fences
-from chatdev.agents.chat_agent import Answer, Lack
 from chatdev.journal.events import TestsRan
+from chatdev.models.types import Message
 from chatdev.product import examples, rows
-from chatdev.product.rows import Row, Step
+from chatdev.product.rows import Row, Step, Unread
 from chatdev.project import acceptance, writing
 from chatdev.project.languages import PYTHON, Product
 from chatdev.project.meeting import Meeting
@@ -19,6 +21,9 @@ from chatdev.project.state import State
 MOST = 5
 """Rows that are taken from a tester. A small model's first examples are its best."""
 _TRACEBACK = "Traceback (most recent call last)"
+_ALIKE = 2
+_FORM = "OUTPUT"
+"""What our question shows in the place of an output."""
 _START = re.compile(r"\s*(?:echo|printf|python[\d.]*|node|bash|sh|java|\./)\b.*")
 _OUTPUT = re.compile(r"\s*(?:#\s*)?(?:Expected )?Output:\s*(.*)\Z", re.I)
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -51,27 +56,35 @@ def _baseline(state: State, way: Product) -> TestsRan:
 
 
 async def _asked(meeting: Meeting, way: Product, trusted: tuple[Row, ...]) -> tuple[Row, ...]:
-    """What the tester adds to the rows of the task."""
-    found: list[Row] = []
+    """What the tester adds to the rows of the task, from the first answer that holds any.
+
+    Each time the same is asked, with another seed: shown its own answer, a small model gives it again.
+    """
+    role, attempts = meeting.phase.assistant, meeting.phase.attempts if not trusted else 1
+    messages = (*meeting.seat(role).beginning, Message("user", meeting.question(role)))
     known = {step.call for row in trusted for step in row.steps}
+    for attempt in range(1, attempts + 1):
+        asking = replace(meeting, office=replace(meeting.office, candidate=attempt))
+        try:
+            answer = await asking.ask(role, 1, attempt, messages)
+        except Exhausted:
+            if attempt == 1 and not trusted:
+                raise
+            return ()
+        text = "\n".join(_in_form(line, way.command) for line in fences.clean(answer.text))
+        written = rows.commands(text, way.command)
+        steps = [each for each in written if isinstance(each, Step) and each.call not in known]
+        if found := in_order(steps):
+            return tuple(list(_varied(found))[:MOST])
+        if attempt < attempts:
+            meeting.note("asked again", attempt, f"no example could be read ({_why(written)})")
+    return ()
 
-    def readable(text: str) -> rows.Read:
-        return rows.parse("\n".join(_in_form(line, way.command) for line in fences.clean(text)), way.command)
 
-    async def read(answer: Answer) -> Lack | None:
-        parsed = readable(answer.text)
-        found.extend(in_order(step for row in parsed.rows for step in row.steps if step.call not in known))
-        if found or trusted:
-            return None
-        why = parsed.unread[0].why if parsed.unread else "there is no line that begins with $"
-        return Lack(meeting.office.prompts.request("no_rows", why=why), f"no example could be read ({why})")
-
-    try:
-        await meeting.insist(read, attempts=2, enough=lambda text: len(readable(text).rows) > MOST)
-    except Exhausted:
-        if not trusted:
-            raise
-    return tuple(found[:MOST])
+def _why(written: Sequence[Step | Unread]) -> str:
+    if any(isinstance(each, Step) for each in written):
+        return "below the commands there is nothing that they print"
+    return next((each.why for each in written if isinstance(each, Unread)), "there is no line that begins with $")
 
 
 def _in_form(line: str, command: str) -> str:
@@ -95,9 +108,20 @@ def in_order(steps: Iterable[Step]) -> list[Row]:
     for number, step in enumerate(found):
         before = tuple(Step(each.call) for each in found[:number]) if remembers else ()
         row = Row((*before, step))
-        if row.telling and _TRACEBACK not in step.expected:  # nobody wishes for a program that breaks
+        copied, breaks = step.expected == _FORM, _TRACEBACK in step.expected  # nobody wishes for a program that breaks
+        if row.telling and not copied and not breaks:
             made.append(row)
     return made
+
+
+def _varied(found: Iterable[Row]) -> Iterator[Row]:
+    """The rows without what comes again and again: a command that is called by a word is shown ``_ALIKE`` times."""
+    shown: Counter[str] = Counter()
+    for row in found:
+        word = next(iter(row.steps[-1].call.args), "")
+        shown[word] += 1
+        if not word.isalpha() or shown[word] <= _ALIKE:
+            yield row
 
 
 def _tells_of(step: Step, before: Sequence[Step]) -> bool:
