@@ -113,9 +113,8 @@ async def test_a_page_which_no_command_line_starts_has_tests_that_are_programs(t
 
 
 def steps(*lines: str) -> list[Step]:
-    return [
-        Step(Call(tuple(given.split())), printed) for given, _, printed in (line.partition(" = ") for line in lines)
-    ]
+    parts = [line.partition(" = ") for line in lines]
+    return [Step(Call(tuple(given.split())), printed) for given, _, printed in parts]
 
 
 def titles(made: list[Row]) -> list[str]:
