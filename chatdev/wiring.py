@@ -56,13 +56,12 @@ async def work(
 
     ``role_models`` take the place of those that the run was begun with, ``limits`` that of each which was set so far,
     and ``candidates`` (0: as before) holds for the phases that have not begun, of which ``at_once`` at most work at the
-    same time (0: as the company says). Programs run in ``sandbox``, else in the
-    best that holds on this machine. ``company`` is the run's copy of it, where the caller has read that.
+    same time (0: as the company says). Programs run in ``sandbox``, else in the best that holds here. ``company`` is
+    the run's copy of it, where the caller has read that.
 
     Whatever ends it, the log holds all that was done, and the report says so far as it got. Raises ModelError,
     JournalError, UserError and CancelledError; the run can be taken up again after each of them.
     """
-    company = company or config.load(folder / runs.HIDDEN / "company")
     sandbox = sandbox or await ladder.chosen(unsafe=False)
     store, hidden = open_store(runs.log_of(folder)), runs.redactor(choice.settings)
     store.redact = hidden.value
@@ -70,10 +69,8 @@ async def work(
     try:
         order = runs.started(tuple(store.records), folder)
         store.listen(on_record)
-        company = company.networking(runs.network_of(order))
-        company = company.assigning(assignments(role_models or order.role_models))
         effort, why = _effort(store, order, choice)
-        company = adapt.at(adapt.setting(company, order.settings), effort)
+        company = _fitted(company or config.load(folder / runs.HIDDEN / "company"), order, role_models, effort)
         workspace = Workspace(folder)
         workspace.sweep()
         typed = {**_limits(store), **(limits or {})}
@@ -149,6 +146,15 @@ def _candidates(store: Store) -> int:
         if isinstance(record.event, events.RunStarted | events.AttemptStarted) and record.event.candidates
     ]
     return typed[-1] if typed else 0
+
+
+def _fitted(
+    company: config.Company, order: events.RunStarted, role_models: tuple[str, ...], effort: adapt.Effort
+) -> config.Company:
+    """The company as this run asks for it."""
+    company = company.networking(runs.network_of(order))
+    company = company.assigning(assignments(role_models or order.role_models))
+    return adapt.at(adapt.setting(company, order.settings), effort)
 
 
 def _effort(store: Store, order: events.RunStarted, choice: Choice) -> tuple[adapt.Effort, str]:

@@ -12,6 +12,7 @@ from chatdev.journal.events import TestsRan
 from chatdev.models.types import Message
 from chatdev.product import examples, rows
 from chatdev.product.rows import Row, Step, Unread
+from chatdev.product.sessions import Call
 from chatdev.project import acceptance, writing
 from chatdev.project.languages import PYTHON, Product
 from chatdev.project.meeting import Meeting
@@ -102,7 +103,10 @@ def in_order(steps: Iterable[Step]) -> list[Row]:
     A command that stands there twice counts as it was written first. If the output of one tells of what another was
     given before it, the program remembers, and each row begins with all the commands before its own.
     """
-    found = list({step.call: step for step in reversed(list(steps))}.values())[::-1]
+    first: dict[Call, Step] = {}
+    for step in steps:
+        first.setdefault(step.call, step)
+    found = list(first.values())
     remembers = any(_tells_of(step, found[:number]) for number, step in enumerate(found))
     made: list[Row] = []
     for number, step in enumerate(found):

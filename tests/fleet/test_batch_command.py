@@ -259,8 +259,8 @@ def test_many_jobs_that_race_through_faults_and_kills_end_once_and_right(here: P
         places = answered(log)
         assert len(places) == len(set(places))
         assert seen.get(Path(row["folder"]).name, set()) <= set(places)
-        races = [record.event for record in read(log) if isinstance(record.event, events.RaceDecided)]
-        assert [len(race.standings) for race in races] == [3]
+        (race,) = [record.event for record in read(log) if isinstance(record.event, events.RaceDecided)]
+        assert race.winner == len(race.standings) <= 3  # in a batch they work one after another, until one holds
         assert (batch / row["folder"] / "words.py").is_file()
 
 

@@ -23,9 +23,10 @@ LUNA = msgspec.structs.replace(PLAYED, model="gpt-6-luna")
 
 
 def notes(folder: Path) -> list[str]:
-    """What was said before the first call of each attempt."""
+    """What was said of the endpoints before the first call of each attempt."""
     records = store.read(runs.log_of(folder))
-    return [note for r in records if isinstance(r.event, AttemptStarted) for note in r.event.notes]
+    told = [note for r in records if isinstance(r.event, AttemptStarted) for note in r.event.notes]
+    return [note for note in told if not note.startswith("Effort: ")]
 
 
 async def test_a_run_falls_back_goes_back_and_tells_it_call_by_call(tmp_path: Path) -> None:

@@ -47,13 +47,15 @@ def test_all_roles_and_phases_share_their_beginning() -> None:
     assert prompts.background(STATE) == Prompts(COMPANY).background(STATE)
 
 
-def test_every_phase_and_request_of_the_default_company_renders() -> None:
-    prompts = Prompts(COMPANY)
-    for phase in COMPANY.phases.values():
+@pytest.mark.parametrize("name", ["default", "full"])
+def test_every_phase_and_request_of_a_company_renders(name: str) -> None:
+    company = config.load(config.find(name))
+    prompts = Prompts(company)
+    for phase in company.phases.values():
         for role in (phase.assistant, phase.user):
             assert prompts.question(phase, STATE, role)
-    for name in COMPANY.requests.__struct_fields__:
-        assert prompts.request(name, paths="p", why="w", options="o", talk="t")
+    for request in company.requests.__struct_fields__:
+        assert prompts.request(request, paths="p", why="w", options="o", talk="t")
 
 
 def test_results_stand_in_the_question_only_while_they_are_true() -> None:

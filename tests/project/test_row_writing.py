@@ -6,7 +6,9 @@ from support import DRAFTED, ROWS, Ran, recording, run
 
 from chatdev.journal.events import MessageStored, ModelAnswered, Noted
 from chatdev.product import rows
-from chatdev.product.rows import Row
+from chatdev.product.rows import Row, Step
+from chatdev.product.sessions import Call
+from chatdev.project.row_writing import in_order
 
 SUMS = "Write a program that reads two numbers from standard input and prints their sum.\n"
 ONE = f"{SUMS}\nInput: 3 4\nOutput: 7\n"
@@ -56,27 +58,27 @@ async def test_an_example_of_the_task_is_enough_where_the_tester_says_nothing_of
     assert ran.verdict.verdict == "passed"
 
 
-async def test_a_tester_of_whom_nothing_can_be_read_is_asked_again_and_told_why(tmp_path: Path) -> None:
+async def test_a_tester_of_whom_nothing_can_be_read_is_asked_the_same_again_with_another_seed(tmp_path: Path) -> None:
     good = "$ echo 1 2 | python3 main.py\n3\n"
     for number, (said, why) in enumerate(
         (
             ("It should print 3 for 1 and 2.", "there is no line that begins with $"),
             ("$ cat numbers | python3 main.py\n3", "only echo and printf may be piped into the program"),
-            ("$ python3 main.py\n", "there is no line that begins with $"),  # nothing is said of what it prints
+            ("$ python3 main.py\n", "below the commands there is nothing that they print"),
         )
     ):
         ran = await built(tmp_path / str(number), SUMS, {ROWS: said, AGAIN: good})
         assert told(ran) == [f"ExampleWriting: no example could be read ({why})"]
-        said_to = {message.id: message.content for message in ran.events(MessageStored)}
-        assert f"No example could be read out of that: {why}." in said_to[asked(ran)[1].messages[-1]]
+        first, second = asked(ran)
+        assert first.messages == second.messages
         assert [row.title for row in kept(ran)] == ["< 1 2"]
         assert ran.verdict.verdict == "passed"
 
 
 async def test_without_any_row_the_product_is_not_judged(tmp_path: Path) -> None:
-    ran = await built(tmp_path, SUMS, {ROWS: "No.", AGAIN: "No!"})
+    ran = await built(tmp_path, SUMS, {ROWS.replace("ask.1", f"ask.{number}"): "No." for number in (1, 2, 3)})
     assert "ExampleWriting: no acceptance test was written; the product cannot be judged" in told(ran)
-    assert len(asked(ran)) == 2
+    assert len(asked(ran)) == 3
     assert not (ran.folder / rows.FILE).exists()
     assert ran.verdict.verdict == "not run (no tests)"
 
@@ -84,7 +86,7 @@ async def test_without_any_row_the_product_is_not_judged(tmp_path: Path) -> None
 async def test_of_a_tester_rows_that_tell_something_are_taken_each_once_and_not_too_many(tmp_path: Path) -> None:
     lines = [f"$ echo {n} {n} | python3 main.py\n{2 * n}\n" for n in [*range(20), 3]]
     ran = await built(tmp_path, SUMS, {ROWS: "\n".join(["$ python3 main.py\n[exit 0]\n", *lines])})
-    assert [row.title for row in kept(ran)] == [f"< {n} {n}" for n in range(12)]
+    assert [row.title for row in kept(ran)] == [f"< {n} {n}" for n in range(5)]
     assert ran.verdict.verdict == "passed"
 
 
@@ -108,3 +110,35 @@ async def test_a_page_which_no_command_line_starts_has_tests_that_are_programs(t
     said_to = {message.id: message.content for message in ran.events(MessageStored)}
     assert "Write the acceptance tests for the task" in said_to[asked(ran)[0].messages[-1]]
     assert ran.verdict.verdict in ("passed", "not run (no node here)")
+
+
+def steps(*lines: str) -> list[Step]:
+    parts = [line.partition(" = ") for line in lines]
+    return [Step(Call(tuple(given.split())), printed) for given, _, printed in parts]
+
+
+def titles(made: list[Row]) -> list[str]:
+    return [row.title for row in made]
+
+
+def test_commands_that_know_nothing_of_each_other_are_rows_of_their_own() -> None:
+    assert titles(in_order(steps("1 2 = 3", "4 5 = 9", "x = Error"))) == ["1 2", "4 5", "x"]
+
+
+def test_where_one_tells_of_what_another_was_given_each_row_begins_with_all_before_it() -> None:
+    made = in_order(steps("add milk = Added.", "list = 1. milk", "remove 9 = Error"))
+    assert titles(made) == ["add milk", "add milk; list", "add milk; list; remove 9"]
+    assert [[step.expected for step in row.steps] for row in made] == [["Added."], ["", "1. milk"], ["", "", "Error"]]
+
+
+def test_a_command_that_stands_there_twice_counts_as_and_where_it_was_written_first() -> None:
+    made = in_order(steps("list = Nothing", "add milk = Added.", "list = 1. milk"))
+    assert [(row.title, row.steps[-1].expected) for row in made] == [("list", "Nothing"), ("add milk", "Added.")]
+
+
+def test_a_command_of_which_nothing_is_said_only_prepares_the_next() -> None:
+    assert titles(in_order(steps("add milk", "list = milk"))) == ["add milk; list"]
+
+
+def test_the_form_of_our_question_and_a_traceback_are_no_output() -> None:
+    assert in_order(steps("a = OUTPUT", "b = Traceback (most recent call last): …")) == []

@@ -92,13 +92,13 @@ def _calls(records: Iterable[Record]) -> Iterable[Call]:
 
 
 async def shipped() -> Workload:
-    """The requests of the calculator that ships with ChatDev: its recording is played once, in a second, in a folder
-    that is then gone. Raises what a run raises."""
+    """The requests of the calculator that ships with ChatDev: ``full`` plays its recording once, in a second, in a
+    folder that is then gone. Raises what a run raises."""
     with tempfile.TemporaryDirectory(prefix="chatdev-bench-") as folder:
         async with demo.serving(SHIPPED) as endpoint:
             choice = await choose("VLLM", Settings(vllm_endpoint=endpoint))
             try:
-                run = runs.begin(runs.Order(task=SHIPPED, name="Calculator"), Path(folder))
+                run = runs.begin(runs.Order(task=SHIPPED, name="Calculator", config="full"), Path(folder))
                 await wiring.work(run, choice)
             finally:
                 await choice.backend.aclose()
