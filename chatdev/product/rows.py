@@ -36,7 +36,7 @@ FILE = "tests/acceptance.txt"
 SECTIONS: dict[Tier, str] = {
     "trusted": "From the task",
     "doubtful": "From the tester",
-    "dropped": "From the tester, met by no draft: not judged",
+    "dropped": "From the tester, met by hardly any draft: not judged",
 }
 BLANK = "<BLANKLINE>"
 _EXIT = re.compile(r"\[exit (\d{1,3})\]\s*\Z")

@@ -6,8 +6,8 @@ won is an effect: on a resume it stands as it was recorded, and only the winner'
 
 Where a phase says how many work ``at_once``, the first one works alone, since it is asked for the likeliest answer, and
 the others follow while none holds. If none does, the tests say who wins: those of the task first, then those of the
-tester, of which the ones count that several candidates meet together. A row of the tester that no candidate meets is
-more likely wrong than all of the programs, and is not judged.
+tester, of which the ones count that several candidates meet together. A row of the tester that no candidate meets, or
+one among many that does not win, is more likely wrong than all of the programs, and is not judged.
 
 A few examples of a task are met by many a wrong program. Where they are the only tests, and the phase wants several
 candidates to ``agree``, those that pass are started with other inputs, too, and the first that as many others agree
@@ -35,6 +35,8 @@ from chatdev.project.state import State
 _WHY = 200
 _FEWEST, _ALIKE = 3, 0.9
 """Outputs that two programs must both have given, and the share of them that must be the same."""
+_RARE = 6
+"""One candidate in so many may meet a row by chance: that is no support for it."""
 _ENOUGH = 3
 """Candidates that must have been judged before rows which none of them meets keep nobody from winning."""
 
@@ -66,7 +68,7 @@ def _without(meeting: Meeting, state: State, dropped: Sequence[str]) -> State:
     """The state once the rows that no candidate met are judged no more; the report hears of each."""
     assert state.way is not None
     for number, name in enumerate(dropped, 1):
-        meeting.note("tests", number, f"{name} is met by no candidate: not judged")
+        meeting.note("tests", number, f"{name} is met by hardly any candidate: not judged")
     files = acceptance.dropping(state.files, state.way.command, frozenset(dropped))
     return replace(meeting, state=state, desk=meeting.desk.at("dropped")).write(files)
 
@@ -242,13 +244,13 @@ class _Field:
         return best if failing and failing <= unmet and not alone and best.met("doubtful") and best.begins else None
 
     def unmet(self, winner: "_Racer") -> tuple[str, ...]:
-        """The tester's rows that the winner fails and no other candidate meets, if enough were judged."""
+        """The tester's rows that the winner fails and no other candidate meets, if enough were judged; and those that
+        hardly any other meets, if they are few beside what the winner meets."""
         judged = [racer for racer in self.begun if racer.results]
         if len(judged) < _ENOUGH:
             return ()
-        met = {name for racer in judged for name in racer.met("doubtful")}
-        return tuple(
-            result.id
-            for result in winner.results
-            if result.tier == "doubtful" and result.outcome != "passed" and result.id not in met
-        )
+        support = Counter(name for racer in judged for name in racer.met("doubtful"))
+        failing = [result.id for result in winner.results if result.tier == "doubtful" and result.outcome != "passed"]
+        rare = [name for name in failing if 0 < support[name] * _RARE <= len(judged)]
+        few = 2 * len(rare) < len(winner.met("doubtful"))
+        return tuple(name for name in failing if not support[name] or (few and name in rare))

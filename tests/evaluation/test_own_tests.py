@@ -19,7 +19,7 @@ $ python3 main.py 1 2
 $ python3 main.py 2 2
 5
 
-# From the tester, met by no draft: not judged
+# From the tester, met by hardly any draft: not judged
 $ python3 main.py 9 9
 0
 """

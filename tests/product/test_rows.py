@@ -117,7 +117,7 @@ def test_sections_say_whose_the_rows_below_them_are() -> None:
     assert [line for line in text.splitlines() if line.startswith("#")] == [
         "# From the task",
         "# From the tester",
-        "# From the tester, met by no draft: not judged",
+        "# From the tester, met by hardly any draft: not judged",
     ]
     assert [row.tier for row in rows.parse(text, COMMAND, "doubtful").rows] == ["trusted", "doubtful", "dropped"]
 
