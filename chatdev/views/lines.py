@@ -97,7 +97,7 @@ def _phase(event: events.PhaseBegan) -> str:
     rounds = [int(number) for number in _ORDINALS.findall(event.place)]
     again = f", round {max(rounds)}" if rounds and max(rounds) > 1 else ""
     talk = " and ".join(one_line(role, 40) for role in (event.user, event.assistant) if role)
-    talk += f", {event.candidates} candidates at once" if event.candidates > 1 else ""
+    talk += f", up to {event.candidates} candidates" if event.candidates > 1 else ""
     return f"{one_line(event.phase, 60)}{again}" + (f": {talk}" if talk else "")
 
 

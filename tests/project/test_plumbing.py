@@ -9,6 +9,7 @@ from products import SANDBOX, product
 from chatdev.agents import replies
 from chatdev.journal.events import TestsRan
 from chatdev.project import plumbing
+from chatdev.project.busy import BUSY
 from chatdev.project.python_tests import run_tests
 
 ANSWERS = Path(__file__).parents[1] / "agents" / "real_runs" / "answers.jsonl"
@@ -23,7 +24,10 @@ def case(body: str, imports: str = "") -> str:
 
 
 async def ran(test: str, main: str = MAIN) -> TestsRan:
-    return await run_tests(SANDBOX, product(main, tests__test_acceptance=test), seconds=30)
+    found = await run_tests(SANDBOX, product(main, tests__test_acceptance=test), seconds=30)
+    if found.lacks == BUSY:
+        pytest.skip("the machine has no time for a program")
+    return found
 
 
 def real_tests(run: str) -> str:
