@@ -67,8 +67,9 @@ def _as_vllm_answers(recording: Recording) -> Recording:
     phases = config.load(config.find("full")).phases
 
     def changed(entry: Entry) -> Entry:
-        phase = phases[entry.place.split("/")[-3].partition(".")[0]]
-        text = entry.text.rpartition("<INFO>")[2].strip() if phase.kind == "choice" else entry.text
+        phase = phases.get(entry.place.split("/")[-3].partition(".")[0])  # other companies have phases of their own
+        chooses = phase is not None and phase.kind == "choice"
+        text = entry.text.rpartition("<INFO>")[2].strip() if chooses else entry.text
         return msgspec.structs.replace(entry, text=text, finish="stop")
 
     return msgspec.structs.replace(recording, entries=tuple(map(changed, recording.entries)))
