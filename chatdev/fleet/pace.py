@@ -56,7 +56,7 @@ class Adaptive:
         self.limit = min(first, most)
         self._most = most
         self._doubling = True
-        self._roomy = False
+        self._roomy = self._tells = False
         self._preempted: int | None = None
         self._calls = self._tokens = 0
         self._seconds = self._span = 0.0
@@ -68,11 +68,14 @@ class Adaptive:
         """See Pace."""
         telling = [load for load in loads if load.waiting is not None]
         if telling:
+            self._tells = True
             room = self._room(telling)
             # Between the answers of a few projects a queue is empty for a moment: only twice in a row it is room.
             before, self._roomy = self._roomy, room is True
             if room and not before:
                 room = None
+        elif self._tells:
+            return  # a server that is too busy to tell of its queue has no room to give away
         else:
             self._calls += calls
             self._tokens += tokens

@@ -84,3 +84,9 @@ def test_without_metrics_too_few_answers_tell_nothing() -> None:
     pace = Adaptive(first=8)
     assert look(pace, calls=3, tokens=300, seconds=3) == 8
     assert look(pace, calls=5, tokens=500, seconds=5) == 16
+
+
+def test_a_server_that_told_of_its_queue_and_is_too_busy_to_now_gets_no_more() -> None:
+    pace = Adaptive(first=8, most=100)
+    before = look(pace, vllm(waiting=0))
+    assert [look(pace, calls=100, tokens=100_000, seconds=100) for _ in range(5)] == [before] * 5
