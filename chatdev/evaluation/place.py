@@ -8,13 +8,13 @@ OUT/report.json, report.md, report.svg
 
 import contextlib
 import datetime
-import os
 from pathlib import Path
 
 import msgspec
 
 from chatdev.errors import UserError
 from chatdev.evaluation.judging import Judged
+from chatdev.fleet.ledger import lines
 from chatdev.journal import lock
 
 Key = tuple[str, str, int, str, str]
@@ -91,18 +91,7 @@ class Place:
 
     def _known(self) -> list[Judged]:
         """The judgements so far; a torn last line is cut off. Raises UserError."""
-        path = self.folder / "judged.jsonl"
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            return []
-        whole = data.rfind(b"\n") + 1
-        if whole < len(data):
-            os.truncate(path, whole)
-        try:
-            return msgspec.json.Decoder(Judged).decode_lines(data[:whole])
-        except msgspec.DecodeError as error:
-            raise UserError(f"{path} is damaged: {error}.", do="Delete it: products are then judged again.") from error
+        return lines(self.folder / "judged.jsonl", Judged, do="Delete it: products are then judged again.")
 
     def close(self) -> None:
         """Let go of the folder."""

@@ -145,7 +145,7 @@ class Ledger:
         self._files.callback(lock.release, self._lock)
         try:
             self.plan = self._planned(plan)
-            known = _lines(self._hidden / "tasks.jsonl", Task)
+            known = lines(self._hidden / "tasks.jsonl", Task)
             self.tasks = {task.id: task for task in known}
             self._names = {task.name.casefold() for task in known}
             self._folders = {task.folder for task in known}
@@ -291,7 +291,7 @@ class Ledger:
     def _reconciled(self) -> dict[str, Result]:
         """The results that still hold; the files are made anew of them if they held anything else."""
         path = self.folder / "results.jsonl"
-        told = _lines(path, Result)
+        told = lines(path, Result)
         holding = {each.id: each for each in told if each.id in self.tasks and each.go == self.tasks[each.id].go}
         self.results = holding
         self._rewrite()
@@ -344,8 +344,9 @@ def plan_of(folder: Path) -> Plan | None:
         raise UserError(f"{folder} holds a batch whose plan cannot be read ({error}).") from error
 
 
-def _lines(path: Path, kind: type[T]) -> list[T]:
-    """The whole lines of a file; a torn last one, which nobody had been told of, is cut off. Raises UserError."""
+def lines(path: Path, kind: type[T], do: str = "Mend or delete the lines that are no JSON.") -> list[T]:
+    """The whole lines of a file; a torn last one, which was never acknowledged, is cut off. Raises UserError, whose
+    advice is ``do``."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -356,7 +357,7 @@ def _lines(path: Path, kind: type[T]) -> list[T]:
     try:
         return msgspec.json.Decoder(kind).decode_lines(data[:whole])
     except msgspec.DecodeError as error:
-        raise UserError(f"{path} is damaged: {error}.", do="Mend or delete the lines that are no JSON.") from error
+        raise UserError(f"{path} is damaged: {error}.", do=do) from error
 
 
 def _csv(results: Iterable[Result], *, header: bool = False) -> bytes:

@@ -27,6 +27,7 @@ import tempfile
 import threading
 import time
 
+from .steps import call
 from .waiting import wait
 
 TYPE_CHECKING = False
@@ -57,20 +58,12 @@ def main() -> None:
     root = os.getcwd()  # noqa: PTH109 - pathlib is large
     for number, step in enumerate(order["build"]):
         os.makedirs("build", exist_ok=True)  # noqa: PTH103
-        if status := _build(step):
+        if status := call(step):
             say({"failed": number, "status": status})
             return
     for number, session in enumerate(order["sessions"]):
         _session(root, number, session, order, say)
     say({"end": True})
-
-
-def _build(step: list[str]) -> int:
-    try:
-        return subprocess.run(step, stdin=subprocess.DEVNULL, stdout=2, check=False).returncode  # noqa: S603
-    except OSError as error:
-        print(f"{step[0]}: {error.strerror}", file=sys.stderr)
-        return _MISSING
 
 
 def _session(root: str, number: int, session: "list[dict[str, Any]]", order: "dict[str, Any]", say: "Report") -> None:

@@ -34,7 +34,7 @@ def main(order: str) -> None:
 
     for number, step in enumerate(wanted["steps"]):
         os.makedirs("build", exist_ok=True)  # noqa: PTH103 - pathlib is large
-        if status := _call(step):
+        if status := call(step):
             say("failed", number, status)
             return
     say("ready")
@@ -48,7 +48,8 @@ def main(order: str) -> None:
     say(*(("alive",) if ended is None else ("ended", ended)))
 
 
-def _call(step: list[str]) -> int:
+def call(step: list[str]) -> int:
+    """Run one step, all of whose output goes to standard error; its exit status, or a shell's for no such program."""
     try:
         return subprocess.run(step, stdin=subprocess.DEVNULL, stdout=2, check=False).returncode  # noqa: S603
     except OSError as error:
