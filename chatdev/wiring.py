@@ -165,7 +165,7 @@ def _effort(store: Store, order: events.RunStarted, choice: Choice) -> tuple[ada
         return effort, f"Effort: {effort}, as {'the run was begun' if begun else 'typed'}."
     if order.schema < events.GUARDED:
         return "normal", ""
-    effort, why = adapt.effort_for(choice.facts.size)
+    effort, why = adapt.effort_for(choice.facts.size, choice.facts.skill)
     return effort, f"Effort: {effort} ({why})."
 
 

@@ -18,12 +18,21 @@ SMALL = 7.0
 fewer solved tasks per token than another independent draft (docs/eval.md)."""
 
 
-def effort_for(size: float | None) -> tuple[Effort, str]:
-    """The effort for a model of so many billions of parameters (None: not known), and why, in words."""
-    if size is None:
-        return "normal", "the server does not tell the model's size"
-    told = f"{size:.3g} billion parameters"
-    return ("low", f"{told}, fewer than {SMALL:g}") if size < SMALL else ("normal", told)
+SKILLED = 0.3
+"""The share of the questions of the doctor's trial from which on a model is not small: Qwen2.5-Coder-1.5B answers 1 of
+10 rightly."""
+
+
+def effort_for(size: float | None, skill: float | None = None) -> tuple[Effort, str]:
+    """The effort for a model, and why, in words: by its billions of parameters, else by the share of a trial's
+    questions that it answered rightly. None: not known."""
+    if size is not None:
+        told = f"{size:.3g} billion parameters"
+        return ("low", f"{told}, fewer than {SMALL:g}") if size < SMALL else ("normal", told)
+    if skill is not None:
+        told = f"it answered {skill:.0%} of the doctor's trial rightly"
+        return ("low", f"{told}, less than {SKILLED:.0%}") if skill < SKILLED else ("normal", told)
+    return "normal", "the server does not tell the model's size; chatdev doctor tries what it can do"
 
 
 def at(company: Company, effort: Effort) -> Company:

@@ -193,6 +193,8 @@ class OpenAIModel(ModelBackend):
                 if self._known is None:
                     facts = await endpoint.ask(line, self.wanted)
                     self._found = await self._remembered(line, facts)
+                    if self._found:
+                        facts = msgspec.structs.replace(facts, skill=self._found.skill)
                     self._known = Known(
                         facts,
                         self._found or Profile(facts.base_url, facts.model),

@@ -63,6 +63,8 @@ class Facts(msgspec.Struct, frozen=True):
     ends: str = ""
     size: float | None = None
     """Billions of parameters, where the server tells them."""
+    skill: float | None = None
+    """The share of a trial's questions that the model answered rightly, where ``chatdev doctor`` has tried it."""
 
 
 async def ask(transport: "Transport", wanted: str, patience: float = PATIENCE) -> Facts:

@@ -24,7 +24,8 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
     ``choices`` is the kind of constraint that works (see ``constraints``): empty if none does, None if none was tried.
     ``thinks`` says whether reasoning came, None if nobody looked; ``thinking_off`` are the fields that switch it off,
     empty if nothing does. ``low`` and ``high`` are the gauge's factors (see ``budget.Gauge``). ``in_flight`` is how
-    many calls at once the server takes before its queue grows. ``date`` is when it was found, in ISO 8601.
+    many calls at once the server takes before its queue grows. ``skill`` is the share of a trial's questions that the
+    model answered rightly (see ``ops.doctor.skill``). ``date`` is when it was found, in ISO 8601.
     """
 
     base_url: str
@@ -37,6 +38,7 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
     low: float | None = None
     high: float | None = None
     in_flight: int | None = None
+    skill: float | None = None
     date: str = ""
 
 

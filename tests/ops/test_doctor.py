@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,12 +16,13 @@ from fake_server import FakeServer, delta, says, serving, sse, streams, usage, w
 
 import chatdev
 from chatdev.cli.doctor import command
+from chatdev.company import adapt
 from chatdev.models import address as addresses
 from chatdev.models import discover
 from chatdev.models.backend import VLLMModel
 from chatdev.models.profile import Profile, Profiles
 from chatdev.models.types import Message, Options
-from chatdev.ops.doctor import surroundings
+from chatdev.ops.doctor import skill, surroundings
 from chatdev.ops.doctor.examine import examine, find
 from chatdev.ops.doctor.findings import Diagnosis, Finding, lines
 from chatdev.playback import demo
@@ -195,6 +197,35 @@ def test_all_findings_come_as_json_too(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_finding_is_told_in_columns() -> None:
     told = list(lines(Finding("seed", "warning", "Two answers differ.", "Do this."), 60))
     assert told == ["seed               warning   Two answers differ.", " " * 29 + "→ Do this."]
+
+
+@pytest.mark.parametrize("reading", skill.READINGS)
+def test_the_programs_of_the_trial_print_what_is_expected(reading: skill.Reading) -> None:
+    ran = subprocess.run([sys.executable, "-c", reading.program], capture_output=True, text=True, check=True)
+    assert ran.stdout == f"{reading.output}\n"
+
+
+@pytest.mark.parametrize(
+    ("form", "right", "effort"),
+    [("{}", 10, "normal"), ("```\n{}\n```", 10, "normal"), ("`{}`", 10, "normal"), ("It prints {}.", 0, "low")],
+)
+async def test_the_effort_follows_the_trial_where_no_size_is_known(
+    form: str, right: int, effort: str, cache: Path
+) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked = (await request.json())["messages"][-1]["content"]
+        outputs = [form.format(reading.output) for reading in skill.READINGS if reading.program in asked]
+        text = outputs[0] if outputs else "Red, yellow and blue."
+        return await streams(sse(delta(content=text), delta("stop"), usage()))(request)
+
+    async with serving(answer) as server:
+        checks = await examined(server, cache)
+        assert checks["skill"].seen.startswith(f"It knows what {right} of 10 small programs print.")
+        backend = VLLMModel(settings=run_settings(server.url, cache))
+        facts = await backend.facts()
+        await backend.aclose()
+    assert facts.skill == right / 10
+    assert adapt.effort_for(facts.size, facts.skill)[0] == effort
 
 
 def run_settings(url: str, cache: Path) -> Settings:

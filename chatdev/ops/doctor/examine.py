@@ -13,7 +13,7 @@ from chatdev.models.endpoint import Facts
 from chatdev.models.errors import ModelError
 from chatdev.models.profile import Profile, Profiles
 from chatdev.models.transport import Transport
-from chatdev.ops.doctor import answers, door, speed, surroundings
+from chatdev.ops.doctor import answers, door, skill, speed, surroundings
 from chatdev.ops.doctor.findings import Diagnosis, Finding
 from chatdev.ops.doctor.subject import Subject
 from chatdev.settings import Settings
@@ -79,6 +79,8 @@ async def _tried(subject: Subject, *, paid: bool) -> AsyncIterator[Finding]:
     yield await answers.structured(subject)
     yield await answers.counting(subject)
     yield await answers.seed(subject)
+    if subject.facts.size is None:
+        yield await skill.skill(subject)
     yield await speed.prefix_cache(subject)
     yield await speed.latency(subject)
     if paid:
