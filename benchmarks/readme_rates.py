@@ -1,6 +1,6 @@
 """How often a real model builds the README's three programs: python benchmarks/readme_rates.py --seeds 20
 
-Asks the server at VLLM_ENDPOINT, builds each program once per seed with the company ``default``, one after another, and
+Asks the server at VLLM_ENDPOINT, builds each program once per seed with the company ``default``, several at a time, and
 tries what it does with inputs of its own (``tests/real/does_it.py``). Prints a line per run, and the rates.
 """
 
@@ -8,7 +8,6 @@ import argparse
 import asyncio
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -53,18 +52,24 @@ async def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seeds", type=int, default=20)
     options.add_argument("--only", choices=list(PROGRAMS), action="append")
+    options.add_argument("--jobs", type=int, default=1, help="projects at the same time")
+    options.add_argument("--out", type=Path, help="a folder for the products, which are thrown away else")
     chosen = options.parse_args()
-    passed: Counter[str] = Counter()
-    right: Counter[str] = Counter()
     names = chosen.only or list(PROGRAMS)
-    with tempfile.TemporaryDirectory() as folder:
-        for name in names:
-            for seed in range(1, chosen.seeds + 1):
-                verdict, really = await build(name, seed, Path(folder))
-                passed[name] += verdict == "passed"
-                right[name] += really
-    for name in names:
-        print(f"{name}: passed {passed[name]} of {chosen.seeds}, and does what was asked in {right[name]}")
+    ended: dict[str, list[tuple[str, bool]]] = {name: [] for name in names}
+    free = asyncio.Semaphore(chosen.jobs)
+
+    async def one(name: str, seed: int, folder: Path) -> None:
+        async with free:
+            ended[name].append(await build(name, seed, folder))
+
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = chosen.out or Path(temporary)
+        await asyncio.gather(*(one(name, seed, folder) for name in names for seed in range(1, chosen.seeds + 1)))
+    for name, runs_of_it in ended.items():
+        passed = sum(verdict == "passed" for verdict, _ in runs_of_it)
+        right = sum(really for _, really in runs_of_it)
+        print(f"{name}: passed {passed} of {chosen.seeds}, and does what was asked in {right}")
 
 
 if __name__ == "__main__":
