@@ -101,14 +101,17 @@ async def run(
     environ: Mapping[str, str] = MappingProxyType({}),
     candidates: int = 0,
     effort: str = "",
+    settings: tuple[str, ...] = (),
 ) -> Ran:
     """Run a company on a recording, from the start or on from ``folder``; ``environ`` holds settings of its user."""
     async with Playback(played, manners=manners) as endpoint:
-        settings = load({"VLLM_ENDPOINT": endpoint, **environ}, warehouse)
-        choice = await choose("VLLM", settings)
-        order = runs.Order(task=task, name="Greeting", config=config, candidates=candidates, effort=effort)
+        given = load({"VLLM_ENDPOINT": endpoint, **environ}, warehouse)
+        choice = await choose("VLLM", given)
+        order = runs.Order(
+            task=task, name="Greeting", config=config, candidates=candidates, effort=effort, settings=settings
+        )
         try:
-            folder = folder or runs.begin(order, warehouse, settings=settings)
+            folder = folder or runs.begin(order, warehouse, settings=given)
             verdict = await wiring.work(folder, choice)
         finally:
             await choice.backend.aclose()

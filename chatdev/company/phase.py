@@ -33,11 +33,12 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Of a ``code`` phase: ``candidates`` is how many solve it (None: as many as the company says), ``at_once`` how many
     of them work at the same time after the first (None: all), ``further_temperature`` that of all but the first (None:
     a little more for each). Where the only tests are examples of the task, ``agree`` candidates must give the same
-    outputs for other inputs, too. ``attempts`` is how often it asks until an answer can be used.
+    outputs for other inputs, too, and meet an example of the tester's. ``attempts`` is how often it asks until an
+    answer can be used.
 
     Of a ``choice``: ``words`` name, for each option, what a task says that wants it; where that settles it, nobody is
     asked, and where it does not, only if ``ask``. Of a ``rows`` phase: with so many ``examples`` in the task itself,
-    nobody is asked for more (0: always).
+    those of the assistant are no tests, but help to choose among the candidates (0: they are tests always).
     """
 
     assistant: str

@@ -249,13 +249,15 @@ class LimitReached(Event, frozen=True, tag="limit.reached"):
 class ProductProbed(Event, frozen=True, tag="product.probed"):
     """Effect: the product was started with inputs for which nobody knows the right output.
 
-    ``outputs`` has a short name for what came of each, the same for the same output, and empty where the product broke
-    or took too long. ``digest`` names the files.
+    ``outputs`` has a short name for what came of each, the same for the same output, empty where the product broke, and
+    ``time`` where it took too long. The last ones are those of the tester's examples, of which ``met`` says whether
+    each holds. ``digest`` names the files.
     """
 
     place: str
     digest: str
     outputs: tuple[str, ...] = ()
+    met: tuple[bool, ...] = ()
     seconds: float = 0.0
 
 
@@ -281,7 +283,8 @@ class RaceDecided(Event, frozen=True, tag="race.decided"):
     Recorded before the others are cancelled. ``digest`` names the version of the product that all of them began with;
     what each of them did stands in the log below this place, under ``candidate.NUMBER``. ``dropped`` are the ids of
     rows of the tester that no candidate met. ``agreed`` is how many candidates gave the same outputs as the winner for
-    inputs that no test holds, itself among them; 0 where that was not tried.
+    inputs that no test holds, itself among them; 0 where that was not tried. ``doubt`` is why the winner is not to be
+    believed all the same, one of ``verdict.DOUBTS``.
     """
 
     place: str
@@ -290,6 +293,7 @@ class RaceDecided(Event, frozen=True, tag="race.decided"):
     standings: tuple[Standing, ...] = ()
     dropped: tuple[str, ...] = ()
     agreed: int = 0
+    doubt: str = ""
 
 
 class PhaseBegan(Event, frozen=True, tag="phase.began"):

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from chatdev.product.rows import Row, Step
@@ -29,6 +30,20 @@ def _fault(step: Step, one: Ended, *, exact: bool) -> str:
         return f"exit status {one.status} instead of {step.status}; {_printed(one)}"
     if step.expected and not matches(step.expected, one, exact=exact):
         return f"expected {_quoted(step.expected)}, {_printed(one)}"
+    return ""
+
+
+def unmoved(found: Sequence[Row], ended: Sequence[tuple[Ended, ...]]) -> str:
+    """Why no doubtful row holds, of a program that prints the same whatever it is given; empty if it does not.
+
+    Such a program meets many rows at once, since a line of a doubtful row may stand anywhere in an output.
+    """
+    doubtful = [(row, came) for row, came in zip(found, ended, strict=True) if row.tier == "doubtful"]
+    wanted = {row.steps[-1].expected for row, _ in doubtful}
+    printed = {canonical(came[-1].stdout) for _, came in doubtful}
+    exact = any(_trimmed(row.steps[-1].expected) == _trimmed(came[-1].stdout) for row, came in doubtful)
+    if len(wanted) > 1 and len(printed) == 1 and printed != {""} and not exact:
+        return f"it prints the same whatever it is given: {_quoted(doubtful[0][1][-1].stdout)}"
     return ""
 
 

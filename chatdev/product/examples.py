@@ -9,6 +9,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from chatdev.product import rows
 from chatdev.product.rows import Row, Step
@@ -56,6 +57,55 @@ def of_task(task: str, command: str, *, calls: bool = False) -> tuple[Row, ...]:
     return tuple(dict.fromkeys(row for row in found if row.telling))[:MOST]
 
 
+def like(text: str, task: str, known: Sequence[Row]) -> tuple[Row, ...]:
+    """The rows that an answer adds to the ``known`` ones of the task, in the form of those: pairs under labels, or JSON
+    objects that hold both. Of JSON, only what has the keys of a known input is taken."""
+    given = {step.call for row in known for step in row.steps}
+    shapes = {_keys(call.stdin) for call in given}
+    found = [*_pairs(text, task), *_objects(text)]
+    rows = (Row(row.steps) for row in found if row.telling and _keys(row.steps[0].call.stdin) in shapes)
+    return tuple(dict.fromkeys(row for row in rows if row.steps[0].call not in given))
+
+
+def _keys(text: str) -> frozenset[str] | None:
+    """The keys of a JSON object, and of the objects in it; None for all else."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict):
+        return None
+    inner = (f"{key}.{name}" for key, each in value.items() if isinstance(each, dict) for name in each)
+    return frozenset((*value, *inner))
+
+
+def _objects(text: str) -> Iterator[Row]:
+    """Rows out of JSON objects such as ``{"request": …, "answer": …}``, wherever they stand."""
+    decoder, at = json.JSONDecoder(), 0
+    while (at := text.find("{", at)) >= 0:
+        try:
+            value, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            at += 1
+            continue
+        if row := _object(value):
+            yield row
+
+
+def _object(value: dict[str, Any]) -> Row | None:
+    wanted = [key for key in value if re.fullmatch(_WANTED, key, re.I)]
+    if len(wanted) != 1 or len(value) < 2:
+        return None
+    rest = {key: each for key, each in value.items() if key not in wanted}
+    (name, *others) = rest
+    given = rest[name] if not others and re.fullmatch(_GIVEN, name, re.I) else rest
+    return Row((Step(Call(stdin=_text(given) + "\n"), _text(value[wanted[0]])),))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def as_json(found: Sequence[Row]) -> bool:
     """Whether the outputs of these rows are JSON, and not only by chance: a bare number alone would be that, too."""
     outputs = [step.expected for row in found for step in row.steps if step.expected]
@@ -99,22 +149,24 @@ def _piped(start: str) -> str:
     return found[1] if found else ""
 
 
-def _pairs(task: str) -> Iterator[Row]:
+def _pairs(text: str, task: str = "") -> Iterator[Row]:
     """What stands under a label for input and, next, under one for output; of the labels used, those used most often.
 
     A task may explain itself by other pairs than those that are put in as they stand, so that labels are not mixed.
+    What the pairs mean is read in the ``task``, if that is another text.
     """
+    task = task or text
     by_argument = bool(_ARGUMENTS.search(task)) and not _READS.search(task)
     plain = by_argument or bool(_READS.search(task))
     found: dict[str, list[Row]] = {}
     given: tuple[str, str] | None = None
-    for kind, label, text in _labelled(task.split("\n")):
+    for kind, label, said in _labelled(text.split("\n")):
         if kind == "given":
-            given = (label, text)
+            given = (label, said)
         elif given is not None:
             name, fed = given
             given = None
-            row = _pair(fed, text, by_argument=by_argument) if plain or name in _PLAIN else None
+            row = _pair(fed, said, by_argument=by_argument) if plain or name in _PLAIN else None
             if row:
                 found.setdefault(name, []).append(row)
     yield from max(found.values(), key=len, default=())

@@ -2,7 +2,8 @@
 
 Two programs that were written independently and give the same output for them are seldom wrong in the same way. The
 inputs are made by rule from the rows of the task: a number a little larger, a text turned round, a list without its
-last item, a value out of another example. The same rows give the same probes each time.
+last item, a value out of another example. The last ones are much larger, to see whether the program still ends in time.
+The same rows give the same probes each time.
 """
 
 import json
@@ -15,6 +16,8 @@ from chatdev.product.sessions import Call
 
 MOST = 16
 """Probes that are made of one set of rows."""
+_LARGE, _TIMES = 2, 1000
+"""Large probes, and by what their numbers are multiplied."""
 _NUMBER = re.compile(r"-?\d{1,18}(?:\.\d{1,18})?", re.ASCII)
 
 
@@ -29,9 +32,19 @@ def of_rows(found: Sequence[Row], most: int = MOST) -> tuple[Call, ...]:
     picked: dict[Call, None] = {}
     for rank in range(max(map(len, made), default=0)):
         for each in made:
-            if rank < len(each) and len(picked) < most:
+            if rank < len(each) and len(picked) < most - _LARGE:
                 picked[each[rank]] = None
-    return tuple(picked)
+    larger = [large for call in calls if (large := _larger(call)) not in (call, *known, *picked)]
+    return (*picked, *dict.fromkeys(larger[:_LARGE]))
+
+
+def _larger(call: Call) -> Call:
+    """The same with every number a thousand times as large."""
+
+    def times(text: str) -> str:
+        return _NUMBER.sub(lambda found: f"{_value(found[0]) * _TIMES}", text)
+
+    return Call(tuple(times(arg) for arg in call.args), times(call.stdin))
 
 
 def _all_variants(call: Call, others: Sequence[Call]) -> tuple[Call, ...]:

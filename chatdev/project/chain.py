@@ -141,7 +141,7 @@ async def _judge(office: Office, desk: Desk, state: State) -> verdict.Verdict:
     state = evidence.guarded(office, desk, state)
     judged = verdict.judge(state.baseline, state.tests if state.tested else None, state.started, state.makes)
     if judged.verdict == "passed" and state.unconfirmed == state.digest:
-        judged = verdict.unconfirmed(judged)
+        judged = verdict.unconfirmed(judged, state.doubt)
     return _of_version(office, state, judged)
 
 

@@ -175,6 +175,7 @@ class Prompts:
             "started": started_text(state.started, state.makes) if state.started is not None and state.watched else "",
             "faults": inert(plumbing.text(state.faulty_tests)),
             "remarks": state.remarks,
+            "further": "",
             "makes": state.makes,
             **_places(state),
             "testing": way.how if way else "",

@@ -10,8 +10,9 @@ tester, of which the ones count that several candidates meet together. A row of 
 one among many that does not win, is more likely wrong than all of the programs, and is not judged.
 
 A few examples of a task are met by many a wrong program. Where they are the only tests, and the phase wants several
-candidates to ``agree``, those that pass are started with other inputs, too, and the first that as many others agree
-with wins. If none does, the product is delivered, and its verdict says that it is unconfirmed.
+candidates to ``agree``, those that pass are started with other inputs, too, and with the tester's examples. The first
+wins that as many give the same outputs as, and that meets an example of the tester's; one that meets all of several
+needs no other to agree. If there is none, the product is delivered, and its verdict says that it is unconfirmed.
 """
 
 import asyncio
@@ -27,14 +28,16 @@ from chatdev.models.errors import ModelError, PromptCut, WindowTooSmall
 from chatdev.models.types import Progress
 from chatdev.product import probes, rows
 from chatdev.product.sessions import Call
-from chatdev.project import acceptance, trials, writing
+from chatdev.project import acceptance, trials, verdict, writing
 from chatdev.project.meeting import Meeting
 from chatdev.project.spending import Exhausted
 from chatdev.project.state import State
 
 _WHY = 200
-_FEWEST, _ALIKE = 3, 0.9
-"""Outputs that two programs must both have given, and the share of them that must be the same."""
+_FEWEST = 2
+"""Outputs that two programs must both have given before it counts that they are all the same."""
+_SEVERAL = 4
+"""Further examples of the tester that a candidate must meet, all of them, to need no other that agrees."""
 _RARE = 6
 """One candidate in so many may meet a row by chance: that is no support for it."""
 _ENOUGH = 3
@@ -57,11 +60,27 @@ async def run(meeting: Meeting, candidates: int, at_once: int = 0) -> State:
         await field.close()
     solved = winner.solved
     assert solved is not None
-    if decided.agreed and decided.agreed < meeting.phase.agree:
-        solved = msgspec.structs.replace(solved, unconfirmed=solved.digest)
     state = meeting.write({path: text for path, text in solved.files.items() if meeting.state.files.get(path) != text})
     state = msgspec.structs.replace(solved, files=state.files)
-    return _without(meeting, state, decided.dropped) if decided.dropped else state
+    if decided.dropped:
+        state = _without(meeting, state, decided.dropped)
+    if winner.met_further:
+        state = _with_further(meeting, state, winner.met_further)
+    return msgspec.structs.replace(state, unconfirmed=state.digest, doubt=decided.doubt) if decided.doubt else state
+
+
+def _with_further(meeting: Meeting, state: State, met: Sequence[bool]) -> State:
+    """The state once those of the tester's further examples that the product meets are tests, too; the others are
+    shown, and not judged."""
+    assert state.way is not None
+    command = state.way.command
+    tiers: tuple[rows.Tier, rows.Tier] = ("dropped", "doubtful")
+    added = [msgspec.structs.replace(row, tier=tiers[each]) for row, each in zip(state.further, met, strict=True)]
+    known = rows.parse(state.files.get(rows.FILE, ""), command).rows
+    files = {rows.FILE: rows.render((*known, *added), command)}
+    state = replace(meeting, state=state, desk=meeting.desk.at("further")).write(files)
+    baseline = acceptance.baseline(acceptance.rows_of(state.product, command))
+    return msgspec.structs.replace(state, baseline=baseline, further=())
 
 
 def _without(meeting: Meeting, state: State, dropped: Sequence[str]) -> State:
@@ -76,7 +95,13 @@ def _without(meeting: Meeting, state: State, dropped: Sequence[str]) -> State:
 async def _decided(meeting: Meeting, winner: "_Racer", field: "_Field") -> RaceDecided:
     standings = tuple(racer.standing(won=racer is winner) for racer in field.begun)
     return RaceDecided(
-        meeting.desk.place, meeting.state.digest, winner.number, standings, field.unmet(winner), field.agreed(winner)
+        meeting.desk.place,
+        meeting.state.digest,
+        winner.number,
+        standings,
+        field.unmet(winner),
+        field.agreed(winner),
+        field.doubt(winner) if winner.outputs else "",
     )
 
 
@@ -89,6 +114,7 @@ class _Racer:
         self.error: ChatDevError | Exhausted | None = None
         self.holds = self.begins = False
         self.outputs: tuple[str, ...] = ()
+        self.met_further: tuple[bool, ...] = ()
         self._asking = True
         self._tokens = 0
         self._watcher = meeting.office.watcher
@@ -118,8 +144,14 @@ class _Racer:
         self.begins = written.starts or not starting
         passing = written.passing and self.begins
         if passing and (calls := _probes(written, self._meeting.phase.agree)):
-            self.outputs = (await trials.probe(office, desk.at("probe"), written, calls)).outputs
+            probed = await trials.probe(office, desk.at("probe"), written, calls)
+            self.outputs, self.met_further = probed.outputs, probed.met
         self.holds, self.solved = passing, written
+
+    @property
+    def slow(self) -> bool:
+        """Whether it took too long for one of the other inputs."""
+        return acceptance.SLOW in self.outputs
 
     @property
     def passed(self) -> int:
@@ -159,9 +191,8 @@ def _probes(state: State, agree: int) -> tuple[Call, ...]:
 
 
 def _alike(outputs: Sequence[str], others: Sequence[str]) -> bool:
-    """Whether two programs behave the same: where both gave an output it is the same, but for a few."""
-    both = [one == other for one, other in zip(outputs, others, strict=False) if one and other]
-    return len(both) >= _FEWEST and sum(both) >= _ALIKE * len(both)
+    """Whether two programs behave the same: the same outputs, and both broke where one did."""
+    return outputs == others and sum(map(bool, outputs)) >= _FEWEST
 
 
 class _Field:
@@ -214,8 +245,19 @@ class _Field:
         raise error
 
     def _sure(self, racer: "_Racer") -> bool:
-        """Whether it holds, and as many agree with it as are wanted."""
-        return racer.holds and (not racer.outputs or self.agreed(racer) >= racer.agree)
+        """Whether it holds, and nothing speaks against it."""
+        return racer.holds and not (racer.outputs and self.doubt(racer))
+
+    def doubt(self, racer: "_Racer") -> str:
+        """Why a candidate that holds is not to be believed yet; empty if it is."""
+        met = racer.met_further
+        if racer.slow:
+            return verdict.SLOW
+        if len(met) >= _SEVERAL and all(met):
+            return ""
+        if self.agreed(racer) < min(racer.agree, len(self._racers)):
+            return verdict.DISAGREE
+        return verdict.UNSUPPORTED if met and not any(met) else ""
 
     def agreed(self, winner: "_Racer") -> int:
         """How many candidates that hold give the winner's outputs, itself among them; 0 where nothing was probed."""
@@ -226,9 +268,10 @@ class _Field:
         does), then by the tests that pass, and of equal ones the first."""
         alike = Counter(racer.met("doubtful") for racer in solved)
 
-        def rank(racer: _Racer) -> tuple[int, int, int, int, int]:
+        def rank(racer: _Racer) -> tuple[int, ...]:
             met = racer.met("doubtful")
-            return len(racer.met("trusted")), alike[met] * len(met), racer.passed, self.agreed(racer), -racer.number
+            tested = len(racer.met("trusted")), alike[met] * len(met), racer.passed
+            return *tested, not racer.slow, self.agreed(racer) * (1 + sum(racer.met_further)), -racer.number
 
         return max(solved, key=rank)
 

@@ -33,8 +33,8 @@ _WORD = re.compile(r"[^\W\d_]{3,}")
 async def write(meeting: Meeting) -> State:
     """The state with rows as its acceptance tests.
 
-    Where the task has as many examples of its own as the phase calls enough, nobody is asked. A product that is not
-    started from a command line has tests that are programs instead.
+    Where the task has as many examples of its own as the phase calls enough, those of the tester are kept apart, as
+    ``State.further``. A product that is not started from a command line has tests that are programs instead.
     """
     way = meeting.state.way
     if way is None or not way.launch({way.main: b""}).program:
@@ -42,27 +42,28 @@ async def write(meeting: Meeting) -> State:
     trusted = examples.of_task(meeting.state.task, way.command, calls=meeting.state.language == PYTHON)
     if trusted:
         meeting.note("tests", 1, f"{len(trusted)} from the task itself")
-    enough = meeting.phase.examples
-    doubtful = () if enough and len(trusted) >= enough else await _asked(meeting, way, trusted)
-    found = (*trusted, *doubtful)
+    enough = 0 < meeting.phase.examples <= len(trusted)
+    doubtful = await _asked(meeting, way, trusted, enough=enough)
+    found = trusted if enough else (*trusted, *doubtful)
     if not found:
         meeting.note("tests", 2, "no acceptance test was written; the product cannot be judged")
         return meeting.state
     state = meeting.write({rows.FILE: rows.render(found, way.command)})
-    return msgspec.structs.replace(state, baseline=_baseline(state, way))
+    return msgspec.structs.replace(state, baseline=_baseline(state, way), further=doubtful if enough else ())
 
 
 def _baseline(state: State, way: Product) -> TestsRan:
     return acceptance.baseline(acceptance.rows_of(state.product, way.command))
 
 
-async def _asked(meeting: Meeting, way: Product, trusted: tuple[Row, ...]) -> tuple[Row, ...]:
+async def _asked(meeting: Meeting, way: Product, trusted: tuple[Row, ...], *, enough: bool) -> tuple[Row, ...]:
     """What the tester adds to the rows of the task, from the first answer that holds any.
 
     Each time the same is asked, with another seed: shown its own answer, a small model gives it again.
     """
     role, attempts = meeting.phase.assistant, meeting.phase.attempts if not trusted else 1
-    messages = (*meeting.seat(role).beginning, Message("user", meeting.question(role)))
+    question = meeting.question(role, further="yes" if enough else "")
+    messages = (*meeting.seat(role).beginning, Message("user", question))
     known = {step.call for row in trusted for step in row.steps}
     for attempt in range(1, attempts + 1):
         asking = replace(meeting, office=replace(meeting.office, candidate=attempt))
@@ -72,7 +73,10 @@ async def _asked(meeting: Meeting, way: Product, trusted: tuple[Row, ...]) -> tu
             if attempt == 1 and not trusted:
                 raise
             return ()
-        text = "\n".join(_in_form(line, way.command) for line in fences.clean(answer.text))
+        lines = fences.clean(answer.text)
+        if enough and (like := examples.like("\n".join(lines), meeting.state.task, trusted)):
+            return like[:MOST]
+        text = "\n".join(_in_form(line, way.command) for line in lines)
         written = rows.commands(text, way.command)
         steps = [each for each in written if isinstance(each, Step) and each.call not in known]
         if found := in_order(steps):

@@ -8,6 +8,7 @@ import msgspec
 from chatdev.agents import replies
 from chatdev.journal.effects import digest
 from chatdev.journal.events import ProductStarted, TestsRan
+from chatdev.product.rows import Row
 from chatdev.project import languages, plumbing
 from chatdev.project.workspace import is_test
 
@@ -45,7 +46,8 @@ class State(msgspec.Struct, frozen=True):
     last seen of it, true of the version that their digest names. ``stopped``: a limit of the run was reached, and
     nobody is asked any more. ``given_up`` are unfinished files that nobody works on any more; ``remarks`` tells the
     next speaker what was not accepted. ``best`` is the version to return to. ``unconfirmed`` names a version that
-    passes the task's few examples, and with which no other draft agrees.
+    passes the task's few examples and yet is doubtful, for which ``doubt`` gives the reason: one of ``verdict.DOUBTS``.
+    ``further`` are examples of the tester that are no tests, since the task has enough of its own.
     """
 
     task: str
@@ -62,6 +64,8 @@ class State(msgspec.Struct, frozen=True):
     remarks: str = ""
     best: Best | None = None
     unconfirmed: str = ""
+    doubt: str = ""
+    further: tuple[Row, ...] = ()
 
     @property
     def acceptance_tests(self) -> dict[str, str]:
@@ -227,7 +231,18 @@ def merge(base: State, branches: Sequence[State]) -> State:
         tries.update({path: count for path, count in branch.tries.items() if base.tries.get(path) != count})
         changed = {
             name: value
-            for name in ("baseline", "tests", "started", "finished", "stopped", "remarks", "best", "unconfirmed")
+            for name in (
+                "baseline",
+                "tests",
+                "started",
+                "finished",
+                "stopped",
+                "remarks",
+                "best",
+                "unconfirmed",
+                "doubt",
+                "further",
+            )
             if (value := getattr(branch, name)) != getattr(base, name)
         }
         merged = msgspec.structs.replace(merged, **changed, given_up=merged.given_up | branch.given_up)

@@ -22,13 +22,20 @@ _NOT_THE_PRODUCT = {"__pycache__", "node_modules", "venv"}
 _MOST_BYTES = 64 << 20
 _SHOWN = 3
 _NO_TESTS = "No test was found; Python's are test_*.py or *_test.py files for unittest, others lie in tests/."
+DISAGREE, SLOW, UNSUPPORTED = "the drafts disagree", "slow", "the tester disagrees"
+DOUBTS = {
+    DISAGREE: "no other draft that passes gives the same outputs for other inputs",
+    SLOW: "it takes too long for larger inputs",
+    UNSUPPORTED: "it gives another output for each further example that the tester wrote",
+}
+"""Why a product that passes a few examples of its task is still doubtful."""
 STARTS = "starts (not tested)"
 """The best that a company without tests can come to."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
     """``passed``, ``failed (7 of 9)`` (passed, of how many; with a remark if that is not all), ``not run (why)``, or
-    ``unconfirmed (the drafts disagree)``, where a few examples of the task are all that was tested.
+    ``unconfirmed (why)`` with one of ``DOUBTS``, where a few examples of the task are all that was tested.
 
     Of a company that writes no tests: ``starts (not tested)``, ``does not start`` or ``not run (why)``.
 
@@ -60,13 +67,13 @@ def judge(
     return Verdict(state, why, vacuous)
 
 
-def unconfirmed(passed: Verdict) -> Verdict:
-    """The verdict on a product that passes examples of its task, which several other drafts pass in other ways."""
+def unconfirmed(passed: Verdict, doubt: str) -> Verdict:
+    """The verdict on a product that passes the examples of its task, and is doubtful for one of ``DOUBTS``."""
     why = (
-        f"{passed.why} But no other draft that passes gives the same outputs for other inputs: the examples alone do "
-        "not tell which is right. Give the task more examples, or try the product yourself."
+        f"{passed.why} But {DOUBTS[doubt]}: the examples alone do not tell whether it is right. Give the task more "
+        "examples, or try the product yourself."
     )
-    return msgspec.structs.replace(passed, verdict="unconfirmed (the drafts disagree)", why=why)
+    return msgspec.structs.replace(passed, verdict=f"unconfirmed ({doubt})", why=why)
 
 
 def judge_start(started: ProductStarted | None) -> Verdict:

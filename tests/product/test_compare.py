@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatdev.product.compare import fault, holds, matches, same
+from chatdev.product.compare import fault, holds, matches, same, unmoved
 from chatdev.product.rows import Row, Step, Tier
 from chatdev.product.sessions import NOT_STARTED, Call, Ended
 
@@ -138,3 +138,22 @@ def test_no_output_makes_the_comparison_fail(text: str) -> None:
     for exact in (True, False):
         assert matches(text, out(text), exact=exact)
         assert not matches("other words", out(text), exact=exact)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "holds"),
+    [
+        (("3\n5\n", "3\n5\n"), False),
+        (("3\n", "5\n"), True),
+        (("3\n5\n", "5\n3\n"), True),
+        (("3\n", "3\n"), True),  # one of them holds to the letter: the other fails by itself
+    ],
+)
+def test_a_program_that_prints_the_same_whatever_it_is_given_meets_no_row_of_a_model(
+    outputs: tuple[str, str], holds: bool
+) -> None:
+    found = [Row((Step(Call((given,)), given),)) for given in ("3", "5")]
+    ended = [(Ended(0, output),) for output in outputs]
+    assert (unmoved(found, ended) == "") is holds
+    trusted = [Row(row.steps, "trusted") for row in found]
+    assert unmoved(trusted, ended) == ""

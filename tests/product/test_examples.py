@@ -145,3 +145,40 @@ def test_each_example_is_taken_once_and_not_more_than_a_bound() -> None:
     pairs = "".join(f"Input: {number % 100}\nOutput: {number % 100}\n\n" for number in range(200))
     assert len(read(f"It reads a number.\n{pairs}")) == examples.MOST
     assert len(read("It reads a number.\n" + 3 * "Input: 1\nOutput: 1\n\n")) == 1
+
+
+ASKED = 'Serve requests.\nrequest: {"op": "add", "a": 1}\nanswer: {"sum": 1}\n'
+ADDED = fed('{"op": "add", "a": 2}\n', '{"sum": 2}')
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        'request: {"op": "add", "a": 2}\nanswer: {"sum": 2}',
+        '**Request:** {"op": "add", "a": 2}\n**Answer:** {"sum": 2}',
+        '{"request": {"op": "add", "a": 2}, "answer": {"sum": 2}}',
+        'One:\n{\n  "Request": {"op": "add", "a": 2},\n  "Answer": {"sum": 2}\n},\n{"Request": {"op": "ad',
+        '[{"op": "add", "a": 2, "answer": {"sum": 2}}]',
+        'request: {"op": "add", "a": 1}\nanswer: {"sum": 5}\nrequest: {"op": "add", "a": 2}\nanswer: {"sum": 2}',
+    ],
+)
+def test_what_a_tester_adds_is_read_in_the_form_of_the_tasks_examples(answer: str) -> None:
+    (row,) = examples.like(answer, ASKED, read(ASKED))
+    assert row.steps == ADDED.steps
+    assert row.tier == "doubtful"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "I cannot think of any.",
+        'request: {"sum": 2}\nanswer: {"sum": 2}',
+        '{"request": {"op": "add", "a": 2}}',
+        '{"request": {"op": "add", "a": 2}, "answer": {"sum": 2}, "output": 3}',
+        "request: 5\nanswer: 5",
+        "{" * 5000,
+    ],
+)
+def test_what_has_another_form_than_the_tasks_examples_is_not_taken(answer: str) -> None:
+    assert examples.like(answer, ASKED, read(ASKED)) == ()

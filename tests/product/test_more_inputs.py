@@ -59,3 +59,8 @@ def test_the_same_rows_give_the_same_probes_and_none_is_a_row(values: list[objec
     assert not set(made) & {one.steps[0].call for one in rows}
     for call in made:
         json.loads(call.stdin)
+
+
+def test_the_last_inputs_are_the_examples_with_numbers_a_thousand_times_as_large() -> None:
+    probed = probes.of_rows([row(stdin='{"n": 12, "of": [0, 2.5]}'), row(args=("add", "2", "-3")), row(args=("x",))])
+    assert [probed[-2], probed[-1]] == [Call(stdin='{"n": 12000, "of": [0, 2500.0]}'), Call(("add", "2000", "-3000"))]

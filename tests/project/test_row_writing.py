@@ -34,13 +34,14 @@ def asked(ran: Ran) -> list[ModelAnswered]:
     return [answer for answer in ran.events(ModelAnswered) if answer.place.startswith("ExampleWriting")]
 
 
-async def test_with_two_examples_in_the_task_nobody_is_asked_for_more(tmp_path: Path) -> None:
-    ran = await built(tmp_path, TWO, {ROWS: "never asked"})
-    assert asked(ran) == []
+async def test_with_two_examples_in_the_task_the_testers_count_once_they_are_met(tmp_path: Path) -> None:
+    ran = await built(tmp_path, TWO, {ROWS: "```\nInput: 5 5\nOutput: 10\n```"})
+    assert len(asked(ran)) == 1
     assert told(ran) == ["ExampleWriting: 2 from the task itself"]
-    assert [(row.title, row.tier) for row in kept(ran)] == [("< 3 4", "trusted"), ("< 1 1", "trusted")]
+    tiers = [(row.title, row.tier) for row in kept(ran)]
+    assert tiers == [("< 3 4", "trusted"), ("< 1 1", "trusted"), ("< 5 5", "doubtful")]
     assert ran.verdict.verdict == "passed"
-    assert "2 from the task, 0 from the tester" in ran.verdict.why
+    assert "2 from the task, 1 from the tester" in ran.verdict.why
 
 
 async def test_one_example_of_the_task_comes_first_and_the_testers_copy_of_it_is_left_out(tmp_path: Path) -> None:
