@@ -283,8 +283,7 @@ class RaceDecided(Event, frozen=True, tag="race.decided"):
     Recorded before the others are cancelled. ``digest`` names the version of the product that all of them began with;
     what each of them did stands in the log below this place, under ``candidate.NUMBER``. ``dropped`` are the ids of
     rows of the tester that no candidate met. ``agreed`` is how many candidates gave the same outputs as the winner for
-    inputs that no test holds, itself among them; 0 where that was not tried. ``doubt`` is why the winner is not to be
-    believed all the same, one of ``verdict.DOUBTS``.
+    inputs that no test holds, itself among them; 0 where that was not tried.
     """
 
     place: str
@@ -293,7 +292,6 @@ class RaceDecided(Event, frozen=True, tag="race.decided"):
     standings: tuple[Standing, ...] = ()
     dropped: tuple[str, ...] = ()
     agreed: int = 0
-    doubt: str = ""
 
 
 class PhaseBegan(Event, frozen=True, tag="phase.began"):

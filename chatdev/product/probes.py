@@ -34,7 +34,7 @@ def of_rows(found: Sequence[Row], most: int = MOST) -> tuple[Call, ...]:
         for each in made:
             if rank < len(each) and len(picked) < most - _LARGE:
                 picked[each[rank]] = None
-    larger = [large for call in calls if (large := _larger(call)) not in (call, *known, *picked)]
+    larger = [large for call in calls if (large := _larger(call)) not in (*known, *picked)]
     return (*picked, *dict.fromkeys(larger[:_LARGE]))
 
 

@@ -20,7 +20,7 @@ from chatdev.sandbox.port import Sandbox
 
 SECONDS = 10.0
 """What one start of the product may take."""
-SLOW = "time"
+TIMED_OUT = "time"
 _WHY = 1500
 _TITLE = 120
 _TELLING = frozenset((rows.FILE, "REPORT.md"))
@@ -156,9 +156,9 @@ async def _started(
 
 
 def _output(one: Ended) -> str:
-    """A short name for an output; empty if the product broke, or gave none, and ``SLOW`` if it took too long."""
+    """A short name for an output; empty if the product broke, or gave none, and ``TIMED_OUT`` if it took too long."""
     if one.stopped == "time":
-        return SLOW
+        return TIMED_OUT
     broke = one.stopped or (one.status and "Traceback (most recent call last)" in one.stderr)
     told = compare.canonical(one.stdout)
     return "" if broke or not told else digest(told)

@@ -39,7 +39,7 @@ _FEWEST = 2
 _SEVERAL = 4
 """Further examples of the tester that a candidate must meet, all of them, to need no other that agrees."""
 _RARE = 6
-"""One candidate in so many may meet a row by chance: that is no support for it."""
+"""A row that at most one of this many candidates meets may be met by chance, and has no support."""
 _ENOUGH = 3
 """Candidates that must have been judged before rows which none of them meets keep nobody from winning."""
 
@@ -66,7 +66,8 @@ async def run(meeting: Meeting, candidates: int, at_once: int = 0) -> State:
         state = _without(meeting, state, decided.dropped)
     if winner.met_further:
         state = _with_further(meeting, state, winner.met_further)
-    return msgspec.structs.replace(state, unconfirmed=state.digest, doubt=decided.doubt) if decided.doubt else state
+    doubt = winner.doubt(decided.agreed, min(meeting.phase.agree, candidates))
+    return msgspec.structs.replace(state, unconfirmed=state.digest, doubt=doubt) if doubt else state
 
 
 def _with_further(meeting: Meeting, state: State, met: Sequence[bool]) -> State:
@@ -101,7 +102,6 @@ async def _decided(meeting: Meeting, winner: "_Racer", field: "_Field") -> RaceD
         standings,
         field.unmet(winner),
         field.agreed(winner),
-        field.doubt(winner) if winner.outputs else "",
     )
 
 
@@ -151,7 +151,19 @@ class _Racer:
     @property
     def slow(self) -> bool:
         """Whether it took too long for one of the other inputs."""
-        return acceptance.SLOW in self.outputs
+        return acceptance.TIMED_OUT in self.outputs
+
+    def doubt(self, agreed: int, wanted: int) -> str:
+        """Why it is not to be believed though it holds, where so many of those ``wanted`` agree; empty if it is, or if
+        no other inputs were tried."""
+        met = self.met_further
+        if not self.outputs or (not self.slow and len(met) >= _SEVERAL and all(met)):
+            return ""
+        if self.slow:
+            return verdict.SLOW
+        if agreed < wanted:
+            return verdict.DISAGREE
+        return verdict.UNSUPPORTED if met and not any(met) else ""
 
     @property
     def passed(self) -> int:
@@ -246,18 +258,7 @@ class _Field:
 
     def _sure(self, racer: "_Racer") -> bool:
         """Whether it holds, and nothing speaks against it."""
-        return racer.holds and not (racer.outputs and self.doubt(racer))
-
-    def doubt(self, racer: "_Racer") -> str:
-        """Why a candidate that holds is not to be believed yet; empty if it is."""
-        met = racer.met_further
-        if racer.slow:
-            return verdict.SLOW
-        if len(met) >= _SEVERAL and all(met):
-            return ""
-        if self.agreed(racer) < min(racer.agree, len(self._racers)):
-            return verdict.DISAGREE
-        return verdict.UNSUPPORTED if met and not any(met) else ""
+        return racer.holds and not racer.doubt(self.agreed(racer), min(racer.agree, len(self._racers)))
 
     def agreed(self, winner: "_Racer") -> int:
         """How many candidates that hold give the winner's outputs, itself among them; 0 where nothing was probed."""

@@ -25,7 +25,7 @@ async def test(office: Office, desk: Desk, state: State) -> State:
 
 
 async def probe(office: Office, desk: Desk, state: State, calls: Sequence[Call]) -> ProductProbed:
-    """Start this version with inputs for which nobody knows the right output, and those of the tester's examples."""
+    """Start this version with inputs whose right output is not known, and those of the tester's examples."""
     way = state.way
     assert way is not None
     version, files = state.digest, state.product

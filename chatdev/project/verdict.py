@@ -24,7 +24,7 @@ _SHOWN = 3
 _NO_TESTS = "No test was found; Python's are test_*.py or *_test.py files for unittest, others lie in tests/."
 DISAGREE, SLOW, UNSUPPORTED = "the drafts disagree", "slow", "the tester disagrees"
 DOUBTS = {
-    DISAGREE: "no other draft that passes gives the same outputs for other inputs",
+    DISAGREE: "too few of the drafts that pass give the same outputs for other inputs",
     SLOW: "it takes too long for larger inputs",
     UNSUPPORTED: "it gives another output for each further example that the tester wrote",
 }

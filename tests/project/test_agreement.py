@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from support import DRAFT, DRAFTED, ROWS, Ran, recording, run
 
-from chatdev.journal.events import ModelAnswered, ProductProbed, RaceDecided
+from chatdev.journal.events import MessageStored, ModelAnswered, ProductProbed, RaceDecided
 from chatdev.product import rows
 from chatdev.project import acceptance
 
@@ -29,6 +29,12 @@ def examples(*of: tuple[int, int]) -> str:
 NONE = "I have no example."
 SOME = examples((5, 10), (6, 13))
 """Two examples of the tester, of which a right program meets one."""
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start of the product may take a second."""
+    monkeypatch.setattr(acceptance, "SECONDS", 1.0)
 
 
 async def built(warehouse: Path, *values: str, folder: Path | None = None, tester: str = SOME) -> Ran:
@@ -78,19 +84,15 @@ async def test_what_two_drafts_agree_on_is_preferred_to_what_came_first(tmp_path
     assert race(ran).winner in (3, 4)
 
 
-async def test_a_draft_that_is_slow_for_larger_inputs_gives_way_to_one_that_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(acceptance, "SECONDS", 1.0)
+@pytest.mark.usefixtures("impatient")
+async def test_a_draft_that_is_slow_for_larger_inputs_gives_way_to_one_that_is_not(tmp_path: Path) -> None:
     ran = await built(tmp_path, SLOW, SLOW, RIGHT, "n + n")
     assert ran.verdict.verdict == "passed"
     assert race(ran).winner in (3, 4)
 
 
-async def test_where_all_that_pass_are_slow_the_verdict_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(acceptance, "SECONDS", 1.0)
+@pytest.mark.usefixtures("impatient")
+async def test_where_all_that_pass_are_slow_the_verdict_says_so(tmp_path: Path) -> None:
     ran = await built(tmp_path, SLOW, BROKEN, SLOW, BROKEN)
     assert ran.verdict.verdict == "unconfirmed (slow)"
     assert race(ran).agreed == 2
@@ -128,8 +130,11 @@ async def test_where_the_tester_shows_nothing_the_drafts_alone_decide(tmp_path: 
 
 async def test_programmers_do_not_see_the_testers_further_examples(tmp_path: Path) -> None:
     ran = await built(tmp_path, RIGHT, "n + n")
-    prompts = [str(answer.messages[-1]) for answer in ran.events(ModelAnswered) if "Drafting" in answer.place]
-    assert prompts and not any("13" in prompt for prompt in prompts)
+    texts = {message.id: message.content for message in ran.events(MessageStored)}
+    asked = [answer for answer in ran.events(ModelAnswered) if "Drafting" in answer.place]
+    prompts = [texts[message] for answer in asked for message in answer.messages]
+    assert any("double a number" in prompt for prompt in prompts)
+    assert not any("13" in prompt for prompt in prompts)
 
 
 async def test_a_resume_after_the_race_starts_no_draft_again(tmp_path: Path) -> None:

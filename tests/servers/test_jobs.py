@@ -17,7 +17,7 @@ from chatdev.sandbox import ladder
 
 pytestmark = pytest.mark.servers
 LONG = "model = {{ max_tokens = {}, extra = {{ ignore_eos = true }} }}"
-"""How every phase is asked: the model, which knows nothing, would end after one token or never."""
+"""The options of every call. Without them a random model ends after one token or never."""
 
 
 @pytest.mark.parametrize(("seats", "projects", "tokens"), [(2, 24, 400), (32, 100, 96)])
