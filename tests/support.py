@@ -63,10 +63,14 @@ ANSWERS = {
     "Manual.1/ChiefProductOfficer.1/ask.1": "manual.md\n````markdown\n# Greeting\n\nRun main.py.\n````\n",
 }
 """A whole run of the company ``full`` that passes, in the fewest words."""
+SKETCH = "Sketch.1/Programmer.1/ask.1"
+TAKES_INPUT = "```python\nprint(input())\n```"
+"""A sketch that tells nothing: its program wants input."""
 ROWS = "ExampleWriting.1/SoftwareTestEngineer.1/ask.1"
 DRAFT = "Drafting.1/candidate.{}/Programmer.1/ask.1"
 """Where a candidate of the company ``default`` writes its program."""
 DRAFTED = {
+    SKETCH: TAKES_INPUT,
     ROWS: "```\n$ python3 main.py\nhello\n```",
     "Drafting.1/Programmer.1/ask.1": '```python\n"""Greets."""\nprint("hello")\n```',
     "Manual.1/ChiefProductOfficer.1/ask.1": ANSWERS["Manual.1/ChiefProductOfficer.1/ask.1"],
@@ -75,7 +79,10 @@ DRAFTED = {
 
 
 def recording(answers: dict[str, str], *, finish: dict[str, str] | None = None, window: int = 16384) -> Recording:
-    """A recording from answers by place; ``finish`` gives other finish reasons by place."""
+    """A recording from answers by place; ``finish`` gives other finish reasons by place. Where a tester writes rows and
+    nothing is said of a sketch, it tells nothing."""
+    if ROWS in answers:
+        answers = {SKETCH: TAKES_INPUT} | answers
     entries = [Entry(place=p, text=text, finish=(finish or {}).get(p, "stop")) for p, text in answers.items()]
     return Recording(model="recorded", window=window, task="greet", name="Greeting", entries=tuple(entries))
 

@@ -9,10 +9,11 @@ import msgspec
 from chatdev.company.budget import Budget
 from chatdev.company.parameters import Parameters
 
-Kind = Literal["talk", "choice", "code", "complete", "rows", "tests", "amend", "document", "snippet"]
+Kind = Literal["talk", "choice", "code", "complete", "rows", "tests", "amend", "document", "snippet", "sketch"]
 """What a phase does with its conclusion: keep the text, settle one of its options, write files to the product, finish
 one unfinished file, write acceptance tests as rows or as programs, correct one that is wrong, write one named
-document, take the first block of code in one answer for the program."""
+document, take the first block of code in one answer for the program, find out by such a block whether the program
+takes no input."""
 
 MOST_CANDIDATES = 16
 """Programmers who solve one phase at once: each is a slot of the server's."""

@@ -168,7 +168,9 @@ TestOutcome = Literal["passed", "failed", "error", "skipped", "no result"]
 class TestResult(msgspec.Struct, frozen=True, omit_defaults=True):
     """One test: its id (``file::Class::method``), how it went, and for all but ``passed`` why, in normalised text.
 
-    ``tier`` of a test that is a row: ``trusted`` if it stands in the task, ``doubtful`` if a model wrote it.
+    ``tier`` of a test that is a row: ``trusted`` if it stands in the task, ``doubtful`` if a model wrote it, ``agreed``
+    if its output is what several drafts printed. ``printed`` is what a product printed that failed one of a model's, if
+    it ended well.
     """
 
     __test__ = False
@@ -177,7 +179,8 @@ class TestResult(msgspec.Struct, frozen=True, omit_defaults=True):
     outcome: TestOutcome
     why: str = ""
     needs: str = ""
-    tier: Literal["", "trusted", "doubtful"] = ""
+    tier: Literal["", "trusted", "agreed", "doubtful"] = ""
+    printed: str = ""
 
     @property
     def cause(self) -> str:
@@ -193,7 +196,7 @@ class TestsRan(Event, frozen=True, tag="tests.ran"):
     ``digest`` names the files that were run; ``results`` has an entry for every collected test. ``trouble`` says why
     the run as a whole cannot be believed (a limit, a tampered framework, an early exit), else it is empty. ``output``
     is the end of what the program printed, normalised. ``lacks`` is a tool of the language that is not here; then
-    nothing was run.
+    nothing was run. ``open`` has an entry for every row without an output, by which nothing is judged.
     """
 
     __test__ = False
@@ -205,6 +208,7 @@ class TestsRan(Event, frozen=True, tag="tests.ran"):
     output: str = ""
     seconds: float = 0.0
     lacks: str = ""
+    open: tuple[TestResult, ...] = ()
 
 
 class ProductStarted(Event, frozen=True, tag="product.started"):
@@ -282,7 +286,8 @@ class RaceDecided(Event, frozen=True, tag="race.decided"):
 
     Recorded before the others are cancelled. ``digest`` names the version of the product that all of them began with;
     what each of them did stands in the log below this place, under ``candidate.NUMBER``. ``dropped`` are the ids of
-    rows of the tester that no candidate met. ``agreed`` is how many candidates gave the same outputs as the winner for
+    rows of the tester that no candidate met, ``settled`` of those for which several printed what the winner did, and
+    by that they are judged. ``agreed`` is how many candidates gave the same outputs as the winner for
     inputs that no test holds, itself among them; 0 where that was not tried.
     """
 
@@ -292,6 +297,7 @@ class RaceDecided(Event, frozen=True, tag="race.decided"):
     standings: tuple[Standing, ...] = ()
     dropped: tuple[str, ...] = ()
     agreed: int = 0
+    settled: tuple[str, ...] = ()
 
 
 class PhaseBegan(Event, frozen=True, tag="phase.began"):

@@ -15,7 +15,7 @@ _EDGES = " \t.,:;!?\"'`()[]{}*_"
 
 def fault(row: Row, ended: tuple[Ended, ...]) -> str:
     """Why the row does not hold; empty if it does. In words for a programmer, with what was expected and printed."""
-    exact = row.tier == "trusted"
+    exact = row.tier in ("trusted", "agreed")
     for number, (step, one) in enumerate(zip(row.steps, ended, strict=True), 1):
         if why := _fault(step, one, exact=exact):
             return f"step {number}: {why}" if len(row.steps) > 1 else why
@@ -34,12 +34,13 @@ def _fault(step: Step, one: Ended, *, exact: bool) -> str:
 
 
 def unmoved(found: Sequence[Row], ended: Sequence[tuple[Ended, ...]]) -> str:
-    """Why no doubtful row holds, of a program that prints the same whatever it is given; empty if it does not.
+    """Why no row of a model holds, of a program that prints the same whatever it is given; empty if it does not.
 
-    Such a program meets many rows at once, since a line of a doubtful row may stand anywhere in an output.
+    Such a program meets many rows at once, since a line of a doubtful row may stand anywhere in an output. Of rows
+    without an output, each wants another one.
     """
-    doubtful = [(row, came) for row, came in zip(found, ended, strict=True) if row.tier == "doubtful"]
-    wanted = {row.steps[-1].expected for row, _ in doubtful}
+    doubtful = [(row, came) for row, came in zip(found, ended, strict=True) if row.tier in ("doubtful", "open")]
+    wanted = {row.steps[-1].expected or row.steps[-1].call for row, _ in doubtful}
     printed = {canonical(came[-1].stdout) for _, came in doubtful}
     exact = any(_trimmed(row.steps[-1].expected) == _trimmed(came[-1].stdout) for row, came in doubtful)
     if len(wanted) > 1 and len(printed) == 1 and printed != {""} and not exact:
@@ -112,6 +113,11 @@ def holds(expected: str, printed: str) -> bool:
             return False
         at = found + len(wanted)
     return True
+
+
+def repeats(expected: str, given: str) -> bool:
+    """Whether an output is what was given, word by word."""
+    return [_plain(word) for word in expected.split()] == [_plain(word) for word in given.split()]
 
 
 def _plain(word: str) -> str:

@@ -28,14 +28,17 @@ from chatdev.product import command_line
 from chatdev.product.command_line import Sign
 from chatdev.product.sessions import Call
 
-Tier = Literal["trusted", "doubtful", "dropped"]
-"""Where a row comes from: the task itself; a model; a model, and no draft of the program meets it (it is not run)."""
+Tier = Literal["trusted", "agreed", "doubtful", "open", "dropped"]
+"""Where a row comes from: the task itself; a model, with the output that several drafts of the program gave; a model; a
+model, without an output, so that nothing is judged by it; a model, and no draft meets it (it is not run)."""
 
 FILE = "tests/acceptance.txt"
 """Where a product keeps its rows."""
 SECTIONS: dict[Tier, str] = {
     "trusted": "From the task",
+    "agreed": "As several drafts print it, each written alone",
     "doubtful": "From the tester",
+    "open": "Without an output: not judged",
     "dropped": "From the tester, met by hardly any draft: not judged",
 }
 BLANK = "<BLANKLINE>"
@@ -160,7 +163,7 @@ def parse(text: str, command: str, tier: Tier = "doubtful") -> Read:
 
     def close() -> None:
         nonlocal broken
-        if steps and not broken and not all(step.silent for step in steps):
+        if steps and not broken and (tier == "open" or not all(step.silent for step in steps)):
             rows.append(Row(tuple(steps), tier))
         steps.clear()
         broken = False

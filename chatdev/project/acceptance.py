@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 import msgspec
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from chatdev.journal.effects import digest
 from chatdev.journal.events import ProductProbed, TestResult, TestsRan
 from chatdev.product import compare, rows
-from chatdev.product.rows import Row
+from chatdev.product.rows import Row, Step
 from chatdev.product.sessions import BuildFailed, Call, Ended, Starved, run_sessions
 from chatdev.project import busy
 from chatdev.project.output import normalise
@@ -22,6 +22,7 @@ SECONDS = 10.0
 """What one start of the product may take."""
 TIMED_OUT = "time"
 _WHY = 1500
+_PRINTED = 4000
 _TITLE = 120
 _TELLING = frozenset((rows.FILE, "REPORT.md"))
 """Files that say what a product should print: its rows, and our report on those that failed."""
@@ -60,6 +61,10 @@ class Way(Protocol):
 
 def rows_of(files: Mapping[str, bytes], command: str) -> tuple[Row, ...]:
     """The rows that are judged, in their order; none where the product has no file of them."""
+    return tuple(row for row in _started_rows(files, command) if row.tier != "open")
+
+
+def _started_rows(files: Mapping[str, bytes], command: str) -> tuple[Row, ...]:
     text = files.get(rows.FILE, b"").decode(errors="replace")
     return tuple(row for row in rows.parse(text, command).rows if row.tier != "dropped")
 
@@ -69,10 +74,13 @@ def visible(files: Mapping[str, bytes]) -> dict[str, bytes]:
     return {path: content for path, content in files.items() if rows.FILE not in files or path not in _TELLING}
 
 
+_WHOSE: dict[rows.Tier, str] = {"trusted": "task", "agreed": "drafts"}
+
+
 def names(found: Sequence[Row]) -> list[str]:
     """The tests' ids of these rows: where they stand, whose they are, and what they do. A row keeps its id when others
     come or go."""
-    titles = [f"{rows.FILE}::{'task' if row.tier == 'trusted' else 'tester'}: {row.title}" for row in found]
+    titles = [f"{rows.FILE}::{_WHOSE.get(row.tier, 'tester')}: {row.title}" for row in found]
     met = Counter(titles)
     return [
         title if met[title] == 1 and len(title) <= _TITLE else f"{title[:_TITLE]} [{_mark(row)}]"
@@ -90,7 +98,7 @@ async def run(
     """Run them all on one version of a product: one event with a result for each. Raises SandboxError."""
     shown = visible(files)
     ran = await way.run_tests(sandbox, shown, place=place, digest=version)
-    found = rows_of(files, way.command)
+    found = _started_rows(files, way.command)
     if not found or ran.lacks:
         return ran
     launch = way.launch(shown)
@@ -107,7 +115,9 @@ async def run(
         )
     else:
         results = tuple(_results(found, ended, files))
-    return replace(ran, results=(*ran.results, *results))
+    judged = tuple(result for result, row in zip(results, found, strict=True) if row.tier != "open")
+    unjudged = tuple(result for result, row in zip(results, found, strict=True) if row.tier == "open")
+    return replace(ran, results=(*ran.results, *judged), open=unjudged)
 
 
 async def probe(
@@ -169,17 +179,26 @@ def _results(
 ) -> Iterator[TestResult]:
     same = compare.unmoved(found, ended)
     for name, row, came in zip(names(found), found, ended, strict=True):
-        why = compare.fault(row, came) or (same if row.tier != "trusted" else "")
-        if not why:
+        why = compare.fault(row, came) or (same if row.tier in ("doubtful", "open") else "")
+        if not why and row.tier != "open":
             yield TestResult(name, "passed", tier=_tier(row))
             continue
         missing = next((each[1] for one in came if (each := _MISSING.search(one.stderr))), "")
         text = normalise("\n".join(filter(None, [why, *_tracebacks(came)])), limit=_WHY)
-        yield TestResult(name, "failed", text, distribution(missing, files), tier=_tier(row))
+        printed = "" if same else _printed(row, came)
+        yield TestResult(name, "failed", text, distribution(missing, files), _tier(row), printed)
 
 
-def _tier(row: Row) -> Literal["trusted", "doubtful"]:
-    return "trusted" if row.tier == "trusted" else "doubtful"
+def _tier(row: Row) -> Literal["trusted", "agreed", "doubtful"]:
+    return row.tier if row.tier in ("trusted", "agreed") else "doubtful"
+
+
+def _printed(row: Row, came: Sequence[Ended]) -> str:
+    """What a row of a model might expect instead: the output, if every start ended well and there is one."""
+    if row.tier not in ("doubtful", "open") or any(one.stopped or one.status for one in came):
+        return ""
+    told = came[-1].stdout.strip("\n")
+    return told if told.strip() and len(told) <= _PRINTED else ""
 
 
 def _tracebacks(came: Sequence[Ended]) -> Iterator[str]:
@@ -190,13 +209,23 @@ def _tracebacks(came: Sequence[Ended]) -> Iterator[str]:
             return
 
 
-def dropping(files: Mapping[str, str], command: str, dropped: frozenset[str]) -> dict[str, str]:
-    """The file of rows with these among those that are not judged, by path."""
+def changing(
+    files: Mapping[str, str], command: str, dropped: Collection[str], settled: Mapping[str, str]
+) -> dict[str, str]:
+    """The file of rows, by path, with the ``dropped`` ones among those that are not judged, and with another output for
+    the ``settled`` ones; both by their ids."""
     read = rows.parse(files.get(rows.FILE, ""), command).rows
-    judged = [row for row in read if row.tier != "dropped"]
-    gone = {row for row, name in zip(judged, names(judged), strict=True) if name in dropped}
-    moved = [replace(row, tier="dropped") if row in gone else row for row in read]
-    return {rows.FILE: rows.render(moved, command)}
+    started = [row for row in read if row.tier != "dropped"]
+    named = dict(zip(started, names(started), strict=True))
+
+    def changed(row: Row) -> Row:
+        name = named.get(row, "")
+        if name in settled:
+            last = Step(row.steps[-1].call, settled[name])
+            return Row((*row.steps[:-1], last), "agreed")
+        return replace(row, tier="dropped") if name in dropped else row
+
+    return {rows.FILE: rows.render(map(changed, read), command)}
 
 
 def baseline(found: Sequence[Row], *, place: str = "", version: str = "") -> TestsRan:

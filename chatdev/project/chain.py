@@ -140,7 +140,8 @@ async def _judge(office: Office, desk: Desk, state: State) -> verdict.Verdict:
     state = merge(state, await side_by_side([trials.test(office, desk, state), trials.start(office, desk, state)]))
     state = evidence.guarded(office, desk, state)
     judged = verdict.judge(state.baseline, state.tests if state.tested else None, state.started, state.makes)
-    if judged.verdict == "passed" and state.unconfirmed == state.digest:
+    doubtful = judged.verdict == "passed" or (judged.verdict == verdict.NO_TESTS and state.starts)
+    if doubtful and state.unconfirmed == state.digest:
         judged = verdict.unconfirmed(judged, state.doubt)
     return _of_version(office, state, judged)
 

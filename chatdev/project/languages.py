@@ -42,6 +42,11 @@ class Product(Protocol):
         """What the tests look like, in words for the tester; empty where the company's own text says it."""
         ...
 
+    @property
+    def arguments(self) -> str:
+        """Where a program in it finds the arguments that it was started with; empty where there are none."""
+        ...
+
     async def run_tests(
         self, sandbox: Sandbox, files: Mapping[str, bytes], *, place: str = "", digest: str = "", seconds: float = 60
     ) -> TestsRan:
@@ -64,6 +69,7 @@ class _Python:
     test_file = "tests/test_acceptance.py"
     command = f"python3 {python_start.MAIN}"
     how = ""
+    arguments = "sys.argv"
 
     def __init__(self, interpreter: str = "") -> None:
         self._interpreter = interpreter

@@ -27,4 +27,4 @@ def of(state: State) -> str:
 
 def _alone(row: Row) -> Row:
     """The row's own command: the others come before it."""
-    return Row(row.steps[-1:], row.tier) if row.tier == "doubtful" else row
+    return Row(row.steps[-1:], row.tier) if row.tier in ("agreed", "doubtful") else row

@@ -24,6 +24,8 @@ from chatdev.sandbox.port import Sandbox
 
 _WARMER = 0.3
 """Temperature that each further candidate has more than the one before it."""
+_APART = 1000
+"""By what their seeds differ, so that no candidate of one sample has the seed of another sample's."""
 
 Watcher = Callable[[str, Progress], None]
 """Sees a role's progress as it comes; lossy."""
@@ -280,7 +282,7 @@ def varied(parameters: Mapping[str, Any], candidate: int, temperature: float | N
         return dict(parameters)
     base = parameters.get("temperature", Options().temperature)
     warmer = round(max(base, min(1.0, base + _WARMER * (candidate - 1))), 3) if temperature is None else temperature
-    return {**parameters, "temperature": warmer, "seed": parameters.get("seed", 0) + candidate - 1}
+    return {**parameters, "temperature": warmer, "seed": parameters.get("seed", 0) + _APART * (candidate - 1)}
 
 
 def remove(office: Office, desk: Desk, state: State, paths: Iterable[str]) -> State:

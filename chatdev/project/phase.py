@@ -13,7 +13,7 @@ from chatdev.company.config import COUNSELOR, Phase
 from chatdev.journal.effects import Desk
 from chatdev.journal.events import LimitReached, PhaseBegan, PhaseEnded
 from chatdev.models.types import Message
-from chatdev.project import documents, race, row_writing, snippet, sufficient, writing
+from chatdev.project import documents, race, row_writing, sketch, snippet, sufficient, writing
 from chatdev.project.meeting import Meeting, Office
 from chatdev.project.spending import Exhausted
 from chatdev.project.state import State
@@ -62,6 +62,8 @@ async def _take_place(meeting: Meeting, candidates: int) -> Held:
             return _written(meeting.state, await writing.complete(meeting))
         case "snippet":
             return _written(meeting.state, await snippet.write(meeting))
+        case "sketch":
+            return Held(*await sketch.take(meeting))
         case "code":
             if candidates > 1:
                 at_once = min(filter(None, (meeting.phase.at_once, meeting.office.at_once)), default=0)

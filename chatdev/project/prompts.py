@@ -200,13 +200,21 @@ class Prompts:
 
 def _of_rows(state: State) -> dict[str, str]:
     """``examples`` are the rows of the task, each with its input and its output apart, ``rows`` those of the tester, as
-    a session in a terminal; ``json`` says whether what the task's rows print is JSON."""
-    command = state.way.command if state.way else ""
+    a session in a terminal; ``json`` says whether what the task's rows print is JSON. Of the tester's: ``arguments`` is
+    where the program finds those that it is started with, if that is all that it is given, and ``remembers`` says
+    whether one start knows what another was given."""
+    way = state.way
+    command = way.command if way else ""
     read = rows.parse(state.files.get(rows.FILE, ""), command).rows if command else ()
     trusted = [row for row in read if row.tier == "trusted"]
-    doubtful = [rows.session(Row(row.steps[-1:]), command) for row in read if row.tier == "doubtful"]
+    doubtful = [row for row in read if row.tier in ("agreed", "doubtful", "open")]
+    shown = [rows.session(Row(row.steps[-1:]), command) for row in doubtful]
+    calls = [step.call for row in doubtful for step in row.steps]
+    started = any(call.args for call in calls) and not any(call.stdin for call in calls)
     return {
-        "rows": fenced("\n\n".join(doubtful), "text") if doubtful else "",
+        "rows": fenced("\n\n".join(shown), "text") if shown else "",
+        "arguments": way.arguments if way and started else "",
+        "remembers": "yes" if any(len(row.steps) > 1 for row in doubtful) else "",
         "examples": "\n\n".join(_apart(row, command) for row in trusted[:SHOWN]),
         "json": "yes" if examples.as_json(trusted) else "",
     }

@@ -6,8 +6,10 @@ won is an effect: on a resume it stands as it was recorded, and only the winner'
 
 Where a phase says how many work ``at_once``, the first one works alone, since it is asked for the likeliest answer, and
 the others follow while none holds. If none does, the tests say who wins: those of the task first, then those of the
-tester, of which the ones count that several candidates meet together. A row of the tester that no candidate meets, or
-one among many that does not win, is more likely wrong than all of the programs, and is not judged.
+tester, of which the ones count that several candidates meet together. Where as many candidates as shall ``agree`` print
+the same for a row of the tester, which says something else or nothing, the row is judged by that: a small model writes
+better programs than it works out what they print. Any other row that no candidate meets, or one among many that does
+not win, is more likely wrong than all of the programs, and is not judged.
 
 A few examples of a task are met by many a wrong program. Where they are the only tests, and the phase wants several
 candidates to ``agree``, those that pass are started with other inputs, too, and with the tester's examples. The first
@@ -17,27 +19,22 @@ needs no other to agree. If there is none, the product is delivered, and its ver
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import msgspec
 
-from chatdev.errors import ChatDevError
-from chatdev.journal.events import RaceDecided, Standing, TestResult
+from chatdev.journal.events import RaceDecided
 from chatdev.models.errors import ModelError, PromptCut, WindowTooSmall
-from chatdev.models.types import Progress
-from chatdev.product import probes, rows
-from chatdev.product.sessions import Call
-from chatdev.project import acceptance, trials, verdict, writing
+from chatdev.product import rows
+from chatdev.project import acceptance
 from chatdev.project.meeting import Meeting
+from chatdev.project.racer import Racer
 from chatdev.project.spending import Exhausted
 from chatdev.project.state import State
 
-_WHY = 200
 _FEWEST = 2
 """Outputs that two programs must both have given before it counts that they are all the same."""
-_SEVERAL = 4
-"""Further examples of the tester that a candidate must meet, all of them, to need no other that agrees."""
 _RARE = 6
 """A row that at most one of this many candidates meets may be met by chance, and has no support."""
 _ENOUGH = 3
@@ -49,7 +46,7 @@ async def run(meeting: Meeting, candidates: int, at_once: int = 0) -> State:
     as one alone would, if none of them came to an end."""
     decided = meeting.desk.known(RaceDecided)
     numbers = [decided.winner] if decided else range(1, candidates + 1)
-    racers = [_Racer(meeting, number) for number in numbers]
+    racers = [Racer(meeting, number) for number in numbers]
     field = _Field(racers, at_once or len(racers))
     try:
         winner = await field.winner()
@@ -62,11 +59,11 @@ async def run(meeting: Meeting, candidates: int, at_once: int = 0) -> State:
     assert solved is not None
     state = meeting.write({path: text for path, text in solved.files.items() if meeting.state.files.get(path) != text})
     state = msgspec.structs.replace(solved, files=state.files)
-    if decided.dropped:
-        state = _without(meeting, state, decided.dropped)
+    if decided.dropped or decided.settled:
+        state = _rejudged(meeting, state, winner, decided)
     if winner.met_further:
         state = _with_further(meeting, state, winner.met_further)
-    doubt = winner.doubt(decided.agreed, min(meeting.phase.agree, candidates))
+    doubt = winner.doubt(decided.agreed, min(meeting.phase.agree, candidates)) or winner.lack(len(decided.settled))
     return msgspec.structs.replace(state, unconfirmed=state.digest, doubt=doubt) if doubt else state
 
 
@@ -84,16 +81,24 @@ def _with_further(meeting: Meeting, state: State, met: Sequence[bool]) -> State:
     return msgspec.structs.replace(state, baseline=baseline, further=())
 
 
-def _without(meeting: Meeting, state: State, dropped: Sequence[str]) -> State:
-    """The state once the rows that no candidate met are judged no more; the report hears of each."""
+def _rejudged(meeting: Meeting, state: State, winner: Racer, decided: RaceDecided) -> State:
+    """The state once the rows that no candidate met are judged no more, and others by what several print; the report
+    hears of each."""
     assert state.way is not None
-    for number, name in enumerate(dropped, 1):
-        meeting.note("tests", number, f"{name} is met by hardly any candidate: not judged")
-    files = acceptance.dropping(state.files, state.way.command, frozenset(dropped))
-    return replace(meeting, state=state, desk=meeting.desk.at("dropped")).write(files)
+    command = state.way.command
+    told = [f"{name} is met by hardly any candidate: not judged" for name in decided.dropped]
+    told += [f"{name} is judged by what several candidates print" for name in decided.settled]
+    for number, text in enumerate(told, 1):
+        meeting.note("tests", number, text)
+    settled = {result.id: result.printed for result in winner.started if result.id in decided.settled}
+    files = acceptance.changing(state.files, command, decided.dropped, settled)
+    state = replace(meeting, state=state, desk=meeting.desk.at("dropped")).write(files)
+    if not settled:
+        return state
+    return msgspec.structs.replace(state, baseline=acceptance.baseline(acceptance.rows_of(state.product, command)))
 
 
-async def _decided(meeting: Meeting, winner: "_Racer", field: "_Field") -> RaceDecided:
+async def _decided(meeting: Meeting, winner: Racer, field: "_Field") -> RaceDecided:
     standings = tuple(racer.standing(won=racer is winner) for racer in field.begun)
     return RaceDecided(
         meeting.desk.place,
@@ -102,104 +107,8 @@ async def _decided(meeting: Meeting, winner: "_Racer", field: "_Field") -> RaceD
         standings,
         field.unmet(winner),
         field.agreed(winner),
+        field.settled(winner),
     )
-
-
-class _Racer:
-    """One candidate: what came of it so far. ``tokens`` have come of the call that is under way."""
-
-    def __init__(self, meeting: Meeting, number: int) -> None:
-        self.number, self.agree = number, meeting.phase.agree
-        self.solved: State | None = None
-        self.error: ChatDevError | Exhausted | None = None
-        self.holds = self.begins = False
-        self.outputs: tuple[str, ...] = ()
-        self.met_further: tuple[bool, ...] = ()
-        self._asking = True
-        self._tokens = 0
-        self._watcher = meeting.office.watcher
-        office = replace(meeting.office, candidate=number, watcher=self._watch)
-        self._meeting = Meeting(office, meeting.desk.at("candidate", number), meeting.phase, meeting.state)
-
-    def _watch(self, role: str, progress: Progress) -> None:
-        self._tokens = progress.tokens
-        self._watcher(f"{role}, candidate {self.number}", progress)
-
-    async def run(self) -> None:
-        """Write, and try what was written. What keeps this candidate alone from its end is kept in ``error``."""
-        try:
-            written = await writing.code(self._meeting)
-        except (ModelError, Exhausted, writing.NoProgram) as error:
-            self.error = error
-            return
-        finally:
-            self._asking = False
-        office, desk, before = self._meeting.office, self._meeting.desk, self._meeting.state
-        tested = bool(written.acceptance_tests)
-        starting = not tested or (before.watched and not before.starts)
-        if tested:
-            written = await trials.test(office, desk.at("tests"), written)
-        if starting:
-            written = await trials.start(office, desk.at("start"), written)
-        self.begins = written.starts or not starting
-        passing = written.passing and self.begins
-        if passing and (calls := _probes(written, self._meeting.phase.agree)):
-            probed = await trials.probe(office, desk.at("probe"), written, calls)
-            self.outputs, self.met_further = probed.outputs, probed.met
-        self.holds, self.solved = passing, written
-
-    @property
-    def slow(self) -> bool:
-        """Whether it took too long for one of the other inputs."""
-        return acceptance.TIMED_OUT in self.outputs
-
-    def doubt(self, agreed: int, wanted: int) -> str:
-        """Why it is not to be believed though it holds, where so many of those ``wanted`` agree; empty if it is, or if
-        no other inputs were tried."""
-        met = self.met_further
-        if not self.outputs or (not self.slow and len(met) >= _SEVERAL and all(met)):
-            return ""
-        if self.slow:
-            return verdict.SLOW
-        if agreed < wanted:
-            return verdict.DISAGREE
-        return verdict.UNSUPPORTED if met and not any(met) else ""
-
-    @property
-    def passed(self) -> int:
-        """Its acceptance tests that pass."""
-        return sum(result.outcome == "passed" for result in self.results)
-
-    def met(self, tier: str) -> frozenset[str]:
-        """Its tests of this tier that pass; those that are programs were written by the tester, and so are doubtful."""
-        return frozenset(
-            result.id for result in self.results if result.outcome == "passed" and (result.tier or "doubtful") == tier
-        )
-
-    @property
-    def results(self) -> tuple[TestResult, ...]:
-        return self.solved.tests.results if self.solved and self.solved.tests and self.solved.tested else ()
-
-    def standing(self, *, won: bool) -> Standing:
-        """How it stands now, for the log."""
-        if self.error is not None:
-            error = self.error
-            why = f"the limit of {error} was reached" if isinstance(error, Exhausted) else error.what
-            return Standing(self.number, "failed", why=why[:_WHY])
-        if self.solved is None:
-            return Standing(self.number, "cancelled", calls=int(self._asking), tokens=self._tokens * self._asking)
-        return Standing(self.number, "won" if won else "beaten", self.passed, len(self.results))
-
-
-def _probes(state: State, agree: int) -> tuple[Call, ...]:
-    """The inputs with which candidates are compared: none where only one is wanted, or a tester wrote tests, too."""
-    if agree < 2 or state.way is None:
-        return ()
-    found = acceptance.rows_of(state.product, state.way.command)
-    others = [path for path in state.acceptance_tests if path != rows.FILE]
-    if others or any(row.tier != "trusted" for row in found):
-        return ()
-    return probes.of_rows(found)
 
 
 def _alike(outputs: Sequence[str], others: Sequence[str]) -> bool:
@@ -210,12 +119,12 @@ def _alike(outputs: Sequence[str], others: Sequence[str]) -> bool:
 class _Field:
     """All candidates of a race: who has begun, and how they compare."""
 
-    def __init__(self, racers: "list[_Racer]", at_once: int) -> None:
+    def __init__(self, racers: "list[Racer]", at_once: int) -> None:
         self._racers, self._at_once = racers, at_once
-        self._tasks: dict[asyncio.Task[None], _Racer] = {}
-        self.begun: list[_Racer] = []
+        self._tasks: dict[asyncio.Task[None], Racer] = {}
+        self.begun: list[Racer] = []
 
-    async def winner(self) -> "_Racer":
+    async def winner(self) -> Racer:
         """The first that holds, else the best of all. Raises what keeps a run from going on."""
         waiting = list(self._racers)
         self._begin(waiting, 1 if self._at_once < len(waiting) else len(waiting))
@@ -224,12 +133,12 @@ class _Field:
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
-            if found := next(filter(self._sure, self.begun), None) or self._settled():
+            if found := next(filter(self._sure, self.begun), None) or self._without_doubt():
                 return found
             pending |= self._begin(waiting, self._at_once - len(pending))
         return self._best()
 
-    def _begin(self, waiting: "list[_Racer]", number: int) -> set[asyncio.Task[None]]:
+    def _begin(self, waiting: "list[Racer]", number: int) -> set[asyncio.Task[None]]:
         begun: set[asyncio.Task[None]] = set()
         for _ in range(min(number, len(waiting))):
             racer = waiting.pop(0)
@@ -245,7 +154,7 @@ class _Field:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _best(self) -> "_Racer":
+    def _best(self) -> Racer:
         for racer in self.begun:
             if isinstance(racer.error, ModelError) and not isinstance(racer.error, WindowTooSmall | PromptCut):
                 raise racer.error  # once the server is there again, a resume asks this one alone
@@ -256,45 +165,91 @@ class _Field:
         assert error is not None
         raise error
 
-    def _sure(self, racer: "_Racer") -> bool:
+    def _sure(self, racer: Racer) -> bool:
         """Whether it holds, and nothing speaks against it."""
-        return racer.holds and not racer.doubt(self.agreed(racer), min(racer.agree, len(self._racers)))
+        return racer.holds and not racer.doubt(self.agreed(racer), self._wanted)
 
-    def agreed(self, winner: "_Racer") -> int:
+    def agreed(self, winner: Racer) -> int:
         """How many candidates that hold give the winner's outputs, itself among them; 0 where nothing was probed."""
         return sum(racer.holds and _alike(racer.outputs, winner.outputs) for racer in self.begun)
 
-    def _foremost(self, solved: "list[_Racer]") -> "_Racer":
-        """By the tests of the task, then by how many others meet the same tests times how many those are (as CodeT
-        does), then by the tests that pass, and of equal ones the first."""
-        alike = Counter(racer.met("doubtful") for racer in solved)
+    @property
+    def _wanted(self) -> int:
+        """Candidates that must print the same, for it to count."""
+        return min(self._racers[0].agree, len(self._racers))
 
-        def rank(racer: _Racer) -> tuple[int, ...]:
-            met = racer.met("doubtful")
-            tested = len(racer.met("trusted")), alike[met] * len(met), racer.passed
+    def settled(self, winner: Racer) -> tuple[str, ...]:
+        """The tester's rows that the winner fails, and for which enough candidates print what it prints: more than the
+        tester and those who meet the row. None if those rows are fewer than half of all that it fails.
+
+        A tester of whose outputs the winner meets half or more is corrected in none: drafts may share a mistake.
+        """
+        if winner.agree < _FEWEST:
+            return ()
+        votes = Counter(each for racer in self.begun for each in racer.told.items())
+        against = Counter(name for racer in self.begun for name in racer.met("doubtful"))
+        found = tuple(
+            name
+            for name, text in winner.told.items()
+            if votes[name, text] >= winner.agree
+            and votes[name, text] > 1 + against[name]
+            and name not in winner.beyond_doubt
+        )
+        return found if 2 * len(found) >= sum(result.outcome != "passed" for result in winner.started) else ()
+
+    def _supported(self, racer: Racer) -> frozenset[tuple[str, str]]:
+        """What speaks for a candidate: the tester's rows that it meets, and those that are settled as it has them."""
+        met = {(name, "") for name in racer.met("doubtful")}
+        return frozenset(met | {(name, racer.told[name]) for name in self.settled(racer)})
+
+    def _foremost(self, solved: "list[Racer]") -> Racer:
+        """By the tests of the task, then by how much support it has times how many others have no other (as CodeT does
+        with those that have the same), then by the tests that pass, and of equal ones the first."""
+        support = {racer.number: self._supported(racer) for racer in solved}
+
+        def rank(racer: Racer) -> tuple[int, ...]:
+            mine = support[racer.number]
+            others = sum(bool(each) and each <= mine for each in support.values())
+            tested = len(racer.met("trusted")), others * len(mine), racer.passed
             return *tested, not racer.slow, self.agreed(racer) * (1 + sum(racer.met_further)), -racer.number
 
         return max(solved, key=rank)
 
-    def _settled(self) -> "_Racer | None":
-        """The best so far, if all that it fails are rows which enough others failed, too, and it is not alone."""
-        solved = [racer for racer in self.begun if racer.solved and racer.results]
-        if len(solved) < _ENOUGH:
+    def _without_doubt(self) -> "Racer | None":
+        """The best so far, if it is not alone, and all that it fails are rows which enough others failed, too, or for
+        which they print the same."""
+        solved = [racer for racer in self.begun if racer.solved and racer.started]
+        if len(solved) < _FEWEST:
             return None
         best = self._foremost(solved)
-        unmet = set(self.unmet(best))
-        failing = {result.id for result in best.results if result.outcome != "passed"}
-        alone = sum(racer.met("doubtful") == best.met("doubtful") for racer in solved) < 2
-        return best if failing and failing <= unmet and not alone and best.met("doubtful") and best.begins else None
+        settled, unmet = set(self.settled(best)), set(self.unmet(best))
+        failing = {result.id for result in best.started if result.outcome != "passed"}
+        mine = self._supported(best)
+        alone = not mine or sum(self._supported(racer) == mine for racer in solved) < _FEWEST
+        if alone or not failing or best.lack(len(settled)) or not best.begins or self._may_settle(best, unmet):
+            return None
+        return best if {result.id for result in best.results} & failing <= settled | unmet else None
 
-    def unmet(self, winner: "_Racer") -> tuple[str, ...]:
+    def _may_settle(self, racer: Racer, unmet: Collection[str]) -> bool:
+        """Whether another candidate may yet print what this one and a second do for a row that is else not judged."""
+        votes = Counter(each for other in self.begun for each in other.told.items())
+        asked = set(unmet) - racer.beyond_doubt
+        near = any(votes[name, text] >= _FEWEST for name, text in racer.told.items() if name in asked)
+        return near and racer.agree >= _FEWEST and any(not other.ended for other in self._racers)
+
+    def unmet(self, winner: Racer) -> tuple[str, ...]:
         """The tester's rows that the winner fails and no other candidate meets, if enough were judged; and those that
         hardly any other meets, if they are few beside what the winner meets."""
         judged = [racer for racer in self.begun if racer.results]
         if len(judged) < _ENOUGH:
             return ()
+        settled = self.settled(winner)
         support = Counter(name for racer in judged for name in racer.met("doubtful"))
-        failing = [result.id for result in winner.results if result.tier == "doubtful" and result.outcome != "passed"]
+        failing = [
+            result.id
+            for result in winner.results
+            if result.tier == "doubtful" and result.outcome != "passed" and result.id not in settled
+        ]
         rare = [name for name in failing if 0 < support[name] * _RARE <= len(judged)]
         few = 2 * len(rare) < len(winner.met("doubtful"))
         return tuple(name for name in failing if not support[name] or (few and name in rare))

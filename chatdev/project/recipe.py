@@ -38,6 +38,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     test: tuple[str, ...]
     reads: Reads
     how: str
+    arguments: str = ""
     start: tuple[str, ...] = ()
     build: tuple[tuple[str, ...], ...] = ()
     build_tests: tuple[tuple[str, ...], ...] = ()
@@ -62,6 +63,7 @@ class RecipeProduct:
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
         self.main, self.test_file, self.how = recipe.main, recipe.test_file, recipe.how
+        self.arguments = recipe.arguments
         self.command = " ".join(recipe.start) or f"a browser that opens {recipe.main}"
 
     async def run_tests(

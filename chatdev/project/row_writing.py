@@ -10,7 +10,7 @@ import msgspec
 from chatdev.agents import fences
 from chatdev.journal.events import TestsRan
 from chatdev.models.types import Message
-from chatdev.product import examples, rows
+from chatdev.product import compare, examples, rows
 from chatdev.product.rows import Row, Step, Unread
 from chatdev.product.sessions import Call
 from chatdev.project import acceptance, writing
@@ -34,11 +34,14 @@ async def write(meeting: Meeting) -> State:
     """The state with rows as its acceptance tests.
 
     Where the task has as many examples of its own as the phase calls enough, those of the tester are kept apart, as
-    ``State.further``. A product that is not started from a command line has tests that are programs instead.
+    ``State.further``. Rows that are there already stay the only ones. A product that is not started from a command line
+    has tests that are programs instead.
     """
     way = meeting.state.way
     if way is None or not way.launch({way.main: b""}).program:
         return await writing.tests(meeting)
+    if rows.FILE in meeting.state.files:
+        return meeting.state
     trusted = examples.of_task(meeting.state.task, way.command, calls=meeting.state.language == PYTHON)
     if trusted:
         meeting.note("tests", 1, f"{len(trusted)} from the task itself")
@@ -105,7 +108,8 @@ def in_order(steps: Iterable[Step]) -> list[Row]:
     """A row for each command that says something, of commands that were written as used one after another.
 
     A command that stands there twice counts as it was written first. If the output of one tells of what another was
-    given before it, the program remembers, and each row begins with all the commands before its own.
+    given before it, the program remembers, and each row begins with all the commands before its own. An output that
+    repeats the input, or our question, is none: a small model writes that where it does not know.
     """
     first: dict[Call, Step] = {}
     for step in steps:
@@ -116,10 +120,14 @@ def in_order(steps: Iterable[Step]) -> list[Row]:
     for number, step in enumerate(found):
         before = tuple(Step(each.call) for each in found[:number]) if remembers else ()
         row = Row((*before, step))
-        copied, breaks = step.expected == _FORM, _TRACEBACK in step.expected  # nobody wishes for a program that breaks
-        if row.telling and not copied and not breaks:
-            made.append(row)
+        if row.telling and _TRACEBACK not in step.expected:  # nobody wishes for a program that breaks
+            made.append(Row((*before, Step(step.call)), "open") if _repeats(step) else row)
     return made
+
+
+def _repeats(step: Step) -> bool:
+    given = " ".join(step.call.args), step.call.stdin
+    return step.expected == _FORM or any(compare.repeats(step.expected, each) for each in given)
 
 
 def _varied(found: Iterable[Row]) -> Iterator[Row]:

@@ -9,21 +9,25 @@ from chatdev.project.writing import NoProgram
 
 
 async def write(meeting: Meeting) -> State:
-    """Take the first block of code of the only answer for the program's main file; nothing is asked again.
+    """Take the first block of code of the only answer for the program's main file; nothing is asked again. Raises
+    NoProgram if there is no code."""
+    way = meeting.state.way
+    if way is None:
+        raise NoProgram(f"No program was written: nobody here can run {meeting.state.language}.")
+    return meeting.write({way.main: await code(meeting)})
 
-    An answer without a fence is taken whole if it is a program in Python. Raises NoProgram if there is no code.
-    """
+
+async def code(meeting: Meeting) -> str:
+    """The first block of code of the only answer; an answer without a fence is taken whole if it is a program in
+    Python. Raises NoProgram if there is no code."""
 
     async def read(answer: Answer) -> Lack | None:
         return None
 
     answer = await meeting.insist(read, attempts=1)
-    code = snippets.first_block(answer.text)
-    if code is None and meeting.state.language == PYTHON:
-        code = snippets.bare_python(answer.text)
-    way = meeting.state.way
-    if way is None:
-        raise NoProgram(f"No program was written: nobody here can run {meeting.state.language}.")
-    if not code:
+    found = snippets.first_block(answer.text)
+    if found is None and meeting.state.language == PYTHON:
+        found = snippets.bare_python(answer.text)
+    if not found:
         raise NoProgram("No program was written: the answer holds no code.")
-    return meeting.write({way.main: code})
+    return found

@@ -24,18 +24,19 @@ _SHOWN = 3
 _NO_TESTS = "No test was found; Python's are test_*.py or *_test.py files for unittest, others lie in tests/."
 DISAGREE, SLOW, UNSUPPORTED = "the drafts disagree", "slow", "the tester disagrees"
 DOUBTS = {
-    DISAGREE: "too few of the drafts that pass give the same outputs for other inputs",
+    DISAGREE: "too few of the drafts give the same outputs for the same inputs",
     SLOW: "it takes too long for larger inputs",
-    UNSUPPORTED: "it gives another output for each further example that the tester wrote",
+    UNSUPPORTED: "most examples that the tester wrote expect another output",
 }
-"""Why a product that passes a few examples of its task is still doubtful."""
+"""Why a product that passes what it was tested by, or was tested by nothing, is still doubtful."""
+NO_TESTS = "not run (no tests)"
 STARTS = "starts (not tested)"
 """The best that a company without tests can come to."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
     """``passed``, ``failed (7 of 9)`` (passed, of how many; with a remark if that is not all), ``not run (why)``, or
-    ``unconfirmed (why)`` with one of ``DOUBTS``, where a few examples of the task are all that was tested.
+    ``unconfirmed (why)`` with one of ``DOUBTS``, where its tests do not tell enough.
 
     Of a company that writes no tests: ``starts (not tested)``, ``does not start`` or ``not run (why)``.
 
@@ -67,13 +68,12 @@ def judge(
     return Verdict(state, why, vacuous)
 
 
-def unconfirmed(passed: Verdict, doubt: str) -> Verdict:
-    """The verdict on a product that passes the examples of its task, and is doubtful for one of ``DOUBTS``."""
-    why = (
-        f"{passed.why} But {DOUBTS[doubt]}: the examples alone do not tell whether it is right. Give the task more "
-        "examples, or try the product yourself."
-    )
-    return msgspec.structs.replace(passed, verdict=f"unconfirmed ({doubt})", why=why)
+def unconfirmed(judged: Verdict, doubt: str) -> Verdict:
+    """The verdict on a product that passes its tests, or has none that tell anything, and is doubtful for one of
+    ``DOUBTS``."""
+    but = f"{judged.why} But {DOUBTS[doubt]}" if judged.verdict == "passed" else f"It starts. But {DOUBTS[doubt]}"
+    why = f"{but}: its tests do not tell whether it is right. Give the task examples, or try the product yourself."
+    return msgspec.structs.replace(judged, verdict=f"unconfirmed ({doubt})", why=why)
 
 
 def judge_start(started: ProductStarted | None) -> Verdict:
@@ -101,7 +101,7 @@ def _state(
             return _not_run_without(lacks), "Nothing is known of it: free some processor time, and test it again."
         return _not_run_without(lacks), f"Nothing was run for want of {lacks}; install it, and test again."
     if tests is None or not tests.results:
-        return "not run (no tests)", (tests.trouble if tests else "") or _NO_TESTS
+        return NO_TESTS, (tests.trouble if tests else "") or _NO_TESTS
     outcomes = [result.outcome for result in tests.results]
     passed, total = outcomes.count("passed"), len(outcomes)
     broken = started is not None and started.how in ("crashed", "missing") and not started.lacks
@@ -127,10 +127,11 @@ def _state(
 def _whose(results: Sequence[TestResult]) -> str:
     """How much rests on examples that stand in the task, and how much on what a model wrote; empty where no test is a
     row."""
-    trusted = sum(result.tier == "trusted" for result in results)
     if not any(result.tier for result in results):
         return ""
-    return f" ({trusted} from the task, {len(results) - trusted} from the tester)"
+    trusted, agreed = (sum(result.tier == tier for result in results) for tier in ("trusted", "agreed"))
+    drafts = f", {agreed} as several drafts agree" if agreed else ""
+    return f" ({trusted} from the task, {len(results) - trusted - agreed} from the tester{drafts})"
 
 
 def _not_run_without(what: str) -> str:

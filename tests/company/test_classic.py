@@ -21,7 +21,7 @@ MEND = "Test.{}/TestModification.1/Programmer.1/ask.1"
 DOC = "EnvironmentDoc.1/{}.1/ask.{}"
 CRASHES = MAIN.replace("print(", "raise SystemError(")
 
-NOT_THERE = ("TestWriting", "RobustnessReview", "ExampleWriting", "Drafting")
+NOT_THERE = ("TestWriting", "RobustnessReview", "Sketch", "ExampleWriting", "Drafting")
 CLASSIC = {place: text for place, text in ANSWERS.items() if not any(phase in place for phase in NOT_THERE)}
 
 

@@ -49,6 +49,7 @@ def test_the_default_company_writes_examples_before_code_and_asks_nobody_what_it
     assert names == [
         "DemandAnalysis",
         "LanguageChoose",
+        "Sketch",
         "ExampleWriting",
         "Drafting",
         "Repair",

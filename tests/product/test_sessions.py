@@ -51,6 +51,27 @@ async def test_the_output_of_a_start_is_kept_up_to_a_size_and_never_fails_to_dec
     assert (one.stderr, one.status) == ("told", 0)
 
 
+async def test_a_start_that_is_stopped_ends_its_session_and_no_other(sandbox: Sandbox) -> None:
+    files = product("import sys, time\nif sys.argv[1:]:\n    time.sleep(60)\nprint('well')")
+    ended = await run_sessions(sandbox, files, PROGRAM, [[Call(), Call(("x",)), Call()], [Call()]], seconds=1)
+    assert [[one.stopped for one in session] for session in ended] == [["", "time", "time"], [""]]
+    assert [[one.stdout for one in session] for session in ended] == [["well\n", "", ""], ["well\n"]]
+
+
+async def test_a_program_that_never_stops_printing_is_stopped_long_before_its_time(sandbox: Sandbox) -> None:
+    files = product("while True:\n    print('x' * 1000)")
+    ((one,),) = await run_sessions(sandbox, files, PROGRAM, [[Call()]], seconds=1000)
+    assert (one.status, one.stopped) == (None, "output")
+    assert one.stdout.startswith("xxx")
+
+
+async def test_a_program_that_never_ends_has_less_time_after_two_sessions(sandbox: Sandbox) -> None:
+    files = product("while True:\n    pass")
+    ended = await run_sessions(sandbox, files, PROGRAM, [[Call()]] * 4, seconds=4)
+    assert [one.stopped for (one,) in ended] == ["time"] * 4
+    assert [one.cpu > 3 for (one,) in ended] == [True, True, False, False]
+
+
 async def test_what_a_start_leaves_running_is_ended(sandbox: Sandbox) -> None:
     files = product(
         "import subprocess, sys, os\n"

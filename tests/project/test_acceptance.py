@@ -11,7 +11,7 @@ from chatdev.product import rows
 from chatdev.product.rows import Row, Step
 from chatdev.product.sessions import Call
 from chatdev.project import languages
-from chatdev.project.acceptance import baseline, dropping, names, rows_of, run, run_without, visible
+from chatdev.project.acceptance import baseline, changing, names, rows_of, run, run_without, visible
 from chatdev.project.languages import Product
 from chatdev.project.verdict import judge, judge_folder, without_product
 
@@ -122,10 +122,10 @@ def test_a_row_keeps_its_id_when_others_come_or_go() -> None:
         assert names(found[:number] + found[number + 1 :]) == all_names[:number] + all_names[number + 1 :]
 
 
-def test_dropping_moves_rows_to_a_section_of_their_own_and_changes_no_other() -> None:
+def test_dropped_rows_move_to_a_section_of_their_own_and_changes_no_other() -> None:
     found = [row("a", tier="trusted"), row("b"), row("c")]
     files = {rows.FILE: rows.render(found, "python3 main.py")}
-    text = dropping(files, "python3 main.py", frozenset(names(found)[1:2]))[rows.FILE]
+    text = changing(files, "python3 main.py", names(found)[1:2], {})[rows.FILE]
     assert [(each.title, each.tier) for each in rows.parse(text, "python3 main.py").rows] == [
         ("a", "trusted"),
         ("c", "doubtful"),

@@ -18,10 +18,10 @@ from chatdev.settings import load
 
 
 def draft(*right: str) -> str:
-    """A program that gives the right answer to these words, and to no others."""
+    """A program that gives the right answer to these words, and to no others; of those it says that it failed."""
     return (
         f'```python\n"""Says yes."""\nimport sys\n\nfor word in sys.argv[1:]:\n'
-        f'    print("yes" if word in {right!r} else "no", word)\n```'
+        f'    print("yes" if word in {right!r} else "no", word)\nsys.exit(not set(sys.argv[1:]) <= set({right!r}))\n```'
     )
 
 

@@ -195,6 +195,6 @@ async def test_a_companys_own_number_holds_where_none_is_typed(tmp_path: Path) -
 
 def test_further_candidates_are_warmer_and_have_seeds_of_their_own() -> None:
     assert varied({"temperature": 0.1}, 1) == {"temperature": 0.1}
-    assert varied({}, 2) == {"temperature": 0.5, "seed": 1}
-    assert varied({"seed": 7, "temperature": 0.9}, 3) == {"seed": 9, "temperature": 1.0}
+    assert varied({}, 2) == {"temperature": 0.5, "seed": 1000}
+    assert varied({"seed": 7, "temperature": 0.9}, 3) == {"seed": 2007, "temperature": 1.0}
     assert varied({"temperature": 1.4}, 2)["temperature"] == 1.4

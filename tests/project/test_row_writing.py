@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from support import DRAFTED, ROWS, Ran, recording, run
 
 from chatdev.journal.events import MessageStored, ModelAnswered, Noted
@@ -141,5 +142,12 @@ def test_a_command_of_which_nothing_is_said_only_prepares_the_next() -> None:
     assert titles(in_order(steps("add milk", "list = milk"))) == ["add milk; list"]
 
 
-def test_the_form_of_our_question_and_a_traceback_are_no_output() -> None:
-    assert in_order(steps("a = OUTPUT", "b = Traceback (most recent call last): …")) == []
+def test_a_traceback_is_no_output() -> None:
+    assert in_order(steps("b = Traceback (most recent call last): …")) == []
+
+
+@pytest.mark.parametrize("written", ["a = OUTPUT", "a = a", "a b = a  b", "10 cm = 10.0 cm", '"Hello!" = Hello!'])
+def test_what_repeats_our_question_or_the_input_is_no_output(written: str) -> None:
+    (row,) = in_order(steps(written))
+    assert row.tier == "open"
+    assert row.steps[-1].silent

@@ -1,7 +1,7 @@
 """The README's three programs, built by a real model of 1.5 billion parameters, by ``chatdev serve`` and ``run.py``.
 
 ``make test-models`` runs these; plain ``pytest`` leaves them out. What must hold for any answer of the model is tested;
-rates are measured in benchmarks/readme_rates.py.
+rates are measured in benchmarks/one_sentence.py.
 """
 
 import os

@@ -5,8 +5,10 @@ A program of its own, as its neighbours are. The first 32 bytes of standard inpu
     {"build": [[WORD…]…], "program": [WORD…], "sessions": [[{"args": [WORD…], "stdin": TEXT}…]…],
      "seconds": N, "output": BYTES}
 
-Each session has a copy of the product's folder to itself, so that what one leaves there no other finds. Reports go to
-standard output, a line of JSON after the nonce each::
+Each session has a copy of the product's folder to itself, so that what one leaves there no other finds. A start that is
+stopped, for want of time or since it printed too much, ends its session: the calls after it are reported as stopped,
+too. After two such sessions each further start has two seconds at most, so that a product that never ends does not keep
+the machine for minutes. Reports go to standard output, a line of JSON after the nonce each::
 
     {"began": true}                                 this program has come up
     {"failed": STEP, "status": N}                  a build step ended with that status; nothing was started
@@ -40,6 +42,10 @@ if TYPE_CHECKING:
 _NONCE = 32
 _MISSING = 127
 _FEED = 1 << 16
+_FLOOD = 16 << 20
+"""Bytes on one stream after which a start is stopped."""
+_PATIENT, _LESS = 2, 2.0
+"""Sessions that are stopped until a start has less time, and those seconds."""
 
 
 def main() -> None:
@@ -61,17 +67,25 @@ def main() -> None:
         if status := call(step):
             say({"failed": number, "status": status})
             return
+    endless = 0
     for number, session in enumerate(order["sessions"]):
-        _session(root, number, session, order, say)
+        if endless == _PATIENT:
+            order["seconds"] = min(order["seconds"], _LESS)
+        endless += _session(root, number, session, order, say)
     say({"end": True})
 
 
-def _session(root: str, number: int, session: "list[dict[str, Any]]", order: "dict[str, Any]", say: "Report") -> None:
+def _session(root: str, number: int, session: "list[dict[str, Any]]", order: "dict[str, Any]", say: "Report") -> bool:
+    """Make every call of a session in a folder of its own; whether one was stopped."""
+    stopped: object = ""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         copy = os.path.join(folder, "product")  # noqa: PTH118
         shutil.copytree(root, copy, symlinks=True)
         for turn, call in enumerate(session):
-            say({"session": number, "call": turn, **_start(copy, call, order)})
+            report = {"status": None, "stopped": stopped} if stopped else _start(copy, call, order)
+            stopped = report["stopped"]
+            say({"session": number, "call": turn, **report})
+    return bool(stopped)
 
 
 def _start(folder: str, call: "dict[str, Any]", order: "dict[str, Any]") -> "dict[str, object]":
@@ -88,7 +102,7 @@ def _start(folder: str, call: "dict[str, Any]", order: "dict[str, Any]") -> "dic
         )
     except (OSError, ValueError) as error:
         return {"status": _MISSING, "stopped": "", "stdout": "", "stderr": f"{error}", "seconds": 0.0, "cpu": 0.0}
-    taken = {name: _Taken(getattr(program, name), order["output"]) for name in ("stdout", "stderr")}
+    taken = {name: _Taken(program, name, order["output"]) for name in ("stdout", "stderr")}
     feeding = threading.Thread(target=_feed, args=(program.stdin, call["stdin"].encode()), daemon=True)
     feeding.start()
     stopped = "time" if wait(program, order["seconds"]) is None else ""
@@ -96,6 +110,8 @@ def _start(folder: str, call: "dict[str, Any]", order: "dict[str, Any]") -> "dic
     status = program.wait()
     for each in taken.values():
         each.join(1.0)
+    if any(each.flooded for each in taken.values()):
+        stopped = stopped or "output"
     return {
         "status": None if stopped else status,
         "stopped": stopped,
@@ -122,18 +138,26 @@ def _feed(stdin: "IO[bytes]", data: bytes) -> None:
 
 
 class _Taken(threading.Thread):
-    """Reads a stream to its end, and keeps its first bytes."""
+    """Reads a stream of a program to its end, keeps its first bytes, and ends a program that never stops printing."""
 
-    def __init__(self, stream: "IO[bytes]", most: int) -> None:
+    def __init__(self, program: "subprocess.Popen[bytes]", name: str, most: int) -> None:
         super().__init__(daemon=True)
-        self._stream, self._most, self._kept = stream, most, bytearray()
+        self._program, self._stream = program, getattr(program, name)
+        self._most, self._kept = most, bytearray()
+        self.flooded = False
         self.start()
 
     def run(self) -> None:
+        came = 0
         try:
             while piece := os.read(self._stream.fileno(), _FEED):
+                came += len(piece)
                 if len(self._kept) < self._most:
                     self._kept += piece[: self._most - len(self._kept)]
+                if came > _FLOOD:
+                    self.flooded = True
+                    _end_group(self._program)
+                    return
         except (OSError, ValueError):
             return
 
