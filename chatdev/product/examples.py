@@ -63,8 +63,8 @@ def like(text: str, task: str, known: Sequence[Row]) -> tuple[Row, ...]:
     given = {step.call for row in known for step in row.steps}
     shapes = {_keys(call.stdin) for call in given}
     found = [*_pairs(text, task), *_objects(text)]
-    rows = (Row(row.steps) for row in found if row.telling and _keys(row.steps[0].call.stdin) in shapes)
-    return tuple(dict.fromkeys(row for row in rows if row.steps[0].call not in given))
+    fitting = (Row(row.steps) for row in found if row.telling and _keys(row.steps[0].call.stdin) in shapes)
+    return tuple(dict.fromkeys(row for row in fitting if row.steps[0].call not in given))
 
 
 def _keys(text: str) -> frozenset[str] | None:

@@ -241,7 +241,12 @@ def baseline(found: Sequence[Row], *, place: str = "", version: str = "") -> Tes
     return TestsRan(place, version, results)
 
 
+def baseline_of(files: Mapping[str, bytes], command: str) -> TestsRan:
+    """The baseline of the rows by which a product is judged."""
+    return baseline(rows_of(files, command))
+
+
 async def run_without(way: Way, sandbox: Sandbox, tests: Mapping[str, bytes]) -> TestsRan:
     """How the tests end without the product: its tests that are programs are run, and its rows reckoned."""
     ran = await way.run_tests(sandbox, visible(tests))
-    return replace(ran, results=(*ran.results, *baseline(rows_of(tests, way.command)).results))
+    return replace(ran, results=(*ran.results, *baseline_of(tests, way.command).results))

@@ -179,7 +179,7 @@ class Prompts:
             "makes": state.makes,
             **_places(state),
             "testing": way.how if way else "",
-            "testing_rows": "yes" if way and way.launch({way.main: b""}).program else "",
+            "testing_rows": "yes" if state.judged_by_rows else "",
             **_of_rows(state),
             "options": ", ".join(phase.options),
             "unfinished": unfinished[0] if unfinished else "",

@@ -77,7 +77,7 @@ def _with_further(meeting: Meeting, state: State, met: Sequence[bool]) -> State:
     known = rows.parse(state.files.get(rows.FILE, ""), command).rows
     files = {rows.FILE: rows.render((*known, *added), command)}
     state = replace(meeting, state=state, desk=meeting.desk.at("further")).write(files)
-    baseline = acceptance.baseline(acceptance.rows_of(state.product, command))
+    baseline = acceptance.baseline_of(state.product, command)
     return msgspec.structs.replace(state, baseline=baseline, further=())
 
 
@@ -95,7 +95,7 @@ def _rejudged(meeting: Meeting, state: State, winner: Racer, decided: RaceDecide
     state = replace(meeting, state=state, desk=meeting.desk.at("dropped")).write(files)
     if not settled:
         return state
-    return msgspec.structs.replace(state, baseline=acceptance.baseline(acceptance.rows_of(state.product, command)))
+    return msgspec.structs.replace(state, baseline=acceptance.baseline_of(state.product, command))
 
 
 async def _decided(meeting: Meeting, winner: Racer, field: "_Field") -> RaceDecided:
@@ -178,6 +178,11 @@ class _Field:
         """Candidates that must print the same, for it to count."""
         return min(self._racers[0].agree, len(self._racers))
 
+    @property
+    def _votes(self) -> Counter[tuple[str, str]]:
+        """How many candidates print each output for a row of the tester that they fail, by row id and output."""
+        return Counter(each for racer in self.begun for each in racer.printed.items())
+
     def settled(self, winner: Racer) -> tuple[str, ...]:
         """The tester's rows that the winner fails, and for which enough candidates print what it prints: more than the
         tester and those who meet the row. None if those rows are fewer than half of all that it fails.
@@ -186,11 +191,11 @@ class _Field:
         """
         if winner.agree < _FEWEST:
             return ()
-        votes = Counter(each for racer in self.begun for each in racer.told.items())
+        votes = self._votes
         against = Counter(name for racer in self.begun for name in racer.met("doubtful"))
         found = tuple(
             name
-            for name, text in winner.told.items()
+            for name, text in winner.printed.items()
             if votes[name, text] >= winner.agree
             and votes[name, text] > 1 + against[name]
             and name not in winner.beyond_doubt
@@ -200,7 +205,7 @@ class _Field:
     def _supported(self, racer: Racer) -> frozenset[tuple[str, str]]:
         """What speaks for a candidate: the tester's rows that it meets, and those that are settled as it has them."""
         met = {(name, "") for name in racer.met("doubtful")}
-        return frozenset(met | {(name, racer.told[name]) for name in self.settled(racer)})
+        return frozenset(met | {(name, racer.printed[name]) for name in self.settled(racer)})
 
     def _foremost(self, solved: "list[Racer]") -> Racer:
         """By the tests of the task, then by how much support it has times how many others have no other (as CodeT does
@@ -232,9 +237,9 @@ class _Field:
 
     def _may_settle(self, racer: Racer, unmet: Collection[str]) -> bool:
         """Whether another candidate may yet print what this one and a second do for a row that is else not judged."""
-        votes = Counter(each for other in self.begun for each in other.told.items())
+        votes = self._votes
         asked = set(unmet) - racer.beyond_doubt
-        near = any(votes[name, text] >= _FEWEST for name, text in racer.told.items() if name in asked)
+        near = any(votes[name, text] >= _FEWEST for name, text in racer.printed.items() if name in asked)
         return near and racer.agree >= _FEWEST and any(not other.ended for other in self._racers)
 
     def unmet(self, winner: Racer) -> tuple[str, ...]:

@@ -28,6 +28,8 @@ class Racer:
         self.holds = self.begins = False
         self.outputs: tuple[str, ...] = ()
         self.met_further: tuple[bool, ...] = ()
+        self.printed: dict[str, str] = {}
+        """What it prints for each row of the tester that it fails and ends well on, by the row's id."""
         self._asking = True
         self._tokens = 0
         self._watcher = meeting.office.watcher
@@ -60,6 +62,7 @@ class Racer:
             probed = await trials.probe(office, desk.at("probe"), written, calls)
             self.outputs, self.met_further = probed.outputs, probed.met
         self.holds, self.solved = passing, written
+        self.printed = {result.id: compare.canonical(result.printed) for result in self.started if result.printed}
 
     @property
     def ended(self) -> bool:
@@ -72,8 +75,8 @@ class Racer:
         return acceptance.TIMED_OUT in self.outputs
 
     def doubt(self, agreed: int, wanted: int) -> str:
-        """Why it is not to be believed though it holds, where so many of those ``wanted`` agree; empty if it is, or if
-        no other inputs were tried."""
+        """Why the program is doubtful although all its tests pass: one of ``verdict.DOUBTS``, or empty. ``agreed`` of
+        the ``wanted`` candidates print the same for other inputs. Empty also where no other inputs were tried."""
         met = self.met_further
         if not self.outputs or (not self.slow and len(met) >= _SEVERAL and all(met)):
             return ""
@@ -84,8 +87,8 @@ class Racer:
         return verdict.UNSUPPORTED if met and not any(met) else ""
 
     def lack(self, settled: int) -> str:
-        """Why it is not to be believed where less than half of the tester's rows speak for it: those that it meets, and
-        so many that are ``settled`` as it has them. Empty if it is."""
+        """Why the program is doubtful: it passes, or several candidates agree with it on, less than half of the
+        tester's rows. ``settled`` counts the rows of the second kind. Empty if it is not doubtful."""
         rows_of_tester = [result for result in self.started if result.tier == "doubtful"]
         if 2 * (len(self.met("doubtful")) + settled) >= len(rows_of_tester):
             return ""
@@ -111,11 +114,6 @@ class Racer:
         """The results, and those of the rows by which nothing is judged."""
         tests = self.solved.tests if self.solved and self.solved.tested else None
         return (*tests.results, *tests.open) if tests else ()
-
-    @property
-    def told(self) -> dict[str, str]:
-        """What it prints for each row of the tester that it fails and ends well on, by the row's id."""
-        return {result.id: compare.canonical(result.printed) for result in self.started if result.printed}
 
     @property
     def beyond_doubt(self) -> frozenset[str]:

@@ -8,7 +8,6 @@ from dataclasses import replace
 import msgspec
 
 from chatdev.agents import fences
-from chatdev.journal.events import TestsRan
 from chatdev.models.types import Message
 from chatdev.product import compare, examples, rows
 from chatdev.product.rows import Row, Step, Unread
@@ -38,7 +37,7 @@ async def write(meeting: Meeting) -> State:
     has tests that are programs instead.
     """
     way = meeting.state.way
-    if way is None or not way.launch({way.main: b""}).program:
+    if way is None or not meeting.state.judged_by_rows:
         return await writing.tests(meeting)
     if rows.FILE in meeting.state.files:
         return meeting.state
@@ -52,11 +51,9 @@ async def write(meeting: Meeting) -> State:
         meeting.note("tests", 2, "no acceptance test was written; the product cannot be judged")
         return meeting.state
     state = meeting.write({rows.FILE: rows.render(found, way.command)})
-    return msgspec.structs.replace(state, baseline=_baseline(state, way), further=doubtful if enough else ())
-
-
-def _baseline(state: State, way: Product) -> TestsRan:
-    return acceptance.baseline(acceptance.rows_of(state.product, way.command))
+    return msgspec.structs.replace(
+        state, baseline=acceptance.baseline_of(state.product, way.command), further=doubtful if enough else ()
+    )
 
 
 async def _asked(meeting: Meeting, way: Product, trusted: tuple[Row, ...], *, enough: bool) -> tuple[Row, ...]:
@@ -120,7 +117,7 @@ def in_order(steps: Iterable[Step]) -> list[Row]:
     for number, step in enumerate(found):
         before = tuple(Step(each.call) for each in found[:number]) if remembers else ()
         row = Row((*before, step))
-        if row.telling and _TRACEBACK not in step.expected:  # nobody wishes for a program that breaks
+        if row.telling and _TRACEBACK not in step.expected:  # no program should end in a traceback
             made.append(Row((*before, Step(step.call)), "open") if _repeats(step) else row)
     return made
 

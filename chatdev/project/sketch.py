@@ -1,9 +1,10 @@
 """Programs that are written before the tests and not kept: they show whether the task's program takes any input.
 
-A tester who is asked how a program is used thinks of arguments, also where there is nothing to say, and programmers
-who are shown such tests write what nobody asked for. Small models that are asked about it in words answer by the
-wording. What they write for the task alone tells it: it prints the same with input and without, or it does not. A
-second program is asked for where the first takes none, since some hold an example where others ask.
+A tester who is asked how a program is used invents arguments even if it needs none, and programmers who see such tests
+write a different program from the one that the task describes. When a small model is asked directly, its answer depends
+on the wording of the question. A program that it writes for the task alone is better evidence: it prints the same with
+input and without, or it does not. If the first program takes no input, a second one is written, because some programs
+contain a fixed example where others would read input.
 """
 
 from dataclasses import replace
@@ -28,11 +29,11 @@ async def take(meeting: Meeting) -> tuple[State, str]:
     """The state with one row, a start without any input, if that is how a program for the task is used; and what was
     found, in a few words.
 
-    Nobody knows the row's output yet. A task with examples of its own says how its program is used, and nobody is
-    asked.
+    The row's output is not known yet. If the task contains examples, they show how its program is used, and the model
+    is not called.
     """
     state, way = meeting.state, meeting.state.way
-    if way is None or not way.launch({way.main: b""}).program or state.acceptance_tests:
+    if way is None or not state.judged_by_rows or state.acceptance_tests:
         return state, "none is needed"
     if examples.of_task(state.task, way.command, calls=state.language == PYTHON):
         return state, "the task has examples"

@@ -9,8 +9,8 @@ from chatdev.project.writing import NoProgram
 
 
 async def write(meeting: Meeting) -> State:
-    """Take the first block of code of the only answer for the program's main file; nothing is asked again. Raises
-    NoProgram if there is no code."""
+    """Write the first code block of a single answer to the program's main file; there is no retry. Raises NoProgram if
+    there is no code."""
     way = meeting.state.way
     if way is None:
         raise NoProgram(f"No program was written: nobody here can run {meeting.state.language}.")

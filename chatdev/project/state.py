@@ -109,6 +109,12 @@ class State(msgspec.Struct, frozen=True):
         return languages.find(self.language)
 
     @property
+    def judged_by_rows(self) -> bool:
+        """Whether programs in the language are started from a command line, so that rows can test them."""
+        way = self.way
+        return way is not None and bool(way.launch({way.main: b""}).program)
+
+    @property
     def tested(self) -> bool:
         """Whether the tests' results are true of this version."""
         return self.tests is not None and self.tests.digest == self.digest

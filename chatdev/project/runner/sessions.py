@@ -5,10 +5,10 @@ A program of its own, as its neighbours are. The first 32 bytes of standard inpu
     {"build": [[WORD…]…], "program": [WORD…], "sessions": [[{"args": [WORD…], "stdin": TEXT}…]…],
      "seconds": N, "output": BYTES}
 
-Each session has a copy of the product's folder to itself, so that what one leaves there no other finds. A start that is
-stopped, for want of time or since it printed too much, ends its session: the calls after it are reported as stopped,
-too. After two such sessions each further start has two seconds at most, so that a product that never ends does not keep
-the machine for minutes. Reports go to standard output, a line of JSON after the nonce each::
+Each session has a copy of the product's folder to itself, so that what one leaves there no other finds. A start that
+exceeds its time or output limit ends its session: the calls after it are reported as stopped, too. After two such
+sessions, each start is limited to two seconds, so that a product that never ends does not block the machine for
+minutes. Reports go to standard output, a line of JSON after the nonce each::
 
     {"began": true}                                 this program has come up
     {"failed": STEP, "status": N}                  a build step ended with that status; nothing was started
