@@ -1,4 +1,4 @@
-"""ChatDev 1.0's command line: the same flags, for models on your own server.
+"""The command line of ChatDev 1.0: the same flags, with models on your own server.
 
 python3 run.py --task "create a calculator" --name "Calculator" --model VLLM
 """
@@ -7,7 +7,7 @@ import sys
 
 if sys.version_info < (3, 11):
     sys.stderr.write("ChatDev needs Python 3.11 or newer; this is %d.%d.\n" % sys.version_info[:2])
-    sys.stderr.write("Start run.py with a newer python3.\n")
+    sys.stderr.write("Run it with a newer Python.\n")
     sys.exit(2)
 
 try:

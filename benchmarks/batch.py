@@ -1,10 +1,10 @@
-"""What a batch costs: own CPU per model call, memory, calls in flight, and how all that grows with the projects.
+"""Measures what a batch costs: own CPU per model call, memory, calls in flight, and growth with the projects.
 
     .venv/bin/python benchmarks/batch.py [quick|cpu|memory|flight|thousand|curve]...
 
-The model is the playback server in processes of its own, so that all that is measured is ours. CPU is the process's own
-(user and system, all threads); what children use (the sandbox, the products' tests) is not in it. ``quick``, the
-default, is ``cpu`` with few projects and ``memory``; the others take minutes. Each prints target and measurement.
+The model is the playback server in processes of its own, so that only our cost is measured. CPU is the process's own
+(user and system, all threads), without its children (the sandbox, the products' tests). ``quick``, the default, is
+``cpu`` with few projects and ``memory``; the others take minutes. Each prints target and measurement.
 """
 
 import argparse
@@ -27,16 +27,16 @@ from chatdev.sandbox.port import Job, Outcome, Sandbox
 
 ROOT = Path(__file__).parent.parent
 RECORDINGS = ROOT / "chatdev" / "playback" / "recordings"
-HERE = {**os.environ, "PYTHONPATH": str(ROOT)}  # this clone, wherever an installed one may be
+HERE = {**os.environ, "PYTHONPATH": str(ROOT)}  # this clone, even if another one is installed
 PLAIN = 12
-"""Phases, and so calls, of the synthetic company; each is a talk of one answer, and nothing is run."""
+"""Phases, and so calls, of the synthetic company; each gets one answer, and no program runs."""
 
 
 _KEPT = tempfile.TemporaryDirectory(prefix="chatdev-batch-")
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
-    """What a batch took. Seconds; ``memory`` is the peak resident set in bytes."""
+    """The cost of a batch. Times are in seconds; ``memory`` is the peak resident set in bytes."""
 
     projects: int
     results: int
@@ -48,13 +48,13 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def per_call(self) -> float:
-        """Own CPU of a call in ms."""
+        """Own CPU per call in ms."""
         return 1000 * self.cpu / max(self.calls, 1)
 
 
 @contextlib.contextmanager
 def playback(*words: str) -> Iterator[str]:
-    """A playback server in a process of its own: its endpoint."""
+    """Runs a playback server in a process of its own; yields its endpoint."""
     command = [sys.executable, "-m", "chatdev", "playback", "--port", "0", *words]
     with subprocess.Popen(command, cwd=ROOT, env=HERE, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -81,7 +81,7 @@ def company(folder: Path) -> Path:
 
 
 def plain_recording(folder: Path, first_token: float = 0.0, tokens: int = 100) -> Path:
-    """The same answer of so many tokens to everything."""
+    """A recording that answers everything with the same ``tokens`` tokens."""
     path = folder / "plain.recording"
     manner = f"[[manner]]\nfirst_token = {first_token}\n" if first_token else ""
     path.write_text(f'+++\n{manner}+++\n=== when ""\n{"word" * tokens}\n')
@@ -89,8 +89,8 @@ def plain_recording(folder: Path, first_token: float = 0.0, tokens: int = 100) -
 
 
 class Remembered:
-    """A sandbox that runs each program once, and tells afterwards what that gave: what is left is our own part. The
-    runner signs its reports with a word that is new each time, so that this is put in."""
+    """A sandbox that runs each program once and then repeats its outcome, so that only our own cost remains. The runner
+    signs each report with a new word; a repeated report gets the current one."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
@@ -112,8 +112,8 @@ class Remembered:
 def in_child(
     endpoint: str, projects: int, jobs: int, config: str = "full", *, stream: bool = False, run: bool = True
 ) -> Spent:
-    """A batch in a process of its own; without ``run``, programs are remembered."""
-    folder = tempfile.mkdtemp(dir=_KEPT.name)  # not deleted yet: ext4 looks long for inodes when many have just gone
+    """Run a batch in a process of its own; without ``run``, programs are remembered."""
+    folder = tempfile.mkdtemp(dir=_KEPT.name)  # not deleted yet: ext4 searches long for inodes after many deletions
     words = [endpoint, folder, str(projects), str(jobs), config, str(int(stream)), str(int(run))]
     told = subprocess.check_output([sys.executable, __file__, "carry", *words], cwd=ROOT, env=HERE, text=True)
     return msgspec.json.decode(told.splitlines()[-1], type=Spent)
@@ -122,24 +122,24 @@ def in_child(
 async def carry(
     endpoint: str, folder: Path, projects: int, jobs: int, config: str, *, stream: bool, run: bool
 ) -> Spent:
-    """Carry so many calculators, and say what that took. What is imported and compiled on first use is not in it."""
+    """Build ``projects`` calculators and return the cost, without imports and compilation on first use."""
     from chatdev.fleet import batch, tasks
-    from chatdev.fleet.ledger import Ledger, Plan, Task
+    from chatdev.fleet.ledger import BatchPlan, BatchTask, Ledger
     from chatdev.models.choose import choose
-    from chatdev.models.purse import SharedPurse
-    from chatdev.sandbox import ladder
+    from chatdev.models.cost_budget import SharedCostBudget
+    from chatdev.sandbox import levels
     from chatdev.settings import load
 
-    sandbox = await ladder.chosen(unsafe=False)
+    sandbox = await levels.chosen(unsafe=False)
     sandbox = sandbox if run else Remembered(sandbox)
-    choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, folder), purse=SharedPurse())
+    choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, folder), cost_budget=SharedCostBudget())
 
-    async def carried(some: Sequence[Task]) -> None:
+    async def carried(some: Sequence[BatchTask]) -> None:
         async with batch.pooled(ledger.place, choice, sandbox, jobs, streamed=stream) as pool:
             await batch.carry(pool, ledger, some, lambda result: None, lambda: None)
 
-    with contextlib.closing(Ledger(folder / "batch", Plan(config=config))) as ledger:
-        rows = [tasks.Row(f"Calculator {number}", "create a calculator") for number in range(projects + 1)]
+    with contextlib.closing(Ledger(folder / "batch", BatchPlan(config=config))) as ledger:
+        rows = [tasks.TaskRow(f"Calculator {number}", "create a calculator") for number in range(projects + 1)]
         first, *others = ledger.add(tasks.identities(rows))
         await carried([first])
         cpu, wall = time.process_time(), time.perf_counter()
@@ -162,9 +162,9 @@ async def carry(
 async def calls(
     endpoint: str, at_once: int, seconds: float, *, stream: bool, latency: float = 0.0
 ) -> tuple[list[float], list[float]]:
-    """The same calls by our backend and by a bare aiohttp client, so many at once, each twice for so many seconds, in
-    the order bare, ours, ours, bare: own CPU seconds of a call, and calls per second. They begin one after another
-    within the server's ``latency`` and are counted when all of them are under way."""
+    """Make the same calls with our backend and with a bare aiohttp client, ``at_once`` in parallel, each twice for
+    ``seconds``, in the order bare, ours, ours, bare. Returns own CPU seconds per call, and calls per second. The calls
+    start one after another within the server's ``latency`` and are counted once all have started."""
     import aiohttp
 
     from chatdev.fleet.batch import fewer_collections
@@ -210,7 +210,7 @@ async def calls(
         return cpu / made, made / wall
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        with fewer_collections():  # as a batch has it
+        with fewer_collections():  # as in a batch
             found = [await measured(ask) for ask in (bare, ours, ours, bare)]
     await backend.aclose()
     return [each[0] for each in found], [each[1] for each in found]
@@ -222,22 +222,22 @@ def row(what: str, target: str, measured: str) -> None:
 
 
 def told(spent: Spent) -> str:
-    return f"{spent.per_call:.2f} ({1000 * spent.cpu / spent.projects:.1f} ms a project)"
+    return f"{spent.per_call:.2f} ({1000 * spent.cpu / spent.projects:.1f} ms per project)"
 
 
 def cpu(scale: int) -> None:
-    """CPU per call: of phases alone, of whole projects without and with the programs that they run, and of streams."""
+    """CPU per call: phases alone, whole projects without and with the programs that they run, and streams."""
     with tempfile.TemporaryDirectory() as folder, playback(str(plain_recording(Path(folder)))) as endpoint:
         config = str(company(Path(folder) / "plain"))
         for stream in (False, True):
             spent = in_child(endpoint, 64 * scale, 256, config, stream=stream)
             how = "streamed" if stream else "whole answers"
-            row(f"plain phases, {spent.projects} projects at once, {how}: CPU per call (ms)", "< 1", told(spent))
+            row(f"plain phases, {spent.projects} projects in flight, {how}: CPU per call (ms)", "< 1", told(spent))
         for stream in (True, False):
             (first, ours, again, last), _ = asyncio.run(calls(endpoint, 64, scale, stream=stream))
             how, bare = "streams of 100 tokens" if stream else "whole answers", first + last
             told_of = f"{(ours + again) / bare:.2f} ({500 * (ours + again):.2f} / {500 * bare:.2f} ms)"
-            row(f"64 {how} at once: our CPU / a bare client's", "<= 1.5" if stream else "", told_of)
+            row(f"64 {how} in flight: our CPU / a bare client's", "<= 1.5" if stream else "", told_of)
     with playback(str(RECORDINGS / "calculator.recording")) as endpoint:
         spent = in_child(endpoint, 64 * scale, 64, run=False)
         row("calculators, programs remembered: CPU per call (ms)", "< 1", told(spent))
@@ -247,20 +247,20 @@ def cpu(scale: int) -> None:
 
 
 def memory(projects: int) -> None:
-    """Peak memory with so many projects in flight at once."""
+    """Peak memory with ``projects`` projects in flight."""
     with playback(str(RECORDINGS / "calculator.recording"), "--manner", "first_token = 2.0") as endpoint:
         spent = in_child(endpoint, projects, projects, run=False)
-    row(f"{projects} calculators in flight, 2 s an answer: peak memory (MB)", "< 1000", f"{spent.memory / 1e6:.0f}")
+    row(f"{projects} calculators in flight, 2 s per answer: peak memory (MB)", "< 1000", f"{spent.memory / 1e6:.0f}")
 
 
 def flight(at_once: int) -> None:
-    """Calls with a second of latency, so many at once."""
+    """Calls with one second of latency, ``at_once`` in flight."""
     with tempfile.TemporaryDirectory() as folder, playback(str(plain_recording(Path(folder), 1.0))) as endpoint:
         spent_each, (first, one, other, last) = asyncio.run(calls(endpoint, at_once, 8.0, stream=False, latency=1.0))
         share = (one + other) / (first + last)
-        row(f"{at_once} calls in flight, 1 s each: ours of a bare client's speed", ">= 97 %", f"{100 * share:.1f} %")
+        row(f"{at_once} calls in flight, 1 s each: our speed / a bare client's", ">= 97 %", f"{100 * share:.1f} %")
         speeds = " ".join(f"{each:.0f}" for each in (first, one, other, last))
-        row("  calls per second: the bare client's, ours, ours, the bare one's", "", speeds)
+        row("  calls per second: bare client, ours, ours, bare client", "", speeds)
         costs = " ".join(f"{1000 * each:.2f}" for each in spent_each)
         row("  CPU per call (ms), in the same order", "", costs)
         spent = in_child(endpoint, at_once, at_once, str(company(Path(folder) / "plain")))
@@ -269,7 +269,7 @@ def flight(at_once: int) -> None:
 
 
 def thousand(projects: int) -> None:
-    """Whole projects, each with its result."""
+    """Whole projects with their results."""
     with playback(str(RECORDINGS / "calculator.recording")) as endpoint:
         spent = in_child(endpoint, projects, 256, run=False)
     row(
@@ -282,7 +282,7 @@ def thousand(projects: int) -> None:
 
 
 def curve(most: int) -> None:
-    """What a project costs, by how many there are; and two pictures of it beside this file."""
+    """The cost of a project by the number of projects, and two charts of it beside this file."""
     from chatdev.fleet import picture
 
     found: list[Spent] = []
@@ -305,7 +305,7 @@ def curve(most: int) -> None:
 
 
 def main() -> None:
-    """Measure what is asked for."""
+    """Run the measurements that the arguments name."""
     if sys.argv[1:2] == ["carry"]:
         endpoint, folder, projects, jobs, config, stream, run = sys.argv[2:]
         how = {"stream": stream == "1", "run": run == "1"}

@@ -1,10 +1,10 @@
-"""Does ``chatdev bench`` report what is true? It measures a playback server whose latencies are set.
+"""Checks what ``chatdev bench`` reports about a playback server with preset latencies.
 
     .venv/bin/python benchmarks/bench_playback.py [--seconds 30]
 
-Playback, in a process of its own, is silent for 500 ms and then sends a token each 50 ms; one project is in flight, and
-only the calculator's calls with short answers are asked, so that there are some dozen within the time. Prints what was
-set beside what is reported.
+Playback, in a process of its own, sends the first token after 500 ms and then one every 50 ms. One project is in flight
+and makes only the calculator's calls with short answers, so that a dozen or more fit in the time. Prints the preset and
+the reported values.
 """
 
 import argparse
@@ -17,23 +17,23 @@ from overhead import RECORDINGS, playback
 from chatdev.ops.bench import workload
 from chatdev.ops.bench.contenders import contender
 from chatdev.ops.bench.figures import LevelFigures
-from chatdev.ops.bench.measure import Plan
+from chatdev.ops.bench.measure import BenchPlan
 from chatdev.ops.bench.report import figure
 from chatdev.ops.bench.run import bench
 from chatdev.ops.bench.workload import Workload
 from chatdev.settings import load
 
 FIRST_TOKEN, PER_TOKEN = 0.5, 0.05
-"""Seconds that playback is silent, and from one token to the next."""
+"""Seconds to the first token, and between two tokens."""
 
 SHORT = 50
-"""Tokens of the longest answer that is asked for."""
+"""Tokens of the longest answer to request."""
 
 
 async def measured(endpoint: str, short: Workload, seconds: float) -> LevelFigures:
     """What bench reports with one project in flight."""
     whom = contender(endpoint, load({}, Path("/nonexistent")))
-    report = await bench([whom], short, Plan((1,), seconds), tell=print, agree=lambda costs: None)
+    report = await bench([whom], short, BenchPlan((1,), seconds), tell=print, agree=lambda costs: None)
     return report.endpoints[0].levels[0]
 
 
@@ -50,7 +50,7 @@ def main() -> None:
     assert found.first_token
     assert found.gap
     project = sum(FIRST_TOKEN + PER_TOKEN * (call.tokens - 1) for call in short.calls)
-    print(f"\n{found.answered} calls of {len(short.calls)} kinds, {short.tokens} tokens a project\n")
+    print(f"\n{found.answered} calls of {len(short.calls)} kinds, {short.tokens} tokens per project\n")
     print("| | set | reported |\n| --- | --- | --- |")
     for name, was_set, spread in (
         ("time to first token", FIRST_TOKEN, found.first_token),

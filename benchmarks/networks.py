@@ -1,9 +1,9 @@
-"""What a collaboration network costs beside its model: CPU per call, and wall time against the critical path.
+"""Measures what a network of agents costs besides its model: CPU per call, and wall time against the critical path.
 
     .venv/bin/python benchmarks/networks.py [--quick] [--svg docs/agents.svg]
 
-The model is a function in this process that answers at once, or after a time, with the same small program; the log is
-written and synced as always, and nothing is run. CPU is this process's, user and system, all threads.
+The model is a function in this process that answers immediately, or after a delay, with the same small program. The log
+is written and synced as always, and no program runs. CPU is this process's, user and system, all threads.
 """
 
 import argparse
@@ -20,18 +20,18 @@ import msgspec
 from chatdev import runs
 from chatdev.company import config
 from chatdev.company.graph import Graph, Network, graph
-from chatdev.journal.effects import Desk
+from chatdev.journal.effects import JournalScope
 from chatdev.journal.store import Store, read
 from chatdev.models.backend import ModelBackend
 from chatdev.models.endpoint import Facts
 from chatdev.models.types import Completion, Message, Options, Receipt, Usage, Watch
+from chatdev.product.workspace import Workspace
 from chatdev.project import network
-from chatdev.project.meeting import Office
+from chatdev.project.context import RunContext
 from chatdev.project.prompts import Prompts
 from chatdev.project.spending import Spending
 from chatdev.project.state import State
-from chatdev.project.workspace import Workspace
-from chatdev.sandbox import ladder
+from chatdev.sandbox import levels
 
 PROGRAM = 'main.py\n```python\n"""Greets."""\n\n\ndef main():\n    """Greet."""\n    print("hello")\n\n\nmain()\n```\n'
 ROOMY = (("chain", 1000), ("tree", 1000), ("star", 1000), ("layered", 1000), ("random", 1000), ("mesh", 64))
@@ -39,7 +39,7 @@ QUICK = (("chain", 200), ("tree", 200), ("star", 200), ("mesh", 24))
 LATENT = (("chain", 10, 1.0), ("tree", 1000, 1.0), ("star", 1000, 1.0), ("layered", 1000, 0.1), ("mesh", 12, 1.0))
 SIZES = (4, 16, 64, 256)
 MACNET = {256: 48.0}
-"""CPU seconds of ChatDev 1.0's MacNet for a tree, with a model that answers at once."""
+"""CPU seconds of ChatDev 1.0's MacNet for a tree, with a model that answers immediately."""
 
 
 class Agents(ModelBackend):
@@ -60,7 +60,7 @@ class Agents(ModelBackend):
         return Completion(text, "stop", Usage(100, 20), Receipt("http://here/v1", "agents"))
 
     async def facts(self) -> Facts:
-        """A roomy window."""
+        """A large window."""
         return Facts(base_url="http://here/v1", model="agents", window=131_072)
 
     async def aclose(self) -> None:
@@ -83,20 +83,20 @@ async def ran(topology: str, agents: int, seconds: float = 0.0) -> Ran:
     given = msgspec.convert({"topology": topology, "agents": agents, "at_once": 0}, Network)
     company = config.load(config.find("full")).networking(given)
     with tempfile.TemporaryDirectory() as name:
-        folder = runs.begin(runs.Order(task="greet", name="Net", config="full", network=given), Path(name))
+        folder = runs.begin(runs.RunRequest(task="greet", name="Net", config="full", network=given), Path(name))
         store = Store(runs.log_of(folder))
-        office = Office(
+        run = RunContext(
             company=company,
             prompts=Prompts(company),
             model=model,
-            sandbox=ladder.at(ladder.UNSAFE),
+            sandbox=levels.at(levels.UNSAFE),
             workspace=Workspace(folder),
             watcher=lambda role, progress: None,
             spending=Spending(store, company.budget),
         )
         state = State(task="greet", name="Net")
         cpu, wall = time.process_time(), time.perf_counter()
-        await network.hold(office, Desk(store).at("Coding"), company.phases["Coding"], given, state)
+        await network.hold(run, JournalScope(store).at("Coding"), company.phases["Coding"], given, state)
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         size = runs.log_of(folder).stat().st_size / 1e6
         store.close()
@@ -105,7 +105,7 @@ async def ran(topology: str, agents: int, seconds: float = 0.0) -> Ran:
 
 
 def steps(made: Graph) -> int:
-    """The calls on the longest way through a graph."""
+    """The calls on the longest path through a graph."""
     depth: list[int] = []
     for inputs in made.inputs:
         before = max((depth[each] + 1 for each in inputs), default=0)
@@ -115,7 +115,7 @@ def steps(made: Graph) -> int:
 
 
 def merges(count: int) -> int:
-    """How often so many solutions are merged in groups before one agent can put them together."""
+    """How often ``count`` solutions are merged in groups before one agent can combine them."""
     return 0 if count <= network.GROUP else 1 + merges(math.ceil(count / network.GROUP))
 
 
@@ -136,8 +136,8 @@ def chart(points: Mapping[str, Mapping[int, float]]) -> str:
         '<style>text { font: 12px system-ui, "DejaVu Sans", sans-serif; fill: #1f2328; } .p { fill: #fff; }'
         " @media (prefers-color-scheme: dark) { text { fill: #e6edf3; } .p { fill: #0d1117; } }</style>",
         f'<rect class="p" width="800" height="{top + high + 60}"/>',
-        '<text x="20" y="26" font-weight="600">Wall time of a network by its agents, with a model that answers at once'
-        "</text>",
+        '<text x="20" y="26" font-weight="600">Wall time of a network by its agents, with a model that answers '
+        "immediately</text>",
     ]
     for power in range(-3, 4):
         y = up(10.0**power)
@@ -159,7 +159,7 @@ def chart(points: Mapping[str, Mapping[int, float]]) -> str:
 async def measured(*, quick: bool, svg: str) -> None:
     """Print the tables."""
     await ran("tree", 15)  # so that everything is imported and compiled
-    shown(("network", "edges", "calls", "CPU ms per call (target < 1)", "wall s", "log MB"))
+    shown(("network", "edges", "calls", "CPU ms per call (target < 1)", "wall time s", "log MB"))
     shown(["---"] * 6)
     for topology, agents in QUICK if quick else ROOMY:
         found = await ran(topology, agents)
@@ -169,7 +169,7 @@ async def measured(*, quick: bool, svg: str) -> None:
     if quick:
         return
     print()
-    shown(("network", "latency s", "critical path s", "wall s", "ratio (target <= 1.2)"))
+    shown(("network", "latency s", "critical path s", "wall time s", "ratio (target <= 1.2)"))
     shown(["---"] * 5)
     for topology, agents, seconds in LATENT:
         found = await ran(topology, agents, seconds)
@@ -187,7 +187,7 @@ def main() -> None:
     """Parse and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small networks, no latency")
-    parser.add_argument("--svg", default="", help="where the chart goes")
+    parser.add_argument("--svg", default="", help="the file for the chart")
     given = parser.parse_args()
     asyncio.run(measured(quick=given.quick, svg=given.svg))
 

@@ -1,9 +1,8 @@
-"""How often a real model builds programs for tasks of one sentence: python benchmarks/one_sentence.py --seeds 20
+"""Measures how often a real model solves one-sentence tasks: python benchmarks/one_sentence.py --seeds 20
 
-Asks the server at VLLM_ENDPOINT, builds each program once per seed with the company ``default``, several at a time, and
-tries what it does with inputs of its own (``tests/real/does_it.py``). The first three tasks are the README's. Prints a
-line per run, and for each task: how many say ``passed``, how many of those do what was asked, and how many do it that
-say something else.
+Builds each program once per seed with the company ``default`` and the server at VLLM_ENDPOINT, and tries it with other
+inputs (``tests/real/does_it.py``). The first three tasks are the README's. Prints a line per run, and for each task the
+number of runs that say ``passed``, and how many of these and of the others do what the task says.
 """
 
 import argparse
@@ -61,12 +60,12 @@ PROGRAMS: dict[str, tuple[str, Callable[[Path], Awaitable[bool]]]] = {
 
 
 async def build(name: str, seed: int, warehouse: Path, settings_of_run: tuple[str, ...]) -> tuple[str, bool]:
-    """The verdict of one run, and whether its product does what was asked."""
+    """The verdict of one run, and whether its product does what the task says."""
     task, does = PROGRAMS[name]
     settings = load_here()
     choice = await choose("VLLM", settings)
     try:
-        order = runs.Order(task=task, name=name, limits={"calls": 24}, sample=seed, settings=settings_of_run)
+        order = runs.RunRequest(task=task, name=name, limits={"calls": 24}, sample=seed, settings=settings_of_run)
         folder = runs.begin(order, warehouse, settings=settings)
         verdict = (await wiring.work(folder, choice)).verdict
     finally:
@@ -79,13 +78,13 @@ async def build(name: str, seed: int, warehouse: Path, settings_of_run: tuple[st
 
 
 async def main() -> None:
-    """Build them all, and print how often that worked."""
+    """Build all programs, and print how many work."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seeds", type=int, default=20)
     options.add_argument("--only", choices=list(PROGRAMS), action="append")
-    options.add_argument("--jobs", type=int, default=1, help="projects at the same time")
+    options.add_argument("--jobs", type=int, default=1, help="projects in parallel")
     options.add_argument("--set", action="append", default=["Manual=off"], metavar="PHASE.KEY=VALUE")
-    options.add_argument("--out", type=Path, help="a folder for the products, which are thrown away else")
+    options.add_argument("--out", type=Path, help="a folder for the products; without it, they are deleted")
     chosen = options.parse_args()
     names = chosen.only or list(PROGRAMS)
     ended: dict[str, list[tuple[str, bool]]] = {name: [] for name in names}
@@ -101,7 +100,7 @@ async def main() -> None:
     for name, runs_of_it in ended.items():
         passed = [really for verdict, really in runs_of_it if verdict == "passed"]
         others = [really for verdict, really in runs_of_it if verdict != "passed"]
-        print(f"{name}: {len(passed)} of {chosen.seeds} passed, {sum(passed)} of these do it, and {sum(others)} others")
+        print(f"{name}: {len(passed)} of {chosen.seeds} passed, {sum(passed)} of them do it, {sum(others)} others too")
 
 
 if __name__ == "__main__":

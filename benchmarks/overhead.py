@@ -1,10 +1,10 @@
-"""What ChatDev itself costs: CPU per model call, wall time of a whole run, memory, start-up, and paced streams.
+"""Measures what ChatDev itself costs: CPU per call, wall time of a whole run, memory, start-up, paced streams.
 
     .venv/bin/python benchmarks/overhead.py [--runs 5]
 
-The model is the playback server in a process of its own, which answers at once with the recorded calculator, so that
-all that is measured is ours. CPU is the process's own (user and system, all threads); what children use (the sandbox,
-the product's tests) is not in it. Prints a table of target and measurement, the median of the runs.
+The model is the playback server in a process of its own. It answers immediately with the recorded calculator, so that
+only our cost is measured. CPU is the process's own (user and system, all threads), without its children (the sandbox,
+the product's tests). Prints a table of target and measurement, the median of the runs.
 """
 
 import argparse
@@ -23,12 +23,12 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 RECORDINGS = ROOT / "chatdev" / "playback" / "recordings"
 STREAMS, TOKENS, PACE = 32, 150, 0.02
-"""Paced streams: how many at once, their length in tokens, and seconds between two tokens."""
+"""Paced streams: their number, their length in tokens, and seconds between two tokens."""
 
 
 @contextlib.contextmanager
 def playback(*words: str) -> Iterator[str]:
-    """A playback server in a process of its own: its endpoint."""
+    """Runs a playback server in a process of its own; yields its endpoint."""
     command = [sys.executable, "-m", "chatdev", "playback", "--port", "0", *words]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -39,8 +39,8 @@ def playback(*words: str) -> Iterator[str]:
 
 
 def whole_run(endpoint: str) -> tuple[float, int, float]:
-    """A calculator of ``full``, in a process that built one before: seconds of own CPU once set up, calls, ratio
-    in ms."""
+    """Build a calculator with ``full``, in a process that built one before: seconds of own CPU after setup, calls, ms
+    of CPU per call."""
     from chatdev import runs, wiring
     from chatdev.journal import store
     from chatdev.journal.events import AttemptStarted, ModelAnswered
@@ -51,7 +51,7 @@ def whole_run(endpoint: str) -> tuple[float, int, float]:
     async def run(warehouse: Path) -> tuple[float, int]:
         warehouse.mkdir()
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, warehouse))
-        folder = runs.begin(runs.Order(task="create a calculator", name="Calculator", config="full"), warehouse)
+        folder = runs.begin(runs.RunRequest(task="create a calculator", name="Calculator", config="full"), warehouse)
         with (warehouse / "out").open("w") as out:
             terminal = Terminal(out)
             before = 0.0
@@ -66,20 +66,20 @@ def whole_run(endpoint: str) -> tuple[float, int, float]:
             spent = time.process_time() - before
         await choice.backend.aclose()
         if verdict.verdict != "passed":
-            raise SystemExit(f"the run ended {verdict.verdict}")
+            raise SystemExit(f"the verdict of the run is {verdict.verdict}")
         records = store.read(runs.log_of(folder))
         return spent, sum(isinstance(record.event, ModelAnswered) for record in records)
 
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(run(Path(folder, "first")))  # what is imported and compiled on first use is start-up, too
+        asyncio.run(run(Path(folder, "first")))  # imports and compilation on first use are start-up
         spent, calls = asyncio.run(run(Path(folder, "second")))
     return spent, calls, 1000 * spent / calls
 
 
 def command(words: list[str], environ: dict[str, str]) -> tuple[float, float, float]:
-    """A command as a whole process: seconds of wall time, seconds of its own CPU, peak memory in MB.
+    """Run a command: seconds of wall time, seconds of its own CPU, peak memory in MB.
 
-    The child's own CPU is taken by a wrapper that reads RUSAGE_SELF at its exit, so that its children do not count.
+    A wrapper in the child reads RUSAGE_SELF at its exit, so that the child's own children do not count.
     """
     wrapper = (
         "import atexit, resource, runpy, sys\n"
@@ -108,7 +108,7 @@ def command(words: list[str], environ: dict[str, str]) -> tuple[float, float, fl
 
 
 async def paced(ask: Callable[[int], "asyncio.Future[None]"]) -> float:
-    """Own CPU seconds of all paced streams at once."""
+    """Own CPU seconds of all paced streams in parallel."""
     before = time.process_time()
     await asyncio.gather(*(ask(number) for number in range(STREAMS)))
     return time.process_time() - before
@@ -155,7 +155,7 @@ def row(what: str, target: str, measured: str, before: str) -> None:
 
 
 def in_child(what: str, endpoint: str) -> list[float]:
-    """The figures that this script, started afresh, prints for one measurement."""
+    """The figures that a new process of this script prints for one measurement."""
     words = [sys.executable, __file__, "--measure", what, "--endpoint", endpoint]
     return [float(figure) for figure in subprocess.check_output(words, cwd=ROOT, text=True).split()]
 

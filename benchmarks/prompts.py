@@ -1,11 +1,11 @@
-"""The prompt tokens that a server must really compute, call by call: what its prefix cache does not hold.
+"""Counts the prompt tokens that a server must compute, call by call: those that its prefix cache does not hold.
 
     .venv/bin/python benchmarks/prompts.py [--svg docs/cache.svg]
 
-The recorded calculator against playback, which reckons a prefix cache as vLLM has it: blocks of 16 tokens (of four
-characters), from the first token on, answers included, nothing forgotten. ``full``, ``classic`` and ``default`` send
-prompts as they do. *One growing talk* is the other way to build prompts, reckoned from the same log: each question is
-appended to all that was asked and answered before, without the files, which stand in the answers.
+The recorded calculator runs against playback with a prefix cache like vLLM's: blocks of 16 tokens (of four characters),
+from the first token on, answers included, nothing evicted. ``full``, ``classic`` and ``default`` send their prompts
+unchanged. *One growing conversation* is another way to build prompts, computed from the same log: each question is
+appended to all questions and answers before it, without the files, since the answers contain them.
 """
 
 import argparse
@@ -28,9 +28,9 @@ from chatdev.playback.recording import Entry, Recording
 from chatdev.playback.server import Playback
 
 COMPUTED, HITS = 7_000, 65.0
-"""Targets: prompt tokens to compute, and per cent of all that the cache spares."""
+"""Targets: prompt tokens to compute, and per cent of all that come from the cache."""
 BEFORE = (26_700, 21_000, 8_000)
-"""ChatDev 1.0 in the same reckoning: prompt tokens, those to compute, completion tokens."""
+"""ChatDev 1.0, counted the same way: prompt tokens, those to compute, completion tokens."""
 _FILES = re.compile(
     r"\n(Acceptance tests,|The program as it stands:).*?(?=\n\n(?:What the|Not acc|You are|The pro))", re.S
 )
@@ -46,8 +46,8 @@ class Call(NamedTuple):
 
 
 def played(company: str) -> Recording:
-    """The recorded calculator. What ``full`` learns from a failing test, ``classic`` is told by a second review, so
-    that both end in the same program."""
+    """The recorded calculator. What ``full`` learns from a failing test, ``classic`` learns from a second review, so
+    that both produce the same program."""
     found = recording_of(walltime.TASK)
     if company != "classic":
         return found
@@ -73,7 +73,7 @@ async def measured(company: str) -> tuple[tuple[Call, ...], tuple[Record, ...]]:
 
 
 def talk(records: Sequence[Record]) -> tuple[Call, ...]:
-    """The same calls as one growing talk."""
+    """The same calls as one growing conversation."""
     cache, texts, calls = PrefixCache(), dict[str, tuple[str, str]](), list[Call]()
     said: list[tuple[str, str]] = []
     for record in records:
@@ -94,20 +94,20 @@ def talk(records: Sequence[Record]) -> tuple[Call, ...]:
 
 
 def files(records: Sequence[Record]) -> dict[str, str]:
-    """The last version of each file, by its digest; tests and documents apart."""
+    """The last version of each file, by its digest, without tests and documents."""
     last = {record.event.path: record.event.sha256 for record in records if isinstance(record.event, FileWritten)}
     documents = ("manual.md", "requirements.txt")
     return {path: version for path, version in last.items() if "test" not in path and path not in documents}
 
 
 def summed(calls: Sequence[Call]) -> tuple[int, int, float, int]:
-    """Prompt tokens, those to compute, per cent spared, completion tokens."""
+    """Prompt tokens, those to compute, per cent from the cache, completion tokens."""
     prompt, cached = sum(call.prompt for call in calls), sum(call.cached for call in calls)
     return prompt, prompt - cached, 100 * cached / prompt, sum(call.completion for call in calls)
 
 
 def chart(companies: Mapping[str, Sequence[Call]]) -> str:
-    """A bar for each call: what was spared, and what is computed, as SVG."""
+    """An SVG chart with a bar for each call: tokens from the cache, and computed ones."""
     rows = [(company, call) for company, calls in companies.items() for call in calls]
     left, top, wide, row = 300, 70, 420, 20
     scale = wide / max(call.prompt for _, call in rows)
@@ -151,7 +151,7 @@ async def run(svg: str) -> None:
     for call in full:
         print(f"| {call.place} | {call.prompt:,} | {call.prompt - call.cached:,} | {call.completion:,} |")
     print("\n| | prompt | computed | hits | completion |\n| --- | --- | --- | --- | --- |")
-    rows = {"`full`": full, "`full` as one growing talk": talk(log), "`classic`": classic, "`default`": default}
+    rows = {"`full`": full, "`full` as one growing conversation": talk(log), "`classic`": classic, "`default`": default}
     for name, calls in rows.items():
         prompt, computed, share, completion = summed(calls)
         print(f"| {name} | {prompt:,} | {computed:,} | {share:.1f} % | {completion:,} |")
@@ -161,7 +161,7 @@ async def run(svg: str) -> None:
     print(
         f"\ncomputed prompt tokens: {computed:,} (target <= {COMPUTED:,}); hits: {share:.1f} % (target >= {HITS:g} %)"
     )
-    print(f"classic and full end in the same program: {files(log) == files(other)}")
+    print(f"classic and full produce the same program: {files(log) == files(other)}")
     if svg:
         Path(svg).write_text(chart({"full": full, "classic": classic, "default": default}), encoding="utf-8")
 
@@ -169,7 +169,7 @@ async def run(svg: str) -> None:
 def main() -> None:
     """Parse and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--svg", default="", help="where the chart goes")
+    parser.add_argument("--svg", default="", help="the file for the chart")
     asyncio.run(run(parser.parse_args().svg))
 
 

@@ -1,10 +1,10 @@
-"""How well are files read out of real models' answers? ``python benchmarks/replies.py PATH [--verbose]``.
+"""Measures how well files are read from real models' answers: ``python benchmarks/replies.py PATH [--verbose]``.
 
 PATH is a file of JSON lines (``.gz`` or not) with ``id``, ``model``, ``response`` and, where the answer should hold
 code, ``reference``: a list of blocks with ``name``, ``is_file`` and ``body_sha1`` (SHA-1 of a block's text without its
-last newline). The reference was made by rules too and is not gold: ``rulings.jsonl`` holds what one who
-read the answer said of our reading, ``right`` or ``wrong`` and why, by the answer's id and a hash of the answer and the
-reading. A reading that changed since must be ruled on again. The exit status is 1 if an answer made the reader raise.
+last newline). The reference was made by rules, too, and can be wrong: ``rulings.jsonl`` holds a reader's ruling on our
+reading of an answer, ``right`` or ``wrong`` and why, by the answer's id and a hash of the answer and the reading. A
+reading that changed since needs a new ruling. The exit status is 1 if reading an answer raised an exception.
 """
 
 import argparse
@@ -26,7 +26,7 @@ RULINGS = Path(__file__).with_name("rulings.jsonl")
 
 
 class Ruling(msgspec.Struct, frozen=True):
-    """Whether one reading is right; ``hash`` ties it to the answer's text and to what we read out of it."""
+    """Whether one reading is right; ``hash`` identifies the answer's text and what we read from it."""
 
     id: str
     hash: str
@@ -54,7 +54,7 @@ def answers(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def sha1(text: str) -> str:
-    """What the reference knows a text by."""
+    """The digest by which the reference identifies a text."""
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -68,9 +68,9 @@ def measure(answer: dict[str, Any]) -> Row:
     ours = {file.path: sha1(file.text.removesuffix("\n")) for file in found}
     reference = answer.get("reference")
     theirs = {block["name"]: block["body_sha1"] for block in reference or () if block["is_file"]}
-    differences = [f"we lack {path}" for path in theirs if path not in ours]
-    differences += [f"only we have {path}" for path in ours if path not in theirs]
-    differences += [f"another text in {path}" for path in ours if path in theirs and ours[path] != theirs[path]]
+    differences = [f"missing {path}" for path in theirs if path not in ours]
+    differences += [f"extra {path}" for path in ours if path not in theirs]
+    differences += [f"different text in {path}" for path in ours if path in theirs and ours[path] != theirs[path]]
     return Row(
         id=answer["id"],
         model=str(answer.get("model")),
@@ -100,7 +100,7 @@ def summary(rows: list[Row], rulings: dict[str, Ruling]) -> str:
     doubtful = [row for row in rows if row.differences and row.id not in ruled]
     lines.append(f"ruled on by hand: {len(ruled)}, right: {right}; differing and not ruled on: {len(doubtful)}")
     good = sum((ruled[row.id] == "right") if row.id in ruled else not row.differences for row in compared)
-    lines.append(f"every file right, by ruling or else as the reference: {good} of {len(compared)}")
+    lines.append(f"every file right, by ruling or else by the reference: {good} of {len(compared)}")
     return "\n".join(lines)
 
 
@@ -127,7 +127,7 @@ def main() -> int:
         rows.append(row)
         if arguments.verbose and (row.differences or row.id in rulings):
             ruled = rulings[row.id].ruling if is_ruled(row, rulings) else "not ruled on"
-            print(f"{row.id} {row.hash} {row.model} ({ruled}): {'; '.join(row.differences) or 'as the reference'}")
+            print(f"{row.id} {row.hash} {row.model} ({ruled}): {'; '.join(row.differences) or 'like the reference'}")
     print(summary(rows, rulings) if rows else "no answers")
     return 0
 

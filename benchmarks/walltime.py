@@ -1,10 +1,10 @@
-"""Wall time of one calculator by the latency of its model, for `classic`, `default` and `full`, with the critical path.
+"""Measures a calculator's wall time by its model's latency, for `classic`, `default` and `full`; and the critical path.
 
     .venv/bin/python benchmarks/walltime.py [--scale 0 0.5 1] [--svg docs/walltime.svg]
 
-The model is the playback server in a process of its own, with the answers of the recorded calculator; at scale 1 it is
-a small GPU: 80 ms to the first token, 12 ms for each further one (tokens are characters / 4). The tests and the product
-really run, in the sandbox. ChatDev 1.0's 113 s were measured with the same latencies.
+The model is the playback server in a process of its own, with the answers of the recorded calculator. At scale 1 it is
+as fast as a small GPU: 80 ms to the first token, 12 ms for each further one (tokens are characters / 4). The tests and
+the product really run, in the sandbox. ChatDev 1.0's 113 s were measured with the same latencies.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from chatdev.playback import recording
 from chatdev.playback.demo import recording_of
 from chatdev.playback.recording import Entry
 from chatdev.settings import load
-from chatdev.views import path, summary, words
+from chatdev.views import formatting, path, summary
 
 ROOT = Path(__file__).parent.parent
 FIRST, EACH = 0.08, 0.012
@@ -54,14 +54,14 @@ def played(company: str) -> recording.Recording:
 async def build(endpoint: str, company: str, folder: Path) -> tuple[Record, ...]:
     """The log of one run."""
     choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, folder))
-    run = runs.begin(runs.Order(task=TASK, name="Calculator", config=company), folder)
+    run = runs.begin(runs.RunRequest(task=TASK, name="Calculator", config=company), folder)
     await wiring.work(run, choice)
     await choice.backend.aclose()
     return store.read(runs.log_of(run))
 
 
 def measure(company: str, scale: float) -> tuple[float, tuple[Record, ...]]:
-    """Seconds from the order to the verdict, and the log."""
+    """Seconds from the start to the verdict, and the log."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         file = folder / "calculator.recording"
@@ -90,7 +90,7 @@ def told(company: str, scale: float, wall: float, records: tuple[Record, ...]) -
 
 
 def chart(points: dict[str, list[tuple[float, float]]]) -> str:
-    """The wall times as an SVG: milliseconds per token across, seconds upwards."""
+    """The wall times as an SVG chart: milliseconds per token on the x axis, seconds on the y axis."""
     left, top, width, height = 60, 30, 520, 300
     most, widest = 120.0, 1000 * EACH * max(scale for each in points.values() for scale, _ in each)
 
@@ -138,7 +138,8 @@ def main() -> None:
     chosen = options.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
     print(
-        "| company | ms/token | wall (s) | all calls (s) | path: calls | programs | between | calls | tokens | ends |"
+        "| company | ms/token | wall time (s) | all calls (s) | path: calls | programs | between | calls | tokens "
+        "| ends |"
     )
     print("| --- " * 10 + "|")
     points: dict[str, list[tuple[float, float]]] = {company: [] for company in chosen.company}
@@ -148,9 +149,9 @@ def main() -> None:
             wall, records = measure(company, scale)
             points[company].append((scale, wall))
             told(company, scale, wall, records)
-    print(f"\nThe critical path of {chosen.company[-1]} at the last of them:\n")
+    print(f"\nThe critical path of {chosen.company[-1]} at the last scale:\n")
     for leg in path.critical(records).legs:
-        print(f"{leg.began:7.1f} s  {words.seconds(leg.seconds):>8}  {leg.what} ({leg.phase})")
+        print(f"{leg.began:7.1f} s  {formatting.seconds(leg.seconds):>8}  {leg.what} ({leg.phase})")
     if chosen.svg:
         chosen.svg.write_text(chart(points), encoding="utf-8")
 

@@ -1,1 +1,1 @@
-"""The door: ChatDev 1.0's import names. Only a clone has it; the wheel ships ``chatdev`` alone."""
+"""ChatDev 1.0's import names. Only a clone has this package; the wheel contains only ``chatdev``."""

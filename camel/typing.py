@@ -1,4 +1,4 @@
-"""ChatDev 1.0's enums. Do not run scripts from this folder: there, this file would hide the standard ``typing``."""
+"""ChatDev 1.0's enums. Do not run scripts from this folder: this file would shadow the standard ``typing``."""
 
 from enum import Enum
 
@@ -21,7 +21,7 @@ class TaskType(Enum):
 
 
 class RoleType(Enum):
-    """Who speaks."""
+    """The role of a speaker."""
 
     ASSISTANT = "assistant"
     USER = "user"

@@ -3,8 +3,8 @@
 import os
 import sys
 
-# -m puts the current folder first, which may be a product's: its click.py would be taken for ours. Only modules that
-# Python itself has loaded already are used before that is undone.
+# -m puts the current folder first on sys.path. In a product's folder, its click.py would then be imported as ours. Only
+# modules that Python has already loaded are used before the entry is removed.
 if os.path.realpath(sys.path[0] or ".") == os.path.realpath(".") != os.path.dirname(os.path.dirname(__file__)):
     del sys.path[0]
 

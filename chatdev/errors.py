@@ -1,10 +1,10 @@
 """The root of the error tree: what happened, what was tried, what to do next.
 
-Errors are divided by who must act, so that whoever catches one knows whether to wait, to ask again or to stop::
+Errors are grouped by who must act, so that a handler knows whether to wait, to retry or to stop::
 
     ChatDevError
-    ├── UserError            the person at the terminal: usage or set-up, exit status 2
-    │   ├── SettingsError    a variable or a line in chatdev.toml
+    ├── UserError            the user: wrong usage or setup, exit status 2
+    │   ├── SettingsError    an environment variable or a line in chatdev.toml
     │   ├── CompanyError     a company's files
     │   └── …
     ├── ModelError           see chatdev.models.errors
@@ -15,10 +15,10 @@ from collections.abc import Sequence
 
 
 class ChatDevError(Exception):
-    """A failure that a person can understand: one breath of what happened, what was tried, and what to do.
+    """A failure that a person can understand: what happened, what was tried, and what to do next.
 
-    ``what`` is a sentence, ``tried`` are the attempts (one line each), ``do`` is the next step. ``exit_status`` is what
-    a command ends with when nobody handles the error.
+    ``what`` is a sentence, ``tried`` are the attempts (one line each), ``do`` is the next step. ``exit_status`` is the
+    exit status of a command that does not handle the error.
     """
 
     exit_status = 1
@@ -37,10 +37,10 @@ class ChatDevError(Exception):
 
 
 class UserError(ChatDevError):
-    """The command cannot start as it was typed, or as this machine is set up. Exit status 2."""
+    """The command cannot run because of its arguments or this machine's setup. Exit status 2."""
 
     exit_status = 2
 
 
 class SettingsError(UserError):
-    """An environment variable or a line in ``chatdev.toml`` that cannot be used; names it and what it may hold."""
+    """An unusable environment variable or line in ``chatdev.toml``; the message names it and its possible values."""

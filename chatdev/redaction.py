@@ -1,7 +1,7 @@
-"""Taking known secrets out of whatever leaves for a log, a report, an error or a prompt.
+"""Removal of known secrets from everything that goes into a log, a report, an error or a prompt.
 
-The known values are replaced wherever they stand, as they are and as JSON, a URL or HTTP's Basic scheme write them.
-What a secret was turned into by other means (cut in two, encoded twice) is not found.
+Each known value is replaced wherever it occurs: as it is, and as JSON, a URL or HTTP's Basic scheme encode it.
+Other forms of a secret (split in two, encoded twice) are not found.
 """
 
 import base64
@@ -17,12 +17,12 @@ T = TypeVar("T")
 
 MARK = "***"
 _SHORT = 3
-"""Characters that are no secret, but a part of every other word."""
+"""Values up to this length are not treated as secrets: they occur in too many words."""
 
 
 def values(credentials: Iterable[str], proxy: str = "") -> set[str]:
-    """All texts that give a secret away: of keys and headers' values, whole and without the scheme before them
-    (``Bearer …``, ``Basic …``), and of a proxy's address its login. At least four characters each."""
+    """All strings that reveal a secret: keys and headers' values, with and without their scheme (``Bearer …``,
+    ``Basic …``), and the login in a proxy's address. At least four characters each."""
     found: set[str] = set()
     for credential in credentials:
         scheme, _, bare = credential.partition(" ")
@@ -45,10 +45,10 @@ def _basic(encoded: str) -> set[str]:
 
 
 def is_telling(secret: str) -> bool:
-    """Whether a text is nothing but a secret, so that it may be taken out of code as well.
+    """Whether a string can only be a secret, so that it may be removed from code as well.
 
-    ``EMPTY`` and ``not-needed`` are keys that people set for servers which want none; they are words, too, and a
-    program that holds them must stay as it is.
+    ``EMPTY`` and ``not-needed`` are keys that people set for servers without a key. They are also words, and a
+    program that contains them must stay unchanged.
     """
     mixed = re.search(r"\d", secret) is not None and re.search(r"[^\d]", secret) is not None
     return len(secret) >= 12 or (mixed and len(secret) >= 6)
@@ -64,19 +64,19 @@ class Redactor:
         self._written = re.compile(b"|".join(map(re.escape, written))) if written else None
 
     def text(self, text: str) -> str:
-        """The text without any of them."""
+        """The text without any known secret."""
         for form in self._forms:
             text = text.replace(form, MARK)
         return text
 
     def value(self, value: T) -> T:
-        """A struct, or any value that JSON can write, without any of them in its texts; itself where there was none."""
+        """A struct or other JSON value without known secrets in its strings; the same object if there were none."""
         if self._written is None or not self._written.search(msgspec.json.encode(value)):
             return value
         return msgspec.convert(self._cleaned(msgspec.to_builtins(value)), type(value), strict=False)
 
     def error(self, error: Exception) -> None:
-        """Take them out of an error's own words, in place: whoever catches it may print it."""
+        """Remove them from an error's own texts, in place, because a handler may print it."""
         for name, said in list(vars(error).items()):
             if isinstance(said, str | tuple):
                 setattr(error, name, self._cleaned(said))

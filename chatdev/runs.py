@@ -1,4 +1,4 @@
-"""Runs as they lie on the disk: how one is ordered and begun, where its log is, and how it is found again."""
+"""Runs on disk: how a run is ordered and started, where its log is, and how it is found again."""
 
 import datetime
 import os
@@ -20,21 +20,21 @@ from chatdev.redaction import Redactor, is_telling
 from chatdev.settings import Settings
 
 HIDDEN = ".chatdev"
-"""The folder inside a deliverable that holds the journal, the company's copy and the debug log."""
+"""The folder inside a product that holds the journal, the company's copy and the debug log."""
 
 
-class Reach(msgspec.Struct, frozen=True):
-    """Which endpoints a run may reach, beyond the settings: ``endpoints`` as typed, in their order; ``local_only``:
-    none of another company; ``max_cost`` in US dollars; ``second_opinion``: another one where answers stay unusable."""
+class EndpointPolicy(msgspec.Struct, frozen=True):
+    """Which endpoints a run may use, beyond the settings: ``endpoints`` as typed, in order; ``local_only``: never
+    OpenAI; ``max_cost`` in US dollars; ``second_opinion``: another endpoint if answers stay unusable."""
 
     endpoints: tuple[str, ...] = ()
     local_only: bool = False
     max_cost: float | None = None
     second_opinion: bool = False
 
-    def over(self, earlier: "events.RunStarted | Reach") -> "Reach":
-        """This, and where it says nothing, what the run was begun with. What was to stay local does so for ever."""
-        return Reach(
+    def over(self, earlier: "events.RunStarted | EndpointPolicy") -> "EndpointPolicy":
+        """This, with values not set here from the start of the run. A run that was local only stays so."""
+        return EndpointPolicy(
             self.endpoints or earlier.endpoints,
             self.local_only or earlier.local_only,
             earlier.max_cost if self.max_cost is None else self.max_cost,
@@ -42,7 +42,7 @@ class Reach(msgspec.Struct, frozen=True):
         )
 
     def applied(self, settings: Settings) -> Settings:
-        """The settings under which such a run is carried out. Raises SettingsError."""
+        """The settings for such a run. Raises SettingsError."""
         return msgspec.structs.replace(
             settings.reaching(self.endpoints),
             local_only=self.local_only or settings.local_only,
@@ -51,14 +51,14 @@ class Reach(msgspec.Struct, frozen=True):
         )
 
 
-class Order(msgspec.Struct, frozen=True):
-    """What a person asks for. ``config`` names a company or its folder; ``model`` is the label typed or chosen, and
-    ``role_models`` are other models for roles or phases, as typed: ``Programmer=NAME``. ``limits`` bound the run, by
-    the names of ``Budget``; they come before the company's own. ``reach`` is what was asked for of the endpoints,
-    ``candidates`` how many shall solve a phase at once (0: as the company says);
-    ``network`` is one that writes the program, in the place of one programmer. ``effort`` is how much the company does
-    (empty: as fits the model), ``settings`` are other values for its phases, as in ``PHASE.KEY=VALUE``. ``sample``
-    numbers runs of one task from 1 on: each has another seed (0: the run is no sample)."""
+class RunRequest(msgspec.Struct, frozen=True):
+    """What the user orders. ``config`` names a company or its folder; ``model`` is the label typed or chosen, and
+    ``role_models`` are other models for roles or phases, as typed: ``Programmer=NAME``. ``limits`` bound the run, keyed
+    by the names of ``Budget``; they win over the company's own. ``reach`` are the options for endpoints, ``candidates``
+    is how many programmers solve a phase in parallel (0: as the company says), ``network`` is one that writes the
+    program instead of one programmer. ``effort`` is how much the company does (empty: chosen by the model),
+    ``settings`` are other values for its phases, as in ``PHASE.KEY=VALUE``. ``sample`` numbers runs of one task from 1
+    on, each with its own seed (0: the run is not a sample)."""
 
     task: str
     name: str
@@ -67,15 +67,15 @@ class Order(msgspec.Struct, frozen=True):
     model: str = "VLLM"
     role_models: tuple[str, ...] = ()
     limits: dict[str, float] = {}
-    reach: Reach = Reach()
+    reach: EndpointPolicy = EndpointPolicy()
     candidates: int = 0
     network: Network | None = None
     effort: str = ""
     settings: tuple[str, ...] = ()
     sample: int = 0
 
-    def checked(self) -> "Order":
-        """This order, if it can be carried out. Raises UserError that says what to type instead."""
+    def checked(self) -> "RunRequest":
+        """This order if it is valid. Raises UserError that says what to type instead."""
         if not self.task.strip():
             raise UserError("The task is empty.", do='Say what to build, as in --task "create a calculator".')
         for option, value in (("--name", self.name), ("--org", self.org)):
@@ -87,45 +87,45 @@ class Order(msgspec.Struct, frozen=True):
 
 
 FULL = "full"
-"""The company with all roles, which the highest effort takes in the place of the default one."""
+"""The company with all roles. The highest effort uses it instead of the default one."""
 
 
 def company_of(name: str, effort: str = "") -> Path:
-    """The folder of the company that is asked for. Raises CompanyError."""
+    """The folder of the requested company. Raises CompanyError."""
     return config.find(FULL if effort == "high" and name.lower() == "default" else name)
 
 
 def unusable(name: str) -> str:
-    """Why a name cannot be part of a folder's name; empty if it can. Spaces and Unicode letters are fine."""
+    """Why a name cannot be part of a folder's name; empty if it can. Spaces and Unicode letters are allowed."""
     if not name.strip():
         return "it is empty"
     if ".." in name:
-        return 'it holds ".."'
+        return 'it contains ".."'
     for character in name:
         if character in '/\\:*?"<>|':
-            return f"it holds {character!r}"
+            return f"it contains {character!r}"
         if not character.isprintable():
-            return f"it holds the control character {character!a}"
+            return f"it contains the control character {character!a}"
     if name != name.strip() or name.startswith((".", "-")):
-        return "it begins with a dot or a dash, or has a space at an end"
+        return "it begins with a dot or a dash, or begins or ends with a space"
     return "it is longer than 80 bytes" if len(name.encode()) > 80 else ""
 
 
 def redactor(settings: Settings) -> Redactor:
-    """Takes keys out of what a run says and keeps: each that is nothing but a secret, since code is kept, too."""
+    """Removes keys from what a run prints and stores. Code is stored too, so only unmistakable secrets are removed."""
     return Redactor(filter(is_telling, settings.secrets))
 
 
 def begin(
-    order: Order, warehouse: Path, now: datetime.datetime | None = None, settings: Settings | None = None
+    order: RunRequest, warehouse: Path, now: datetime.datetime | None = None, settings: Settings | None = None
 ) -> Path:
-    """Make the run's folder, ``{name}_{org}_{YYYYMMDDHHMMSS}``, with its order logged and the company's copy in it.
+    """Create the run's folder, ``{name}_{org}_{YYYYMMDDHHMMSS}``, with the logged order and a copy of the company.
 
-    A key of ``settings`` that stands in the order is taken out. Two runs that begin in the same second get folders of
-    their own. Raises UserError, CompanyError and JournalError.
+    Keys of ``settings`` that occur in the order are removed. Two runs that start in the same second get separate
+    folders. Raises UserError, CompanyError and JournalError.
     """
     order = redactor(settings or Settings()).value(order).checked()
-    company = checked(classic_folder.load(company_of(order.config, order.effort)))  # told now, before anything is made
+    company = checked(classic_folder.load(company_of(order.config, order.effort)))  # before anything is created
     adapt.setting(company, order.settings)
     company.assigning(assignments(order.role_models))
     company = checked(company.networking(order.network))
@@ -134,17 +134,16 @@ def begin(
 
 def begin_in(
     folder: Path,
-    order: Order,
+    order: RunRequest,
     company: config.Company,
     source: Path,
     now: datetime.datetime | None = None,
     open_store: Callable[[Path], Store] = Store,
 ) -> Store:
-    """Begin a run in this new folder, for a caller who has checked the order and taken keys out of it; its log, open
-    for the work. The ``company`` stays where it lies, at ``source``, since many runs have it in common: the run has a
-    link to it.
+    """Start a run in this new folder, for a caller that has checked the order and removed keys from it; returns its
+    open log. The ``company`` stays at ``source`` because many runs share it: the run has a link to it.
 
-    What a process that died over the same left there is made anew. Raises UserError.
+    The remains of a process that died here are removed first. Raises UserError.
     """
     try:
         shutil.rmtree(folder, ignore_errors=True)
@@ -165,7 +164,7 @@ def begin_in(
 
 
 def begin_from(folder: Path, hidden: Path, log: bytes) -> None:
-    """Begin a run in this new folder as a run stands whose hidden folder and log these are. Raises UserError."""
+    """Start a run in this new folder from the hidden folder and the log of another run. Raises UserError."""
     try:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(hidden, folder / HIDDEN, symlinks=True, ignore=shutil.ignore_patterns("lock", "events.jsonl*"))
@@ -177,7 +176,7 @@ def begin_from(folder: Path, hidden: Path, log: bytes) -> None:
         raise _unwritable(folder.parent, error) from error
 
 
-def _start(order: Order, company: config.Company, now: datetime.datetime | None) -> events.RunStarted:
+def _start(order: RunRequest, company: config.Company, now: datetime.datetime | None) -> events.RunStarted:
     return events.RunStarted(
         schema=events.SCHEMA,
         version=chatdev.__version__,
@@ -208,9 +207,9 @@ def network_of(order: events.RunStarted) -> Network | None:
 
 
 def fork(folder: Path, phase: str, warehouse: Path, now: datetime.datetime | None = None) -> Path:
-    """Make a new run out of all that a run did before a phase (in any letter case), with its copy of the company.
+    """Make a new run from everything that a run did before a phase (in any letter case), with its company's copy.
 
-    The old run stays as it is. Raises UserError if the phase never began, CompanyError and JournalError.
+    The old run does not change. Raises UserError if the phase never began, CompanyError and JournalError.
     """
     records = read(log_of(folder))
     order = started(records, folder)
@@ -234,7 +233,7 @@ def _stamp(now: datetime.datetime | None) -> str:
 
 
 def _set_up(start: events.RunStarted, company: config.Company, before: tuple[events.Any, ...], warehouse: Path) -> Path:
-    """A run's folder with the company's copy, the task, and a log that begins with these events."""
+    """A new run's folder with the company's copy, the task, and a log that begins with these events."""
     folder = _new_folder(warehouse, f"{start.name}_{start.org}_{start.stamp}")
     try:
         config.write(company.sources, folder / HIDDEN / "company")
@@ -251,7 +250,7 @@ def _set_up(start: events.RunStarted, company: config.Company, before: tuple[eve
 
 
 def _sync_all(folder: Path) -> None:
-    """What a resume needs beside the log must outlive a power cut, too. Raises OSError."""
+    """Sync everything that a resume needs besides the log, so that it survives a power cut. Raises OSError."""
     for path in (folder.parent, folder, *folder.rglob("*")):
         sync_path(path)
 
@@ -260,7 +259,7 @@ def _unwritable(warehouse: Path, error: Exception) -> UserError:
     why = error.strerror if isinstance(error, OSError) else error
     return UserError(
         f"No run can be written under {warehouse} ({why}).",
-        do="Make room there, or run the command in a folder that you may write to.",
+        do="Free some disk space there, or run the command in a folder that you can write to.",
     )
 
 
@@ -276,11 +275,11 @@ def _new_folder(warehouse: Path, name: str) -> Path:
             return folder
     except OSError as error:
         raise _unwritable(warehouse, error) from error
-    raise UserError(f"There are a thousand runs called {name} already.")
+    raise UserError(f"There are already a thousand runs called {name}.")
 
 
 def log_of(folder: Path) -> Path:
-    """Where a run's log lies."""
+    """The path of a run's log."""
     return folder / HIDDEN / "events.jsonl"
 
 
@@ -288,12 +287,12 @@ def started(records: tuple[Record, ...], folder: Path) -> events.RunStarted:
     """A run's first event. Raises UserError if there is none."""
     first = records[0].event if records else None
     if not isinstance(first, events.RunStarted):
-        raise UserError(f"The log in {folder} does not begin with an order: the run died before it began.")
+        raise UserError(f"The log in {folder} does not begin with an order: the run ended before it started.")
     return first
 
 
 def finished(records: tuple[Record, ...]) -> events.RunFinished | None:
-    """The last event of a run, if it has reached its end."""
+    """The last event of a run, if the run is finished."""
     for record in reversed(records):
         if isinstance(record.event, events.RunFinished):
             return record.event
@@ -301,7 +300,7 @@ def finished(records: tuple[Record, ...]) -> events.RunFinished | None:
 
 
 def find(name: str, warehouse: Path) -> Path:
-    """A run by its folder, or by its folder's name or the beginning of it under the warehouse. Raises UserError."""
+    """A run by its folder, or by the beginning of its folder's name under the warehouse. Raises UserError."""
     if log_of(Path(name)).is_file():
         return Path(name)
     found = [folder for folder in (*every(warehouse), *_of_batches(warehouse)) if name and folder.name.startswith(name)]
@@ -309,7 +308,9 @@ def find(name: str, warehouse: Path) -> Path:
         return found[0]
     if found:
         raise UserError(
-            f'"{name}" fits {len(found)} runs.', tried=[folder.name for folder in found], do="Name one of them whole."
+            f'"{name}" matches {len(found)} runs.',
+            tried=[folder.name for folder in found],
+            do="Type the full name of one of them.",
         )
     raise UserError(
         f'There is no run "{name}".',
@@ -319,10 +320,10 @@ def find(name: str, warehouse: Path) -> Path:
 
 
 def every(warehouse: Path) -> list[Path]:
-    """The folders of all runs, by name."""
+    """The folders of all runs, sorted by name."""
     return sorted(log.parent.parent for log in warehouse.glob(f"*/{HIDDEN}/events.jsonl"))
 
 
 def _of_batches(warehouse: Path) -> list[Path]:
-    """The runs of batches that lie there."""
+    """The folders of the runs in batches under the warehouse."""
     return [log.parent.parent for log in warehouse.glob(f"*/projects/*/{HIDDEN}/events.jsonl")]

@@ -1,6 +1,6 @@
-"""The one composition root: a company, a model and a folder in, a judged product out.
+"""The composition root: a company, a model and a folder in, a judged product out.
 
-The command line, and whatever else runs projects, comes through here.
+The command line and everything else that runs projects call this module.
 """
 
 import asyncio
@@ -13,24 +13,24 @@ from chatdev import runs
 from chatdev.company import adapt, config
 from chatdev.errors import ChatDevError
 from chatdev.journal import events
-from chatdev.journal.effects import Desk
+from chatdev.journal.effects import JournalScope
 from chatdev.journal.store import Record, Store, read
 from chatdev.models.choose import Choice, assignments
 from chatdev.models.types import Progress, Target
+from chatdev.product.verdict import read_folder
+from chatdev.product.workspace import Workspace
 from chatdev.project import chain, traffic
-from chatdev.project.meeting import Office
+from chatdev.project.context import RunContext
 from chatdev.project.prompts import Prompts
 from chatdev.project.spending import Spending
 from chatdev.project.state import State
-from chatdev.project.verdict import read_folder
-from chatdev.project.workspace import Workspace
-from chatdev.sandbox import ladder
+from chatdev.sandbox import levels
 from chatdev.sandbox.port import Sandbox
 from chatdev.views import meta, network, report, statistics, summary, transcript
 
 
 def paid(records: Sequence[Record]) -> float:
-    """US dollars that a run's answers have cost so far, as far as the prices are known."""
+    """US dollars that a run's answers have cost so far, where prices are known."""
     return sum(record.event.cost or 0.0 for record in records if isinstance(record.event, events.ModelAnswered))
 
 
@@ -52,17 +52,17 @@ async def work(
     sandbox: Sandbox | None = None,
     company: config.Company | None = None,
 ) -> events.VerdictReached:
-    """Carry a run that was begun to its end, or further if it was interrupted, and write what is delivered.
+    """Work on a started or interrupted run to its end, and write what is delivered.
 
-    ``role_models`` take the place of those that the run was begun with, ``limits`` that of each which was set so far,
-    and ``candidates`` (0: as before) holds for the phases that have not begun, of which ``at_once`` at most work at the
-    same time (0: as the company says). Programs run in ``sandbox``, else in the best that holds here. ``company`` is
-    the run's copy of it, where the caller has read that.
+    ``role_models`` replace those that the run was started with, and each of ``limits`` replaces an earlier one.
+    ``candidates`` (0: as before) applies to phases that have not begun; at most ``at_once`` of them work in parallel
+    (0: as the company says). Programs run in ``sandbox``, else in the strongest usable one. ``company`` is the run's
+    copy of its company, if the caller has already read it.
 
-    Whatever ends it, the log holds all that was done, and the report says so far as it got. Raises ModelError,
-    JournalError, UserError and CancelledError; the run can be taken up again after each of them.
+    However the work ends, the log contains everything that was done, and the report covers it. Raises ModelError,
+    JournalError, UserError and CancelledError; the run can be resumed after each of them.
     """
-    sandbox = sandbox or await ladder.chosen(unsafe=False)
+    sandbox = sandbox or await levels.chosen(unsafe=False)
     store, hidden = open_store(runs.log_of(folder)), runs.redactor(choice.settings)
     store.redact = hidden.value
     others: dict[Target, Choice] = {}
@@ -74,9 +74,9 @@ async def work(
         workspace = Workspace(folder)
         workspace.sweep()
         typed = {**_limits(store), **(limits or {})}
-        choice.purse.take_up(str(folder), paid(store.records))
+        choice.cost_budget.take_up(str(folder), paid(store.records))
         others = await _met(company, choice)
-        office = Office(
+        run = RunContext(
             company=company,
             prompts=Prompts(hidden.value(company)),
             model=choice.backend,
@@ -91,20 +91,20 @@ async def work(
             guarded=order.schema >= events.GUARDED,
             sample=order.sample,
         )
-        number = _attempt(store, choice, office, (*_told(company, others), why), typed, effort)
+        number = _attempt(store, choice, run, (*_told(company, others), why), typed, effort)
         await store.sync()
-        return await _attempted(folder, office, store, number, State(task=order.task, name=order.name))
+        return await _attempted(folder, run, store, number, State(task=order.task, name=order.name))
     finally:
         for other in others.values():
             await other.backend.aclose()
         store.close()
 
 
-async def _attempted(folder: Path, office: Office, store: Store, number: int, state: State) -> events.VerdictReached:
-    """Go through the chain, and deliver what came of it, whatever ends it."""
+async def _attempted(folder: Path, run: RunContext, store: Store, number: int, state: State) -> events.VerdictReached:
+    """Run the chain, and deliver the result, however it ends."""
     try:
-        async with traffic.counted(office.model, store, number):
-            reached = await chain.run(office, Desk(store), state)
+        async with traffic.counted(run.model, store, number):
+            reached = await chain.run(run, JournalScope(store), state)
     except (ChatDevError, OSError, asyncio.CancelledError) as error:
         _give_up(folder, store, number, error)
         raise
@@ -113,8 +113,8 @@ async def _attempted(folder: Path, office: Office, store: Store, number: int, st
 
 
 def _give_up(folder: Path, store: Store, number: int, error: BaseException) -> None:
-    """Say in the log and the report why an attempt ends, as far as the disk still takes it: the error itself is told in
-    any case, and a folder that is gone is not made anew."""
+    """Write into the log and the report why an attempt ends, if the disk still allows it. The error itself is reported
+    in any case. A folder that no longer exists is not created again."""
     why = "interrupted" if isinstance(error, asyncio.CancelledError) else str(error)
     with contextlib.suppress(ChatDevError):
         store.append(events.AttemptStopped(number, why, type(error).__name__))
@@ -124,13 +124,13 @@ def _give_up(folder: Path, store: Store, number: int, error: BaseException) -> N
 
 
 def _spending(store: Store, company: config.Company, choice: Choice, typed: Mapping[str, float]) -> Spending:
-    """What was typed wins over the settings, and they over the company."""
+    """Limits that were typed win over the settings, and those win over the company."""
     phases = {name: phase.budget for name, phase in company.phases.items()}
     return Spending(store, company.budget.but(choice.settings.budget).but(typed), phases)
 
 
 def _limits(store: Store) -> dict[str, float]:
-    """The limits that were typed for a run so far, a later one in the place of an earlier."""
+    """The limits that were typed for a run so far; later ones replace earlier ones."""
     limits: dict[str, float] = {}
     for record in store:
         if isinstance(record.event, events.RunStarted | events.AttemptStarted):
@@ -139,7 +139,7 @@ def _limits(store: Store) -> dict[str, float]:
 
 
 def _candidates(store: Store) -> int:
-    """How many candidates were typed for a run last; 0 if nobody said so."""
+    """The number of candidates that was last typed for a run; 0 if none was."""
     typed = [
         record.event.candidates
         for record in store
@@ -151,18 +151,18 @@ def _candidates(store: Store) -> int:
 def _fitted(
     company: config.Company, order: events.RunStarted, role_models: tuple[str, ...], effort: adapt.Effort
 ) -> config.Company:
-    """The company as this run asks for it."""
+    """The company with the options of this run applied."""
     company = company.networking(runs.network_of(order))
     company = company.assigning(assignments(role_models or order.role_models))
     return adapt.at(adapt.setting(company, order.settings), effort)
 
 
 def _effort(store: Store, order: events.RunStarted, choice: Choice) -> tuple[adapt.Effort, str]:
-    """How much the company does for this run, and why, in a line; once begun, a run keeps to it."""
+    """How much the company does for this run, and the reason in one line; a run keeps its first value."""
     begun = next((each.event.effort for each in store if isinstance(each.event, events.AttemptStarted)), "")
     if begun or order.effort:
         effort = next(effort for effort in adapt.EFFORTS if effort == (begun or order.effort))
-        return effort, f"Effort: {effort}, as {'the run was begun' if begun else 'typed'}."
+        return effort, f"Effort: {effort}, as {'the run was started' if begun else 'typed'}."
     if order.schema < events.GUARDED:
         return "normal", ""
     effort, why = adapt.effort_for(choice.facts.size, choice.facts.skill)
@@ -170,9 +170,9 @@ def _effort(store: Store, order: events.RunStarted, choice: Choice) -> tuple[ada
 
 
 def _attempt(
-    store: Store, choice: Choice, office: Office, told: tuple[str, ...], limits: dict[str, float], effort: str
+    store: Store, choice: Choice, run: RunContext, told: tuple[str, ...], limits: dict[str, float], effort: str
 ) -> int:
-    """Say in the log that the run is taken up, and by what means; the number of the attempt."""
+    """Log that an attempt starts, and with which means; returns the number of the attempt."""
     number = 1 + sum(isinstance(record.event, events.AttemptStarted) for record in store)
     store.append(
         events.AttemptStarted(
@@ -180,13 +180,13 @@ def _attempt(
             endpoint=choice.facts.base_url,
             model=choice.facts.model,
             window=choice.facts.window,
-            sandbox=office.sandbox.level,
+            sandbox=run.sandbox.level,
             notes=(*filter(None, (store.repaired,)), *choice.notes, *filter(None, told)),
             engine=choice.facts.engine,
             schema=events.SCHEMA,
             version=chatdev.__version__,
             limits=limits,
-            candidates=office.candidates,
+            candidates=run.candidates,
             effort=effort,
         )
     )
@@ -194,7 +194,7 @@ def _attempt(
 
 
 async def _met(company: config.Company, choice: Choice) -> dict[Target, Choice]:
-    """Every other model that the company asks, met before the first call. Raises ModelError."""
+    """Connect to every other model that the company uses, before the first call. Raises ModelError."""
     met: dict[Target, Choice] = {}
     try:
         for target in company.targets:
@@ -208,7 +208,7 @@ async def _met(company: config.Company, choice: Choice) -> dict[Target, Choice]:
 
 
 def _told(company: config.Company, others: Mapping[Target, Choice]) -> tuple[str, ...]:
-    """Who answers for whom, and what else there is to say of them."""
+    """Which model answers for which roles, and the notes about these models."""
     told = [
         f"{roles}: {others[target].facts.model} at {others[target].facts.base_url}."
         for target, roles in company.targets.items()
@@ -217,8 +217,8 @@ def _told(company: config.Company, others: Mapping[Target, Choice]) -> tuple[str
 
 
 def deliver(folder: Path, records: tuple[Record, ...]) -> None:
-    """Write what a person reads beside the product: the report, ``meta.txt``, the readable log, and the
-    picture of a network."""
+    """Write the files for people next to the product: the report, ``meta.txt``, the readable log, and the picture of
+    a network."""
     order = runs.started(records, folder)
     workspace = Workspace(folder)
     name = f"{order.name}_{order.org}_{order.stamp}.log"
@@ -235,7 +235,7 @@ def deliver(folder: Path, records: tuple[Record, ...]) -> None:
 
 
 def product_of(folder: Path) -> dict[str, bytes]:
-    """What a run delivered, by path: its folder without what is written beside the product. Raises UserError."""
+    """The product of a run, by path: its folder without the files written next to the product. Raises UserError."""
     beside = {"report.md", "meta.txt", "network.svg"}
     return {
         path: content
@@ -245,5 +245,5 @@ def product_of(folder: Path) -> dict[str, bytes]:
 
 
 def software_info(folder: Path) -> str:
-    """ChatDev 1.0's closing block of a run: fourteen figures."""
+    """The closing block of a run, as in ChatDev 1.0: fourteen figures."""
     return statistics.render(statistics.software_info(read(runs.log_of(folder))))

@@ -12,7 +12,7 @@ from chatdev.journal import store
 from chatdev.journal.events import VerdictReached
 from chatdev.journal.store import Record
 from chatdev.models.choose import choose
-from chatdev.playback.faults import Manner
+from chatdev.playback.faults import FaultSpec
 from chatdev.playback.recording import Entry, Recording
 from chatdev.playback.server import Playback
 from chatdev.settings import load
@@ -69,6 +69,8 @@ TAKES_INPUT = "```python\nprint(input())\n```"
 ROWS = "ExampleWriting.1/SoftwareTestEngineer.1/ask.1"
 DRAFT = "Drafting.1/candidate.{}/Programmer.1/ask.1"
 """Where a candidate of the company ``default`` writes its program."""
+REPAIR = "Drafting.1/candidate.{}/Programmer.2/ask.1"
+"""Where it writes it again, after it broke."""
 DRAFTED = {
     SKETCH: TAKES_INPUT,
     ROWS: "```\n$ python3 main.py\nhello\n```",
@@ -101,7 +103,7 @@ class Ran(msgspec.Struct, frozen=True):
 async def run(
     warehouse: Path,
     played: Recording,
-    *manners: Manner,
+    *manners: FaultSpec,
     folder: Path | None = None,
     config: str = "full",
     task: str = "greet",
@@ -114,7 +116,7 @@ async def run(
     async with Playback(played, manners=manners) as endpoint:
         given = load({"VLLM_ENDPOINT": endpoint, **environ}, warehouse)
         choice = await choose("VLLM", given)
-        order = runs.Order(
+        order = runs.RunRequest(
             task=task, name="Greeting", config=config, candidates=candidates, effort=effort, settings=settings
         )
         try:

@@ -139,22 +139,22 @@ def test_no_secret_shows(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("vllm_endpont = 'x'", r"there is no setting vllm_endpont\.\nThere are: vllm_endpoint, "),
+        ("vllm_endpont = 'x'", r"unknown setting vllm_endpont\.\nKnown settings: vllm_endpoint, "),
         (
             "[deadlines]\nidel = 3",
-            r"there is no setting deadlines\.idel\.\nThere are: connect, first_token, idle, total",
+            r"unknown setting deadlines\.idel\.\nKnown settings: connect, first_token, idle, total",
         ),
-        ("[deadlines]\nidle = 'long'", r"deadlines\.idle must be a number above 0, and is 'long'\."),
-        ("[deadlines]\nidle = 0", r"deadlines\.idle must be a number above 0, and is 0\."),
-        ("deadlines = 3", r"deadlines must be a table, and is 3\."),
-        ("window = -1", r"window must be a whole number, and is -1\."),
-        ("vllm_debug = 'yes'", r"vllm_debug must be true or false, and is 'yes'\."),
-        ("vllm_api_key = 12345", r"vllm_api_key must be a text, and is of type int\."),
-        ("[headers]\nA = 'a'\nX-Team = 5", r"headers\.X-Team must be a text, and is of type int\."),
-        ("[keys]\n'http://h:1/v1' = 12345", r"keys\.http://h:1/v1 must be a text, and is of type int\."),
+        ("[deadlines]\nidle = 'long'", r"deadlines\.idle must be a number above 0, but is 'long'\."),
+        ("[deadlines]\nidle = 0", r"deadlines\.idle must be a number above 0, but is 0\."),
+        ("deadlines = 3", r"deadlines must be a table, but is 3\."),
+        ("window = -1", r"window must be a whole number, but is -1\."),
+        ("vllm_debug = 'yes'", r"vllm_debug must be true or false, but is 'yes'\."),
+        ("vllm_api_key = 12345", r"vllm_api_key must be a string, but is of type int\."),
+        ("[headers]\nA = 'a'\nX-Team = 5", r"headers\.X-Team must be a string, but is of type int\."),
+        ("[keys]\n'http://h:1/v1' = 12345", r"keys\.http://h:1/v1 must be a string, but is of type int\."),
         ("[keys]\n'ftp://h' = 'k'", r"a name in \[keys\] is not the address of a model server"),
         ("x = \ny = 1", r"is not valid TOML: .*line 1"),
-        ("ca_file = 'nowhere.pem'", r"ca_file names .*nowhere\.pem, which is not a file"),
+        ("ca_file = 'nowhere.pem'", r"ca_file names .*nowhere\.pem, but that is not a file"),
     ],
 )
 def test_a_mistake_in_the_file_is_named_with_what_was_expected_and_found(folder: Path, text: str, words: str) -> None:
@@ -262,7 +262,7 @@ def test_a_collector_may_stand_in_the_file(folder: Path) -> None:
     ("environ", "why"),
     [
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "PROTOCOL is grpc"),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "c:4317"}, "c:4317/v1/traces is no http address"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "c:4317"}, "c:4317/v1/traces is not an HTTP address"),
     ],
 )
 def test_a_collector_that_is_spoken_to_otherwise_is_a_note_and_no_error(
@@ -271,7 +271,7 @@ def test_a_collector_that_is_spoken_to_otherwise_is_a_note_and_no_error(
     found = load(environ | {"OPENAI_API_KEY": "your_key_here"}, folder)
     assert found.otlp_traces is None
     assert "placeholder" in found.notes[0]
-    assert f"{why}. They go over http/protobuf, as a rule to port 4318." in found.notes[1]
+    assert f"{why}. Use http/protobuf, usually on port 4318." in found.notes[1]
 
 
 def test_several_endpoints_are_kept_in_their_order_each_once(folder: Path) -> None:
@@ -292,10 +292,10 @@ def test_several_endpoints_may_stand_in_the_file(folder: Path, text: str) -> Non
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("vllm_endpoint = 1", "vllm_endpoint must be a text or a list of texts, and is 1"),
-        ("vllm_endpoint = [1]", r"vllm_endpoint must be a text, and is \[1\]"),
-        ('max_cost = "much"', "max_cost must be a number above 0, and is 'much'"),
-        ("chatdev_local_only = 1", "chatdev_local_only must be true or false, and is 1"),
+        ("vllm_endpoint = 1", "vllm_endpoint must be a string or a list of strings, but is 1"),
+        ("vllm_endpoint = [1]", r"vllm_endpoint must be a string, but is \[1\]"),
+        ('max_cost = "much"', "max_cost must be a number above 0, but is 'much'"),
+        ("chatdev_local_only = 1", "chatdev_local_only must be true or false, but is 1"),
     ],
 )
 def test_a_mistake_in_what_may_be_reached_is_told(folder: Path, text: str, words: str) -> None:

@@ -1,1 +1,1 @@
-"""Two roles talk until one concludes."""
+"""Conversations of roles, and how their answers are read."""

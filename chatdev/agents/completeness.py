@@ -1,4 +1,4 @@
-"""Is a file that a model wrote whole? Code left out, stubs, tests under a program's name."""
+"""Whether a file written by a model is complete: omitted code, stubs, tests under a program's name."""
 
 import ast
 import io
@@ -48,7 +48,7 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def elided(text: str) -> str:
-    """The first line that stands for code that was left out (``# rest of the code unchanged``), else nothing."""
+    """The first line that replaces omitted code (``# rest of the code unchanged``), else an empty string."""
     for line in _COMMENT.findall(text):
         if len(line) <= _MAX_LINE:
             words: str = line.strip()
@@ -58,9 +58,9 @@ def elided(text: str) -> str:
     return bodiless[0].strip() if bodiless else ""
 
 
-@lru_cache(maxsize=32)  # a file is asked about once as an answer and once as part of the project
+@lru_cache(maxsize=32)  # a file is parsed once as an answer and once as part of the project
 def parsed(text: str) -> ast.Module | None:
-    """The Python text as a tree, or None where it is not Python."""
+    """The Python text as a tree, or None if it is not Python."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -79,7 +79,7 @@ def is_only_tests(text: str) -> bool:
 
 
 def is_only_methods(text: str) -> bool:
-    """Whether a Python text was taken out of a class: functions of ``self``, and neither a class nor an import."""
+    """Whether a Python text is an excerpt of a class: functions of ``self``, and neither a class nor an import."""
     tree = parsed(text) if "self" in text else None
     nodes = tree.body if tree else []
     if any(isinstance(node, ast.ClassDef | ast.Import | ast.ImportFrom) for node in nodes):
@@ -88,7 +88,7 @@ def is_only_methods(text: str) -> bool:
 
 
 def is_only_imports(text: str) -> bool:
-    """Whether a Python text imports, and does nothing else."""
+    """Whether a Python text consists of imports alone."""
     tree = parsed(text) if "import" in text else None
     return tree is not None and all(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body)
 
@@ -99,10 +99,10 @@ def _is_method(node: _Function) -> bool:
 
 
 def unfinished(path: str, text: str) -> str | None:
-    """Why the file is not complete, in a few words with a line number, or None if nothing shows that it is not.
+    """Why the file is not complete, in a few words with a line number; None if it seems complete.
 
-    A stub is a body of only ``pass``, ``...`` or ``raise NotImplementedError``, abstract methods apart; ``except:
-    pass`` is no stub. Beside stubs: comments that postpone the work, and code left out.
+    A stub is a body of only ``pass``, ``...`` or ``raise NotImplementedError``, except in abstract methods; ``except:
+    pass`` is not a stub. Comments that postpone work and omitted code count, too.
     """
     if left_out := elided(text):
         return f"code is left out ({left_out[:80]})"

@@ -1,4 +1,4 @@
-"""What an answer settles: its conclusion, a choice, that nothing is left to change; or that it goes in circles."""
+"""The outcome of an answer: its conclusion, a choice, that nothing is left to change, or that it repeats itself."""
 
 import re
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ _SHORT = 2
 
 
 def conclusion(text: str) -> str | None:
-    """What follows the ``<INFO>`` mark on its line: at the front of a line at best (the last one), else on any.
+    """The text after the ``<INFO>`` mark: preferably the last mark at the beginning of a line, else any mark.
 
-    What an answer only quotes, such as a program's output in a fenced block, concludes nothing.
+    Text that an answer only quotes, such as a program's output in a fenced block, is not a conclusion.
     """
     if "INFO" not in text.upper():
         return None
@@ -37,7 +37,7 @@ def conclusion(text: str) -> str | None:
 
 
 def _quoted(lines: Sequence[str]) -> set[int]:
-    """The lines inside fenced blocks, but for a block that says one thing and ends the answer: that is its form."""
+    """The lines inside fenced blocks. A block with one line at the end of the answer is exempt: it may conclude."""
     inside: set[int] = set()
     for block in fences.blocks(lines) if any(line.lstrip()[:3] in ("```", "~~~") for line in lines) else ():
         last = block.until >= len(lines) - 1
@@ -49,13 +49,13 @@ def _quoted(lines: Sequence[str]) -> set[int]:
 
 
 def _is_quotation(line: str, mark: re.Match[str]) -> bool:
-    """Whether a mark stands in a quoted line, or in quotation marks with something before them."""
+    """Whether a mark is in a quoted line, or in quotation marks with text before them."""
     before = line[: mark.start()].rstrip(" <")
     return before.lstrip()[:1] == ">" or (before[-1:] in ("`", '"', "'", "“") and len(before.strip()) > 1)
 
 
 def _unmarked(rest: str) -> str | None:
-    """The rest of a line without the marks around it, and without the other halves of those before it."""
+    """The rest of a line without surrounding markup, and without the closing halves of markup opened before it."""
     if re.match(r"\W*\*(?![\w*])", rest):
         return None  # The star of an instruction: write <INFO> and then *.
     said = rest.replace("</INFO>", "").strip().lstrip(":>*").strip()
@@ -70,16 +70,16 @@ def _unmarked(rest: str) -> str | None:
 
 
 def finished(text: str) -> bool:
-    """Whether the answer says ``<INFO> Finished``: there is nothing left to change."""
+    """Whether the answer says ``<INFO> Finished``: nothing is left to change."""
     said = conclusion(text)
     return said is not None and re.match(r"\W*finished\b", said, re.I) is not None
 
 
 def choice(text: str, options: Sequence[str]) -> str | None:
-    """The one option that an answer settles on, in letters as the options have them; None where it is not clear.
+    """The one option that an answer chooses, spelled as in the options; None if it is not clear.
 
-    Asked in turn: the conclusion, the whole answer, its last line, and what is mentioned at all. An answer that is
-    ``{"choice": …}``, as a server that was held to it gives, counts as what stands in there.
+    Checked in turn: the conclusion, the whole answer, its last line, and any mention. An answer ``{"choice": …}``, as
+    a server with constrained output sends it, counts as the choice in it.
     """
     if constrained := _CONSTRAINED.search(text):
         text = constrained[1]
@@ -103,9 +103,9 @@ def _plain(text: str) -> str:
 
 
 def _mentioned(text: str, options: Sequence[str]) -> list[str]:
-    """The options that stand in the text as whole words; one inside a longer one's mention does not count.
+    """The options that the text mentions as whole words; one that is part of a longer option's mention does not count.
 
-    Options as short as "C" and "Go" are words of their own: they count in their own letters, within a sentence.
+    Options as short as "C" and "Go" count only in the same letter case, within a sentence.
     """
     mentioned: list[str] = []
     for option in sorted(options, key=len, reverse=True):
@@ -119,14 +119,14 @@ def _mentioned(text: str, options: Sequence[str]) -> list[str]:
 
 
 def looping(text: str) -> bool:
-    """Whether the answer ends in the same line, paragraph or words over and over: a model that cannot stop."""
+    """Whether the answer ends with the same line, paragraph or words over and over: a model that cannot stop."""
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     return _repeats(lines) or _repeats(lines[:-1]) or _repeats(text[-_TAIL:].split())
 
 
 _TAIL = 6000
 _LOOP = 400
-"""Characters that a repetition must cover; three times the same, or more, is a loop then."""
+"""Characters that a repetition must cover; three or more repeats are then a loop."""
 
 
 def _repeats(items: Sequence[str]) -> bool:

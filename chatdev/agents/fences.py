@@ -1,4 +1,4 @@
-"""Fenced blocks in a model's answer, and the answer freed of what is not meant for a reader.
+"""Fenced blocks in a model's answer, and the answer without thoughts and leaked tokens.
 
 The fences follow CommonMark, except where models do not: a fence that was never closed before the next file, one that
 was opened twice, fences inside a README or inside a string. Every line is visited a bounded number of times.
@@ -19,7 +19,7 @@ _LEAKED = r"(?:<\|[\w ]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>|</?s>|\[/?INST\]|<</?S
 _TOKENS_FIRST = re.compile(rf"(?:\s*{_LEAKED}(?:(?:assistant|model)\b)?)+\s*")
 _TOKENS_LAST = re.compile(rf"(?:{_LEAKED}\s*)+$")
 _TURN_OVER = re.compile(rf"\s*(?:(?:`{{3,}}|~{{3,}})\s*)?{_LEAKED}")
-# Most answers hold none of these, and need not be searched line by line.
+# Most answers contain none of these and need not be searched line by line.
 _IN_THOUGHTS = ("think", "thought", "reasoning")
 _IN_TOKENS = ("<|", "<｜", "s>", "INST]", "SYS>>", "_of_turn>")
 _FINAL_CHANNEL = "<|channel|>final<|message|>"
@@ -33,15 +33,15 @@ _TRIPLE_QUOTE = re.compile(r"\"'''\"|'\"\"\"'|(\"\"\"|''')")
 _LONGEST = 8
 _LOOKAHEAD = 32
 _HEADER_LINES = 12
-"""A block of so many lines at most, all comments, that a second opening fence ends is that fence's header."""
+"""The most lines of a header: a block of comments alone that a second opening fence ends is that fence's header."""
 
 
 class Block(NamedTuple):
     """One fenced block. Line numbers count from 0 in the cleaned answer; ``opener`` is the opening fence's line.
 
     ``above`` is the first line that can name it. ``end``: ``closed`` by its fence, ``open`` (the next file began
-    before it was closed), or ``cut`` (the answer ended in it). ``until`` is the line where it ends. ``nested`` says
-    that fences stand inside it.
+    before it was closed), or ``cut`` (the answer ended in it). ``until`` is the line where it ends. ``nested``: it
+    contains fences.
     """
 
     opener: int
@@ -65,7 +65,7 @@ class _Fence(NamedTuple):
 def clean(text: str) -> list[str]:
     """The answer's lines without thoughts, leaked template tokens and lone surrogates.
 
-    Line ends become ``\\n`` if every one of them is ``\\r\\n``; else they are left as they are.
+    Line ends become ``\\n`` if every one of them is ``\\r\\n``; else they are left unchanged.
     """
     if not text.isascii():
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -100,7 +100,7 @@ def _without_thoughts(lines: list[str]) -> list[str]:
             if not line:
                 continue
         elif (close := _CLOSE_THOUGHT.match(line)) and (not inside or close.end() == len(line)):
-            # The template wrote the opening tag into the prompt: all before this line was thought.
+            # The template put the opening tag into the prompt: everything before this line is a thought.
             kept, inside, line = [], "", line[close.end() :]
         inside = _toggled(inside, line)
         kept.append(line)
@@ -120,7 +120,7 @@ def _without_tokens(lines: list[str]) -> list[str]:
     for line in lines[first:]:
         fence = _FENCE.match(line)
         if kept and (not inside or fence) and _TURN_OVER.match(line):
-            # What follows is a turn that the model made up.
+            # The following turn was made up by the model.
             kept.extend([fence[1] + fence[2]] if fence and inside else [])
             break
         inside = _toggled(inside, line)
@@ -151,7 +151,7 @@ def blocks(lines: Sequence[str]) -> list[Block]:
 
 
 class _Scan:
-    """One pass over the fences of an answer; what needs the lines around a fence is computed once per line."""
+    """One pass over the fences of an answer; facts about the lines around a fence are computed once per line."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         self.lines = lines
@@ -187,7 +187,7 @@ class _Scan:
         return following is None or not following.bare or self._header_above(following.line, fence.line) is not None
 
     def _end_of(self, at: int) -> tuple[int, Literal["closed", "open", "cut"], bool]:
-        """The line where the block that opens at fence number ``at`` ends, how, and whether it holds fences."""
+        """The line where the block that opens at fence number ``at`` ends, how, and whether it contains fences."""
         opener = self.fences[at]
         length = opener.length if self.closers.get((opener.mark, opener.length), -1) > opener.line else 3
         markdown = self._is_markdown(opener)
@@ -215,12 +215,12 @@ class _Scan:
             else:
                 return fence.line, "closed", nested
         if last_bare is not None and nested and last_bare == self.before[len(self.lines)]:
-            # The last of the inner fences took the outer one's place; it belongs to the text.
+            # The last inner fence replaced the outer one; it belongs to the text.
             return last_bare + 1, "open", True
         return len(self.lines), "cut", nested
 
     def _closes_later(self, opener: _Fence, number: int) -> bool:
-        """Whether a later bare fence stands outside of the string that is open here, before the next file begins."""
+        """Whether a later bare fence is outside the string that is open here, before the next file begins."""
         for fence in self.fences[number + 1 : number + _LOOKAHEAD]:
             outside = (self.quotes[fence.line] - self.quotes[opener.line]) % 2 == 0
             if self._header_above(fence.line, opener.line, alone=fence.bare or not outside) is not None:
@@ -230,7 +230,7 @@ class _Scan:
         return False
 
     def _opens_inside(self, number: int) -> bool:
-        """Whether a bare fence in a Markdown file opens a block there: text follows at once, and enough fences come."""
+        """Whether a bare fence in a Markdown file opens a block: text follows immediately, and enough fences follow."""
         fence = self.fences[number]
         following = self.lines[fence.line + 1] if fence.line + 1 < len(self.lines) else ""
         if not following.strip() or filenames.alone(following):
@@ -252,9 +252,9 @@ class _Scan:
         return filenames.language(opener.info) in ("md", "markdown", "mdx")
 
     def _header_above(self, line: int, after: int, *, alone: bool = False) -> int | None:
-        """The nearest line with text above ``line`` and below ``after``, if it is there to name a file.
+        """The nearest line with text above ``line`` and below ``after``, if it names a file.
 
-        With ``alone``, only if it holds nothing but the path, which a text that is being written hardly does.
+        With ``alone``, only if the line consists of the path: a line inside a text is hardly ever like that.
         """
         number = self.before[line]
         if number <= after:
@@ -285,7 +285,7 @@ class _Scan:
         return Block(opener.line, above, info, tuple(body), until, end, nested)
 
     def _is_header(self, at: int, block: Block) -> bool:
-        """Whether a block that another opening fence ended holds nothing but that fence's title."""
+        """Whether a block that another opening fence ended contains only that fence's title."""
         texts = [line.strip() for line in block.lines[: _HEADER_LINES + 1] if line.strip()]
         if texts and (len(block.lines) > _HEADER_LINES or self._is_markdown(self.fences[at])):
             return False
@@ -315,14 +315,14 @@ def _fence(number: int, line: str) -> _Fence | None:
 
 
 def _is_info(info: str) -> bool:
-    """Whether the words behind a fence can be an info string, not prose behind a closing one."""
+    """Whether the words after a fence can be an info string, not prose after a closing fence."""
     return bool(filenames.in_info(info) or _GLUED.match(info) or _TEMPLATE_WORD.match(info) or info[0] in "{.") or (
         len(info.split()) <= 2 and "=" in info
     )
 
 
 def _nearest_text(lines: Sequence[str]) -> list[int]:
-    """For each line number (and the one past the end), the nearest line above it that holds text; -1 for none."""
+    """For each line number (and the one past the end), the nearest line above it with text; -1 for none."""
     nearest = [-1]
     for number, line in enumerate(lines):
         nearest.append(number if line.strip() else nearest[-1])
@@ -330,7 +330,7 @@ def _nearest_text(lines: Sequence[str]) -> list[int]:
 
 
 def _running_quotes(lines: Sequence[str]) -> list[int]:
-    """How many triple quotes stand above each line, quoted ones apart."""
+    """The number of triple quotes above each line, without quoted ones."""
     total = [0]
     for line in lines:
         quoted = '"""' in line or "'''" in line
@@ -339,7 +339,7 @@ def _running_quotes(lines: Sequence[str]) -> list[int]:
 
 
 def _closers(fences: Sequence[_Fence]) -> dict[tuple[str, int], int]:
-    """The last line that can close a fence of a mark and a length."""
+    """For each mark and length of a fence, the last line that can close it."""
     last: dict[tuple[str, int], int] = {}
     for fence in fences:
         if fence.bare:

@@ -1,4 +1,4 @@
-"""Which file does a line of an answer name? Headings, labels, comments, info strings; one line at a time."""
+"""The file that a line of an answer names: headings, labels, comments, info strings; one line at a time."""
 
 import re
 from typing import NamedTuple
@@ -29,7 +29,7 @@ _TAGS = {
 }  # fmt: skip
 _ENDINGS = {tag: ending for ending, tags in _TAGS.items() for tag in tags.split()} | dict.fromkeys(_SHELLS, "sh")
 
-# Words that may stand beside a path on a line that does nothing but name it.
+# Words that may accompany a path on a line that only names the file.
 _LABELS = frozenset(
     "a as below called code complete completed content contents corrected create created creating file filename"
     " filepath final fixed for full here heres improved implement implementation implementing is main modified module"
@@ -75,14 +75,14 @@ _COMMENT_END = re.compile(r"\s*(?:\*+/|--+>|\*\)|\"\"\"|''')\s*$")
 _MAX_LINE = 300
 _MAX_SENTENCE = 1000
 PLACEHOLDER = "FILENAME"
-"""What ChatDev's own prompts call the place of the name; models copy it literally."""
+"""The placeholder for the file name in ChatDev's own prompts; models copy it literally."""
 
 
-class Named(NamedTuple):
-    """A path that a line names. ``header``: the line is there to name it; else it is a sentence that mentions it.
+class NamedPath(NamedTuple):
+    """A path that a line names. ``header``: the purpose of the line is to name it; else a sentence mentions it.
 
-    ``whole`` is true of a sentence that announces a file, not a part of one, and of a header that is no more than the
-    name; ``removed`` says that the file is to go.
+    ``whole`` is true for a sentence that announces a file, not a part of one, and for a header that is only the name;
+    ``removed`` says that the file is to be removed.
     """
 
     path: str
@@ -105,10 +105,10 @@ def as_path(token: str) -> str | None:
     return token if known else None
 
 
-def named(line: str) -> Named | None:
-    """What an answer's line outside of a block names: exactly one path, or nothing.
+def named(line: str) -> NamedPath | None:
+    """The path that an answer's line outside of a block names: exactly one, or None.
 
-    A header is a line with the path alone, with label words beside it, or decorated as a heading or in bold.
+    A header is a line with the path alone, with label words, or formatted as a heading or in bold.
     """
     text = line.strip()
     if not text or len(text) > _MAX_LINE:
@@ -124,27 +124,27 @@ def named(line: str) -> Named | None:
     if "." not in path and (not alone or path in ("License", "Readme")):
         return None
     if alone:
-        return Named(path, True, whole=True, removed=any(word in _REMOVED for word in _words(after)))
+        return NamedPath(path, True, whole=True, removed=any(word in _REMOVED for word in _words(after)))
     if len({path for _, path in paths}) > 1:
         return None
     if decorated and len(text.split()) <= 12 and not _RUNNING.search(text) and not _PART.search(text):
-        return Named(path, True)
+        return NamedPath(path, True)
     whole = _CREATE.search(text) or (_WHOLE.search(text) and not _PART.search(text) and not _RUNNING.search(text))
-    return Named(path, False, whole=bool(whole))
+    return NamedPath(path, False, whole=bool(whole))
 
 
 def supposes(line: str) -> bool:
-    """Whether a sentence says that what follows is no file to write: what might be, an input, an error."""
+    """Whether a sentence says that what follows is not a file to write: a supposition, an input, an error."""
     return _SUPPOSED.search(line[-_MAX_SENTENCE:]) is not None
 
 
 def is_former(line: str) -> bool:
-    """Whether a sentence says that what follows is what stood there before."""
+    """Whether a sentence says that what follows is the previous content."""
     return len(line) <= _MAX_LINE and _FORMER.match(line) is not None
 
 
 def is_alternative(line: str) -> bool:
-    """Whether a sentence says that what follows is another way to write what stands above."""
+    """Whether a sentence says that what follows is an alternative to the block above."""
     return _ALTERNATIVE.search(line[-_MAX_SENTENCE:]) is not None
 
 
@@ -158,7 +158,7 @@ def in_comment(line: str) -> str | None:
 
 
 def alone(line: str) -> str | None:
-    """The path if the line holds nothing else (quotes, decoration and a colon apart), else None."""
+    """The path if the line contains nothing else (except quotes, formatting and a colon), else None."""
     text = line.strip(" \t\r`*\"':")
     return as_path(text) if text and _TOKEN.fullmatch(text) else None
 
@@ -177,36 +177,50 @@ def is_shell(info: str) -> bool:
 
 
 def is_source(path: str) -> bool:
-    """Whether the path's ending is that of a programming language that is not a shell's."""
+    """Whether the path's extension is that of a programming language other than a shell's."""
     return path.rpartition(".")[2].casefold() in _SOURCES
 
 
 def is_script(path: str) -> bool:
-    """Whether the path's ending is that of a file in which commands stand."""
+    """Whether the path's extension is that of a file with shell commands."""
     return path.rpartition(".")[2].casefold() in _SHELLS
 
 
 def is_test(path: str) -> bool:
-    """Whether the path is one at which tests are looked for: ``test_*.py``, ``*_test.py``, and no other of Python's;
-    of other languages, what lies below a folder ``tests``."""
-    *folders, name = path.casefold().replace("\\", "/").split("/")
+    """Whether the tests of the file at this path are run: for Python, those of ``test_*.py`` and ``*_test.py``; for
+    other languages, those of any file below a folder ``tests`` or ``test``. The letter case does not matter."""
+    name = _segments(path)[-1]
     if name.endswith((".py", ".pyw")):
-        return name.startswith("test_") or name.endswith("_test.py")
-    return "tests" in folders
+        return name.endswith("_test.py") or (name.startswith("test_") and name.endswith(".py"))
+    return _below_tests(path)
+
+
+def belongs_to_tests(path: str) -> bool:
+    """Whether the path is not the program's: a test, or anything below a folder ``tests`` or ``test``, such as helpers
+    and data. The letter case does not matter."""
+    return is_test(path) or _below_tests(path)
+
+
+def _below_tests(path: str) -> bool:
+    return not {"test", "tests"}.isdisjoint(_segments(path)[:-1])
+
+
+def _segments(path: str) -> list[str]:
+    return path.casefold().replace("\\", "/").split("/")
 
 
 def ending(info: str) -> str:
-    """The ending of files in the info string's language; empty where it names none that is known."""
+    """The extension of files in the info string's language; empty if the language is unknown."""
     return _ENDINGS.get(language(info), "")
 
 
 def shows_use(line: str) -> bool:
-    """Whether a line says that what follows shows how something is used, or what comes of it."""
+    """Whether a line says that what follows shows how something is used, or its output."""
     return len(line) <= _MAX_LINE and (_RUNNING.search(line) or _USING.search(line)) is not None
 
 
 def language(info: str) -> str:
-    """The info string's language, in lower case; empty where there is none."""
+    """The info string's language, in lower case; empty if there is none."""
     found = re.match(r"[\w+#.-]+", info.strip().lstrip("{."))
     return found[0].casefold() if found else ""
 
@@ -216,7 +230,7 @@ def _words(text: str) -> list[str]:
 
 
 def _undecorated(text: str) -> str:
-    """The text without heading marks, list marks, numbers and symbols at its front."""
+    """The text without heading marks, list marks, numbers and symbols at its beginning."""
     while True:
         shorter = _NUMBER.sub("", text.lstrip("#*_`>-+=~/•\"'([<| \t\r📄📁📝"))
         if shorter == text:
@@ -232,7 +246,7 @@ def _is_label(before: str) -> bool:
 
 
 def _is_aside(after: str) -> bool:
-    """Whether what follows the path is nothing, or is set off from it (``: entry point``, ``(updated)``)."""
+    """Whether nothing follows the path, or only a separate remark (``: entry point``, ``(updated)``)."""
     rest = after.strip(" \t\r*_`\"'”’])>")
     if not rest or rest[0] in "(-–—:|/=<#[":
         return True

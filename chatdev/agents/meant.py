@@ -1,7 +1,7 @@
-"""Which file is a block that does not name one? Told by what was asked for, by what it defines, and by how whole it is.
+"""Finds the file of a block without a name: by what was requested, by what it defines, and by how complete it is.
 
-Evidence is needed: a command, a piece of output, and a line that shows how the program is used are no files, and what
-is only a part of a file never stands for the whole of it.
+Evidence is needed: a command, a piece of output, and a line that shows how the program is used are not files, and a
+part of a file never replaces the whole file.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from chatdev.agents import completeness, filenames, outline
 
 MOST = 16
-"""Blocks without a name that are weighed against each other, the longest of an answer."""
+"""The most blocks without a name that are compared: the longest ones of an answer."""
 
 NO_NAME = "it has no file name"
 _TEXT = frozenset(("text", "txt", "plaintext", "output", "console", "log"))
@@ -29,8 +29,8 @@ _LOOKS = {
 }
 
 
-class Nameless(NamedTuple):
-    """A block without a name: its text, its fence's info string, and whether it is said to show a use or an output."""
+class UnnamedBlock(NamedTuple):
+    """A block without a name: its text, its fence's info string, and whether it is announced as a use or an output."""
 
     text: str
     info: str
@@ -38,7 +38,7 @@ class Nameless(NamedTuple):
 
 
 class Ruling(NamedTuple):
-    """The file that a block is, or why it is none; ``path`` beside ``why`` is the file that it belongs to."""
+    """The file that a block is, or why it is none; with ``why``, ``path`` is the file that it belongs to."""
 
     path: str = ""
     why: str = ""
@@ -50,12 +50,12 @@ class Ruling(NamedTuple):
 
 
 def rule(
-    blocks: Sequence[Nameless], named: Mapping[str, str], expected: Sequence[str], known: Mapping[str, str]
+    blocks: Sequence[UnnamedBlock], named: Mapping[str, str], expected: Sequence[str], known: Mapping[str, str]
 ) -> list[Ruling]:
-    """What each block is.
+    """A ruling for each block.
 
-    ``named`` are the files that the answer names; ``expected`` the paths that the question asked for, a single one if
-    it is plain which; ``known`` the files that the product has.
+    ``named`` are the files that the answer names; ``expected`` the paths that the question requested, a single one if
+    it is clear which; ``known`` the files of the product.
     """
     paths = tuple(path for path in dict.fromkeys((*expected, *known)) if path not in named)
     if not paths:
@@ -70,9 +70,9 @@ def rule(
 
 
 def _alone(
-    block: Nameless, paths: Sequence[str], expected: Sequence[str], known: Mapping[str, str], *, several: bool
+    block: UnnamedBlock, paths: Sequence[str], expected: Sequence[str], known: Mapping[str, str], *, several: bool
 ) -> Ruling:
-    """What a block is, seen without the others."""
+    """The ruling for a block, without regard to the others."""
     fitting = [path for path in paths if _fits(block, path, several=several)]
     fitting = [path for path in fitting if _is_python(path)] or fitting
     wanted = expected[0] if len(expected) == 1 and expected[0] in fitting else ""
@@ -85,7 +85,7 @@ def _alone(
     if completeness.is_only_imports(block.text):
         return Ruling(why="it holds only imports")
     if wanted and filenames.is_test(wanted) and not cases:
-        return Ruling(why=f"it holds no test, and {wanted} was asked for")
+        return Ruling(why=f"it holds no test, and {wanted} was requested")
     if only_tests and not any(map(filenames.is_test, fitting)):
         return Ruling(why=f"it holds only tests, and {wanted or fitting[0]} is the program")
     path = _path(block.text, fitting, wanted, known)
@@ -97,7 +97,7 @@ def _alone(
 
 
 def _path(text: str, fitting: Sequence[str], wanted: str, known: Mapping[str, str]) -> str:
-    """The file that was asked for, unless the block defines what another one does."""
+    """The requested file, unless the block defines the same as another one."""
     defined = outline.definitions(text)
     shared = {path: len(defined & outline.definitions(known[path])) for path in fitting if path in known}
     most = max(shared.values(), default=0)
@@ -109,8 +109,8 @@ def _path(text: str, fitting: Sequence[str], wanted: str, known: Mapping[str, st
     return ""
 
 
-def _fits(block: Nameless, path: str, *, several: bool) -> bool:
-    """Whether a block can be a file of that name, by its language and, where it says none, by its looks."""
+def _fits(block: UnnamedBlock, path: str, *, several: bool) -> bool:
+    """Whether a block can be a file of that name, by its language or, if it names none, by its content."""
     ending, said = path.rpartition(".")[2].casefold(), filenames.ending(block.info)
     if said and not (said == ending or (said == "sh" and filenames.is_script(path))):
         return False
@@ -132,9 +132,9 @@ def _is_python(path: str) -> bool:
 
 
 def _is_part(text: str, whole: str) -> bool:
-    """Whether a text needs names that the whole file has and it has not, lacks most of what that defines or what it
-    does, or holds nothing but methods."""
-    if completeness.parsed(text) is None:  # cut, or wrong: it is told as that
+    """Whether a text uses names that only the whole file defines, lacks most of the file's definitions or its actions,
+    or contains only methods."""
+    if completeness.parsed(text) is None:  # cut or invalid: this is reported elsewhere
         return False
     tests, defined = outline.cases(whole), outline.definitions(whole)
     if completeness.is_only_methods(text) or 2 * len(outline.cases(text) & tests) < len(tests):
@@ -145,9 +145,9 @@ def _is_part(text: str, whole: str) -> bool:
 
 
 def _name_modules(
-    blocks: Sequence[Nameless], rulings: list[Ruling], named: Mapping[str, str], known: Mapping[str, str]
+    blocks: Sequence[UnnamedBlock], rulings: list[Ruling], named: Mapping[str, str], known: Mapping[str, str]
 ) -> None:
-    """A block that defines what another one takes from a module which is nowhere else is that module."""
+    """A block that defines what another one imports from an otherwise missing module is that module."""
     taken = [number for number, ruling in enumerate(rulings) if ruling.taken and _is_python(ruling.path)]
     wanted: dict[str, frozenset[str]] = {}
     for number in taken:
@@ -164,8 +164,8 @@ def _name_modules(
                 rulings[number] = Ruling(path)
 
 
-def _drop_shown(blocks: Sequence[Nameless], rulings: list[Ruling], named: Mapping[str, str]) -> None:
-    """Of several blocks that may be one file, those that only show its use, or are a part of another, are not it."""
+def _drop_shown(blocks: Sequence[UnnamedBlock], rulings: list[Ruling], named: Mapping[str, str]) -> None:
+    """Of several blocks that may be one file, drop those that only show its use or are a part of another."""
     versions: dict[str, list[int]] = {}
     for number, ruling in enumerate(rulings):
         if ruling.taken:

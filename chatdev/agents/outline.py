@@ -1,4 +1,4 @@
-"""What a Python text defines, what it needs from others, and what it does when it is run; read off its syntax alone."""
+"""What a Python text defines, what it needs from others, and what it does when run; from its syntax alone."""
 
 import ast
 import builtins
@@ -15,7 +15,7 @@ _SAYS = frozenset(("print", "input", "exit", "main"))
 
 @lru_cache(maxsize=64)
 def definitions(text: str) -> frozenset[str]:
-    """The functions and classes that a module defines at its top."""
+    """The functions and classes that a module defines at its top level."""
     tree = parsed(text)
     nodes = tree.body if tree else []
     return frozenset(node.name for node in nodes if isinstance(node, _Function | ast.ClassDef))
@@ -23,14 +23,14 @@ def definitions(text: str) -> frozenset[str]:
 
 @lru_cache(maxsize=64)
 def offered(text: str) -> frozenset[str]:
-    """All names that a module binds at its top, imported ones among them; what it does under an ``if`` counts, too."""
+    """All names that a module binds at its top level, imports and names under an ``if`` included."""
     tree = parsed(text)
     return frozenset(name for node in _top(tree.body if tree else []) for name in _bound(node))
 
 
 @lru_cache(maxsize=64)
 def missing(text: str) -> frozenset[str]:
-    """The names that a text uses and nothing in it brings in."""
+    """The names that a text uses without defining or importing them."""
     tree = parsed(text)
     nodes = list(ast.walk(tree)) if tree else []
     bound = {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
@@ -42,14 +42,14 @@ def missing(text: str) -> frozenset[str]:
 
 
 def lacks_imports(text: str) -> bool:
-    """Whether a text uses names that nothing in it brings in, and imports none at all."""
+    """Whether a text uses undefined names and has no imports at all."""
     return not imports(text) and bool(missing(text))
 
 
 @lru_cache(maxsize=64)
 def imports(text: str) -> Mapping[str, frozenset[str]]:
-    """The modules that a text imports by their full names, each with the names taken out of it; relative ones begin
-    with a dot."""
+    """The modules that a text imports, by full name, each with the names imported from it; relative ones begin with a
+    dot."""
     found: dict[str, set[str]] = {}
     tree = parsed(text) if "import" in text else None
     for node in ast.walk(tree) if tree else ():
@@ -64,7 +64,7 @@ def imports(text: str) -> Mapping[str, frozenset[str]]:
 
 @lru_cache(maxsize=64)
 def is_started(text: str) -> bool:
-    """Whether a module asks if it is the one that was started (``if __name__ == "__main__"``)."""
+    """Whether a module checks if it was started itself (``if __name__ == "__main__"``)."""
     tree = parsed(text) if "__main__" in text else None
     tests = [node.test for node in (tree.body if tree else []) if isinstance(node, ast.If)]
     return any(isinstance(part, ast.Name) and part.id == "__name__" for test in tests for part in ast.walk(test))
@@ -72,8 +72,8 @@ def is_started(text: str) -> bool:
 
 @lru_cache(maxsize=64)
 def acts(text: str) -> bool:
-    """Whether a module does something when it is run: it asks if it was started, or calls, loops or branches at its
-    top."""
+    """Whether a module does something when run: it checks if it was started, or calls, loops or branches at its top
+    level."""
     tree = parsed(text)
     return is_started(text) or any(
         isinstance(node, ast.For | ast.While | ast.With | ast.If | ast.Try)
@@ -83,7 +83,7 @@ def acts(text: str) -> bool:
 
 
 def is_code(text: str) -> bool:
-    """Whether a text, which nothing says to be Python, is some: output such as ``Result: 3`` is Python by chance."""
+    """Whether a text of unknown language is Python code: output such as ``Result: 3`` is valid Python by chance."""
     tree = parsed(text)
     return any(
         isinstance(node, _Function | ast.ClassDef | ast.Import | ast.ImportFrom)
@@ -94,7 +94,7 @@ def is_code(text: str) -> bool:
 
 @lru_cache(maxsize=64)
 def cases(text: str) -> frozenset[str]:
-    """The tests that a text holds, by name: test functions, and those of test classes."""
+    """The names of a text's tests: test functions, and test methods of test classes."""
     if "test" not in text:
         return frozenset()
     tree = parsed(text)
@@ -106,7 +106,7 @@ def cases(text: str) -> frozenset[str]:
 
 
 def strings(text: str) -> Iterator[str]:
-    """The strings that stand in a text, documentation among them."""
+    """The strings in a text, docstrings included."""
     tree = parsed(text)
     for node in ast.walk(tree) if tree else ():
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -123,7 +123,7 @@ def _called(call: ast.Call) -> str:
 
 
 def _top(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements that run at a module's top, those under ``if``, ``try`` and the like among them."""
+    """The statements that run at a module's top level, including those under ``if``, ``try`` and the like."""
     left = list(body)
     while left:
         node = left.pop()

@@ -1,7 +1,7 @@
-"""Files, conclusions and choices out of free text. Pure functions that scan by lines, in linear time, and never raise.
+"""Files, conclusions and choices from free text. Pure functions that scan by lines, in linear time, and never raise.
 
-Our own prompts ask for files in one form, a line with only the path and then a fenced block; models answer in many
-others, and all that a model may mean is read here. What was doubtful says so, and what was not taken says why.
+ChatDev's prompts request files in one form, a line with only the path and then a fenced block. Models answer in many
+other forms, and this module reads them. Doubtful files are marked, and each skipped block has a reason.
 """
 
 import re
@@ -18,7 +18,7 @@ from chatdev.agents.fences import Block
 from chatdev.agents.requirements import Requirements, requirements
 
 __all__ = [
-    "COPIED", "File", "Reading", "Requirements", "Skipped", "choice", "conclusion", "files", "finished", "looping",
+    "COPIED", "File", "ParsedReply", "Requirements", "Skipped", "choice", "conclusion", "files", "finished", "looping",
     "plain", "read", "requirement_lines", "requirements", "unfinished",
 ]  # fmt: skip
 
@@ -33,14 +33,14 @@ _ABOVE = 4
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _SHELL = "it holds shell commands"
 COPIED = "it repeats the question's own example"
-"""Why a block is skipped that is one of the examples."""
+"""The reason for skipping a block that is one of the examples."""
 
 
 class File(msgspec.Struct, frozen=True):
-    """One file of an answer. ``path`` is as the model wrote it, unsafe; ``text`` is to the byte, with a last newline.
+    """One file of an answer. ``path`` is as the model wrote it, unsafe; ``text`` is verbatim, with a final newline.
 
-    ``cut``: the answer ended inside of it. ``elided``: the line that stands for code left out, else empty. ``said`` is
-    the name that the answer gives it, where that is another one.
+    ``cut``: the answer ended inside it. ``elided``: the line that replaces omitted code, else empty. ``said`` is the
+    name in the answer, if it differs from ``path``.
     """
 
     path: str
@@ -52,12 +52,12 @@ class File(msgspec.Struct, frozen=True):
 
     @property
     def whole(self) -> bool:
-        """Whether it may replace a whole file."""
+        """Whether the file is complete, so that it may replace the product's file."""
         return not self.cut and not self.elided
 
 
 class Skipped(msgspec.Struct, frozen=True):
-    """A block that is no file, and why. ``line`` counts from 1, in the answer freed of thoughts."""
+    """A block that is not a file, and why. ``line`` counts from 1, in the answer without its thoughts."""
 
     line: int
     first: str
@@ -65,8 +65,8 @@ class Skipped(msgspec.Struct, frozen=True):
     path: str = ""
 
 
-class Reading(msgspec.Struct, frozen=True):
-    """All that was read out of an answer."""
+class ParsedReply(msgspec.Struct, frozen=True):
+    """Everything read from an answer."""
 
     files: tuple[File, ...] = ()
     skipped: tuple[Skipped, ...] = ()
@@ -94,14 +94,14 @@ def read(
     expected: Sequence[str] = (),
     known: Mapping[str, str] = _NOTHING,
     examples: Collection[str] = (),
-) -> Reading:
-    """The files of an answer, in order of first appearance, and the blocks that are none.
+) -> ParsedReply:
+    """The files of an answer, in order of first appearance, and the blocks that are not files.
 
-    ``finish_reason`` is the endpoint's: with ``length``, a file that holds fences and ends where the answer ends is
-    cut, since its last fence may be one of its own. ``expected`` are the paths that the question asked for, ``known``
-    the files that there are: by them a block without a name is told (``meant``), and tests under another name than the
-    one that was asked for. A block that is one of ``examples`` (see ``plain``) repeats the question. Of a file that is
-    given twice the last whole version counts, unless it is said to be only an alternative.
+    ``finish_reason`` is the endpoint's: with ``length``, a file that contains fences and ends where the answer ends is
+    cut, since its last fence may be an inner one. ``expected`` are the paths that the question requested, ``known`` the
+    existing files: they identify blocks without a name (``meant``), and tests under another name than the requested
+    one. A block that is one of ``examples`` (see ``plain``) repeats the question. Of several versions of a file the
+    last whole one counts, unless it is announced as an alternative.
     """
     lines = fences.clean(text)
     blocks = fences.blocks(lines)
@@ -127,18 +127,18 @@ def read(
         else:
             broke_off = finish_reason == "length" and block.nested and block.until >= len(lines) - 1
             found.setdefault(title.path, []).append(_file(block, title, broke_off))
-    return Reading(tuple(_chosen(versions) for versions in found.values()), tuple(skipped))
+    return ParsedReply(tuple(_chosen(versions) for versions in found.values()), tuple(skipped))
 
 
 def plain(lines: Sequence[str]) -> str:
-    """A block's text as it is compared with examples: without blanks at the ends of lines and around it."""
+    """A block's text for the comparison with examples: without white space at line ends and around it."""
     return "\n".join(line.rstrip() for line in lines).strip()
 
 
 def _rule_nameless(
     ruled: dict[Block, tuple[_Title, str]], lines: Sequence[str], expected: Sequence[str], known: Mapping[str, str]
 ) -> None:
-    """Let what was asked for and what there is tell which files the blocks without a name are."""
+    """Identify the files of the blocks without a name by the requested and the existing files."""
     script = any(map(filenames.is_script, expected))
     nameless = [
         block
@@ -154,16 +154,16 @@ def _rule_nameless(
         ruled[block] = _Title(ruling.path, source), ruling.why
 
 
-def _seen(block: Block, lines: Sequence[str]) -> meant.Nameless:
+def _seen(block: Block, lines: Sequence[str]) -> meant.UnnamedBlock:
     shows_use = any(map(filenames.shows_use, _above(block, lines)[0][:1]))
-    return meant.Nameless("\n".join([*block.lines, ""]), block.info, shows_use)
+    return meant.UnnamedBlock("\n".join([*block.lines, ""]), block.info, shows_use)
 
 
 def _renamed(
     block: Block, title: _Title, headed: set[str], expected: Sequence[str], known: Mapping[str, str]
 ) -> _Title:
-    """The title of a block of tests whose name is not one at which tests are looked for, or not that of the tests that
-    it holds: the file of tests that was asked for."""
+    """The title of a block of tests under a name at which tests are not looked for, or under another name than that of
+    its tests: the requested test file."""
     wanted = expected[0] if len(expected) == 1 else ""
     if not title.path or title.path == wanted or wanted in headed or title.path in known:
         return title
@@ -205,7 +205,7 @@ def _title(block: Block, lines: Sequence[str], expected: Sequence[str]) -> _Titl
 
 
 def _above(block: Block, lines: Sequence[str]) -> tuple[list[str], bool]:
-    """The nearest lines with text above a block, nearest first, and whether a literal FILENAME stands there."""
+    """The nearest lines with text above a block, nearest first, and whether one of them is a literal FILENAME."""
     above: list[str] = []
     placeholder = False
     for number in range(block.opener - 1, block.above - 1, -1):
@@ -251,7 +251,7 @@ def _is_commands(block: Block) -> bool:
 
 
 def _no_file(block: Block, title: _Title, headed: set[str]) -> str:
-    """Why a block is not taken as a file; empty if it is."""
+    """Why a block is not a file; empty if it is one."""
     texts = [line.strip() for line in block.lines if line.strip()]
     path = title.path
     if texts and all(text in _TEMPLATE for text in texts):
@@ -275,7 +275,7 @@ def _no_file(block: Block, title: _Title, headed: set[str]) -> str:
 
 
 def _no_module(block: Block, title: _Title) -> str:
-    """Why a block is not the Python file that it is said to be; empty if it may be."""
+    """Why a block is not the Python file that its title names; empty if it may be."""
     text = "\n".join(block.lines)
     if "test" not in title.path.casefold() and completeness.is_only_tests(text):
         return f"it holds only tests, and {title.path} is the program"
@@ -310,7 +310,7 @@ def _file(block: Block, title: _Title, broke_off: bool) -> File:
 
 
 def _chosen(versions: Sequence[File]) -> File:
-    """The last whole version, one that parses before one that does not, with all that is doubtful about it."""
+    """The last whole version, preferably one that parses, with all its doubts."""
     whole = [file for file in reversed(versions) if file.whole]
     best = next((file for file in whole if not _is_broken(file)), (whole or versions[-1:])[0])
     doubts = best.doubts
@@ -326,5 +326,5 @@ def _is_broken(file: File) -> bool:
 
 
 def requirement_lines(text: str) -> tuple[str, ...]:
-    """The requirements alone; ``requirements`` also tells what was dropped."""
+    """The requirements alone; ``requirements`` also returns what was dropped."""
     return requirements(text).lines

@@ -1,4 +1,4 @@
-"""The packages that an answer asks for, without what needs no installing and what is no package's name."""
+"""The packages that an answer requires, without those that need no installing and names that are not packages."""
 
 import re
 import sys
@@ -22,19 +22,19 @@ _LANGUAGES = frozenset(
 )
 _NOT_PACKAGES = frozenset(("python", "python3", "tk", "ttk", "none", "standard", "built-in", "builtins"))
 _ARCHIVES = (".whl", ".zip", ".tar", ".tgz", ".tbz", ".txz", ".tlz", ".gz", ".bz2", ".xz", ".lz", ".lzma")
-"""pip takes a name that ends so for a file in the current folder."""
+"""pip treats a name with such an ending as a file in the current folder."""
 _MAX_LINE = 300
 
 
 class Requirements(msgspec.Struct, frozen=True):
-    """``lines`` are PEP 508 requirements, each name once; ``dropped`` are lines not taken, each with the reason."""
+    """``lines`` are PEP 508 requirements, each name once; ``dropped`` are rejected lines, each with the reason."""
 
     lines: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
 
 
 def requirements(text: str) -> Requirements:
-    """What an answer, fenced or not, lists for ``requirements.txt``. The first list counts; prose holds none."""
+    """What an answer, fenced or not, lists for ``requirements.txt``. The first list counts; prose is ignored."""
     lines = fences.clean(text)
     blocks = fences.blocks(lines)
     if blocks:
@@ -95,7 +95,7 @@ def _wanted(line: str) -> list[str]:
 
 
 def _judged(wanted: str) -> tuple[str, str]:
-    """The requirement to keep, if any, and what was wrong with the one that was wanted."""
+    """The requirement to keep, if any, and what was wrong with the wanted one."""
     name = _NAME.match(wanted)
     if name is None or len(wanted) > _MAX_LINE:
         return "", _MALFORMED
@@ -106,7 +106,7 @@ def _judged(wanted: str) -> tuple[str, str]:
     clauses = [
         clause.strip() for clause in versions.strip().removeprefix("(").removesuffix(")").split(",") if clause.strip()
     ]
-    if not clauses:  # nothing, or a comma or a pair of brackets with nothing in it
+    if not clauses:  # empty, or only a comma or an empty pair of brackets
         wanted = f"{name[0]}{extras[0] if extras else ''}{semicolon}{marker}"
     well_formed = not semicolon or _MARKER.fullmatch(marker)
     if not well_formed or not all(re.match(r"[=<>~!]=?=?", clause) for clause in clauses):
@@ -119,5 +119,5 @@ def _judged(wanted: str) -> tuple[str, str]:
     if name[0].casefold() in _NOT_PACKAGES:
         return "", "not a package"
     if not all((found := _CLAUSE.fullmatch(clause)) and _VERSION.fullmatch(found[2]) for clause in clauses):
-        return name[0] + (extras[0] if extras else ""), "kept without its version, which is none"
+        return name[0] + (extras[0] if extras else ""), "kept without its version (not valid)"
     return wanted, ""

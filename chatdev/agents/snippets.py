@@ -1,12 +1,12 @@
-"""The one program in an answer to a question that asked for nothing else."""
+"""The program in an answer to a question that requested only a program."""
 
 from chatdev.agents import completeness, fences
 
 
 def first_block(text: str) -> str | None:
-    """The first fenced block of an answer, whatever it is called, with a last newline; None where there is no fence.
+    """The first fenced block of an answer, whatever its name, with a final newline; None if there is no fence.
 
-    A block that the answer breaks off in counts as far as it goes. One without any text is empty.
+    A block in which the answer breaks off counts up to there. A block without text gives an empty string.
     """
     found = fences.blocks(fences.clean(text))
     if not found:
@@ -16,7 +16,7 @@ def first_block(text: str) -> str | None:
 
 
 def bare_python(text: str) -> str | None:
-    """An answer that is a Python program from its first line to its last, without any fence; else None."""
+    """The answer if it is a Python program from its first line to its last, without a fence; else None."""
     code = "\n".join(fences.clean(text))
     tree = completeness.parsed(code)
     return f"{code}\n" if tree and tree.body else None

@@ -1,4 +1,4 @@
-"""``chatdev batch``: many projects at once, from a file of tasks."""
+"""``chatdev batch``: many projects in parallel, from a file of tasks."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ from chatdev.cli import options
 
 if TYPE_CHECKING:
     from chatdev.company.graph import Network
-    from chatdev.runs import Reach
+    from chatdev.runs import EndpointPolicy
 
 
 @click.command(name="batch", epilog=options.ENVIRONMENT)
@@ -17,25 +17,27 @@ if TYPE_CHECKING:
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
-    help="Projects at once (with --ray, on each node); else as many as the server bears.",
+    help="Projects in parallel (with --ray: per node). Default: as many as the server can handle.",
 )
-@click.option("--limit", type=click.IntRange(min=1), help="Only the first so many, after --where.")
-@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Only rows like this; may be given several times.")
-@click.option("--retry-failed", "retry", is_flag=True, help="Take up anew what did not pass.")
-@click.option("--out", default=None, metavar="DIR", help="The batch's folder  [WareHouse/FILE_batch]")
-@click.option("--org", default=None, help="The organization's name  [DefaultOrganization]")
-@click.option("--config", default=None, help="The company: a name, or a folder  [default]")
+@click.option("--limit", type=click.IntRange(min=1), help="Build only the first N rows, after --where.")
+@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Build only rows with this value. Repeatable.")
+@click.option("--retry-failed", "retry", is_flag=True, help="Retry the projects that did not pass.")
+@click.option("--out", default=None, metavar="DIR", help="The batch's folder.  [default: WareHouse/FILE_batch]")
+@click.option("--org", default=None, help="An organization name, used in folder names.  [default: DefaultOrganization]")
+@click.option("--config", default=None, help="The company that does the work: a name or a folder.  [default: default]")
 @click.option("--model", default=None, help=options.MODEL_HELP)
-@click.option("--role-model", "role_models", multiple=True, metavar="WHO=MODEL", help=options.ROLE_MODEL_HELP)
+@click.option("--role-model", "role_models", multiple=True, metavar="ROLE=MODEL", help=options.ROLE_MODEL_HELP)
 @click.option(
     "--stream/--no-stream",
     "streamed",
     default=None,
-    help="Have answers streamed, or whole; else they are streamed while the server is slow.",
+    help="Stream answers, or receive them whole. Default: stream while the server is slow.",
 )
-@click.option("--ray", "ray", default=None, metavar="ADDRESS|auto", help="Carry the projects on a Ray cluster's nodes.")
-@click.option("--quiet", is_flag=True, help="Only how it ended.")
-@options.walled
+@click.option(
+    "--ray", "ray", default=None, metavar="ADDRESS|auto", help="Run the projects on the nodes of a Ray cluster."
+)
+@click.option("--quiet", is_flag=True, help="Print only the result.")
+@options.sandbox_options
 @options.limited
 @options.racing
 @options.fitted
@@ -59,19 +61,22 @@ def command(
     engine: str,
     limits: options.Limits,
     candidates: int,
-    fit: options.Fit,
+    fit: options.CompanyFit,
     network: "Network | None",
-    reach: "Reach",
+    reach: "EndpointPolicy",
 ) -> None:
-    """Build every project of TASKS, a CSV or JSONL file with the columns task (or Description) and name.
+    """Build many projects in parallel from a file of tasks.
 
-    The same command again, or the BATCH's folder in place of TASKS, goes on: what has ended stays, what was interrupted
-    goes on from its log. --max-cost is for all projects together, the other limits are for each.
+    TASKS is a CSV or JSONL file with the columns task (or Description) and name. To continue a stopped batch, run the
+    same command again or pass the folder BATCH instead: finished projects are kept, interrupted ones are resumed.
+
+    --max-cost is for all projects together, the other limits are for each. Exit status: 0 if every project passed, 1
+    if not; 2 and 130 as below.
     """
     from chatdev.cli import batching
-    from chatdev.fleet.ledger import Plan
+    from chatdev.fleet.ledger import BatchPlan
 
-    asked = batching.Asked(
+    asked = batching.BatchOptions(
         source,
         out,
         jobs,
@@ -84,5 +89,5 @@ def command(
         unsafe=unsafe,
         engine=engine,
     )
-    typed = Plan(config or "", org or "", model, role_models, limits, reach, candidates, network, *fit)
+    typed = BatchPlan(config or "", org or "", model, role_models, limits, reach, candidates, network, *fit)
     sys.exit(batching.run(asked, typed))

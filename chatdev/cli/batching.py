@@ -1,4 +1,4 @@
-"""What ``chatdev batch`` does: find the batch, carry what is left of it, and say how it ended."""
+"""What ``chatdev batch`` does: find the batch, run its unfinished projects, and report the result."""
 
 import contextlib
 import sys
@@ -7,24 +7,24 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chatdev.cli import common, work
-from chatdev.cli.voice import DebugLog, Text
+from chatdev.cli.run_output import DebugLog, Text
 from chatdev.errors import ChatDevError, UserError
 from chatdev.fleet import batch, summary, tasks
 from chatdev.fleet.cluster import Cluster
 from chatdev.fleet.display import Display
 from chatdev.fleet.engine import RayEngine
-from chatdev.fleet.ledger import Ledger, Plan, Task, plan_of
-from chatdev.fleet.node import Setup
-from chatdev.fleet.pool import Standing
+from chatdev.fleet.ledger import BatchPlan, BatchTask, Ledger, plan_of
+from chatdev.fleet.node import NodeSetup
+from chatdev.fleet.pool import PoolStatus
 from chatdev.models.choose import assignments
-from chatdev.models.purse import SharedPurse
+from chatdev.models.cost_budget import SharedCostBudget
 from chatdev.redaction import Redactor
-from chatdev.sandbox import ladder
+from chatdev.sandbox import levels
 from chatdev.settings import Settings, load_here
 
 
-class Asked(NamedTuple):
-    """What was typed, beside what a batch's plan holds. ``jobs`` is None for as many as the server bears."""
+class BatchOptions(NamedTuple):
+    """The arguments that are not part of a batch's plan. ``jobs`` is None for as many as the server can handle."""
 
     source: str
     out: str | None = None
@@ -39,8 +39,8 @@ class Asked(NamedTuple):
     engine: str = ""
 
 
-def run(asked: Asked, typed: Plan) -> int:
-    """Carry a batch to its end, or as far as it gets; the exit status. Every failure is said in plain words."""
+def run(asked: BatchOptions, typed: BatchPlan) -> int:
+    """Run a batch as far as possible; returns the exit status. Every failure is printed as a plain message."""
     try:
         folder, rows = _found(asked)
         plan = _over(typed, plan_of(folder))
@@ -59,21 +59,23 @@ def run(asked: Asked, typed: Plan) -> int:
         return _refused(common.of_system(error))
 
 
-def _found(asked: Asked) -> tuple[Path, tuple[tasks.Row, ...]]:
-    """The batch's folder, and the rows of the file that was named, if it was not the folder. Raises UserError."""
+def _found(asked: BatchOptions) -> tuple[Path, tuple[tasks.TaskRow, ...]]:
+    """The batch's folder, and the rows of the file if a file was given. Raises UserError."""
     source = Path(asked.source)
     if source.is_dir():
         if plan_of(source) is None:
-            raise UserError(f"{source} is a folder, and no batch.", do="Name a CSV or JSONL file, or a batch's folder.")
+            raise UserError(
+                f"{source} is a folder, but not a batch.", do="Name a CSV or JSONL file, or a batch's folder."
+            )
         return source, ()
     rows = tasks.read(source)
     return Path(asked.out) if asked.out else common.WAREHOUSE / f"{source.stem}_batch", rows
 
 
-def _over(typed: Plan, earlier: Plan | None) -> Plan:
-    """What was typed, and where nothing was, what the batch was begun with."""
-    known = earlier or Plan()
-    return Plan(
+def _over(typed: BatchPlan, earlier: BatchPlan | None) -> BatchPlan:
+    """The plan as typed; what was not typed comes from the plan that the batch was started with."""
+    known = earlier or BatchPlan()
+    return BatchPlan(
         config=typed.config or known.config,
         org=typed.org or known.org,
         model=typed.model or known.model,
@@ -92,8 +94,8 @@ def _refused(error: ChatDevError) -> int:
     return error.exit_status
 
 
-def _carried(asked: Asked, ledger: Ledger, chosen: Sequence[Task]) -> int:
-    """Carry what is left; the exit status. What a person must see to is said."""
+def _carried(asked: BatchOptions, ledger: Ledger, chosen: Sequence[BatchTask]) -> int:
+    """Run the unfinished projects; returns the exit status. Errors that need a person are printed."""
     left = ledger.left(chosen)
     if left:
         try:
@@ -106,14 +108,14 @@ def _carried(asked: Asked, ledger: Ledger, chosen: Sequence[Task]) -> int:
     return 0 if all(ledger.results[task.id].status == "passed" for task in chosen) else 1
 
 
-async def _carry(asked: Asked, ledger: Ledger, chosen: Sequence[Task], left: Sequence[Task]) -> None:
+async def _carry(asked: BatchOptions, ledger: Ledger, chosen: Sequence[BatchTask], left: Sequence[BatchTask]) -> None:
     plan = ledger.plan
     settings = plan.reach.applied(load_here())
-    sandbox = await ladder.chosen(unsafe=asked.unsafe, engine=asked.engine)
-    purse = SharedPurse(settings.max_cost)
+    sandbox = await levels.chosen(unsafe=asked.unsafe, engine=asked.engine)
+    cost_budget = SharedCostBudget(settings.max_cost)
     with common.discreet(settings):
         async with (
-            work.chosen(plan.model, None, settings, purse=purse) as choice,
+            work.chosen(plan.model, None, settings, cost_budget=cost_budget) as choice,
             batch.pooled(ledger.place, choice, sandbox, asked.jobs, streamed=asked.streamed) as pool,
         ):
             for note in choice.notes:
@@ -129,13 +131,15 @@ async def _carry(asked: Asked, ledger: Ledger, chosen: Sequence[Task], left: Seq
                     debug.close()
 
 
-async def _carry_far(asked: Asked, ledger: Ledger, chosen: Sequence[Task], left: Sequence[Task]) -> None:
+async def _carry_far(
+    asked: BatchOptions, ledger: Ledger, chosen: Sequence[BatchTask], left: Sequence[BatchTask]
+) -> None:
     plan = ledger.plan
     if (plan.model or "").upper() == work.DEMO:
         raise UserError("DEMO plays its recordings in one process.", do="Leave --ray out, or name a server.")
     settings = plan.reach.applied(load_here())
     code, before = ledger.share()
-    setup = Setup(
+    setup = NodeSetup(
         folder=ledger.folder.resolve(),
         code=code,
         plan=plan,
@@ -146,7 +150,7 @@ async def _carry_far(asked: Asked, ledger: Ledger, chosen: Sequence[Task], left:
         unsafe=asked.unsafe,
         engine=asked.engine,
     )
-    if before:  # whoever had them in earlier days may still be at it
+    if before:  # an earlier process may still be working on them
         left = [ledger.hand_over(task) for task in left]
     engine = await RayEngine.joined(asked.ray or "auto")
     try:
@@ -160,25 +164,27 @@ async def _carry_far(asked: Asked, ledger: Ledger, chosen: Sequence[Task], left:
         await engine.close()
 
 
-def _display(asked: Asked, ledger: Ledger, chosen: Sequence[Task], standing: Callable[[], Standing]) -> Display:
+def _display(
+    asked: BatchOptions, ledger: Ledger, chosen: Sequence[BatchTask], standing: Callable[[], PoolStatus]
+) -> Display:
     before = [ledger.results[task.id] for task in chosen if task.id in ledger.results]
     return Display(sys.stderr, len(chosen), before, standing, quiet=asked.quiet)
 
 
 def _debug(ledger: Ledger, settings: Settings) -> DebugLog:
-    """All traffic of the batch in one file: on the terminal, that of many projects at once would tell nothing."""
+    """All traffic of the batch in one file: on the terminal, the traffic of parallel projects would be unreadable."""
     path = ledger.folder / ".batch" / "debug.log"
-    common.say(f"Requests and answers: {path}")
+    common.say(f"Requests and answers are logged to {path}")
     return DebugLog(path, Text(quiet=True), Redactor(settings.secrets).text)
 
 
-def _conclude(ledger: Ledger, chosen: Sequence[Task], asked: Asked) -> None:
-    """Write the summary, and say where all is and how to go on."""
+def _conclude(ledger: Ledger, chosen: Sequence[BatchTask], asked: BatchOptions) -> None:
+    """Write the summary, and print where the files are and how to continue."""
     results = [ledger.results[task.id] for task in chosen if task.id in ledger.results]
     path = summary.write(ledger.folder, ledger.results.values(), len(ledger.tasks))
     lines = [summary.headline(results, len(chosen)), f"Summary: {path}", f"Results: {ledger.folder / 'results.csv'}"]
     if len(results) < len(chosen):
-        lines.append(f'Go on with: {common.program()} batch "{ledger.folder}"')
+        lines.append(f'Continue with: {common.program()} batch "{ledger.folder}"')
     elif any(each.status != "passed" for each in results):
-        lines.append(f'What did not pass is tried again by: {common.program()} batch "{ledger.folder}" --retry-failed')
+        lines.append(f'Retry what did not pass with: {common.program()} batch "{ledger.folder}" --retry-failed')
     common.conclude("\n".join(lines))

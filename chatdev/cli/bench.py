@@ -1,4 +1,4 @@
-"""``chatdev bench``: the user's endpoints side by side, measured."""
+"""``chatdev bench``: measure the user's endpoints side by side."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -14,16 +14,14 @@ if TYPE_CHECKING:
 
 @click.command(name="bench")
 @click.argument("endpoints", nargs=-1, metavar="[ENDPOINT]...")
-@click.option("--run", "run", default=None, metavar="RUN", help="A run of yours whose requests are asked.")
-@click.option("--levels", default="1,8,32", show_default=True, help="How many projects are in flight.")
-@click.option("--seconds", default=60.0, show_default=True, help="Time for each level, at most.")
-@click.option(
-    "--projects", default=None, type=click.IntRange(1), help="End each place in flight after so many projects."
-)
+@click.option("--run", "run", default=None, metavar="RUN", help="Replay the requests of this run of yours.")
+@click.option("--levels", default="1,8,32", show_default=True, help="Numbers of parallel projects to measure.")
+@click.option("--seconds", default=60.0, show_default=True, help="Maximum time for each level.")
+@click.option("--projects", default=None, type=click.IntRange(1), help="Stop each parallel slot after N projects.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a Markdown table.")
 @click.option("--markdown", "markdown_file", default=None, metavar="FILE", help="Save the Markdown table.")
-@click.option("--svg", "svg_file", default=None, metavar="FILE", help="Save a picture.")
-@click.option("--yes", is_flag=True, help="Do not ask before measuring an endpoint that takes money.")
+@click.option("--svg", "svg_file", default=None, metavar="FILE", help="Save a chart.")
+@click.option("--yes", is_flag=True, help="Do not ask before measuring an endpoint that charges money.")
 def command(
     endpoints: tuple[str, ...],
     run: str | None,
@@ -35,11 +33,11 @@ def command(
     svg_file: str | None,
     yes: bool,
 ) -> None:
-    """Measure each ENDPOINT on the company's own prompts: latency, tokens/s, errors, cache hits, cost.
+    """Compare model servers: latency, tokens/s, errors, cost.
 
-    ENDPOINT is a URL (localhost:8001 will do), URL=MODEL for one of several models, or openai:NAME. Without any,
-    VLLM_ENDPOINT is measured, or if it is not set, every server found on this machine. docs/bench.md says what the
-    figures mean.
+    Sends the prompts of a real run to each ENDPOINT, at several numbers of parallel projects. ENDPOINT is a URL
+    (localhost:8001 will do), URL=MODEL for one of several models, or openai:NAME. Default: VLLM_ENDPOINT, or if it is
+    not set, every server found on this machine. docs/bench.md explains the figures.
 
     Exit status: 0 if all endpoints were measured, 1 if some were, 2 if none was, or for wrong usage.
     """
@@ -48,11 +46,11 @@ def command(
     from chatdev.cli import common
     from chatdev.errors import ChatDevError
     from chatdev.ops.bench import contenders, picture, report
-    from chatdev.ops.bench.measure import Plan
+    from chatdev.ops.bench.measure import BenchPlan
     from chatdev.ops.bench.run import bench
     from chatdev.settings import load_here
 
-    async def measure(plan: Plan) -> report.Report:
+    async def measure(plan: BenchPlan) -> report.BenchReport:
         settings = load_here()
         named = endpoints or await contenders.unnamed(settings)
         whom = [contenders.contender(text, settings) for text in named]
@@ -60,7 +58,7 @@ def command(
             each.backend.debug = common.say
         return await bench(whom, await _workload(run), plan, tell=common.say, agree=lambda costs: _agree(costs, yes))
 
-    plan = Plan(_levels(levels), _positive(seconds), projects)
+    plan = BenchPlan(_levels(levels), _positive(seconds), projects)
     targets = [Path(name) for name in (markdown_file, svg_file) if name]
     _writable(targets)
     try:
@@ -90,7 +88,7 @@ def _levels(text: str) -> tuple[int, ...]:
     except ValueError:
         levels = ()
     if not levels or not all(1 <= level <= 1024 for level in levels):
-        raise click.UsageError("--levels takes numbers from 1 to 1024 with commas between, such as 1,8,32.")
+        raise click.UsageError("--levels takes comma-separated numbers from 1 to 1024, such as 1,8,32.")
     return levels
 
 
@@ -101,7 +99,7 @@ def _positive(seconds: float) -> float:
 
 
 def _agree(costs: "Sequence[str]", yes: bool) -> None:
-    """Ask whether what an endpoint charges shall be spent. Raises UserError if nobody says so."""
+    """Ask whether to spend what an endpoint charges. Raises UserError without consent."""
     from chatdev.cli import common
     from chatdev.errors import UserError
 
@@ -111,18 +109,18 @@ def _agree(costs: "Sequence[str]", yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise UserError(
-            "Measuring may cost what is said above, and nobody is at the terminal to agree.",
-            do="Add --yes to agree, --levels 1 to spend less, or leave the endpoint out.",
+            "Measuring may cost the amounts above, and there is no terminal to confirm them.",
+            do="Add --yes to confirm, use --levels 1 to spend less, or leave the endpoint out.",
         )
-    if not click.confirm("Spend that?", err=True):
+    if not click.confirm("Spend this?", err=True):
         raise UserError("Nothing was measured.", do="--levels 1 spends less.")
 
 
 def _writable(paths: "Sequence[Path]") -> None:
-    """Tell before minutes of measuring that their result could not be saved. Raises click.UsageError."""
+    """Check before minutes of measuring that the result can be saved. Raises click.UsageError."""
     for path in paths:
         if path.is_dir() or not path.absolute().parent.is_dir():
-            raise click.UsageError(f"{path} cannot be written: it is a folder, or the folder it names is not there.")
+            raise click.UsageError(f"{path} cannot be written: it is a folder, or its folder does not exist.")
 
 
 def _save(path: "Path", text: str) -> None:

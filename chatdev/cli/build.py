@@ -1,4 +1,4 @@
-"""``chatdev build``: from a task to a judged product."""
+"""``chatdev build``: from a task to a tested product."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -9,17 +9,21 @@ from chatdev.cli import options
 
 if TYPE_CHECKING:
     from chatdev.company.graph import Network
-    from chatdev.runs import Reach
+    from chatdev.runs import EndpointPolicy
 
 
 @click.command(name="build", epilog=options.ENVIRONMENT)
 @click.argument("task")
-@click.option("--name", required=True, help="The product's name; its folder begins with it.")
-@click.option("--org", default="DefaultOrganization", show_default=True, help="The organization's name.")
-@click.option("--config", default="default", show_default=True, help="The company: a name, or a folder.")
+@click.option("--name", required=True, help="The product's name; the folder name starts with it.")
+@click.option(
+    "--org", default="DefaultOrganization", show_default=True, help="An organization name, used in the folder name."
+)
+@click.option(
+    "--config", default="default", show_default=True, help="The company that does the work: a name or a folder."
+)
 @click.option("--model", default=None, help=options.MODEL_HELP)
-@click.option("--role-model", "role_models", multiple=True, metavar="WHO=MODEL", help=options.ROLE_MODEL_HELP)
-@click.option("--path", default="", help="Existing code to extend; needs a company made for it.")
+@click.option("--role-model", "role_models", multiple=True, metavar="ROLE=MODEL", help=options.ROLE_MODEL_HELP)
+@click.option("--path", default="", help="Existing code to extend. Not supported yet.")
 @options.limited
 @options.racing
 @options.fitted
@@ -36,18 +40,22 @@ def command(
     path: str,
     limits: options.Limits,
     candidates: int,
-    fit: options.Fit,
+    fit: options.CompanyFit,
     network: "Network | None",
-    reach: "Reach",
-    how: options.How,
+    reach: "EndpointPolicy",
+    how: options.WatchOptions,
 ) -> None:
-    """Build the product that TASK describes. "-" reads TASK from standard input, "@FILE" from a file."""
+    """Build the product that TASK describes.
+
+    TASK is a text such as "create a calculator". "-" reads it from standard input, "@FILE" from a file. The result is
+    in WareHouse/NAME_ORG_TIMESTAMP; read REPORT.md first.
+    """
     options.refuse_path(path)
     task = options.read_task(task)
     from chatdev.cli import work
-    from chatdev.runs import Order
+    from chatdev.runs import RunRequest
 
-    order = Order(
+    order = RunRequest(
         task=task,
         name=name,
         org=org,

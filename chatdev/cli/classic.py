@@ -1,4 +1,4 @@
-"""``run.py``: ChatDev 1.0's flags and defaults."""
+"""``run.py``: the flags and defaults of ChatDev 1.0."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -9,22 +9,26 @@ from chatdev.cli import ensure_utf8, options
 
 if TYPE_CHECKING:
     from chatdev.company.graph import Network
-    from chatdev.runs import Reach
+    from chatdev.runs import EndpointPolicy
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=options.ENVIRONMENT)
-@click.option("--config", default="Default", show_default=True, help="The company: a name, or a folder.")
-@click.option("--org", default="DefaultOrganization", show_default=True, help="The organization's name.")
+@click.option(
+    "--config", default="Default", show_default=True, help="The company that does the work: a name or a folder."
+)
+@click.option(
+    "--org", default="DefaultOrganization", show_default=True, help="An organization name, used in the folder name."
+)
 @click.option(
     "--task",
     default="Develop a basic Gomoku game.",
     show_default=True,
-    help='What to build. "-" reads it from standard input, "@FILE" from a file.',
+    help='What to build. "-" reads the task from standard input, "@FILE" from a file.',
 )
-@click.option("--name", default="Gomoku", show_default=True, help="The product's name; its folder begins with it.")
+@click.option("--name", default="Gomoku", show_default=True, help="The product's name; the folder name starts with it.")
 @click.option("--model", default=None, help=options.MODEL_HELP)
-@click.option("--role-model", "role_models", multiple=True, metavar="WHO=MODEL", help=options.ROLE_MODEL_HELP)
-@click.option("--path", default="", help="Existing code to extend; needs a company made for it.")
+@click.option("--role-model", "role_models", multiple=True, metavar="ROLE=MODEL", help=options.ROLE_MODEL_HELP)
+@click.option("--path", default="", help="Existing code to extend. Not supported yet.")
 @options.limited
 @options.racing
 @options.fitted
@@ -41,21 +45,24 @@ def command(
     path: str,
     limits: options.Limits,
     candidates: int,
-    fit: options.Fit,
+    fit: options.CompanyFit,
     network: "Network | None",
-    reach: "Reach",
-    how: options.How,
+    reach: "EndpointPolicy",
+    how: options.WatchOptions,
 ) -> None:
     """Build software with a virtual company on your own models: one sentence in, tested software out.
 
-    The result lies in WareHouse/NAME_ORG_TIMESTAMP, with REPORT.md to read first.
+    The result is in WareHouse/NAME_ORG_TIMESTAMP; read REPORT.md first. To see it work without a model:
+
+    \b
+      python3 run.py --task "create a calculator" --name Calculator --model DEMO
     """
     options.refuse_path(path)
     task = options.read_task(task)
     from chatdev.cli import work
-    from chatdev.runs import Order
+    from chatdev.runs import RunRequest
 
-    order = Order(
+    order = RunRequest(
         task=task,
         name=name,
         org=org,
@@ -72,6 +79,6 @@ def command(
 
 
 def main() -> None:
-    """Called by ``run.py``."""
+    """The entry point of ``run.py``."""
     ensure_utf8()
     command(prog_name="run.py")

@@ -1,4 +1,4 @@
-"""What the commands share: how errors are said, where runs lie, and how a coroutine is run until Ctrl-C."""
+"""What the commands share: printing errors, the folder of the runs, and running a coroutine until Ctrl-C."""
 
 import asyncio
 import contextlib
@@ -21,28 +21,27 @@ T = TypeVar("T")
 
 WAREHOUSE = Path("WareHouse")
 INTERRUPTED = 130
-"""Exit status after Ctrl-C: 128 and the signal's number, as shells count."""
+"""Exit status after Ctrl-C: 128 plus the signal's number, the shell convention."""
 
 
 def say(text: str) -> None:
-    """Print a line to standard error, whatever the locale can encode and whoever had a say in it; a terminal that was
-    closed need not hear it."""
+    """Print a line to standard error, safe for any locale and any content. A closed terminal is ignored."""
     encoding = sys.stderr.encoding or "utf-8"
     with contextlib.suppress(OSError, ValueError):
         click.echo(clean(text).encode(encoding, "replace").decode(encoding), err=True)
 
 
 def of_system(error: Exception) -> ChatDevError:
-    """What the operating system refused, in plain words."""
+    """An error of the operating system as a plain message."""
     name = getattr(error, "filename", None)
     return ChatDevError(
-        f"The system refused: {getattr(error, 'strerror', None) or error}{f' ({name})' if name else ''}.",
-        do="Make room or mend the permissions, then try again.",
+        f"Operating system error: {getattr(error, 'strerror', None) or error}{f' ({name})' if name else ''}.",
+        do="Check free disk space and permissions, then try again.",
     )
 
 
 def fail(error: ChatDevError, log: Path | None = None) -> NoReturn:
-    """Say an error in plain words and leave with its exit status."""
+    """Print an error and exit with its status."""
     say(f"Error: {error}")
     if log is not None:
         say(f"The log is {log}.")
@@ -51,7 +50,7 @@ def fail(error: ChatDevError, log: Path | None = None) -> NoReturn:
 
 @contextlib.contextmanager
 def discreet(settings: Settings) -> Iterator[None]:
-    """Let no error out with a key in its words: servers like to quote what they were sent."""
+    """Remove keys from errors that pass through: servers may quote what they were sent."""
     try:
         yield
     except ChatDevError as error:
@@ -60,7 +59,7 @@ def discreet(settings: Settings) -> Iterator[None]:
 
 
 def program() -> str:
-    """How the user calls the commands from this folder: the installed script, or this clone and this interpreter."""
+    """How the user calls the commands from this folder: the installed script, or this clone with this interpreter."""
     if Path(sys.argv[0]).name == "chatdev":
         return "chatdev"
     found = shutil.which("python3")
@@ -71,10 +70,10 @@ def program() -> str:
 
 
 def conclude(text: str) -> None:
-    """Print the last words to standard output; nobody need be there to read them."""
+    """Print the final text to standard output. A closed output is ignored."""
     try:
         click.echo(clean(text))
-    except OSError:  # and what is still in the buffer must not fail at the very end either
+    except OSError:  # text that is still buffered must not fail at exit either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -83,9 +82,9 @@ def _ignored() -> set[signal.Signals]:
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end. Ctrl-C, SIGTERM and a closed terminal cancel it, and the process leaves with 130.
+    """Run a coroutine to its end. Ctrl-C, SIGTERM and a closed terminal cancel it, and the process exits with 130.
 
-    Under ``nohup`` a closed terminal is no reason to stop.
+    Under ``nohup``, closing the terminal does not stop it.
     """
 
     async def watched() -> T:

@@ -1,4 +1,4 @@
-"""``chatdev company``: look at companies, and make one of your own."""
+"""``chatdev company``: inspect companies, and create your own."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +13,18 @@ if TYPE_CHECKING:
 
 @click.group(name="company")
 def command() -> None:
-    """List companies, look at one, make or check your own, convert one of ChatDev 1.0's."""
+    """List, draw, create, check and convert companies.
+
+    A company is a folder of roles, prompts and the order of their work: docs/companies.md.
+    """
 
 
 @command.command(name="list")
 def list_() -> None:
-    """List the companies that --config finds by name: those built in, and those under ./CompanyConfig."""
+    """List the built-in companies and those in ./CompanyConfig.
+
+    --config accepts these names.
+    """
     from chatdev.company import config
 
     own = {path.parent.name: path.parent for file in _FILES for path in sorted(Path("CompanyConfig").glob(f"*/{file}"))}
@@ -26,13 +32,16 @@ def list_() -> None:
         try:
             click.echo(f"{name}: {_load(folder).description}")
         except config.CompanyError as error:
-            click.echo(f"{name}: cannot be used. {error.what}")
+            click.echo(f"{name}: not usable. {error.what}")
 
 
 @command.command()
 @click.argument("name")
 def show(name: str) -> None:
-    """Draw the chain of company NAME, for the terminal and as a Mermaid block."""
+    """Draw the chain of phases of company NAME.
+
+    Prints a tree for the terminal and a Mermaid diagram.
+    """
     from chatdev.company import drawing
 
     company = _found(name)
@@ -41,9 +50,12 @@ def show(name: str) -> None:
 
 @command.command()
 @click.argument("name")
-@click.option("--from", "model", default="default", show_default=True, help="The company to begin with.")
+@click.option("--from", "model", default="default", show_default=True, help="The company to copy.")
 def new(name: str, model: str) -> None:
-    """Make the folder CompanyConfig/NAME, to be edited; a NAME with a slash is the folder itself."""
+    """Copy a company to CompanyConfig/NAME for editing.
+
+    If NAME has a slash, it is the folder itself.
+    """
     import re
 
     sources = dict(_found(model).sources)
@@ -56,16 +68,22 @@ def new(name: str, model: str) -> None:
 @command.command()
 @click.argument("path")
 def check(path: str) -> None:
-    """Check the company in folder PATH, its templates too; what is wrong is told with file and key."""
+    """Check the company in the folder PATH.
+
+    Checks the templates too; an error names the file and the key.
+    """
     company = _found(path)
-    click.echo(f"{company.name} is fine: {len(company.phases)} phases, {len(company.roster)} roles that speak.")
+    click.echo(f"{company.name} is valid: {len(company.phases)} phases, {len(company.roster)} roles in use.")
 
 
 @command.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--to", default=None, type=click.Path(path_type=Path), help="Where to.  [FOLDER-native]")
+@click.option("--to", default=None, type=click.Path(path_type=Path), help="The new folder.  [default: FOLDER-native]")
 def convert(folder: Path, to: Path | None) -> None:
-    """Write a folder of our own form from FOLDER, which is one of ChatDev 1.0's; it works the same."""
+    """Convert a ChatDev 1.0 company to the current format.
+
+    Reads FOLDER and writes a new folder with a company that works the same.
+    """
     from chatdev.cli import common
     from chatdev.company import classic_folder, config
     from chatdev.errors import ChatDevError
@@ -73,7 +91,9 @@ def convert(folder: Path, to: Path | None) -> None:
 
     try:
         if not any((folder / name).is_file() for name in _FILES[1:]):
-            raise config.CompanyError(f"{folder} holds none of {', '.join(_FILES[1:])}.", do="Name a 1.0 folder.")
+            raise config.CompanyError(
+                f"{folder} holds none of {', '.join(_FILES[1:])}.", do="Name a folder of ChatDev 1.0."
+            )
         sources = classic_folder.convert(folder)
         checked(config.from_sources(sources))
     except ChatDevError as error:
@@ -109,7 +129,7 @@ def _write(sources: "Mapping[str, str]", folder: Path) -> None:
 
     try:
         if folder.exists() and any(folder.iterdir()):
-            raise UserError(f"{folder} is there already.", do="Choose another name.")
+            raise UserError(f"{folder} already exists.", do="Choose another name.")
         config.write(sources, folder)
     except OSError as error:
         common.fail(UserError(f"{folder} cannot be written ({error.strerror})."))

@@ -1,4 +1,4 @@
-"""``chatdev doctor``: is my endpoint good for this, and if not, what do I change?"""
+"""``chatdev doctor``: does my model server work for ChatDev, and if not, what do I change?"""
 
 import shutil
 import sys
@@ -14,13 +14,17 @@ if TYPE_CHECKING:
 
 @click.command(name="doctor")
 @click.argument("endpoint", required=False)
-@click.option("--json", "as_json", is_flag=True, help="All findings as JSON, and the profile that runs will use.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print all findings as JSON, with the profile that runs will use."
+)
 def command(endpoint: str | None, as_json: bool) -> None:
-    """Try what a run needs of ENDPOINT: an address such as localhost:8000, or openai:NAME.
+    """Check whether a model server works for ChatDev.
 
-    Without it: each of VLLM_ENDPOINT, else the default address, else whatever model server listens on this machine. The
-    exit status is 0 if all is good, 1 if a check failed, 2 if nothing answered. What was found is kept, and used by
-    runs.
+    Tests what a run needs and says what to change. ENDPOINT is an address such as localhost:8000, or openai:NAME.
+    Default: every server in VLLM_ENDPOINT, else http://localhost:8000/v1, else any model server on this machine. The
+    findings are saved, and later runs use them.
+
+    Exit status: 0 if all checks are good, 1 if a check failed, 2 if no server answered.
     """
     from chatdev.cli import common
     from chatdev.errors import ChatDevError
@@ -54,7 +58,7 @@ def command(endpoint: str | None, as_json: bool) -> None:
 
 
 async def _whom(endpoint: str | None, *, quiet: bool) -> "tuple[Settings, list[tuple[Address, str]]]":
-    """The endpoints to examine, each with the model that is wanted there. Raises SettingsError."""
+    """The endpoints to examine, each with the model to use there. Raises SettingsError."""
     import msgspec
 
     from chatdev.cli import common
@@ -68,14 +72,14 @@ async def _whom(endpoint: str | None, *, quiet: bool) -> "tuple[Settings, list[t
         return settings, [(addresses.of_openai(settings), endpoint[7:] or prices.load().default)]
     if endpoint:
         url = base_url(endpoint, "ENDPOINT")
-        if settings.vllm_endpoint is not None and not settings.owns(url):  # key and model's name are not this one's
+        if settings.vllm_endpoint is not None and not settings.owns(url):  # key and model are another's
             return settings, [(addresses.of_vllm(settings, url), "default")]
         sources = {**settings.sources, "VLLM_ENDPOINT": "the command line"}
         settings = msgspec.structs.replace(settings, vllm_endpoint=url, more_endpoints=(), sources=sources)
     address, found = await find(settings)
     if found and not quiet:
         served = "\n".join(f"  {facts.base_url}  {facts.model}" for facts in found)
-        common.say(f"No endpoint is set; these model servers were found here:\n{served}")
+        common.say(f"VLLM_ENDPOINT is not set. Model servers found on this machine:\n{served}")
     more = [addresses.of_vllm(settings, url) for url in settings.more_endpoints]
     return settings, [(each, settings.vllm_model_name) for each in (address, *more)]
 
@@ -83,11 +87,11 @@ async def _whom(endpoint: str | None, *, quiet: bool) -> "tuple[Settings, list[t
 def _conclude(diagnosis: "Diagnosis") -> None:
     click.echo(f"\n{diagnosis.summary}")
     if diagnosis.kept:
-        click.echo(f"Runs will use what was found: {diagnosis.kept}")
+        click.echo(f"Saved for later runs: {diagnosis.kept}")
 
 
 def _json(diagnoses: "list[Diagnosis]") -> str:
-    """One object, or a list of them where there are several endpoints."""
+    """One object, or a list of objects if there are several endpoints."""
     import msgspec
 
     told = [

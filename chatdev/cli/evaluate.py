@@ -1,4 +1,4 @@
-"""``chatdev eval``: how many tasks of a set a company solves, beside one question to the same model."""
+"""``chatdev eval``: how many tasks of a set a company solves, compared with one question to the same model."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -8,29 +8,31 @@ import click
 from chatdev.cli import options
 
 if TYPE_CHECKING:
-    from chatdev.runs import Reach
+    from chatdev.runs import EndpointPolicy
 
 ARM_HELP = """\
-once (one question), best-of-N (the first of N answers that holds the examples), or a company with options of batch, as
-in --arm "default --candidates 3". May be given several times.  [once, best-of-5, default]"""
+once (one question), best-of-N (the first of N answers that passes the task's examples), or a company with options of
+batch, as in --arm "default --candidates 3". Repeatable.  [default: once, best-of-5, default]"""
 
 
 @click.command(name="eval", epilog=options.ENVIRONMENT)
 @click.argument("source", metavar="TASKS")
 @click.option("--arm", "typed", multiple=True, metavar="NAME", help=ARM_HELP)
-@click.option("--repeat", type=click.IntRange(1, 99), default=1, show_default=True, help="Build each task so often.")
+@click.option("--repeat", type=click.IntRange(1, 99), default=1, show_default=True, help="Build each task N times.")
 @click.option(
     "--ceiling",
     type=click.IntRange(2, 99),
-    help="Tell how many tasks any of so many one-shot answers solves  [as many as the largest best-of-N takes]",
+    help="Report how many tasks at least one of N one-shot answers solves.  [default: the largest best-of-N]",
 )
-@click.option("--retry-errors", "retry", is_flag=True, help="Take up anew the runs that ended in an error.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Projects at once; else as many as the server bears.")
-@click.option("--out", default=None, metavar="DIR", help="The evaluation's folder  [WareHouse/SET_eval]")
+@click.option("--retry-errors", "retry", is_flag=True, help="Retry the runs that ended in an error.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), help="Projects in parallel. Default: as many as the server can handle."
+)
+@click.option("--out", default=None, metavar="DIR", help="The evaluation's folder.  [default: WareHouse/SET_eval]")
 @click.option("--model", default=None, help=options.MODEL_HELP)
-@click.option("--stream", "streamed", is_flag=True, help="Have answers streamed: deadlines per token, for more CPU.")
-@click.option("--quiet", is_flag=True, help="Only the report.")
-@options.walled
+@click.option("--stream", "streamed", is_flag=True, help="Stream answers: deadlines per token, but more CPU time.")
+@click.option("--quiet", is_flag=True, help="Print only the report.")
+@options.sandbox_options
 @options.limited
 @options.reaching
 def command(
@@ -47,19 +49,21 @@ def command(
     unsafe: bool,
     engine: str,
     limits: options.Limits,
-    reach: "Reach",
+    reach: "EndpointPolicy",
 ) -> None:
-    """Build every task of TASKS by each arm at one model, and judge what is delivered by cases that no arm has seen.
+    """Measure how many tasks of a set a company solves.
 
-    TASKS is a folder with tasks.jsonl: docs/eval.md says what is in it, and what the report means. The same command
-    again goes on where it was stopped. --max-cost is for all projects together, the other limits are for each.
+    Each arm builds every task of TASKS with the same model; hidden test cases that no arm has seen judge the products.
+    TASKS is a folder with tasks.jsonl. docs/eval.md explains that file and the report. To continue a stopped
+    evaluation, run the same command again.
 
-    Exit status: 0 once the report is whole, 2 for usage or set-up, 130 after Ctrl-C.
+    --max-cost is for all projects together, the other limits are for each. Exit status of this command: 0 once the
+    report is complete, 2 for wrong usage or setup, 130 after Ctrl-C.
     """
     from chatdev.cli import evaluating
-    from chatdev.fleet.ledger import Plan
+    from chatdev.fleet.ledger import BatchPlan
 
-    asked = evaluating.Asked(
+    asked = evaluating.EvalOptions(
         source,
         typed,
         repeat,
@@ -72,4 +76,4 @@ def command(
         unsafe=unsafe,
         engine=engine,
     )
-    sys.exit(evaluating.run(asked, Plan(model=model, limits=limits, reach=reach)))
+    sys.exit(evaluating.run(asked, BatchPlan(model=model, limits=limits, reach=reach)))

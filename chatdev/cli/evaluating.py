@@ -1,4 +1,4 @@
-"""What ``chatdev eval`` does: read the set and the arms, carry what is left, and report."""
+"""What ``chatdev eval`` does: read the set and the arms, run what is unfinished, and report."""
 
 import contextlib
 import sys
@@ -11,19 +11,19 @@ import click
 from chatdev.cli import common, options, work
 from chatdev.errors import ChatDevError, UserError
 from chatdev.evaluation import arms, figures, picture, report, sets
-from chatdev.evaluation.place import Begun, Place
-from chatdev.evaluation.work import Means, Wanted, Work
-from chatdev.fleet.ledger import Plan
-from chatdev.models.purse import SharedPurse
-from chatdev.sandbox import ladder
+from chatdev.evaluation.place import EvalFolder, EvalStart
+from chatdev.evaluation.work import EvalRequest, EvalResources, Evaluation
+from chatdev.fleet.ledger import BatchPlan
+from chatdev.models.cost_budget import SharedCostBudget
+from chatdev.sandbox import levels
 from chatdev.settings import load_here
 
 if TYPE_CHECKING:
     from chatdev.company.graph import Network
 
 
-class Asked(NamedTuple):
-    """What was typed. ``arms`` are names with options; ``ceiling`` is 0, and ``jobs`` None, where nobody said so."""
+class EvalOptions(NamedTuple):
+    """The arguments as typed. ``arms`` are names with options; by default ``ceiling`` is 0 and ``jobs`` None."""
 
     source: str
     arms: tuple[str, ...] = ()
@@ -47,17 +47,17 @@ class Asked(NamedTuple):
 @options.networked
 @click.pass_obj
 def _arm(
-    found: list[Plan],
+    found: list[BatchPlan],
     config: str,
     role_models: tuple[str, ...],
     limits: options.Limits,
     candidates: int,
-    fit: options.Fit,
+    fit: options.CompanyFit,
     network: "Network | None",
 ) -> None:
-    """The options that an arm takes: those of a batch that say how a company works. A new one is added here."""
+    """The options of an arm: those of a batch that say how a company works. Add new ones here."""
     found.append(
-        Plan(
+        BatchPlan(
             config=config,
             role_models=role_models,
             limits=limits,
@@ -69,25 +69,27 @@ def _arm(
     )
 
 
-def parse_words(words: Sequence[str]) -> Plan:
-    """What a company's arm says, by its words. Raises UserError."""
-    found: list[Plan] = []
+def parse_words(words: Sequence[str]) -> BatchPlan:
+    """The plan that the words of a company's arm describe. Raises UserError."""
+    found: list[BatchPlan] = []
     try:
         _arm.main(args=list(words), standalone_mode=False, obj=found)
     except click.ClickException as error:
         known = ", ".join(option.opts[0] for option in _arm.params if isinstance(option, click.Option))
-        raise UserError(f"--arm {' '.join(words)!r}: {error.format_message()}", do=f"An arm takes: {known}.") from error
+        raise UserError(
+            f"--arm {' '.join(words)!r}: {error.format_message()}", do=f"Options of an arm: {known}."
+        ) from error
     return found[0]
 
 
-def run(asked: Asked, base: Plan) -> int:
-    """Carry an evaluation to its end, or as far as it gets; the exit status. Every failure is said in plain words."""
+def run(asked: EvalOptions, base: BatchPlan) -> int:
+    """Run an evaluation as far as possible; returns the exit status. Every failure is printed as a plain message."""
     try:
         tasks = sets.load(Path(asked.source))
         chosen = arms.parse(asked.arms or arms.DEFAULT, parse_words)
-        wanted = Wanted(tasks, chosen, asked.repeat, asked.ceiling)
+        wanted = EvalRequest(tasks, chosen, asked.repeat, asked.ceiling)
         folder = Path(asked.out) if asked.out else common.WAREHOUSE / f"{tasks.name}_eval"
-        with contextlib.closing(Place(folder)) as place:
+        with contextlib.closing(EvalFolder(folder)) as place:
             return _carried(asked, place, wanted, base)
     except ChatDevError as error:
         common.say(f"Error: {error}")
@@ -98,23 +100,23 @@ def run(asked: Asked, base: Plan) -> int:
         return told.exit_status
 
 
-def _carried(asked: Asked, place: Place, wanted: Wanted, base: Plan) -> int:
+def _carried(asked: EvalOptions, place: EvalFolder, wanted: EvalRequest, base: BatchPlan) -> int:
     try:
         common.run(_carry(asked, place, wanted, base))
     except SystemExit as stopped:
-        common.say("Interrupted. Nothing is lost: the same command goes on.")
+        common.say("Interrupted. Nothing is lost: run the same command again to continue.")
         return int(stopped.code or 0)
     common.conclude((place.folder / "report.md").read_text(encoding="utf-8"))
     common.say(f"Report: {place.folder / 'report.md'}, report.json, report.svg")
     return 0
 
 
-async def _carry(asked: Asked, place: Place, wanted: Wanted, base: Plan) -> None:
+async def _carry(asked: EvalOptions, place: EvalFolder, wanted: EvalRequest, base: BatchPlan) -> None:
     settings = base.reach.applied(load_here())
-    sandbox = await ladder.chosen(unsafe=asked.unsafe, engine=asked.engine)
-    purse = SharedPurse(settings.max_cost)
-    means = Means(
-        lambda: work.chosen(base.model, None, settings, purse=purse),
+    sandbox = await levels.chosen(unsafe=asked.unsafe, engine=asked.engine)
+    cost_budget = SharedCostBudget(settings.max_cost)
+    means = EvalResources(
+        lambda: work.chosen(base.model, None, settings, cost_budget=cost_budget),
         sandbox,
         base,
         sys.stderr,
@@ -124,13 +126,13 @@ async def _carry(asked: Asked, place: Place, wanted: Wanted, base: Plan) -> None
         retry=asked.retry,
     )
     with common.discreet(settings):
-        evaluation = Work(place, wanted, means)
+        evaluation = Evaluation(place, wanted, means)
         await evaluation.run(lambda: _report(place, wanted, evaluation))
 
 
-def _report(place: Place, wanted: Wanted, evaluation: Work) -> None:
-    """Write the report as far as the arms have come."""
-    found = figures.report(wanted, evaluation.built, place.begun or Begun("unknown", "undated"))
+def _report(place: EvalFolder, wanted: EvalRequest, evaluation: Evaluation) -> None:
+    """Write the report on the results so far."""
+    found = figures.report(wanted, evaluation.built, place.begun or EvalStart("unknown", "undated"))
     for name, text in (
         ("report.json", report.as_json(found)),
         ("report.md", report.markdown(found)),

@@ -1,4 +1,4 @@
-"""``chatdev``: one module per command, each imported only when it is called."""
+"""``chatdev``: one module per command, each imported only when it is used."""
 
 import importlib
 
@@ -45,13 +45,14 @@ class _Lazy(click.Group):
 def cli() -> None:
     """Build software with a virtual company on your own models: one sentence in, tested software out.
 
-    Set VLLM_ENDPOINT to your server (http://localhost:8000/v1 without it), or try it without any model:
+    Set VLLM_ENDPOINT to your model server (default: http://localhost:8000/v1) and check it with "chatdev doctor". Or
+    try a build without a model:
 
         chatdev build "create a calculator" --name Calculator --model DEMO
     """
 
 
 def main() -> None:
-    """The console script."""
+    """The entry point of the console script."""
     ensure_utf8()
     cli(prog_name="chatdev")

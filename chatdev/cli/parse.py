@@ -1,4 +1,4 @@
-"""``chatdev parse``: what is read out of a model's answer."""
+"""``chatdev parse``: what ChatDev extracts from a model's answer."""
 
 import sys
 from collections.abc import Iterator
@@ -10,13 +10,18 @@ import click
 
 @click.command(name="parse")
 @click.argument("file", type=click.Path(allow_dash=True, path_type=Path))
-@click.option("--jsonl", is_flag=True, help="FILE holds JSON lines with a response each; print JSON for each.")
-@click.option("--expected", multiple=True, metavar="PATH", help="A file that the question asked for.")
+@click.option(
+    "--jsonl", is_flag=True, help='FILE is JSON lines, each with an answer in "response"; print JSON for each.'
+)
+@click.option("--expected", multiple=True, metavar="PATH", help="A file that the question asked for. Repeatable.")
 def command(file: Path, jsonl: bool, expected: tuple[str, ...]) -> None:
-    """Show what ChatDev reads out of the answer in FILE ("-" is standard input), and what it doubts.
+    """Show what ChatDev extracts from a model's answer.
 
-    With --jsonl each line gives {"files": [{"name", "sha1", "cut", "doubts"}], "conclusion", "milliseconds"}; sha1 is
-    of the content without its last newline, which belongs to the fence. FILE may end in .gz.
+    Prints the files and the conclusion of the answer in FILE, with doubts about them. FILE may end in .gz; "-" is
+    standard input.
+
+    With --jsonl, each line gives {"files": [{"name", "sha1", "cut", "doubts"}], "conclusion", "milliseconds"}. The sha1
+    is that of the content without its last newline, because that newline belongs to the fence.
     """
     from chatdev.cli import common
     from chatdev.errors import UserError
@@ -56,7 +61,7 @@ def _for_a_person(text: str, expected: tuple[str, ...]) -> Iterator[str]:
     said = replies.conclusion(text)
     yield f"conclusion  {said if said is not None else 'none'}"
     if replies.looping(text):
-        yield "loop        it ends in the same words over and over"
+        yield "loop        it ends by repeating the same words"
 
 
 def _as_json(lines: IO[str], expected: tuple[str, ...]) -> Iterator[str]:
@@ -68,10 +73,10 @@ def _as_json(lines: IO[str], expected: tuple[str, ...]) -> Iterator[str]:
         try:
             entry = msgspec.json.decode(line)
         except msgspec.DecodeError as error:
-            raise ValueError(f"Line {number} is no JSON ({error}).") from None
+            raise ValueError(f"Line {number} is not JSON ({error}).") from None
         response = entry.get("response") if isinstance(entry, dict) else None
         if not isinstance(response, str):
-            raise ValueError(f"Line {number} holds no response.")
+            raise ValueError(f'Line {number} has no text in "response".')
         finish = entry.get("finish_reason")
         told = _read(response, finish if isinstance(finish, str) else "stop", expected)
         yield msgspec.json.encode(told).decode()

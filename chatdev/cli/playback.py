@@ -1,4 +1,4 @@
-"""``chatdev playback``: a stand-in server that answers from recordings or a finished run."""
+"""``chatdev playback``: a mock server that answers from recordings or a finished run."""
 
 import asyncio
 from pathlib import Path
@@ -9,19 +9,25 @@ import click
 @click.command(name="playback")
 @click.argument("recordings", nargs=-1, metavar="[RECORDING|RUN]...")
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8000, show_default=True, help="0 takes a free one.")
-@click.option("--manner", "manners", multiple=True, help="How to answer: first_token = 0.08, per_token = 0.012")
+@click.option("--port", default=8000, show_default=True, help="0 picks a free port.")
+@click.option(
+    "--manner",
+    "manners",
+    multiple=True,
+    help="Delays and faults, as in 'first_token = 0.08, per_token = 0.012'. Repeatable.",
+)
 @click.option(
     "--prefix-cache",
     "block",
     type=click.IntRange(min=1),
     metavar="TOKENS",
-    help="Tell in the usage what a prefix cache with blocks of so many tokens (16 on a GPU) would spare.",
+    help="Report in the usage what a prefix cache with blocks of this size (16 on a GPU) would save.",
 )
 def command(recordings: tuple[str, ...], host: str, port: int, manners: tuple[str, ...], block: int | None) -> None:
-    """Serve recordings (*.recording files, or finished runs) as an OpenAI-compatible server, until Ctrl-C.
+    """Serve recorded answers as an OpenAI-compatible server.
 
-    Without any, the recordings that come with ChatDev are served. docs/playback.md has the format and the manners.
+    Serves *.recording files or finished runs until Ctrl-C; by default, the recordings shipped with ChatDev.
+    docs/playback.md describes the file format and the manners.
     """
     from chatdev import runs
     from chatdev.cli import common

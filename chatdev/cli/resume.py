@@ -1,4 +1,4 @@
-"""``chatdev resume``: take an interrupted run to its end."""
+"""``chatdev resume``: continue an interrupted run."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -8,15 +8,19 @@ import click
 from chatdev.cli import options
 
 if TYPE_CHECKING:
-    from chatdev.runs import Reach
+    from chatdev.runs import EndpointPolicy
 
 
 @click.command(name="resume")
 @click.argument("run")
-@click.option("--model", default=None, help="Another model than the run began with. " + options.MODEL_HELP)
-@click.option("--role-model", "role_models", multiple=True, metavar="WHO=MODEL", help=options.ROLE_MODEL_HELP)
-@click.option("--from", "phase", default=None, metavar="PHASE", help="In a new run: keep only what came before PHASE.")
-@click.option("--repair", is_flag=True, help="Of a damaged log: go on from the whole records before the damage.")
+@click.option("--model", default=None, help="Use another model than the run started with. " + options.MODEL_HELP)
+@click.option("--role-model", "role_models", multiple=True, metavar="ROLE=MODEL", help=options.ROLE_MODEL_HELP)
+@click.option(
+    "--from", "phase", default=None, metavar="PHASE", help="Start a new run that keeps only what came before PHASE."
+)
+@click.option(
+    "--repair", is_flag=True, help="If the log is damaged: continue from the intact records before the damage."
+)
 @options.limited
 @options.racing
 @options.reaching
@@ -29,16 +33,18 @@ def command(
     repair: bool,
     limits: options.Limits,
     candidates: int,
-    reach: "Reach",
-    how: options.How,
+    reach: "EndpointPolicy",
+    how: options.WatchOptions,
 ) -> None:
-    """Take RUN (a folder, or the beginning of its name) to its end. What was answered is not asked again.
+    """Continue an interrupted run.
 
-    With --from a new run begins with all that RUN did before a phase, and goes on from there. RUN's copy of its
-    company, .chatdev/company, may have been edited in between; RUN itself stays as it is.
+    RUN is a folder, or the beginning of its name. Recorded answers are not requested again.
 
-    A limit takes the place of the one that was set before. A run that ended at a limit goes on with --from and a higher
-    one. Another number of --candidates holds for phases that have not begun.
+    With --from, a new run starts with everything that RUN did before PHASE and continues from there. You may edit RUN's
+    copy of its company, .chatdev/company, before that. RUN itself does not change.
+
+    A new limit replaces the old one. To continue a run that ended at a limit, use --from and a higher limit. A new
+    number of --candidates applies to phases that have not begun.
     """
     from chatdev.cli import work
 

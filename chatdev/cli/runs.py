@@ -5,7 +5,10 @@ import click
 
 @click.command(name="runs")
 def command() -> None:
-    """List the runs under WareHouse, each with its verdict or how to go on with it."""
+    """List the runs under WareHouse.
+
+    Shows each run's verdict, or how to resume it.
+    """
     from chatdev import runs
     from chatdev.cli import common
     from chatdev.errors import ChatDevError

@@ -1,4 +1,4 @@
-"""``chatdev sandbox``: which walls hold on this machine, and any command between them."""
+"""``chatdev sandbox``: which sandbox levels this machine supports, and a way to run a command in one."""
 
 import sys
 
@@ -9,26 +9,29 @@ _LEVELS = ("bubblewrap", "namespaces", "landlock", "docker", "podman", "process-
 
 @click.group(name="sandbox")
 def command() -> None:
-    """The sandbox that programs run in: what holds on this machine, and a try of it."""
+    """Check the sandbox for generated code, or run a command in it."""
 
 
 @command.command(name="check")
 def check() -> None:
-    """Try each level on this machine, and say which of them runs will use. Exit status 2 if none holds."""
+    """Test each sandbox level on this machine.
+
+    Shows which level runs will use. Exit status 2 if none is usable.
+    """
     import shutil
 
     from chatdev.cli import common
     from chatdev.errors import UserError
-    from chatdev.sandbox import ladder
+    from chatdev.sandbox import levels
 
-    engines = [each for each in ladder.ENGINES if shutil.which(each)]
-    for level in (*ladder.LEVELS, *engines):
-        finding = ladder.tried(level)
-        click.echo(f"{level:<12} {f'does not hold: {finding.why}' if finding.why else 'holds'}")
-    asked = ", ".join(f"--sandbox {each}" for each in engines if not ladder.tried(each).why)
-    also = f" (or, where it is asked for: {asked})" if asked else ""
+    engines = [each for each in levels.ENGINES if shutil.which(each)]
+    for level in (*levels.LEVELS, *engines):
+        finding = levels.tried(level)
+        click.echo(f"{level:<12} {f'not usable: {finding.why}' if finding.why else 'usable'}")
+    asked = ", ".join(f"--sandbox {each}" for each in engines if not levels.tried(each).why)
+    also = f" (also possible: {asked})" if asked else ""
     try:
-        best = common.run(ladder.best())
+        best = common.run(levels.best())
     except UserError as error:
         click.echo(f"Runs are refused{also}. {error.do}")
         sys.exit(error.exit_status)
@@ -36,26 +39,29 @@ def check() -> None:
 
 
 @command.command(name="run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@click.option("--level", type=click.Choice(_LEVELS), default=None, help="Instead of the best that holds here.")
-@click.option("--dir", "folder", default=None, metavar="DIR", help="A copy of this folder's files is the project.")
-@click.option("--seconds", type=click.FloatRange(min=0.1), default=30.0, show_default=True, help="The time limit.")
+@click.option(
+    "--level", type=click.Choice(_LEVELS), default=None, help="The sandbox level.  [default: the strongest usable one]"
+)
+@click.option("--dir", "folder", default=None, metavar="DIR", help="Copy the files of this folder into the sandbox.")
+@click.option("--seconds", type=click.FloatRange(min=0.1), default=30.0, show_default=True, help="Time limit.")
 @click.argument("words", nargs=-1, required=True, metavar="COMMAND…")
 def run(level: str | None, folder: str | None, seconds: float, words: tuple[str, ...]) -> None:
-    """Run COMMAND as a product is run: in a disposable folder, within limits, between the walls of a level.
+    """Run COMMAND in the sandbox, as a product would run.
 
-    Its exit status is passed on; 128 and the signal's number if one ended it, 124 if a limit did, which is told.
+    It runs in a disposable folder, with limits. Its exit status is passed on: 128 plus the signal's number if a signal
+    ended it, 124 and a message if a limit did.
     """
     from pathlib import Path
 
     from chatdev.cli import common
     from chatdev.errors import ChatDevError
-    from chatdev.project.verdict import read_folder
-    from chatdev.sandbox import ladder
+    from chatdev.product.verdict import read_folder
+    from chatdev.sandbox import levels
     from chatdev.sandbox.port import Job, Limits
 
     try:
         files = read_folder(Path(folder)) if folder is not None else {}
-        sandbox = ladder.at(level.replace("-", " ")) if level else common.run(ladder.best())
+        sandbox = levels.at(level.replace("-", " ")) if level else common.run(levels.best())
         stdin = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
         outcome = common.run(sandbox.run(Job(words, files, stdin=stdin, limits=Limits(seconds=seconds))))
     except ChatDevError as error:
@@ -63,7 +69,7 @@ def run(level: str | None, folder: str | None, seconds: float, words: tuple[str,
     click.echo(outcome.stdout, nl=False)
     click.echo(outcome.stderr, nl=False, err=True)
     if outcome.stopped == "starved":
-        common.say(f"Given up after {outcome.seconds:.1f} s: the machine was too busy to give it its time.")
+        common.say(f"Gave up after {outcome.seconds:.1f} s: the machine was too busy to run it.")
     elif outcome.stopped:
         common.say(f"Stopped by the {outcome.stopped} limit after {outcome.seconds:.1f} s.")
     if outcome.stopped:

@@ -1,4 +1,4 @@
-"""``chatdev serve``: a model server for this machine, started, followed and stopped."""
+"""``chatdev serve``: start, follow and stop a model server on this machine."""
 
 import os
 import shlex
@@ -11,26 +11,34 @@ from chatdev.cli import common
 
 if TYPE_CHECKING:
     from chatdev.ops.machine import Machine
-    from chatdev.ops.serving.engines import Engine, Order, Plan
+    from chatdev.ops.serving.engines import Engine, ServePlan, ServeSpec
     from chatdev.ops.serving.fit import Fit
     from chatdev.ops.serving.weights import Need
     from chatdev.settings import Secret, Settings
-    from chatdev.settings.others import Hub
+    from chatdev.settings.others import HubSettings
 
 
 @click.command(name="serve")
 @click.argument("model")
-@click.argument("extra", nargs=-1, type=click.UNPROCESSED, metavar="[-- ENGINE'S OWN FLAGS]")
-@click.option("--engine", type=click.Choice(["vllm", "docker", "tgi", "llamacpp"]), help="Else chosen for the machine.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
+@click.argument("extra", nargs=-1, type=click.UNPROCESSED, metavar="[-- ENGINE_FLAGS]")
 @click.option(
-    "--window", type=click.IntRange(256), help="Tokens of context window. Else as many as are of use and fit."
+    "--engine", type=click.Choice(["vllm", "docker", "tgi", "llamacpp"]), help="Default: chosen for this machine."
 )
-@click.option("--name", default="", help="What the model is called there. Else the last part of MODEL.")
-@click.option("--key", default="", help="A key that clients must send; VLLM_API_KEY does the same, unseen by others.")
-@click.option("--speculate", is_flag=True, help="Guess words that stand in the prompt (n-grams). Not measured yet.")
-@click.option("--force", is_flag=True, help="Try it even if the arithmetic says that it does not fit.")
-@click.option("--dry-run", is_flag=True, help="Show the command and its reasons, and start nothing.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 picks a free port.")
+@click.option(
+    "--window",
+    type=click.IntRange(256),
+    help="Context window in tokens. Default: up to 32,768 if model and memory allow.",
+)
+@click.option("--name", default="", help="Model name for clients. Default: the last part of MODEL.")
+@click.option(
+    "--key",
+    default="",
+    help="API key that clients must send. VLLM_API_KEY sets it too, unseen by other users.",
+)
+@click.option("--speculate", is_flag=True, help="Speculative decoding with n-grams of the prompt. Not measured yet.")
+@click.option("--force", is_flag=True, help="Start even if the model should not fit into memory.")
+@click.option("--dry-run", is_flag=True, help="Show the command and its reasons without starting it.")
 def command(
     model: str,
     extra: tuple[str, ...],
@@ -43,28 +51,27 @@ def command(
     force: bool,
     dry_run: bool,
 ) -> None:
-    """Serve MODEL: a .gguf file, a model's folder, or its name on the Hugging Face Hub.
+    """Start a model server that fits this machine.
 
-    The engine is vLLM where there is a GPU, else llama.cpp. The command is shown with a reason for each flag, and runs
-    until Ctrl-C, after which nothing of it is left. docs/serve.md says more.
+    MODEL is a .gguf file, a model folder, or a name on the Hugging Face Hub. The engine is vLLM if there is a GPU, else
+    llama.cpp; ENGINE_FLAGS are passed on to it. The command is shown with a reason for each flag. Ctrl-C stops the
+    server and all its processes. docs/serve.md has the details.
 
-    Exit status: 1 if the server fails, 2 for what keeps it from being started, 130 after Ctrl-C.
+    Exit status: 1 if the server fails, 2 if it cannot be started, 130 after Ctrl-C.
     """
     from chatdev import settings
     from chatdev.errors import ChatDevError
     from chatdev.ops.serving import serve
-    from chatdev.ops.serving.engines import Order
+    from chatdev.ops.serving.engines import ServeSpec
     from chatdev.settings import others
 
     if extra and not extra[0].startswith("-"):
-        raise click.UsageError(
-            f"One model at a time, and {extra[0]!r} is another. The engine's own flags stand behind --"
-        )
+        raise click.UsageError(f"One model at a time, and {extra[0]!r} is another. Put the engine's own flags after --")
     try:
         serve.refuse_other_systems(sys.platform)
         own = settings.load_here()
         secret = settings.Secret(key) if key else own.vllm_api_key
-        order = Order(
+        order = ServeSpec(
             model=model,
             port=port or serve.free_port(),
             name=name,
@@ -80,7 +87,7 @@ def command(
 
 
 async def _serve(
-    order: "Order",
+    order: "ServeSpec",
     wanted: "Engine | None",
     window: int | None,
     own: "Settings",
@@ -111,27 +118,29 @@ async def _serve(
     await _run(plan, order, need, place, own, key)
 
 
-async def _run(plan: "Plan", order: "Order", need: "Need", place: "Hub", own: "Settings", key: "Secret | None") -> None:
+async def _run(
+    plan: "ServePlan", order: "ServeSpec", need: "Need", place: "HubSettings", own: "Settings", key: "Secret | None"
+) -> None:
     from chatdev.ops.serving import serve
 
-    common.say("\nStarting. Ctrl-C stops it.")
+    common.say("\nStarting the server. Ctrl-C stops it.")
     secrets = serve.secrets(plan, key, place)
     service = await serve.Service.start(plan, secrets, serve.as_client(own, plan, key), common.say)
     try:
         served = await service.until_it_answers(lambda: serve.downloaded(order.model, need, place.cache))
         lines = [f"export VLLM_ENDPOINT={plan.endpoint}", f"export VLLM_MODEL_NAME={shlex.quote(served)}"]
-        also = "\n(and VLLM_API_KEY to its key)" if key else ""
-        click.echo("\nIt answers. In another terminal:\n\n" + "\n".join(lines) + f"{also}\n")
+        also = "\n(and set VLLM_API_KEY to its key)" if key else ""
+        click.echo("\nThe server is ready. In another terminal:\n\n" + "\n".join(lines) + f"{also}\n")
         sys.stdout.flush()
         await service.until_it_ends()
     finally:
-        common.say("Stopping it.")
+        common.say("Stopping the server.")
         await service.stop()
-        common.say("Stopped; nothing of it is left.")
+        common.say("Stopped. All its processes have ended.")
 
 
-def _shown(plan: "Plan", why: str, seen: "Machine", need: "Need", fit: "Fit", *, key: bool) -> str:
-    """All that is to be known before the start: machine, model, arithmetic, command, reasons."""
+def _shown(plan: "ServePlan", why: str, seen: "Machine", need: "Need", fit: "Fit", *, key: bool) -> str:
+    """The plan before the start: machine, model, memory calculation, command, reasons."""
     from chatdev.ops.serving.fit import size
 
     fetched = f"; {size(need.download)} to download" if need.download else ""
@@ -142,13 +151,11 @@ def _shown(plan: "Plan", why: str, seen: "Machine", need: "Need", fit: "Fit", *,
     lines = [
         f"Machine: {_machine(seen)}",
         f"Model:   {need.name}: {', '.join(parts)} (from {need.source}{fetched})",
-        f"Memory:  {fit.words or 'not reckoned, since the size of the model is not known'}",
+        f"Memory:  {fit.words or 'not calculated, since the size of the model is not known'}",
         f"Engine:  {plan.engine}, as {why}",
     ]
     if key:
-        lines.append(
-            "Key:     clients must send it; the server gets it by the environment, where no other user sees it"
-        )
+        lines.append("Key:     clients must send it; the server gets it in its environment, hidden from other users")
     if plan.remark:
         lines.append(f"Note:    {plan.remark}")
     reasons = [f"  {_label(part.words):<31}  {part.why}" for part in (*plan.variables, *plan.parts)]
@@ -156,7 +163,7 @@ def _shown(plan: "Plan", why: str, seen: "Machine", need: "Need", fit: "Fit", *,
 
 
 def _label(words: tuple[str, ...]) -> str:
-    """A part of a command in short: whole if there is room, else its flag, or its last word without folders."""
+    """A short form of a part of a command: all of it if it fits, else its flag, or its last word without folders."""
     if len(whole := shlex.join(words)) <= 31:
         return whole
     return words[0] if words[0].startswith("-") else words[-1].rpartition("/")[2]

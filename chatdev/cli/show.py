@@ -1,13 +1,16 @@
-"""``chatdev show``: what a run's log says."""
+"""``chatdev show``: the contents of a run's log."""
 
 import click
 
 
 @click.command(name="show")
 @click.argument("run")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(run: str, as_json: bool) -> None:
-    """Show RUN (a folder, or the beginning of its name): verdict, phases, talk, files, calls and tokens."""
+    """Show a run: verdict, phases, conversations, files, tokens.
+
+    RUN is a folder, or the beginning of its name.
+    """
     import msgspec
 
     from chatdev import runs

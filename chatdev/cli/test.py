@@ -1,10 +1,10 @@
-"""``chatdev test``: the verdict again, on any folder."""
+"""``chatdev test``: judge any folder again."""
 
 import sys
 
 import click
 
-from chatdev.cli.options import walled
+from chatdev.cli.options import sandbox_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,15 +15,20 @@ if TYPE_CHECKING:
 
 @click.command(name="test")
 @click.argument("folder")
-@click.option("--json", "as_json", is_flag=True, help='As JSON: {"verdict": …, "tests": […], "why": …}.')
-@click.option("--install", is_flag=True, help="First install what requirements.txt lists, for this product alone.")
-@click.option("--yes", is_flag=True, help="Install without asking what is known; --allow names what is not.")
-@click.option("--allow", multiple=True, metavar="NAME", help="Install NAME, too, although no list of ours has it.")
-@walled
+@click.option("--json", "as_json", is_flag=True, help='Print JSON: {"verdict": …, "tests": […], "why": …}.')
+@click.option("--install", is_flag=True, help="First install requirements.txt, for this product only.")
+@click.option("--yes", is_flag=True, help="Install known packages without asking; others need --allow.")
+@click.option(
+    "--allow", multiple=True, metavar="NAME", help="Install NAME although it is not a known package. Repeatable."
+)
+@sandbox_options
 def command(
     folder: str, as_json: bool, install: bool, yes: bool, allow: tuple[str, ...], unsafe: bool, engine: str
 ) -> None:
-    """Judge the product in FOLDER (any folder, or a run): start it, run its tests, and say what is true of it."""
+    """Judge a product again: start it and run its tests.
+
+    FOLDER is any folder with a program, or a run. Exit status: 0 if the verdict is passed, 1 for any other verdict.
+    """
     from pathlib import Path
 
     import msgspec
@@ -31,13 +36,13 @@ def command(
     from chatdev import runs
     from chatdev.cli import common
     from chatdev.errors import ChatDevError
-    from chatdev.project import verdict
-    from chatdev.sandbox import ladder
+    from chatdev.product import verdict
+    from chatdev.sandbox import levels
     from chatdev.views.text import clean
 
     try:
         place = Path(folder) if Path(folder).is_dir() else runs.find(folder, common.WAREHOUSE)
-        sandbox = common.run(ladder.chosen(unsafe=unsafe, engine=engine))
+        sandbox = common.run(levels.chosen(unsafe=unsafe, engine=engine))
         python = _install(sandbox, place, yes, allow) if install else ""
         judged = common.run(verdict.judge_folder(sandbox, place, python))
     except ChatDevError as error:
@@ -50,7 +55,7 @@ def command(
 
 
 def _install(sandbox: "Sandbox", folder: "Path", yes: bool, allow: tuple[str, ...]) -> str:
-    """Install the product's packages if its user agrees; the interpreter that has them, empty for our own."""
+    """Install the product's packages if the user agrees; returns the interpreter that has them, empty for our own."""
     from chatdev.cli import common
     from chatdev.project import environment
     from chatdev.sandbox.environment import install
@@ -58,7 +63,7 @@ def _install(sandbox: "Sandbox", folder: "Path", yes: bool, allow: tuple[str, ..
 
     place, wanted = environment.place(folder), environment.wanted(folder)
     for line in wanted.dropped:
-        common.say(f"requirements.txt, not taken: {line}")
+        common.say(f"requirements.txt, skipped: {line}")
     if not wanted.lines:
         common.say("requirements.txt lists nothing to install.")
         return ""
@@ -67,9 +72,9 @@ def _install(sandbox: "Sandbox", folder: "Path", yes: bool, allow: tuple[str, ..
 
 
 def _agreed(lines: tuple[str, ...], place: "Path", yes: bool, allow: tuple[str, ...]) -> tuple[str, ...]:
-    """What the user agrees to: what we know as a whole, everything else name by name."""
+    """The packages that the user agrees to install: one question for all known ones, one for each other name."""
     from chatdev.cli import common
-    from chatdev.project import packages
+    from chatdev.product import packages
 
     known = [line for line in lines if packages.known(line)]
     if known and not yes and not click.confirm(f"Install {', '.join(known)} into {place}?", err=True):
@@ -82,11 +87,13 @@ def _agreed(lines: tuple[str, ...], place: "Path", yes: bool, allow: tuple[str, 
             continue
         nearest = packages.similar(line)
         hint = f'; did its author mean "{nearest}"?' if nearest else ", so look it up before you trust it."
-        warning = f'"{name}" is on no list of packages that we know{hint}'
+        warning = f'"{name}" is not a known package{hint}'
         if packages.same(name, allowed):
             agreed.append(line)
         elif yes:
-            common.say(f"{warning} It is left out; --allow {name} installs it.")
-        elif click.confirm(f"{warning} Models and forgers invent such names. Install {line} all the same?", err=True):
+            common.say(f"{warning} Skipped; --allow {name} installs it.")
+        elif click.confirm(
+            f"{warning} Models invent such names, and attackers register them. Install {line} anyway?", err=True
+        ):
             agreed.append(line)
     return tuple(agreed)

@@ -1,4 +1,4 @@
-"""Shared by ``run.py``, ``build`` and ``resume``: take a run to its end and tell its user how it went."""
+"""Shared by ``run.py``, ``build`` and ``resume``: work on a run to its end and show the result."""
 
 import asyncio
 import contextlib
@@ -10,16 +10,16 @@ import msgspec
 
 from chatdev import runs, wiring
 from chatdev.cli import common, watch
-from chatdev.cli.options import How, Limits
-from chatdev.cli.voice import DebugLog, Json, Text, Voice
+from chatdev.cli.options import Limits, WatchOptions
+from chatdev.cli.run_output import DebugLog, Json, RunOutput, Text
 from chatdev.errors import ChatDevError
 from chatdev.journal import store
 from chatdev.journal.store import read
 from chatdev.models.choose import Choice, choose
-from chatdev.models.purse import Purse
-from chatdev.project.verdict import STARTS
+from chatdev.models.cost_budget import CostBudget
+from chatdev.product.verdict import STARTS
 from chatdev.redaction import Redactor
-from chatdev.sandbox import ladder
+from chatdev.sandbox import levels
 from chatdev.sandbox.port import Sandbox
 from chatdev.settings import Settings, load_here
 
@@ -27,7 +27,7 @@ DEMO = "DEMO"
 
 
 class End(NamedTuple):
-    """How an attempt ended; ``verdict`` is empty if it did not come to one."""
+    """How an attempt ended; ``verdict`` is empty if there is none."""
 
     folder: Path
     status: int
@@ -40,15 +40,15 @@ async def chosen(
     task: str | None,
     settings: Settings,
     say: Callable[[str], None] = common.say,
-    purse: Purse | None = None,
+    cost_budget: CostBudget | None = None,
 ) -> AsyncIterator[Choice]:
-    """The model for a label; for DEMO, a stand-in server that plays the recording of this task while it is used, or for
-    None each recording that there is."""
+    """The model for a label. For DEMO, a mock server that plays the recording of this task while it is used, or every
+    recording if the task is None."""
     if label is None or label.upper() != DEMO:
         try:
-            choice = await choose(label, settings, purse=purse)
+            choice = await choose(label, settings, cost_budget=cost_budget)
         except ChatDevError:
-            for note in settings.notes:  # else they are told at the beginning of the work
+            for note in settings.notes:  # otherwise they are shown when the work begins
                 say(note)
             raise
         try:
@@ -68,21 +68,21 @@ async def chosen(
             openai_api_key=None,
             proxy=None,
         )
-        async with chosen("VLLM", task, own, say, purse) as choice:
+        async with chosen("VLLM", task, own, say, cost_budget) as choice:
             yield msgspec.structs.replace(choice, label=DEMO)
 
 
-def build(order: runs.Order, label: str | None, how: How) -> int:
-    """Begin a run and take it to its end; the exit status. Every failure is said in plain words."""
-    voice = _voice(how)
+def build(order: runs.RunRequest, label: str | None, how: WatchOptions) -> int:
+    """Start a run and work on it to its end; returns the exit status. Every failure is printed as a plain message."""
+    output = _output(how)
 
     async def work() -> End:
         settings = order.reach.applied(load_here())
-        sandbox = await ladder.chosen(unsafe=how.unsafe, engine=how.engine)
+        sandbox = await levels.chosen(unsafe=how.unsafe, engine=how.engine)
         with common.discreet(settings):
             async with (
-                watch.watchers(how, settings, voice) as watchers,
-                chosen(label, order.task, settings, voice.notice) as choice,
+                watch.watchers(how, settings, output) as watchers,
+                chosen(label, order.task, settings, output.notice) as choice,
             ):
                 asked = msgspec.structs.replace(order, model=choice.label)
                 folder = runs.begin(asked, common.WAREHOUSE, settings=settings)
@@ -90,62 +90,62 @@ def build(order: runs.Order, label: str | None, how: How) -> int:
 
     try:
         order.checked()
-        return _closed(common.run(work()), voice)
+        return _closed(common.run(work()), output)
     except (ChatDevError, OSError) as error:
-        return _refused(error, voice)
+        return _refused(error, output)
 
 
 def resume(
     run: str,
     label: str | None,
     phase: str | None,
-    how: How,
+    how: WatchOptions,
     role_models: tuple[str, ...] = (),
     limits: Limits | None = None,
-    reach: runs.Reach | None = None,
+    reach: runs.EndpointPolicy | None = None,
     candidates: int = 0,
     *,
     repair: bool = False,
 ) -> int:
-    """Take an interrupted run to its end, or a new one from a phase of it on; the exit status. One that has ended is
-    only shown again. ``repair`` cuts a damaged log after its last whole record first."""
-    voice = _voice(how)
+    """Continue an interrupted run, or a new run from one of its phases; returns the exit status. A finished run is only
+    shown again. ``repair`` first cuts a damaged log after its last intact record."""
+    output = _output(how)
 
     async def work(folder: Path) -> End:
         order = runs.started(read(runs.log_of(folder)), folder)
-        settings = (reach or runs.Reach()).over(order).applied(load_here())
-        sandbox = await ladder.chosen(unsafe=how.unsafe, engine=how.engine)
+        settings = (reach or runs.EndpointPolicy()).over(order).applied(load_here())
+        sandbox = await levels.chosen(unsafe=how.unsafe, engine=how.engine)
         with common.discreet(settings):
             async with (
-                watch.watchers(how, settings, voice) as watchers,
-                chosen(label or order.model, order.task, settings, voice.notice) as choice,
+                watch.watchers(how, settings, output) as watchers,
+                chosen(label or order.model, order.task, settings, output.notice) as choice,
             ):
                 return await _work(folder, choice, settings, watchers, sandbox, role_models, limits, candidates)
 
     try:
         folder = runs.find(run, common.WAREHOUSE)
         if repair:
-            voice.notice(store.repair(runs.log_of(folder)) or "The log is whole: nothing had to be cut.")
+            output.notice(store.repair(runs.log_of(folder)) or "The log is intact. Nothing was cut.")
         if phase is not None:
             folder = runs.fork(folder, phase, common.WAREHOUSE)
-            voice.notice(f"A new run from {phase} on: {folder}")
+            output.notice(f"New run, starting at {phase}: {folder}")
         records = read(runs.log_of(folder))
         if (ended := runs.finished(records)) is not None:
             wiring.deliver(folder, records)
-            return _closed(End(folder, _status(ended.verdict), ended.verdict), voice)
-        return _closed(common.run(work(folder)), voice)
+            return _closed(End(folder, _status(ended.verdict), ended.verdict), output)
+        return _closed(common.run(work(folder)), output)
     except (ChatDevError, OSError) as error:
-        return _refused(error, voice)
+        return _refused(error, output)
 
 
-def _refused(error: Exception, voice: Voice) -> int:
-    """Say why nothing could be done; the exit status."""
+def _refused(error: Exception, output: RunOutput) -> int:
+    """Print why nothing could be done; returns the exit status."""
     told = error if isinstance(error, ChatDevError) else common.of_system(error)
-    voice.error(told)
+    output.error(told)
     return told.exit_status
 
 
-def _voice(how: How) -> Voice:
+def _output(how: WatchOptions) -> RunOutput:
     return Json() if how.as_json else Text(quiet=how.quiet)
 
 
@@ -153,9 +153,9 @@ def _status(verdict: str) -> int:
     return 0 if verdict in ("passed", STARTS) else 1
 
 
-def _closed(end: End, voice: Voice) -> int:
-    """Say what every run ends with; the exit status."""
-    voice.ended(end.folder, end.verdict, end.status)
+def _closed(end: End, output: RunOutput) -> int:
+    """Print the end of a run; returns the exit status."""
+    output.ended(end.folder, end.verdict, end.status)
     return end.status
 
 
@@ -169,47 +169,49 @@ async def _work(
     limits: Limits | None = None,
     candidates: int = 0,
 ) -> End:
-    """One attempt at a run, shown as it goes."""
-    voice = watchers.voice
-    hint = f'Nothing is lost. Go on with: {common.program()} resume "{folder}"'
+    """One attempt at a run, shown while it works."""
+    output = watchers.output
+    hint = f'Nothing is lost. Continue with: {common.program()} resume "{folder}"'
     hidden = Redactor(settings.secrets)
-    debug = DebugLog(folder / runs.HIDDEN / "debug.log", voice, hidden.text) if settings.debug else None
+    debug = DebugLog(folder / runs.HIDDEN / "debug.log", output, hidden.text) if settings.debug else None
     choice.backend.debug = debug
-    voice.redact = hidden.text
+    output.redact = hidden.text
     watchers.begun(read(runs.log_of(folder)))
     try:
-        async with watch.server_shown(choice.backend, voice):
+        async with watch.server_shown(choice.backend, output):
             reached = await wiring.work(
                 folder,
                 choice,
                 on_record=watchers.on_record,
-                on_progress=voice.on_progress,
+                on_progress=output.on_progress,
                 role_models=role_models,
                 limits=limits,
                 candidates=candidates,
                 sandbox=sandbox,
             )
     except asyncio.CancelledError:
-        voice.paused()
-        voice.notice(f"Interrupted. {hint}")
+        output.paused()
+        output.notice(f"Interrupted. {hint}")
         _uncancel()
         return End(folder, common.INTERRUPTED)
     except (ChatDevError, OSError) as error:
         told = error if isinstance(error, ChatDevError) else common.of_system(error)
-        voice.paused()
+        output.paused()
         hidden.error(told)
-        voice.error(told)
-        voice.notice(f"The log is {runs.log_of(folder)}.\n{hint}" if folder.is_dir() else f"{folder} is gone.")
+        output.error(told)
+        output.notice(
+            f"The log is {runs.log_of(folder)}.\n{hint}" if folder.is_dir() else f"{folder} no longer exists."
+        )
         return End(folder, told.exit_status)
     finally:
-        voice.paused()
+        output.paused()
         if debug:
             debug.close()
     return End(folder, _status(reached.verdict), reached.verdict)
 
 
 def _uncancel() -> None:
-    """The wish to stop was heard, and what follows is the way out."""
+    """Clear the cancellation: it was handled, and the clean-up that follows must run."""
     task = asyncio.current_task()
     assert task is not None
     task.uncancel()

@@ -1,1 +1,1 @@
-"""Who works here, and in which order."""
+"""Companies: roles, phases and the order of their work."""

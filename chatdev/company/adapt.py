@@ -1,4 +1,4 @@
-"""A company fitted to a model and to what was typed: how much it does, and single keys of its phases."""
+"""A company adapted to a model and to options: how much it does, and single keys of its phases."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -14,32 +14,32 @@ Effort = Literal["low", "normal", "high"]
 EFFORTS: tuple[Effort, ...] = ("low", "normal", "high")
 
 SMALL = 7.0
-"""Billions of parameters from which on a model is not small. Below it, showing a model its own failed attempt brings
-fewer solved tasks per token than another independent draft (docs/eval.md)."""
+"""A model with fewer billions of parameters is small. Showing a small model its own failed attempt solves fewer tasks
+per token than another independent draft (docs/eval.md)."""
 
 
 SKILLED = 0.3
-"""The share of the questions of the doctor's trial from which on a model is not small: Qwen2.5-Coder-1.5B answers 1 of
-10 rightly."""
+"""A model that answers a smaller share of the doctor's skill questions is small: Qwen2.5-Coder-1.5B answers 1 of 10
+correctly."""
 
 
 def effort_for(size: float | None, skill: float | None = None) -> tuple[Effort, str]:
-    """The effort for a model, and why, in words: by its billions of parameters, else by the share of a trial's
-    questions that it answered rightly. None: not known."""
+    """The effort for a model, and the reason: by its billions of parameters, else by the share of the doctor's skill
+    questions that it answered correctly. None: unknown."""
     if size is not None:
         told = f"{size:.3g} billion parameters"
         return ("low", f"{told}, fewer than {SMALL:g}") if size < SMALL else ("normal", told)
     if skill is not None:
-        told = f"it answered {skill:.0%} of the doctor's trial rightly"
+        told = f"it passed {skill:.0%} of the doctor's skill test"
         return ("low", f"{told}, less than {SKILLED:.0%}") if skill < SKILLED else ("normal", told)
-    return "normal", "the server does not tell the model's size; chatdev doctor tries what it can do"
+    return "normal", "the server does not report the model's size; chatdev doctor measures its skill"
 
 
 def at(company: Company, effort: Effort) -> Company:
-    """The company as it works at this effort: without the steps that are for more, and with its phases' keys for it."""
+    """The company at this effort: without the steps for higher efforts, and with its phases' keys for this one."""
     rank = EFFORTS.index(effort)
 
-    def kept(chain: Sequence[steps.Step]) -> tuple[steps.Step, ...]:
+    def kept(chain: Sequence[steps.ChainStep]) -> tuple[steps.ChainStep, ...]:
         return tuple(
             msgspec.structs.replace(step, steps=kept(step.steps), together=kept(step.together))
             for step in chain
@@ -54,13 +54,13 @@ def at(company: Company, effort: Effort) -> Company:
 
 
 def setting(company: Company, typed: Sequence[str]) -> Company:
-    """The company with ``PHASE.KEY=VALUE`` for each that was typed, or without a step: ``STEP=off``. Values are TOML's,
-    or plain words. Raises CompanyError that names what there is."""
+    """The company with each typed ``PHASE.KEY=VALUE`` applied, or without a step (``STEP=off``). Values are TOML, or
+    plain words. Raises CompanyError that lists the valid names."""
     for each in typed:
         name, equals, value = each.partition("=")
         name, dot, key = name.strip().partition(".")
         if not equals or (not dot and value.strip().lower() != "off"):
-            raise CompanyError(f"--set {each!r} is not understood.", do="Write PHASE.KEY=VALUE, or STEP=off.")
+            raise CompanyError(f"--set {each!r} is not valid.", do="Write PHASE.KEY=VALUE, or STEP=off.")
         company = _key(company, name, key, value.strip(), each) if dot else _without(company, name)
     return company
 
@@ -95,7 +95,7 @@ def _changed(phase: Phase, keys: Mapping[str, Any], where: str) -> Phase:
     for key, value in keys.items():
         if key in ("name", "question", "at") or key not in fields:
             known = ", ".join(sorted(set(fields) - {"name", "question", "at"}))
-            raise CompanyError(f"{where}: {key} is no key of a phase.", do=f"There are: {known}.")
+            raise CompanyError(f"{where}: {key} is not a key of a phase.", do=f"The keys: {known}.")
         fields[key] = {**fields[key], **value} if isinstance(value, dict) and isinstance(fields[key], dict) else value
     try:
         return msgspec.convert(fields, Phase)
@@ -109,7 +109,7 @@ def _without(company: Company, name: str) -> Company:
         known = ", ".join(dict.fromkeys(step.name for step in steps.walk(company.chain)))
         raise CompanyError(f'--set {name}=off: {company.name} has no step "{name}".', do=f"Its steps: {known}.")
 
-    def kept(chain: Sequence[steps.Step]) -> tuple[steps.Step, ...]:
+    def kept(chain: Sequence[steps.ChainStep]) -> tuple[steps.ChainStep, ...]:
         return tuple(
             msgspec.structs.replace(step, steps=kept(step.steps), together=kept(step.together))
             for step in chain

@@ -1,4 +1,4 @@
-"""How much a run, or all takes of one phase together, may spend."""
+"""How much a run, or all executions of one phase together, may spend."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -10,8 +10,8 @@ _Amount = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits; None for none. ``calls`` counts answers, ``tokens`` prompts and answers together, ``minutes`` the time
-    of work (of a phase: the time that its calls took), ``cost`` US dollars, where the price is known.
+    """Limits; None for none. ``calls`` counts answers, ``tokens`` prompts and answers together, ``minutes`` the working
+    time (of a phase: the time of its calls), ``cost`` US dollars for answers with a known price.
     """
 
     calls: _Count | None = None
@@ -21,7 +21,7 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def stated(self) -> dict[str, float]:
-        """The limits that there are, by name."""
+        """The limits that are set, by name."""
         return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
 
     def but(self, limits: Mapping[str, float]) -> "Budget":

@@ -1,7 +1,7 @@
-"""A company's folder in the form of ChatDev 1.0: three JSON files, put into the texts of a native folder.
+"""A company's folder in the format of ChatDev 1.0: three JSON files, converted to the texts of a native folder.
 
 ``ChatChainConfig.json`` has the chain, the recruited roles and the switches; ``PhaseConfig.json`` the roles and the
-question of each phase; ``RoleConfig.json`` what each role is told. What is missing is taken from ``classic``. The
+question of each phase; ``RoleConfig.json`` each role's system prompt. A missing file is replaced by ``classic``'s. The
 result is the same whether the folder is used as it is or converted first: both go through the native texts.
 """
 
@@ -15,7 +15,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from chatdev.company import config
-from chatdev.company.config import CHIEF, COUNSELOR, Company, CompanyError, Parameters, Phase, Step
+from chatdev.company.config import CHIEF, COUNSELOR, ChainStep, Company, CompanyError, Parameters, Phase
 
 CHAIN, PHASES, ROLES = config.CLASSIC_FILES
 
@@ -30,11 +30,11 @@ PLACEHOLDERS = {
     "unimplemented_file": "{{ unfinished }}",
     "test_reports": "{{ '\\n' ~ fenced(started, 'text') ~ '\\n' if started else '' }}",
 }
-"""ChatDev 1.0's placeholders and ours; ``assistant_role`` is filled in at once."""
+"""ChatDev 1.0's placeholders and the native ones; ``assistant_role`` is filled in immediately."""
 
 _UNSET = dict.fromkeys(("ideas", "description", "comments", "error_summary"), "")
-_IN_PHASES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")  # as Python's str.format, where a doubled brace is a brace
-_IN_ROLES = re.compile(r"\{(\w+)\}")  # were filled by plain replacement: other braces stand for themselves
+_IN_PHASES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")  # as in Python's str.format: a doubled brace is a brace
+_IN_ROLES = re.compile(r"\{(\w+)\}")  # 1.0 used plain replacement: other braces are literal
 _NOT_YET_PHASES = {"Art", "ArtDesign", "ArtIntegration", "HumanAgentInteraction", "CodeReviewHuman"}
 _NOT_YET = ("git_management", "web_spider", "self_improve", "incremental_develop", "with_memory", "brainstorming")
 _TURNS = 10
@@ -73,20 +73,20 @@ class _Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load(folder: Path) -> Company:
-    """The company in a folder of either form. Raises CompanyError that names file, key, expectation and finding."""
+    """The company in a folder of either format. Raises CompanyError with file, key, what was expected and found."""
     if (folder / "company.toml").exists() or not any((folder / name).exists() for name in config.CLASSIC_FILES):
         return config.load(folder)
     return config.from_sources(convert(folder), f"The company in {folder}")
 
 
 def convert(folder: Path) -> dict[str, str]:
-    """The texts of the native folder for one of ChatDev 1.0's, by relative path. Raises CompanyError."""
+    """The texts of the native folder for a ChatDev 1.0 folder, by relative path. Raises CompanyError."""
     classic = config.load(config.BUILT_IN / "classic")
     settings = _read(folder / CHAIN, _Settings) or _settings(classic)
     for switch in _NOT_YET:
         if _on(getattr(settings, switch), f"{CHAIN}: {switch}"):
             raise CompanyError(
-                f"{CHAIN}: {switch}: expected False, found True: this is not yet here.",
+                f"{CHAIN}: {switch}: expected False, found True. This is not yet supported.",
                 do=f'Set {switch} to "False".',
             )
     _on(settings.clear_structure, f"{CHAIN}: clear_structure")  # nothing to do: no __pycache__ is ever delivered
@@ -113,7 +113,7 @@ def _read(path: Path, kind: type[T]) -> T | None:
         return msgspec.json.decode(path.read_text(encoding="utf-8-sig"), type=kind)
     except (OSError, UnicodeDecodeError) as error:
         raise CompanyError(f"{path} cannot be read: {error}.") from error
-    except (msgspec.DecodeError, RecursionError) as error:  # a ValidationError, which names the key, is one too
+    except (msgspec.DecodeError, RecursionError) as error:  # includes ValidationError: it names the key
         raise CompanyError(f"{path.name}: {error}.") from error
 
 
@@ -127,14 +127,14 @@ def _on(value: _Switch, where: str) -> bool:
 
 def _file(name: str, source: str) -> str:
     if not name.strip() or name.startswith(".") or any(mark in name for mark in "/\\\0\n"):
-        raise CompanyError(f"{source}: {name!r}: expected a name that can name a file, found this.")
+        raise CompanyError(f"{source}: {name!r} cannot be used as a file name.")
     return name
 
 
 def _settings(classic: Company) -> _Settings:
-    """What ``classic`` is in the words of ChatDev 1.0."""
+    """``classic`` in the format of ChatDev 1.0."""
 
-    def steps(native: tuple[Step, ...]) -> tuple[_Step, ...]:
+    def steps(native: tuple[ChainStep, ...]) -> tuple[_Step, ...]:
         return tuple(
             _Step(step.loop, "ComposedPhase", cycleNum=step.cycles, Composition=steps(step.steps))
             if step.loop
@@ -158,7 +158,7 @@ def _lines(text: tuple[str, ...] | str) -> str:
 
 
 class _Phases:
-    """The phases that a chain names, as they are met on the way through it."""
+    """The phases that a chain names, collected on the way through it."""
 
     def __init__(
         self, settings: _Settings, texts: Mapping[str, _Text], roles: Mapping[str, str], classic: Company
@@ -174,13 +174,13 @@ class _Phases:
             if step.phaseType == "SimplePhase" and step.phase not in classic.phases
         }
 
-    def steps(self, steps: tuple[_Step, ...], where: str) -> Iterator[Step]:
+    def steps(self, steps: tuple[_Step, ...], where: str) -> Iterator[ChainStep]:
         met: Counter[str] = Counter()
         for number, step in enumerate(steps):
             here = f"{where}[{number}]"
             if step.phase in _NOT_YET_PHASES:
                 raise CompanyError(
-                    f"{CHAIN}: {here}.phase: {step.phase} is not yet here.", do="Take this phase out of the chain."
+                    f"{CHAIN}: {here}.phase: {step.phase} is not yet supported.", do="Remove this phase from the chain."
                 )
             if (step.phaseType == "ComposedPhase") != bool(step.Composition):
                 wanted, has = ("a list of phases", "none") if not step.Composition else ("none", "a list of phases")
@@ -192,16 +192,16 @@ class _Phases:
                 yield self._loop(step, here, f"-{met[step.phase]}" if met[step.phase] > 1 else "")
             else:
                 self._simple(step, here)
-                yield Step(phase=step.phase)
+                yield ChainStep(phase=step.phase)
 
-    def _loop(self, step: _Step, here: str, suffix: str) -> Step:
+    def _loop(self, step: _Step, here: str, suffix: str) -> ChainStep:
         if step.cycleNum < 1:
             raise CompanyError(f"{CHAIN}: {here}.cycleNum: expected 1 or more, found {step.cycleNum}.")
         known = self._loops.get(step.phase)
         runs = tuple(inner for inner in known.steps if inner.run) if known else ()
         inner = tuple(self.steps(step.Composition, f"{here}.Composition"))
         until = known.until if known else "finished"
-        return Step(loop=step.phase + suffix, steps=runs + inner, cycles=step.cycleNum, until=until)
+        return ChainStep(loop=step.phase + suffix, steps=runs + inner, cycles=step.cycleNum, until=until)
 
     def _simple(self, step: _Step, here: str) -> None:
         reflect = _on(step.need_reflect, f"{CHAIN}: {here}.need_reflect")
@@ -209,24 +209,24 @@ class _Phases:
         phase = msgspec.structs.replace(self._phase(step.phase), turns=turns, reflect=reflect)
         if self.found.setdefault(step.phase, phase) != phase:
             raise CompanyError(
-                f"{CHAIN}: {here}: expected the same max_turn_step and need_reflect wherever {step.phase} stands, "
+                f"{CHAIN}: {here}: expected the same max_turn_step and need_reflect as before for {step.phase}, "
                 f"found {step.max_turn_step} and {reflect}.",
-                do="Give the second one a name of its own in PhaseConfig.json.",
+                do="Give the second one its own name in PhaseConfig.json.",
             )
         for role in (phase.assistant, phase.user, *((CHIEF, COUNSELOR) if reflect else ())):
             if not self._recruited.get(role):
                 file, key = (ROLES, role) if role in self._recruited else (CHAIN, "recruitments")
-                raise CompanyError(f"{file}: {key}: expected the role {role}, which {step.phase} needs; found none.")
+                raise CompanyError(f"{file}: {key}: expected the role {role} (needed by {step.phase}), found none.")
 
     def _phase(self, name: str) -> Phase:
         known, text = self._known.get(name), self._texts.get(name)
         if text is None and known is not None:
             return known
         if text is None:
-            raise CompanyError(f"{PHASES}: {name}: expected this phase, which {CHAIN} names; found none.")
+            raise CompanyError(f"{PHASES}: {name}: expected this phase (named in {CHAIN}), found none.")
         if text.assistant_role_name == text.user_role_name:
             raise CompanyError(
-                f"{PHASES}: {name}: user_role_name: expected another role than the assistant's, "
+                f"{PHASES}: {name}: user_role_name: expected a role other than the assistant's, "
                 f"found {text.user_role_name} twice."
             )
         names = self._names | {"assistant_role": _literal(text.assistant_role_name)}
@@ -248,20 +248,20 @@ def _walk(steps: tuple[_Step, ...]) -> Iterator[_Step]:
 
 
 def _name(phase: str) -> str:
-    """The name of an invented phase's conclusion in a template."""
+    """The template variable for the conclusion of a user-defined phase."""
     name = re.sub(r"\W", "_", phase)
     return name if name.isidentifier() else f"_{name}"
 
 
 def _translate(text: str, pattern: re.Pattern[str], names: Mapping[str, str], where: str) -> str:
-    """A text with braces for placeholders, as a Jinja2 template."""
+    """A text with placeholders in braces, as a Jinja2 template."""
     parts, end = [], 0
     for match in pattern.finditer(text):
         name = match[1]
         if name is not None and name not in names:
             raise CompanyError(
                 f"{where}: expected one of the placeholders {', '.join(sorted(names))}; found {{{name}}}.",
-                do="Mend the name, or double the braces if they are meant literally.",
+                do="Correct the name, or double the braces if they are meant literally.",
             )
         parts += [_literal(text[end : match.start()]), _literal(match[0][0]) if name is None else names[name]]
         end = match.end()
@@ -272,7 +272,7 @@ def _literal(text: str) -> str:
     return text.replace("{", "{{ '{' }}")
 
 
-def _company(name: str, chain: tuple[Step, ...], values: Mapping[str, str], classic: Company) -> str:
+def _company(name: str, chain: tuple[ChainStep, ...], values: Mapping[str, str], classic: Company) -> str:
     lines = [
         f"name = {_toml(name)}",
         'description = "Converted from a ChatDev 1.0 folder."',
@@ -286,7 +286,7 @@ def _company(name: str, chain: tuple[Step, ...], values: Mapping[str, str], clas
     return "\n".join(lines) + "\n" + heading + requests
 
 
-def _entries(step: Step) -> list[str]:
+def _entries(step: ChainStep) -> list[str]:
     if not step.loop:
         return [f"phase = {_toml(step.phase)}" if step.phase else f"run = {_toml(step.run)}"]
     inner = ", ".join(f"{{ {', '.join(_entries(each))} }}" for each in step.steps)
@@ -309,7 +309,7 @@ def _phase(phase: Phase) -> str:
 
 
 def _toml(value: object) -> str:
-    """JSON's strings, numbers, booleans and lists are TOML's too, but for one control character; a table is inline."""
+    """JSON's strings, numbers, booleans and lists are valid TOML, except one control character; a table is inline."""
     if isinstance(value, Parameters):
         said = {name: each for name, each in msgspec.structs.asdict(value).items() if each is not None}
         return f"{{ {', '.join(f'{name} = {_toml(each)}' for name, each in said.items())} }}"

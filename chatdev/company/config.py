@@ -1,7 +1,7 @@
-"""A company as data: a folder that a person edits without writing Python, read into one frozen value.
+"""A company as data: a folder that can be edited without writing Python, read into one frozen value.
 
-A folder holds ``company.toml`` (the chain and the requests for a better answer), ``background.md`` (what everybody is
-told), ``context.md`` (what is known so far; it leads every question, so that all calls share their beginning in the
+A folder holds ``company.toml`` (the chain and the requests for a better answer), ``background.md`` (in the prompt of
+every role), ``context.md`` (what is known so far; it precedes every question, so that all calls share a prefix in the
 server's prefix cache), ``roles/NAME.md`` and ``phases/NAME.md``. Texts are Jinja2 templates; a phase file begins with
 a TOML head between two lines ``+++``.
 """
@@ -23,20 +23,20 @@ from chatdev.company.phase import Kind as Kind
 from chatdev.company.phase import Phase as Phase
 from chatdev.company.requests import NO_REQUESTS as NO_REQUESTS
 from chatdev.company.requests import Requests as Requests
-from chatdev.company.steps import Step as Step
+from chatdev.company.steps import ChainStep as ChainStep
 from chatdev.company.steps import walk as walk
 from chatdev.errors import UserError
 from chatdev.models.types import Target
 
 
 class CompanyError(UserError):
-    """A company's files cannot be used; the message names file and key, what was expected and what was found."""
+    """A company's files cannot be used; the message names the file, the key, what was expected and what was found."""
 
 
 class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     description: str
-    chain: tuple[Step, ...]
+    chain: tuple[ChainStep, ...]
     requests: Requests = NO_REQUESTS
     model: Parameters = Parameters()
     samples: Parameters = Parameters()
@@ -47,16 +47,16 @@ class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Company(msgspec.Struct, frozen=True):
-    """Who works here, and in which order.
+    """The roles, the phases, and the order of their work.
 
     ``values`` are placeholders with a fixed text; ``sources`` are the folder's files as read, for the run's copy.
-    ``assigned`` are models for roles and phases that were given beside the folder. ``candidates`` solve a phase that
-    writes code at once. ``samples`` says how further samples are asked: see ``parameters``.
+    ``assigned`` are models for roles and phases that were given apart from the folder. ``candidates`` is how many solve
+    a phase that writes code in parallel. ``samples`` are the parameters of further samples: see ``parameters``.
     """
 
     name: str
     description: str
-    chain: tuple[Step, ...]
+    chain: tuple[ChainStep, ...]
     roles: Mapping[str, str]
     phases: Mapping[str, Phase]
     background: str
@@ -72,9 +72,10 @@ class Company(msgspec.Struct, frozen=True):
     assigned: Mapping[str, Target] = {}
 
     def parameters(self, phase: Phase, role: str, sample: int = 0) -> dict[str, Any]:
-        """How a role is asked in a phase, by name: the phase's word comes before the role's, and that before all's.
+        """The request parameters of a role in a phase, by name: the phase's win over the role's, these over the
+        company's.
 
-        A ``sample`` (0: the run is none) has its number for a seed, and from the second on the word of ``samples``.
+        A ``sample`` (0: the run is not one) uses its number as the seed; from the second on, ``samples`` applies, too.
         """
         merged = self._merged(phase, role)
         if sample > 1:
@@ -84,21 +85,21 @@ class Company(msgspec.Struct, frozen=True):
         return {name: value for name, value in merged.items() if name not in ("name", "endpoint")}
 
     def target(self, phase: Phase, role: str) -> Target:
-        """Who is asked for a role in a phase: who was assigned to the phase or the role, else as its files say."""
+        """The model of a role in a phase: the one assigned to the phase or the role, else the one in its files."""
         merged = self._merged(phase, role)
         own = Target(merged.get("name", ""), merged.get("endpoint", ""))
         return self.assigned.get(phase.name) or self.assigned.get(role) or own
 
     def networking(self, network: Network | None) -> "Company":
-        """This company with a network in the place of whoever first writes the program; itself for None. The phases of
-        a network that it does not have are those of the default company. Raises CompanyError."""
+        """This company with a network in its first step that writes the program; the company itself for None. Phases
+        of a network that it does not have are taken from the default company. Raises CompanyError."""
         if network is None:
             return self
         first = next(
             (n for n, step in enumerate(self.chain) if step.phase and self.phases[step.phase].kind == "code"), None
         )
         if first is None:
-            raise CompanyError(f"The company {self.name} has no phase in its chain that writes the program.")
+            raise CompanyError(f"The chain of the company {self.name} has no phase that writes the program.")
         texts = read(BUILT_IN / "default")
         added = {name: texts[name] for name in _OF_NETWORKS if name not in self.sources}
         step = msgspec.structs.replace(self.chain[first], network=network)
@@ -112,7 +113,7 @@ class Company(msgspec.Struct, frozen=True):
         return company
 
     def racing(self, phase: Phase, typed: int = 0) -> int:
-        """How many candidates solve a phase at once; ``typed`` comes before what the company's files say."""
+        """How many candidates solve a phase in parallel; ``typed`` wins over the company's files."""
         return (typed or phase.candidates or self.candidates) if phase.kind == "code" else 1
 
     def _merged(self, phase: Phase, role: str) -> dict[str, Any]:
@@ -123,7 +124,7 @@ class Company(msgspec.Struct, frozen=True):
 
     @property
     def targets(self) -> dict[Target, str]:
-        """All models that are asked beside the run's own, each with the roles that it answers for, in words."""
+        """All models other than the run's own, each with the roles that it answers for, as text."""
         asked: dict[Target, dict[str, None]] = {}
         for step in walk(self.chain):
             for role in self.phases[step.phase].speakers if step.phase else ():
@@ -137,7 +138,7 @@ class Company(msgspec.Struct, frozen=True):
         for name in typed:
             if name.lower() not in known:
                 raise CompanyError(
-                    f'The company {self.name} has no role and no phase called "{name}".',
+                    f'The company {self.name} has no role or phase called "{name}".',
                     do=f"Roles: {', '.join(self.roster)}. Phases: {', '.join(self.phases)}.",
                 )
         return msgspec.structs.replace(self, assigned={known[name.lower()]: target for name, target in typed.items()})
@@ -155,14 +156,14 @@ class Company(msgspec.Struct, frozen=True):
 
     @property
     def tests(self) -> bool:
-        """Whether anybody here writes acceptance tests; without them a product starts or does not."""
+        """Whether a phase writes acceptance tests; without tests, the product is only started."""
         return any(step.phase and self.phases[step.phase].kind in ("tests", "rows") for step in walk(self.chain))
 
 
 _OF_NETWORKS = ("phases/NetworkSolve.md", "phases/NetworkReview.md")
 BUILT_IN = Path(__file__).parent
 CLASSIC_FILES = ("ChatChainConfig.json", "PhaseConfig.json", "RoleConfig.json")
-"""Any of these makes a folder one of ChatDev 1.0's; see ``classic_folder``."""
+"""Any of these makes a folder a ChatDev 1.0 company; see ``classic_folder``."""
 
 
 def built_in() -> dict[str, Path]:
@@ -171,7 +172,7 @@ def built_in() -> dict[str, Path]:
 
 
 def find(name: str) -> Path:
-    """The folder of a company: one that is built in, by name in any letter case; ``./CompanyConfig/NAME``; or a path.
+    """The folder of a company: a built-in name in any letter case, ``./CompanyConfig/NAME``, or a path.
 
     Raises CompanyError.
     """
@@ -184,12 +185,12 @@ def find(name: str) -> Path:
             return path
     if name.lower() in ("art", "human", "incremental"):
         raise CompanyError(
-            f"ChatDev 1.0's company {name.capitalize()} is not yet here.", do=f"Built in are: {', '.join(known)}."
+            f"ChatDev 1.0's company {name.capitalize()} is not yet supported.", do=f"Built in: {', '.join(known)}."
         )
     raise CompanyError(
         f'There is no company called "{name}".',
         tried=(f"built in: {', '.join(known)}", *(f"a company's folder: {path}" for path in dict.fromkeys(places))),
-        do="Choose one with --config, or make one with: chatdev company new NAME",
+        do="Choose one with --config, or create one with: chatdev company new NAME",
     )
 
 
@@ -199,14 +200,14 @@ def load(folder: Path) -> Company:
 
 
 def read(folder: Path) -> dict[str, str]:
-    """The texts of a company's folder by relative path. Raises CompanyError where one cannot be read."""
+    """The texts of a company's folder by relative path. Raises CompanyError if one cannot be read."""
     return {
         path.relative_to(folder).as_posix(): _text(path) for path in sorted(folder.rglob("*")) if path.suffix in _KINDS
     }
 
 
 def from_sources(sources: Mapping[str, str], called: str = "The company") -> Company:
-    """The company whose folder holds these texts. Raises CompanyError as ``load`` does."""
+    """The company made of these texts. Raises CompanyError as ``load`` does."""
     for needed in ("company.toml", "background.md", "context.md"):
         if needed not in sources:
             raise CompanyError(f"{called} has no {needed}.")
@@ -280,7 +281,7 @@ def _check(company: Company) -> None:
     for step in walk(company.chain):
         if sum(map(bool, (step.phase, step.run, step.loop, step.together))) != 1:
             raise CompanyError(
-                f"company.toml: chain: a step has exactly one of phase, run, loop and together; found {step.name}."
+                f"company.toml: chain: {step.name}: a step has exactly one of phase, run, loop and together."
             )
         if step.phase and step.phase not in company.phases:
             raise CompanyError(f"company.toml: chain: phase {step.phase} has no file phases/{step.phase}.md.")
@@ -294,18 +295,16 @@ def _check(company: Company) -> None:
             _check_names(siblings)
         if any(each.beside for each in (*step.steps[:1], *step.together)):
             raise CompanyError(
-                f"company.toml: chain: {step.name}: beside: there is no step before it that it is beside."
+                f"company.toml: chain: {step.name}: beside: not allowed for a loop's first step or inside together."
             )
     _check_names(company.chain)
     if company.chain and company.chain[0].beside:
-        raise CompanyError("company.toml: chain: beside: there is no step before the first one.")
+        raise CompanyError("company.toml: chain: beside: not allowed for the first step.")
     for role in company.role_models:
         if role not in company.roles:
             raise CompanyError(f"company.toml: role_models: the role {role} has no file roles/{role}.md.")
     if company.requests is NO_REQUESTS and any(phase.kind != "snippet" for phase in company.phases.values()):
-        raise CompanyError(
-            "company.toml: requests: expected a table, found none; only a snippet is never asked for again."
-        )
+        raise CompanyError("company.toml: requests: expected a table, found none. Only snippet phases work without it.")
     for name, phase in company.phases.items():
         _check_phase(company, f"phases/{name}.md", phase)
 
@@ -313,20 +312,20 @@ def _check(company: Company) -> None:
 def _check_network(company: Company, name: str, network: Network) -> None:
     where = f"company.toml: chain: {name or 'a step'}: network"
     if not name or company.phases[name].kind != "code":
-        raise CompanyError(f'{where}: only a phase that writes the program (kind = "code") has one.')
+        raise CompanyError(f'{where}: only a phase that writes the program (kind = "code") can have one.')
     for phase, kind in ((network.solve, "code"), (network.review, "talk")):
         if phase not in company.phases or company.phases[phase].kind != kind:
-            raise CompanyError(f"{where}: expected a phase of the kind {kind} in phases/{phase}.md.")
+            raise CompanyError(f'{where}: expected a phase with kind = "{kind}" in phases/{phase}.md.')
     try:
         graph(network)
     except ValueError as error:
         raise CompanyError(f"{where}: {error}.") from error
 
 
-def _check_names(siblings: tuple[Step, ...]) -> None:
+def _check_names(siblings: tuple[ChainStep, ...]) -> None:
     loops = [step.loop for step in siblings if step.loop]
     if len(loops) != len(set(loops)):
-        raise CompanyError(f"company.toml: chain: loops side by side need names of their own; found {loops}.")
+        raise CompanyError(f"company.toml: chain: loops on the same level need different names, found {loops}.")
 
 
 def _check_phase(company: Company, name: str, phase: Phase) -> None:
@@ -334,14 +333,16 @@ def _check_phase(company: Company, name: str, phase: Phase) -> None:
         if role not in company.roles:
             raise CompanyError(f"{name}: the role {role} has no file roles/{role}.md.")
     if phase.assistant == phase.user:
-        raise CompanyError(f"{name}: user: expected another role than the assistant, found {phase.user} twice.")
+        raise CompanyError(f"{name}: user: expected a role other than the assistant, found {phase.user} twice.")
     if phase.kind == "choice" and not phase.options:
         raise CompanyError(f"{name}: options: expected a list of choices, found none.")
     if unknown := sorted(set(phase.words) - set(phase.options)):
-        raise CompanyError(f"{name}: words: {unknown[0]} is none of the options.")
+        raise CompanyError(f"{name}: words: {unknown[0]} is not one of the options.")
     if phase.kind in ("talk", "choice") and not phase.sets:
         raise CompanyError(f"{name}: sets: expected the name of the conclusion, found none.")
     if phase.kind == "document" and not phase.writes:
         raise CompanyError(f"{name}: writes: expected the path of the document, found none.")
+    if phase.repairs and not company.requests.broken:
+        raise CompanyError(f"{name}: repairs: company.toml has no requests.broken, the request for a repair.")
     if phase.turns < 1:
         raise CompanyError(f"{name}: turns: expected 1 or more, found {phase.turns}.")

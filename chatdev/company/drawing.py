@@ -1,39 +1,39 @@
-"""A company's chain as it is shown to a person: a tree for the terminal, and a Mermaid flowchart."""
+"""A company's chain for a reader: a tree for the terminal, and a Mermaid flowchart."""
 
 from collections.abc import Iterator
 
 from chatdev.company.config import Company
 from chatdev.company.graph import Network, graph
-from chatdev.company.steps import Step, groups
+from chatdev.company.steps import ChainStep, groups
 
 UNTIL = {
-    "finished": "somebody says <INFO> Finished",
+    "finished": "a role says <INFO> Finished",
     "complete": "no file is unfinished",
     "passing": "all acceptance tests pass",
     "starts": "the product starts",
     "healthy": "the tests pass and the product starts",
-    "sound tests": "no test fails by itself",
+    "sound tests": "no test is itself broken",
 }
 _RUNS = {"tests": "run the acceptance tests", "start": "start the product"}
 
 
 def tree(company: Company) -> str:
-    """The company's name, what it is, and a line for each step of its chain, indented below the loop it is in."""
+    """The company's name and description, and a line for each step of its chain, indented below its loop."""
     heading = f"{company.name}: {company.description}" if company.description else company.name
     return "\n".join([heading, "", *_lines(company, company.chain, "  ")])
 
 
-def _lines(company: Company, steps: tuple[Step, ...], indent: str) -> Iterator[str]:
+def _lines(company: Company, steps: tuple[ChainStep, ...], indent: str) -> Iterator[str]:
     for step in steps:
-        yield indent + _label(company, step) + (", beside the step before it" if step.beside else "")
+        yield indent + _label(company, step) + (", in parallel with the step before it" if step.beside else "")
         yield from _lines(company, step.steps or step.together, indent + "  ")
 
 
-def _label(company: Company, step: Step) -> str:
+def _label(company: Company, step: ChainStep) -> str:
     if step.loop:
         return f"{step.loop}, {_bound(step)}"
     if step.together:
-        return "side by side"
+        return "in parallel"
     if step.run:
         return _RUNS[step.run]
     phase = company.phases[step.phase]
@@ -53,7 +53,7 @@ def _shape(network: Network) -> str:
     return f"{network.topology or 'graph'} of {len(made.names):,} agents and {made.edges:,} edges"
 
 
-def _bound(step: Step) -> str:
+def _bound(step: ChainStep) -> str:
     times = "once" if step.cycles == 1 else f"up to {step.cycles} times"
     return f"{times}, until {UNTIL[step.until]}" if step.until else times
 
@@ -67,9 +67,9 @@ def mermaid(company: Company) -> str:
 
 
 def _draw(
-    company: Company, steps: tuple[Step, ...], name: str, ends: list[str], indent: str, lines: list[str]
+    company: Company, steps: tuple[ChainStep, ...], name: str, ends: list[str], indent: str, lines: list[str]
 ) -> tuple[list[str], list[str]]:
-    """Add steps to ``lines``, the first one reached from ``ends``; the nodes that begin and end them."""
+    """Add steps to ``lines``, the first one connected to ``ends``. Returns the nodes that begin and end them."""
     first: list[str] = []
     number = 0
     for group in groups(steps):
@@ -106,7 +106,7 @@ def _draw(
     return first, ends
 
 
-def _box(company: Company, step: Step) -> str:
+def _box(company: Company, step: ChainStep) -> str:
     if step.run:
         return _RUNS[step.run]
     phase = company.phases[step.phase]
@@ -114,7 +114,7 @@ def _box(company: Company, step: Step) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Text inside a quoted Mermaid label, which knows HTML's entities and ``<br>``."""
+    """Text inside a quoted Mermaid label, with its entities and ``<br>``."""
     for mark, entity in (("&", "#amp;"), ('"', "#quot;"), ("<", "#lt;"), (">", "#gt;"), ("\n", "<br>")):
         text = text.replace(mark, entity)
     return text

@@ -1,7 +1,7 @@
-"""Who works with whom in a collaboration network: a directed graph without cycles, by a name or by its edges.
+"""Collaboration networks: a directed acyclic graph of agents, given by a topology's name or by its edges.
 
-The shapes are those of ChatDev's MacNet (https://arxiv.org/abs/2406.07155): agents on the nodes solve, agents on the
-edges review, and what a node has solved goes along its edges.
+The topologies are those of ChatDev's MacNet (https://arxiv.org/abs/2406.07155): agents on the nodes solve, agents on
+the edges review, and a node's solution is passed along its edges.
 """
 
 import math
@@ -16,18 +16,18 @@ TOPOLOGIES = tuple(name for name in get_args(Topology) if name)
 MOST_AGENTS = 10_000
 MOST_EDGES = 1_000_000
 _WIDE = 10
-"""Agents in a layer of a layered network, at most."""
+"""The most agents in a layer of a layered network."""
 _INPUTS = 3
-"""Of a random network: agents before it that each agent is joined to, at most."""
+"""The most inputs of an agent in a random network."""
 Pair = tuple[str, str]
 
 
 class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A collaboration network as a company states it: a ``topology`` of so many ``agents``, or ``edges`` of its own,
-    each from one agent's name to another's; ``alone`` names agents without any.
+    """A collaboration network as a company defines it: a ``topology`` with a number of ``agents``, or its own
+    ``edges``, each from one agent's name to another's; ``alone`` names agents without edges.
 
-    ``solve`` and ``review`` are the phases of nodes with inputs and of edges. ``at_once`` bounds the calls that are out
-    (0: no bound). ``seed`` draws a random network, always the same.
+    ``solve`` and ``review`` are the phases of nodes with inputs and of edges. ``at_once`` limits the calls in flight
+    (0: no limit). ``seed`` makes a random network reproducible.
     """
 
     topology: Topology = ""
@@ -41,8 +41,8 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class Graph(msgspec.Struct, frozen=True):
-    """Nodes in an order in which each comes after all that it gets something from; ``inputs`` and ``outputs`` of each
-    by its index, in their order."""
+    """Nodes in topological order: each comes after all its inputs. ``inputs`` and ``outputs`` of each node are by
+    index, in that order."""
 
     names: tuple[str, ...]
     inputs: tuple[tuple[int, ...], ...]
@@ -50,26 +50,26 @@ class Graph(msgspec.Struct, frozen=True):
 
     @property
     def edges(self) -> int:
-        """How many edges there are."""
+        """The number of edges."""
         return sum(map(len, self.inputs))
 
     @property
     def sinks(self) -> tuple[int, ...]:
-        """The nodes that nothing follows."""
+        """The nodes without outputs."""
         return tuple(index for index, after in enumerate(self.outputs) if not after)
 
 
 def graph(network: Network) -> Graph:
-    """The graph of a network. Raises ValueError that says what is wrong with it."""
+    """The graph of a network. Raises ValueError with what is wrong with it."""
     if bool(network.topology) == bool(network.edges or network.alone):
-        raise ValueError("a network has either a topology or edges of its own")
+        raise ValueError("expected either a topology or edges")
     if network.topology:
         if network.agents < 1:
             raise ValueError(f"a {network.topology} needs agents: expected 1 or more, found {network.agents}")
         pairs = list(_SHAPES[network.topology](network.agents, network.seed))
         return _sorted([str(number) for number in range(1, network.agents + 1)], pairs)
     if network.agents:
-        raise ValueError("agents: expected none beside edges, which name them")
+        raise ValueError("agents: expected none with edges, since edges name the agents")
     names = dict.fromkeys((*network.alone, *(name for pair in network.edges for name in pair)))
     numbers = {name: number for number, name in enumerate(names)}
     for first, second in network.edges:
@@ -79,16 +79,16 @@ def graph(network: Network) -> Graph:
 
 
 def _sorted(names: Sequence[str], pairs: Sequence[tuple[int, int]]) -> Graph:
-    """Kahn's algorithm, which takes of several nodes that are free the first named. Raises ValueError for a cycle."""
+    """Kahn's algorithm; of several free nodes it takes the first named. Raises ValueError for a cycle."""
     if len(pairs) > MOST_EDGES:
-        raise ValueError(f"it has {len(pairs):,} edges; at most {MOST_EDGES:,} can be carried")
+        raise ValueError(f"edges: expected at most {MOST_EDGES:,}, found {len(pairs):,}")
     after: list[list[int]] = [[] for _ in names]
     waits = [0] * len(names)
     for first, second in pairs:
         after[first].append(second)
         waits[second] += 1
     order = [number for number, count in enumerate(waits) if not count]
-    for number in order:  # grows meanwhile
+    for number in order:  # grows during the loop
         for second in after[number]:
             waits[second] -= 1
             if not waits[second]:

@@ -1,4 +1,4 @@
-"""How a model is asked, as a company's files say it."""
+"""Request parameters of a model, as set in a company's files."""
 
 from typing import Annotated, Any
 
@@ -6,10 +6,10 @@ import msgspec
 
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the model is asked, and which; what is None is as it would be without.
+    """Request parameters, and optionally another model; None leaves the default.
 
-    ``thinking``: False asks a model that thinks to answer at once. ``extra`` joins the request's body as it is.
-    ``name`` and ``endpoint`` are another model than the run's own, as in ``Target``.
+    ``thinking``: False turns off a model's thinking. ``extra`` is added to the request's body unchanged.
+    ``name`` and ``endpoint`` choose another model than the run's own, as in ``Target``.
     """
 
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
@@ -24,5 +24,5 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def stated(self) -> dict[str, Any]:
-        """What is not None, by name."""
+        """The values that are not None, by name."""
         return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}

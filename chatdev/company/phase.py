@@ -1,4 +1,4 @@
-"""A phase of a company: who asks whom, what becomes of the answer, and how many solve it."""
+"""A phase of a company: its two roles, what is done with the answer, and how many candidates solve it."""
 
 import re
 from collections.abc import Mapping
@@ -8,38 +8,44 @@ import msgspec
 
 from chatdev.company.budget import Budget
 from chatdev.company.parameters import Parameters
+from chatdev.company.steps import Until
 
 Kind = Literal["talk", "choice", "code", "complete", "rows", "tests", "amend", "document", "snippet", "sketch"]
-"""What a phase does with its conclusion: keep the text, settle one of its options, write files to the product, finish
-one unfinished file, write acceptance tests as rows or as programs, correct one that is wrong, write one named
-document, take the first block of code in one answer for the program, find out by such a block whether the program
+"""What a phase does with its conclusion, in this order: keep the text, choose one of its options, write files to the
+product, finish one unfinished file, write acceptance tests as rows or as programs, correct a wrong test, write one
+named document, use the first code block of one answer as the program, find out with such a block whether the program
 takes no input."""
 
 MOST_CANDIDATES = 16
-"""Programmers who solve one phase at once: each is a slot of the server's."""
+"""The most candidates for one phase: each takes a slot of the server."""
 
 COUNSELOR = "Counselor"
 CHIEF = "Chief Executive Officer"
-"""The two roles that reflect on a talk that did not conclude."""
+"""The two roles that reflect on a conversation without a conclusion."""
 
 
 class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Two roles and a question: ``user`` asks, ``assistant`` answers and may speak up to ``turns`` times.
 
-    ``sets`` is the name under which later templates find the conclusion; ``otherwise`` is taken when nothing
-    concludes; ``writes`` is the path of a ``document``; ``tries`` bounds the rounds that a ``complete`` phase spends on
-    one file; ``budget`` bounds all takes of the phase together; ``context`` says whether ``context.md`` leads the
-    question; a text that names the program itself does without. ``at`` gives other values of these keys for an effort.
+    ``sets`` is the name of the conclusion in later templates; ``otherwise`` is used if there is no conclusion;
+    ``writes`` is the path of a ``document``; ``tries`` limits the rounds that a ``complete`` phase spends on one file;
+    ``budget`` limits all executions of the phase together; ``context`` says whether ``context.md`` precedes the
+    question (not for a text that includes the program itself). ``at`` overrides these keys for an effort.
 
-    Of a ``code`` phase: ``candidates`` is how many solve it (None: as many as the company says), ``at_once`` how many
+    For a ``code`` phase: ``candidates`` is how many solve it (None: as many as the company says), ``at_once`` how many
     of them work at the same time after the first (None: all), ``further_temperature`` that of all but the first (None:
-    a little more for each). Where the only tests are examples of the task, ``agree`` candidates must give the same
-    outputs for other inputs, too, and meet an example of the tester's. ``attempts`` is how often it asks until an
-    answer can be used.
+    a little more for each). If the only tests are examples of the task, ``agree`` candidates must also give the same
+    outputs for other inputs and meet an example of the tester. ``plain``: if the task has examples, the last candidate
+    gets the task alone and word for word, as a person would send it. ``attempts`` is the number of requests until an
+    answer can be used. ``repairs`` is how often the first candidate, if its program ends with an error on an example of
+    the task, gets a request with that error for a corrected program.
 
-    Of a ``choice``: ``words`` name, for each option, what a task says that wants it; where that settles it, nobody is
-    asked, and where it does not, only if ``ask``. Of a ``rows`` phase: with so many ``examples`` in the task itself,
-    those of the assistant are no tests, but help to choose among the candidates (0: they are tests always).
+    For a ``document``: unless ``only_if`` holds, the model is not called, and the manual is built from passing tests.
+
+    For a ``choice``: ``words`` lists, for each option, the words of a task that select it. If they decide, no model is
+    called; if they do not, only if ``ask``. For a ``rows`` phase: with at least this number of ``examples`` in the
+    task itself, the assistant's examples are not tests but help to choose among the candidates (0: they are always
+    tests).
     """
 
     assistant: str
@@ -59,7 +65,10 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     at_once: Annotated[int, msgspec.Meta(ge=1)] | None = None
     agree: Annotated[int, msgspec.Meta(ge=1)] = 1
     further_temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
+    plain: bool = False
     attempts: Annotated[int, msgspec.Meta(ge=1)] = 3
+    only_if: Until = ""
+    repairs: Annotated[int, msgspec.Meta(ge=0)] = 0
     words: Mapping[str, tuple[str, ...]] = {}
     ask: bool = True
     examples: int = 0
@@ -68,7 +77,7 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     question: str = ""
 
     def named_in(self, task: str) -> list[str]:
-        """The options of which one of the ``words`` stands in a task, as whole words in any letter case."""
+        """The options with one of their ``words`` in the task, as a whole word in any letter case."""
         text = " ".join(task.casefold().split())
 
         def stands(word: str) -> bool:
@@ -78,5 +87,5 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def speakers(self) -> tuple[str, ...]:
-        """The roles that may be asked here."""
+        """The roles that may speak in this phase."""
         return (self.assistant, self.user, *((COUNSELOR, CHIEF) if self.reflect else ()))

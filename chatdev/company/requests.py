@@ -1,10 +1,11 @@
-"""What a company says when an answer lacks something."""
+"""A company's follow-up requests when an answer lacks something."""
 
 import msgspec
 
 
 class Requests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is said when an answer lacks something; templates that see ``paths``, ``why``, ``options`` and ``talk``."""
+    """The requests when an answer lacks something, or its program breaks (``broken``): templates with the variables
+    ``paths``, ``why``, ``options`` and ``talk``."""
 
     no_files: str
     cut: str
@@ -16,7 +17,8 @@ class Requests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     document: str
     reply: str
     reflect: str
+    broken: str = ""
 
 
 NO_REQUESTS = Requests(**dict.fromkeys(Requests.__struct_fields__, ""))
-"""Those of a company that never asks again."""
+"""The requests of a company that never repeats a request."""

@@ -1,4 +1,4 @@
-"""The steps of a chain, and in which order they come."""
+"""The steps of a chain and their order."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -8,24 +8,25 @@ import msgspec
 from chatdev.company.graph import Network
 
 Until = Literal["", "finished", "complete", "passing", "starts", "healthy", "sound tests"]
-"""When a loop ends early: somebody says ``<INFO> Finished``; no file is unfinished; all acceptance tests pass; the
-product starts; they pass and it starts; no test fails by a fault of its own."""
+"""When a loop ends early: a role says ``<INFO> Finished``; no file is unfinished; all acceptance tests pass; the
+product starts; they pass and it starts; no test is itself broken."""
 
 
-class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ChainStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One step of the chain; exactly one of its first four fields is set.
 
     ``phase`` names a phase; ``run`` runs the acceptance tests or starts the product; ``loop`` repeats ``steps`` up to
-    ``cycles`` times or ``until`` something holds; ``together`` runs its steps side by side. A step that is ``beside``
-    begins with the one before it, as what was known then, and keeps the name that it would have after it. A phase that
-    writes the program may be solved by a ``network`` of agents. A step with an ``effort`` is left out at any lower one.
+    ``cycles`` times or ``until`` a condition holds; ``together`` runs its steps in parallel. A step with ``beside``
+    starts together with the step before it, with what was known then, and keeps the place that it would have after it.
+    A phase that writes the program may be solved by a ``network`` of agents. A step with an ``effort`` is skipped at
+    any lower one.
     """
 
     phase: str = ""
     run: Literal["", "tests", "start"] = ""
     loop: str = ""
-    together: tuple["Step", ...] = ()
-    steps: tuple["Step", ...] = ()
+    together: tuple["ChainStep", ...] = ()
+    steps: tuple["ChainStep", ...] = ()
     cycles: int = 1
     until: Until = ""
     beside: bool = False
@@ -34,11 +35,11 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def name(self) -> str:
-        """What the step is called in places and errors."""
+        """The step's name in places and errors."""
         return self.phase or self.loop or self.run or "together"
 
 
-def walk(steps: tuple[Step, ...]) -> Iterator[Step]:
+def walk(steps: tuple[ChainStep, ...]) -> Iterator[ChainStep]:
     """Every step of a chain, outer before inner."""
     for step in steps:
         yield step
@@ -46,9 +47,9 @@ def walk(steps: tuple[Step, ...]) -> Iterator[Step]:
         yield from walk(step.steps)
 
 
-def groups(steps: Sequence[Step]) -> Iterator[tuple[Step, ...]]:
-    """The steps in order, those that begin at the same time in one group."""
-    group: list[Step] = []
+def groups(steps: Sequence[ChainStep]) -> Iterator[tuple[ChainStep, ...]]:
+    """The steps in order, those that start together in one group."""
+    group: list[ChainStep] = []
     for step in steps:
         if group and not step.beside:
             yield tuple(group)

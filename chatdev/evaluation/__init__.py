@@ -1,1 +1,1 @@
-"""What a company is worth: tasks built by several arms at one model, and judged by cases that none of them saw."""
+"""Measures what a company is worth: arms build the same tasks with the same model; hidden cases judge the results."""

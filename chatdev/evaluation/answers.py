@@ -1,22 +1,22 @@
-"""A program's answer against the one that is expected: JSON, compared by value, in our own process."""
+"""Compares a program's answer with the expected one: JSON, by value, in our own process."""
 
 import json
 import math
 from typing import Any
 
 _TOLERANCE = 1e-9
-"""Relative, of numbers that are not whole on both sides."""
+"""Relative tolerance for numbers, unless both are integers."""
 
 
 def request(name: str, value: Any) -> str:
-    """What a program reads: one JSON object on one line."""
+    """A program's input: one JSON object on one line."""
     return json.dumps({"property": name, "input": value}, ensure_ascii=False) + "\n"
 
 
 def holds(output: str, expected: Any) -> bool:
-    """Whether all that a program printed is one JSON value, and the expected one.
+    """Whether a program's whole output is one JSON value that equals the expected one.
 
-    Where an object with an ``error`` is expected, any object with one will do.
+    If an object with an ``error`` is expected, any object with an ``error`` matches.
     """
     try:
         found = json.loads(output, parse_constant=_refuse)
@@ -49,9 +49,9 @@ def _equal(found: float, expected: float) -> bool:
         return found == expected
     try:
         return math.isclose(found, expected, rel_tol=_TOLERANCE)
-    except OverflowError:  # a whole number past any float
+    except OverflowError:  # an integer that is too large for a float
         return False
 
 
 def _refuse(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")

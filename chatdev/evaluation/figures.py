@@ -1,18 +1,18 @@
-"""From what was built and judged to the figures of a report: names and numbers, and no text of a task."""
+"""Turns judged products into the figures of a report: names and numbers, but no text of a task."""
 
-import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 import chatdev
 from chatdev.evaluation.arms import ONCE, Arm, samples
-from chatdev.evaluation.place import Begun
-from chatdev.evaluation.work import Built, Unit, Wanted
+from chatdev.evaluation.place import EvalStart
+from chatdev.evaluation.work import Built, EvalRequest, Unit
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """One task built by one arm. ``seconds`` of wall time; tokens and calls of all that was asked for it."""
+class TaskOutcome(msgspec.Struct, frozen=True):
+    """One task built by one arm. ``seconds`` is elapsed time; tokens and calls include every answer taken for it."""
 
     task: str
     repeat: int
@@ -31,7 +31,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Solved(msgspec.Struct, frozen=True):
-    """``solved`` of ``of`` runs of tasks of one ``difficulty`` (None: the tasks do not say)."""
+    """``solved`` of ``of`` runs of tasks with one ``difficulty`` (None: not given)."""
 
     difficulty: int | None
     solved: int
@@ -39,7 +39,7 @@ class Solved(msgspec.Struct, frozen=True):
 
 
 class Spent(msgspec.Struct, frozen=True):
-    """Means: tokens, calls and seconds of wall time."""
+    """Means: tokens, calls and seconds of elapsed time."""
 
     prompt_tokens: float
     completion_tokens: float
@@ -48,17 +48,17 @@ class Spent(msgspec.Struct, frozen=True):
 
 
 class Paired(msgspec.Struct, frozen=True):
-    """An arm against ``once``, pair by pair of the same task and repeat: those that it alone solved, and those that
-    ``once`` alone did. ``p`` is of the exact two-sided McNemar test."""
+    """An arm compared with ``once``, by pairs of the same task and repeat: the number that only the arm solved, and the
+    number that only ``once`` solved. ``p`` is from the exact two-sided test in ``sign_flip_p``."""
 
     won: int
     lost: int
     p: float
 
 
-class Says(msgspec.Struct, frozen=True):
-    """What the verdict ``passed`` is worth: of the runs that say so, the share that solves (``precision``); of those
-    that solve, the share that says so (``recall``). None where there is none to share."""
+class VerdictReliability(msgspec.Struct, frozen=True):
+    """How reliable the verdict ``passed`` is: the share of runs with this verdict that are solved (``precision``), and
+    the share of solved runs that have it (``recall``). None if there are no such runs."""
 
     passed: int
     precision: float | None
@@ -66,7 +66,7 @@ class Says(msgspec.Struct, frozen=True):
 
 
 class OwnTests(msgspec.Struct, frozen=True):
-    """The company's own acceptance tests that were run on references, and those that these failed."""
+    """The company's own acceptance tests that ran on reference solutions, and how many of them failed there."""
 
     ran: int
     failed: int
@@ -74,8 +74,8 @@ class OwnTests(msgspec.Struct, frozen=True):
 
 
 class ArmFigures(msgspec.Struct, frozen=True):
-    """One arm. ``cases`` is the share of the hidden cases that hold, a mean over the runs. ``errors`` are runs without
-    a verdict. What does not apply is None: a pair with itself, verdicts of a company without tests."""
+    """One arm. ``cases`` is the share of hidden cases that pass, a mean over the runs. ``errors`` counts runs without a
+    verdict. What does not apply is None: ``once`` compared with itself, verdicts of a company without tests."""
 
     name: str
     runs: int
@@ -87,12 +87,12 @@ class ArmFigures(msgspec.Struct, frozen=True):
     per_task: Spent
     per_solved: Spent | None
     paired: Paired | None
-    says: Says | None
+    says: VerdictReliability | None
     own_tests: OwnTests | None
 
 
 class Ceiling(msgspec.Struct, frozen=True):
-    """Tasks that any of ``answers`` one-shot answers solves: what choosing among them could reach at most."""
+    """Tasks that at least one of ``answers`` one-shot answers solves: the most that choosing among them can reach."""
 
     answers: int
     solved: int
@@ -100,8 +100,8 @@ class Ceiling(msgspec.Struct, frozen=True):
     by_difficulty: tuple[Solved, ...]
 
 
-class Report(msgspec.Struct, frozen=True):
-    """A whole evaluation. ``solved`` says task by task which arms solved it, a digit for each repeat: 1 if so."""
+class EvalReport(msgspec.Struct, frozen=True):
+    """A whole evaluation. ``solved`` has for each task and arm a string with one digit per repeat, 1 if solved."""
 
     version: str
     date: str
@@ -115,11 +115,11 @@ class Report(msgspec.Struct, frozen=True):
     solved: dict[str, dict[str, str]]
 
 
-def report(wanted: Wanted, built: Mapping[str, Mapping[Unit, Built]], begun: Begun) -> Report:
-    """The figures of all arms whose batch has been built, in their order."""
+def report(wanted: EvalRequest, built: Mapping[str, Mapping[Unit, Built]], begun: EvalStart) -> EvalReport:
+    """The figures of all arms whose batch is built, in their order."""
     outcomes = [(arm, _outcomes(wanted, arm, built[arm.folder])) for arm in wanted.arms if arm.folder in built]
     once = next((each for arm, each in outcomes if arm.name == ONCE), ())
-    return Report(
+    return EvalReport(
         version=chatdev.__version__,
         date=begun.date,
         model=begun.model,
@@ -139,8 +139,8 @@ def report(wanted: Wanted, built: Mapping[str, Mapping[Unit, Built]], begun: Beg
     )
 
 
-def _outcomes(wanted: Wanted, arm: Arm, built: Mapping[Unit, Built]) -> tuple[Outcome, ...]:
-    """What came of each task in each repeat; of several answers, the one that is chosen says what is delivered."""
+def _outcomes(wanted: EvalRequest, arm: Arm, built: Mapping[Unit, Built]) -> tuple[TaskOutcome, ...]:
+    """The outcome of each task in each repeat; of several answers, the chosen one is what the arm delivers."""
     found = []
     for repeat in range(1, wanted.repeat + 1):
         for task in wanted.set.tasks:
@@ -148,7 +148,7 @@ def _outcomes(wanted: Wanted, arm: Arm, built: Mapping[Unit, Built]) -> tuple[Ou
             taken = [built[task.name, number] for number in numbers]
             chosen = next((one for one in taken if one.judged.examples), taken[0])
             found.append(
-                Outcome(
+                TaskOutcome(
                     task=task.name,
                     repeat=repeat,
                     difficulty=task.difficulty,
@@ -168,7 +168,7 @@ def _outcomes(wanted: Wanted, arm: Arm, built: Mapping[Unit, Built]) -> tuple[Ou
     return tuple(found)
 
 
-def _figures(wanted: Wanted, arm: Arm, outcomes: Sequence[Outcome], once: Sequence[Outcome]) -> ArmFigures:
+def _figures(wanted: EvalRequest, arm: Arm, outcomes: Sequence[TaskOutcome], once: Sequence[TaskOutcome]) -> ArmFigures:
     solved = sum(one.solved for one in outcomes)
     own = sum(one.own_tests for one in outcomes), sum(one.own_failed for one in outcomes)
     return ArmFigures(
@@ -187,37 +187,50 @@ def _figures(wanted: Wanted, arm: Arm, outcomes: Sequence[Outcome], once: Sequen
     )
 
 
-def _by_difficulty(wanted: Wanted, solved: Sequence[tuple[int | None, bool]]) -> tuple[Solved, ...]:
+def _by_difficulty(wanted: EvalRequest, solved: Sequence[tuple[int | None, bool]]) -> tuple[Solved, ...]:
     by = {each: [one for difficulty, one in solved if difficulty == each] for each in wanted.set.difficulties}
     return tuple(Solved(difficulty, sum(each), len(each)) for difficulty, each in by.items())
 
 
-def _spent(outcomes: Sequence[Outcome], over: int) -> Spent:
+def _spent(outcomes: Sequence[TaskOutcome], over: int) -> Spent:
     fields = ("prompt_tokens", "completion_tokens", "calls", "seconds")
     return Spent(*(round(sum(getattr(one, field) for one in outcomes) / over, 2) for field in fields))
 
 
-def _paired(outcomes: Iterable[Outcome], once: Iterable[Outcome]) -> Paired:
-    pairs = [(one.solved, other.solved) for one, other in zip(outcomes, once, strict=True)]
-    won, lost = pairs.count((True, False)), pairs.count((False, True))
-    return Paired(won, lost, round(mcnemar(won, lost), 6))
+def _paired(outcomes: Sequence[TaskOutcome], once: Sequence[TaskOutcome]) -> Paired:
+    pairs = [(one.task, one.solved, other.solved) for one, other in zip(outcomes, once, strict=True)]
+    by_task: Counter[str] = Counter()
+    for task, solved, other in pairs:
+        by_task[task] += solved - other
+    won, lost = (sum((solved, other) == each for _, solved, other in pairs) for each in ((True, False), (False, True)))
+    return Paired(won, lost, round(sign_flip_p(by_task.values()), 6))
 
 
-def mcnemar(won: int, lost: int) -> float:
-    """The exact two-sided p of McNemar's test: how likely a split at least so uneven is, if each side is as likely."""
-    count = won + lost
-    tail = sum(math.comb(count, each) for each in range(min(won, lost) + 1))
-    return min(1.0, 2 * tail / (1 << count))
+def sign_flip_p(differences: Iterable[int]) -> float:
+    """The exact two-sided p of the paired sign-flip test: how likely a sum at least this far from 0 is if each of the
+    ``differences`` could equally have the other sign. There is one difference per task, so that its repeats count as
+    one piece of evidence. If all are -1, 0 or 1, this is McNemar's exact test.
+    """
+    differences = [each for each in differences if each]
+    sums = Counter({0: 1})
+    for size, count in Counter(map(abs, differences)).items():
+        ways, before, sums = 1, sums, Counter()
+        for up in range(count + 1):
+            for total, number in before.items():
+                sums[total + size * (2 * up - count)] += number * ways
+            ways = ways * (count - up) // (up + 1)
+    seen = abs(sum(differences))
+    return sum(number for total, number in sums.items() if abs(total) >= seen) / (1 << len(differences))
 
 
-def _says(outcomes: Iterable[Outcome]) -> Says:
+def _says(outcomes: Iterable[TaskOutcome]) -> VerdictReliability:
     said = [(one.verdict == "passed", one.solved) for one in outcomes]
     both = said.count((True, True))
     passed, solved = sum(passes for passes, _ in said), sum(solves for _, solves in said)
-    return Says(passed, _share(both, passed), _share(both, solved))
+    return VerdictReliability(passed, _share(both, passed), _share(both, solved))
 
 
-def _ceiling(wanted: Wanted, built: Mapping[Unit, Built]) -> Ceiling:
+def _ceiling(wanted: EvalRequest, built: Mapping[Unit, Built]) -> Ceiling:
     solved = [
         (task.difficulty, any(built[task.name, number].judged.solved for number in samples(repeat, wanted.most)))
         for repeat in range(1, wanted.repeat + 1)

@@ -1,19 +1,18 @@
-"""How far a company's own acceptance tests are wrong: those that a program fails which is known to be right."""
+"""How many of a company's own acceptance tests are wrong: those that fail on a program known to be correct."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from chatdev.product import rows
-from chatdev.project import acceptance, languages
-from chatdev.project.verdict import without_product
+from chatdev.product import acceptance, languages, rows
+from chatdev.product.verdict import without_product
 from chatdev.sandbox.port import Sandbox
 
 Files = Mapping[str, bytes]
 
 
 class Count(msgspec.Struct, frozen=True):
-    """Tests that were run on a reference, and those of them that did not pass there."""
+    """Tests that ran on a reference, and those of them that did not pass there."""
 
     ran: int
     failed: int
@@ -27,7 +26,7 @@ NONE = Count(0, 0)
 
 
 async def files_of_tests(sandbox: Sandbox, product: Files, reference: Files) -> Count:
-    """Test files: they stand beside the reference as they stood beside the product."""
+    """Test files: they are put beside the reference as they were beside the product."""
     tests = without_product(product)
     if not tests:
         return NONE
@@ -36,7 +35,7 @@ async def files_of_tests(sandbox: Sandbox, product: Files, reference: Files) -> 
 
 
 async def rows_of_tester(sandbox: Sandbox, product: Files, reference: Files) -> Count:
-    """Rows that a model wrote and by which the product was judged; those of the task are no work of the company's."""
+    """Rows that a model wrote and that judged the product; rows from the task are not the company's work."""
     way = languages.of_folder(reference)
     if rows.FILE not in product or not acceptance.rows_of(product, way.command):
         return NONE
@@ -52,11 +51,11 @@ def without_tests(files: Files) -> dict[str, bytes]:
 
 
 KINDS: tuple[Callable[[Sandbox, Files, Files], Awaitable[Count]], ...] = (files_of_tests, rows_of_tester)
-"""Each kind of test that a company may leave in its product, and how it is run on a reference."""
+"""For each kind of test that a company may leave in its product, the function that runs it on a reference."""
 
 
 async def against(sandbox: Sandbox, product: Files, reference: Files) -> Count:
-    """Run all tests that a product came with on a reference. Raises SandboxError."""
+    """Run all of a product's own tests on a reference. Raises SandboxError."""
     total = NONE
     for kind in KINDS:
         total = total.plus(await kind(sandbox, product, reference))

@@ -1,12 +1,12 @@
-"""An evaluation as a picture: one SVG that needs nothing beside it, in the reader's light or dark colours."""
+"""An evaluation as one self-contained SVG chart, in light or dark colours as the reader prefers."""
 
 import html
 from collections.abc import Iterator
 
-from chatdev.evaluation.figures import ArmFigures, Report
+from chatdev.evaluation.figures import ArmFigures, EvalReport
 
 WIDTH, LEFT, RIGHT, TOP, ROW, BAR = 760, 200, 170, 84, 34, 20
-"""In user units (pixels); bars lie across, one for each arm."""
+"""In user units (pixels); bars are horizontal, one for each arm."""
 _NAME, _PIXELS = 26, WIDTH - LEFT - RIGHT
 _STYLE = """<style>
 text { font: 12px system-ui, "DejaVu Sans", sans-serif; fill: #1f2328; } .title { font-size: 15px; font-weight: 600; }
@@ -19,11 +19,11 @@ text { fill: #e6edf3; } .faint { fill: #9198a1; } .paper { fill: #0d1117; } .gri
 </style>"""
 
 
-def svg(report: Report) -> str:
-    """A bar for each arm: the tasks that it solved, before the share of cases that hold; the ceiling is a line."""
+def svg(report: EvalReport) -> str:
+    """A bar for each arm: the tasks that it solved, in front of the share of cases that pass; the ceiling is a line."""
     height = TOP + ROW * len(report.arms) + 30
     base = TOP + ROW * len(report.arms)
-    title = f"{report.set}: tasks solved at {report.model}"
+    title = f"{report.set}: tasks solved with {report.model}"
     return "\n".join(
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
@@ -46,8 +46,8 @@ def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") 
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{named}>{html.escape(text)}</text>'
 
 
-def _legend(report: Report) -> Iterator[str]:
-    for x, kind, what in ((LEFT, "solved", "all hidden cases hold"), (LEFT + 170, "cases", "share of cases that hold")):
+def _legend(report: EvalReport) -> Iterator[str]:
+    for x, kind, what in ((LEFT, "solved", "all hidden cases pass"), (LEFT + 170, "cases", "share of cases that pass")):
         yield f'<rect class="{kind}" x="{x}" y="46" width="12" height="12" rx="2"/>'
         yield _text(x + 18, 56, what)
     if report.ceiling:
@@ -72,7 +72,7 @@ def _bar(arm: ArmFigures, y: float) -> Iterator[str]:
     yield _text(WIDTH - RIGHT + 10, y + 22, f"{tokens:,.0f} tokens per task", "faint")
 
 
-def _ceiling(report: Report, base: float) -> Iterator[str]:
+def _ceiling(report: EvalReport, base: float) -> Iterator[str]:
     if report.ceiling:
         x = LEFT + _PIXELS * report.ceiling.solved / report.ceiling.of
         yield f'<line class="ceiling" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 8}" y2="{base}"/>'

@@ -4,19 +4,19 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from chatdev.evaluation.figures import Report, Solved
+from chatdev.evaluation.figures import EvalReport, Solved
 from chatdev.views.text import code, md
 
 NOTHING = "–"
 
 
-def as_json(report: Report) -> str:
-    """The report as JSON, its keys in the same order each time; times in seconds, shares from 0 to 1."""
+def as_json(report: EvalReport) -> str:
+    """The report as JSON with its keys in a fixed order; times are in seconds, shares from 0 to 1."""
     return msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
 
 
-def markdown(report: Report) -> str:
-    """Tables for a terminal and for a page, and under them what their reader must know."""
+def markdown(report: EvalReport) -> str:
+    """Tables that read well on a terminal and on a page, and notes that explain them."""
     times = "each built once" if report.repeat == 1 else f"each built {report.repeat} times"
     tables = [_solved(report), _spent(report), _by_difficulty(report)]
     if any(arm.says for arm in report.arms):
@@ -27,8 +27,8 @@ def markdown(report: Report) -> str:
     return "\n".join([*lines, "", *_notes(report), ""])
 
 
-def _solved(report: Report) -> Iterator[Sequence[str]]:
-    yield ("arm", "solved", "share", "cases", "won of once", "lost", "p")
+def _solved(report: EvalReport) -> Iterator[Sequence[str]]:
+    yield ("arm", "solved", "share", "cases", "won vs once", "lost", "p")
     for arm in report.arms:
         pair = arm.paired
         against = (str(pair.won), str(pair.lost), f"{pair.p:.3f}") if pair else (NOTHING,) * 3
@@ -38,7 +38,7 @@ def _solved(report: Report) -> Iterator[Sequence[str]]:
         yield (f"any of {top.answers} answers", f"{top.solved} of {top.of}", share, *[NOTHING] * 4)
 
 
-def _spent(report: Report) -> Iterator[Sequence[str]]:
+def _spent(report: EvalReport) -> Iterator[Sequence[str]]:
     yield ("spent per task", "prompt tokens", "completion tokens", "calls", "seconds", "tokens per solved task")
     for arm in report.arms:
         spent, solved = arm.per_task, arm.per_solved
@@ -47,8 +47,8 @@ def _spent(report: Report) -> Iterator[Sequence[str]]:
         yield (code(arm.name), *tokens, f"{spent.calls:,.1f}", f"{spent.seconds:,.0f}", each)
 
 
-def _verdicts(report: Report) -> Iterator[Sequence[str]]:
-    yield ("what its verdict says", "passed", "precision", "recall", "wrong tests")
+def _verdicts(report: EvalReport) -> Iterator[Sequence[str]]:
+    yield ("verdict reliability", "passed", "precision", "recall", "wrong tests")
     for arm in report.arms:
         says, own = arm.says, arm.own_tests
         if says and own:
@@ -60,21 +60,21 @@ def _percent(share: float | None) -> str:
     return NOTHING if share is None else f"{100 * share:.0f} %"
 
 
-def _by_difficulty(report: Report) -> Iterator[Sequence[str]]:
+def _by_difficulty(report: EvalReport) -> Iterator[Sequence[str]]:
     rows: list[tuple[str, tuple[Solved, ...]]] = [(code(arm.name), arm.by_difficulty) for arm in report.arms]
     if report.ceiling:
         rows.append((f"any of {report.ceiling.answers}", report.ceiling.by_difficulty))
     levels = rows[0][1] if rows else ()
     yield (
-        "solved, by difficulty",
-        *("not told" if each.difficulty is None else str(each.difficulty) for each in levels),
+        "solved by difficulty",
+        *("not given" if each.difficulty is None else str(each.difficulty) for each in levels),
     )
     for name, solved in rows:
         yield (name, *(f"{each.solved} of {each.of}" for each in solved))
 
 
 def _table(rows: Iterator[Sequence[str]]) -> Iterator[str]:
-    """The lines of a Markdown table, aligned for the eye as well; its first row is the heading."""
+    """The lines of a Markdown table, with aligned columns; its first row is the heading."""
     table = [list(row) for row in rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for number, row in enumerate(table):
@@ -83,13 +83,14 @@ def _table(rows: Iterator[Sequence[str]]) -> Iterator[str]:
             yield f"| {' | '.join('-' * width for width in widths)} |"
 
 
-def _notes(report: Report) -> Iterator[str]:
-    yield "- Solved: all hidden cases hold. Cases: the share of them that holds, a mean over the tasks."
-    yield "- Won and lost: tasks that only this arm or only `once` solved; p is of McNemar's exact two-sided test."
-    yield "- Tokens, calls and seconds of wall time are means, and count all answers that an arm takes."
+def _notes(report: EvalReport) -> Iterator[str]:
+    yield "- Solved: all hidden cases pass. Cases: the share of hidden cases that pass, a mean over the tasks."
+    p = "McNemar's exact two-sided test" if report.repeat == 1 else "an exact two-sided sign-flip test over the tasks"
+    yield f"- Won: tasks that only this arm solved. Lost: tasks that only `once` solved. p: p-value of {p}."
+    yield "- Tokens, calls and seconds (elapsed time) are means and include all answers that an arm takes."
     if any(arm.says for arm in report.arms):
-        yield "- Precision: of the runs with the verdict `passed`, those that solve. Recall: the other way round."
-        yield "- Wrong tests: the company's own acceptance tests that a known solution fails."
+        yield "- Precision: share of `passed` runs that are solved. Recall: share of solved runs that are `passed`."
+        yield "- Wrong tests: the company's own acceptance tests that fail on a solution known to be correct."
     if errors := [f"{code(arm.name)} {arm.errors}" for arm in report.arms if arm.errors]:
-        yield f"- Runs that ended in an error, which count as not solved unless they delivered: {', '.join(errors)}."
-    yield f"- Measured by `chatdev eval` {report.version}; the set is {report.set_digest}."
+        yield f"- Runs with an error: {', '.join(errors)}. They count as solved only if they delivered a solution."
+    yield f"- Measured by `chatdev eval` {report.version}. Digest of the set: {report.set_digest}."

@@ -1,8 +1,8 @@
-"""Sets of tasks with hidden cases, as they lie in a folder.
+"""Sets of tasks with hidden cases, as folders.
 
-SET/tasks.jsonl    an object in each line: name, description, difficulty, cases, hidden
+SET/tasks.jsonl    one object per line: name, description, difficulty, cases, hidden
 SET/tests/NAME/    hidden unit tests, for a task without hidden cases
-SET/refs/NAME/     a program that solves the task, where there is one
+SET/refs/NAME/     a program that solves the task, if there is one
 """
 
 import math
@@ -15,24 +15,24 @@ import msgspec
 from chatdev import runs
 from chatdev.errors import UserError
 from chatdev.journal.effects import digest
-from chatdev.project.verdict import files_digest, read_folder
+from chatdev.product.verdict import files_digest, read_folder
 
 _SHOWN = 8
 
 
 class Case(msgspec.Struct, frozen=True):
-    """One request and its answer. ``property`` names what is asked for; the values are JSON."""
+    """One request and its answer. ``property`` names what is requested; the values are JSON."""
 
     property: str
     input: Any
     expected: Any
 
 
-class Task(msgspec.Struct, frozen=True):
-    """One program to build. Arms are told its ``name`` and its ``description``, and nothing else.
+class EvalTask(msgspec.Struct, frozen=True):
+    """One program to build. Arms get its ``name`` and its ``description``, and nothing else.
 
-    ``cases`` are the examples that stand in the description. What judges it is either ``hidden`` or ``tests``, files by
-    path; ``reference`` are the files of a program that solves it, if there is one.
+    ``cases`` are the examples in the description. Either ``hidden`` or ``tests``, files by path, judge it;
+    ``reference`` are the files of a program that solves it, if there is one.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Task(msgspec.Struct, frozen=True):
 
     @property
     def judge(self) -> str:
-        """Names what judges the task: another digest, another judgement."""
+        """Identifies what judges the task: another digest means another judgement."""
         return digest(
             msgspec.json.encode((self.cases, self.hidden)), files_digest(self.tests), files_digest(self.reference)
         )
@@ -55,16 +55,16 @@ class TaskSet(msgspec.Struct, frozen=True):
     """The tasks of a folder, in the order of their lines. ``name`` is the folder's."""
 
     name: str
-    tasks: tuple[Task, ...]
+    tasks: tuple[EvalTask, ...]
 
     @property
     def digest(self) -> str:
-        """Names the set by its content."""
+        """Identifies the set by its content."""
         return digest(*(part for task in self.tasks for part in (task.name, task.description, task.judge)))
 
     @property
     def difficulties(self) -> tuple[int | None, ...]:
-        """Those that there are, the easiest first; tasks that say nothing come last."""
+        """The difficulties in the set, the easiest first; tasks without one come last."""
         return tuple(
             sorted({task.difficulty for task in self.tasks}, key=lambda each: math.inf if each is None else each)
         )
@@ -79,27 +79,27 @@ class _Line(msgspec.Struct, frozen=True):
 
 
 def load(source: Path) -> TaskSet:
-    """The set in a folder, which may be named by its ``tasks.jsonl``. Raises UserError that names file and line."""
+    """The set in a folder, given by the folder or its ``tasks.jsonl``. Raises UserError that names file and line."""
     folder = source if source.is_dir() else source.parent
     path = folder / "tasks.jsonl" if source.is_dir() else source
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
         raise UserError(
-            f"{path} cannot be read ({error.strerror}).", do="Name the folder of a task set: docs/eval.md."
+            f"{path} cannot be read ({error.strerror}).", do="Name the folder of a task set (docs/eval.md)."
         ) from error
     faults: list[str] = []
     tasks = tuple(_tasks(folder, lines, faults))
     if faults:
         more = [f"and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
-        raise UserError(f"{path} cannot be used as it is.", tried=[*faults[:_SHOWN], *more], do="Mend these lines.")
+        raise UserError(f"{path} has invalid lines.", tried=[*faults[:_SHOWN], *more], do="Fix these lines.")
     if not tasks:
-        raise UserError(f"{path} holds no task.", do="Give it an object for each, a line each: docs/eval.md.")
+        raise UserError(f"{path} contains no tasks.", do="Add one line with a JSON object per task (docs/eval.md).")
     return TaskSet(folder.resolve().name, tasks)
 
 
-def _tasks(folder: Path, lines: list[bytes], faults: list[str]) -> Iterator[Task]:
-    """The tasks of the lines that can be used; what is wrong with the others is added to ``faults``."""
+def _tasks(folder: Path, lines: list[bytes], faults: list[str]) -> Iterator[EvalTask]:
+    """The tasks of the valid lines; what is wrong with the others is added to ``faults``."""
     seen: dict[str, int] = {}
     for number, text in enumerate(lines, 1):
         if not text.strip():
@@ -116,25 +116,25 @@ def _tasks(folder: Path, lines: list[bytes], faults: list[str]) -> Iterator[Task
             continue
         seen[line.name.casefold()] = number
         reference = _files(folder / "refs", line.name)
-        yield Task(line.name, line.description, line.difficulty, line.cases, line.hidden, tests, reference)
+        yield EvalTask(line.name, line.description, line.difficulty, line.cases, line.hidden, tests, reference)
 
 
 def _unusable(line: _Line, tests: Mapping[str, bytes], seen: Mapping[str, int]) -> str:
     if why := runs.unusable(line.name):
-        return f"the name {line.name!r} cannot name a folder: {why}"
+        return f"the name {line.name!r} is not a valid folder name: {why}"
     if earlier := seen.get(line.name.casefold()):
-        return f"the name {line.name!r} stands in line {earlier} already"
+        return f"the name {line.name!r} is already used in line {earlier}"
     if not line.description.strip():
         return f"{line.name}: the description is empty"
     if not line.hidden and not tests:
-        return f"{line.name}: neither hidden cases nor a folder tests/{line.name} with files"
+        return f"{line.name}: no hidden cases, and no files in tests/{line.name}"
     if line.hidden and tests:
         return f"{line.name}: both hidden cases and tests/{line.name}; a task is judged by one of them"
     return ""
 
 
 def _files(folder: Path, name: str) -> dict[str, bytes]:
-    """The files in a task's own folder below ``folder``; none where the name is no folder's or there is none."""
+    """The files in a task's own folder below ``folder``; empty if there is no such folder or the name is invalid."""
     if runs.unusable(name) or not (folder / name).is_dir():
         return {}
     return read_folder(folder / name)

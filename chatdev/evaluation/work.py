@@ -1,4 +1,4 @@
-"""Carries an evaluation to its end: each arm's batch, then the judgement of what it delivered."""
+"""Runs an evaluation: each arm's batch, then the judgement of its products."""
 
 import asyncio
 import contextlib
@@ -10,30 +10,30 @@ import msgspec
 from chatdev import wiring
 from chatdev.evaluation import judging
 from chatdev.evaluation.arms import ONCE, Arm, samples
-from chatdev.evaluation.judging import Judged
-from chatdev.evaluation.place import Place
-from chatdev.evaluation.sets import Task, TaskSet
+from chatdev.evaluation.judging import HiddenResult
+from chatdev.evaluation.place import EvalFolder
+from chatdev.evaluation.sets import EvalTask, TaskSet
 from chatdev.fleet import batch, summary, tasks
 from chatdev.fleet.display import Display
-from chatdev.fleet.ledger import Ledger, Plan, Result
-from chatdev.fleet.ledger import Task as Project
+from chatdev.fleet.ledger import BatchPlan, Ledger, Result
+from chatdev.fleet.ledger import BatchTask as Project
 from chatdev.fleet.shared import cores_here
 from chatdev.models.choose import Choice
 from chatdev.sandbox.port import Sandbox
 
 Unit = tuple[str, int]
-"""A task's name, and which of its runs: a repeat of a company's, or the number of a sample."""
+"""A task's name, and the number of its run: a company's repeat, or a sample."""
 
 
 class Built(msgspec.Struct, frozen=True):
-    """One run of an arm: how its project ended, and what is hidden says of its product."""
+    """One run of an arm: how its project ended, and the judgement of its product."""
 
     result: Result
-    judged: Judged
+    judged: HiddenResult
 
 
-class Wanted(msgspec.Struct, frozen=True):
-    """What is to be measured. ``ceiling`` counts the one-shot answers of which any may solve a task;
+class EvalRequest(msgspec.Struct, frozen=True):
+    """What to measure. ``ceiling`` is the number of one-shot answers of which any may solve a task;
     0: as many as the largest arm takes."""
 
     set: TaskSet
@@ -43,22 +43,22 @@ class Wanted(msgspec.Struct, frozen=True):
 
     @property
     def batches(self) -> tuple[Arm, ...]:
-        """An arm for each batch that is carried: one for all one-shot answers, and one for each company."""
+        """An arm for each batch to run: one for all one-shot answers, and one for each company."""
         shots = (Arm(ONCE, best=1),) if self.shots else ()
         return (*shots, *(arm for arm in self.arms if not arm.best))
 
     @property
     def most(self) -> int:
-        """How many one-shot answers the ceiling counts: as many as were asked for, else as the largest arm takes."""
+        """How many one-shot answers the ceiling counts: as many as requested, or as the largest arm takes."""
         return self.ceiling or max((arm.best for arm in self.arms), default=0)
 
     @property
     def shots(self) -> int:
-        """One-shot answers to each task in a repeat."""
+        """One-shot answers per task and repeat."""
         return max((self.ceiling, *(arm.best for arm in self.arms)))
 
     def units(self, arm: Arm) -> tuple[Unit, ...]:
-        """The runs of a batch, task by task within a repeat, so that what is interrupted is a comparison already."""
+        """The runs of a batch, repeat by repeat, so that even an interrupted evaluation is a comparison."""
         repeats = range(1, self.repeat + 1)
         if arm.best:
             numbers = dict.fromkeys(number for repeat in repeats for number in samples(repeat, self.shots))
@@ -67,14 +67,14 @@ class Wanted(msgspec.Struct, frozen=True):
         return tuple((task.name, number) for number in numbers for task in self.set.tasks)
 
 
-class Means(NamedTuple):
-    """What the work is done with. ``choice`` meets the model, once for all arms; ``jobs`` is None for as many projects
-    at once as the server bears; ``out`` hears how far a batch is, and nothing if ``quiet``; ``retry`` takes up anew
-    what an error ended. ``base`` holds for every arm that does not say otherwise."""
+class EvalResources(NamedTuple):
+    """What the work is done with. ``choice`` connects to the model, once for all arms; ``jobs`` is None for as many
+    projects as the server can handle; ``out`` gets the progress, or nothing if ``quiet``; ``retry`` runs again what
+    ended in an error. ``base`` is for every arm, unless the arm overrides it."""
 
     choice: Callable[[], contextlib.AbstractAsyncContextManager[Choice]]
     sandbox: Sandbox
-    base: Plan
+    base: BatchPlan
     out: TextIO
     jobs: int | None = None
     streamed: bool = False
@@ -82,18 +82,18 @@ class Means(NamedTuple):
     retry: bool = False
 
 
-class Work:
-    """One evaluation under way. ``built`` are the runs that ended and were judged, by the batch's folder."""
+class Evaluation:
+    """One evaluation. ``built`` are the runs that ended and were judged, by the batch's folder."""
 
-    def __init__(self, place: Place, wanted: Wanted, means: Means) -> None:
+    def __init__(self, place: EvalFolder, wanted: EvalRequest, means: EvalResources) -> None:
         self._place, self._wanted, self._means = place, wanted, means
-        self._tasks: Mapping[str, Task] = {task.name: task for task in wanted.set.tasks}
+        self._tasks: Mapping[str, EvalTask] = {task.name: task for task in wanted.set.tasks}
         self.built: dict[str, dict[Unit, Built]] = {}
 
     async def run(self, each: Callable[[], None] = lambda: None) -> None:
-        """Carry and judge arm by arm; ``each`` is called after every one. Raises what stops a batch, and SandboxError.
+        """Run and judge arm by arm; ``each`` is called after every one. Raises what stops a batch, and SandboxError.
 
-        The model is not met where all runs have ended.
+        The model is not contacted if all runs have ended.
         """
         async with contextlib.AsyncExitStack() as stack:
             choice: Choice | None = None
@@ -113,15 +113,16 @@ class Work:
         self._place.begin(choice.facts.model)
         return choice
 
-    def _plan(self, arm: Arm) -> Plan:
-        """What holds for the arm's batch: its own word comes before that for all arms."""
+    def _plan(self, arm: Arm) -> BatchPlan:
+        """The plan of the arm's batch: the arm's own limits override those for all arms."""
         base, own = self._means.base, arm.plan
         return msgspec.structs.replace(own, model=base.model, reach=base.reach, limits=base.limits | own.limits)
 
     def _added(self, ledger: Ledger, arm: Arm) -> tuple[Project, ...]:
-        """The projects of the batch, in the order of the units; all that it is told of a task are these two texts."""
+        """The projects of the batch, in the order of the units; it gets only the name and the description of a task."""
         rows = [
-            tasks.Row(name, self._tasks[name].description, sample=number) for name, number in self._wanted.units(arm)
+            tasks.TaskRow(name, self._tasks[name].description, sample=number)
+            for name, number in self._wanted.units(arm)
         ]
         return ledger.add(tasks.identities(rows))
 
@@ -130,7 +131,7 @@ class Work:
         before = [ledger.results[task.id] for task in asked if task.id in ledger.results]
         async with batch.pooled(ledger.place, choice, means.sandbox, means.jobs, streamed=means.streamed) as pool:
             if not means.quiet:
-                means.out.write(f"{ledger.folder.name}: {len(left)} of {len(asked)} projects are left.\n")
+                means.out.write(f"{ledger.folder.name}: {len(left)} of {len(asked)} projects to run.\n")
             display = Display(means.out, len(asked), before, lambda: pool.standing, quiet=means.quiet)
             try:
                 await batch.carry(pool, ledger, left, display.ended, display.tick)
@@ -139,7 +140,7 @@ class Work:
                 summary.write(ledger.folder, ledger.results.values(), len(ledger.tasks))
 
     async def _judged(self, arm: Arm, ledger: Ledger, units: Mapping[Unit, Project]) -> dict[Unit, Built]:
-        """Judge what has not been judged, as many products at once as there are cores."""
+        """Judge what is not judged yet, as many products in parallel as there are cores."""
         room = asyncio.Semaphore(cores_here())
 
         async def one(unit: Unit, project: Project) -> Built:
@@ -152,7 +153,7 @@ class Work:
         built = await _all([one(unit, project) for unit, project in units.items()])
         return dict(zip(units, built, strict=True))
 
-    async def _judge(self, arm: Arm, unit: Unit, files: Mapping[str, bytes]) -> Judged:
+    async def _judge(self, arm: Arm, unit: Unit, files: Mapping[str, bytes]) -> HiddenResult:
         name, number = unit
         task = self._tasks[name]
         known = self._place.judgement(judging.key(arm.name, task, number, files))
@@ -163,7 +164,7 @@ class Work:
 
 
 async def _all(each: Sequence[Coroutine[Any, Any, Built]]) -> list[Built]:
-    """The results in order. The first failure cancels the others and is raised as it came."""
+    """The results in order. The first failure cancels the others and is raised unchanged."""
     running = [asyncio.ensure_future(one) for one in each]
     try:
         return await asyncio.gather(*running)

@@ -1,1 +1,1 @@
-"""Many projects at once: the list of tasks and its ledger, the pool that carries them, and who tells of it."""
+"""Many projects in parallel: the task list, the ledger, the pool that runs the projects, and the progress display."""

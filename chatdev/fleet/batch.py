@@ -1,4 +1,4 @@
-"""One batch on one machine: its ledger, a pool that carries what is left, and whoever looks on."""
+"""One batch on one machine: its ledger, a pool that runs the unfinished projects, and a progress display."""
 
 import asyncio
 import contextlib
@@ -9,31 +9,31 @@ from typing import Protocol
 
 from chatdev.company import config
 from chatdev.errors import UserError
-from chatdev.fleet.ledger import Ledger, Place, Result, Task
-from chatdev.fleet.pace import MOST, Adaptive, Fixed
+from chatdev.fleet.concurrency import MOST, AdaptiveConcurrency, FixedConcurrency
+from chatdev.fleet.ledger import BatchFolder, BatchTask, Ledger, Result
 from chatdev.fleet.pool import Pool
-from chatdev.fleet.shared import Bounded, Common
+from chatdev.fleet.shared import Bounded, SharedModel
 from chatdev.journal.store import Store
 from chatdev.models.choose import Choice
 from chatdev.sandbox.port import Sandbox
 
 TICK = 0.5
-"""Seconds between two looks of whoever looks on."""
+"""Seconds between two updates of the progress display."""
 _FILES, _SPARE = 6, 128
-"""Open files that a project may hold at once (its log, its lock, its connections, a program's pipes), and ours."""
+"""Open files to reserve for each project (its log, its lock, its connections, a program's pipes), and for ourselves."""
 
 
 class Carrier(Protocol):
-    """Whoever carries projects: a pool in this process, or many on other machines."""
+    """Runs projects: a pool in this process, or a cluster of many pools on other machines."""
 
-    async def carry(self, tasks: Iterable[Task], ended: Callable[[Result], None]) -> None:
-        """See Pool."""
+    async def carry(self, tasks: Iterable[BatchTask], ended: Callable[[Result], None]) -> None:
+        """See ``Pool``."""
         ...
 
 
 @contextlib.asynccontextmanager
 async def pooled(
-    place: Place,
+    place: BatchFolder,
     choice: Choice,
     sandbox: Sandbox,
     jobs: int | None,
@@ -41,14 +41,16 @@ async def pooled(
     streamed: bool | None = None,
     open_store: Callable[..., Store] = Store,
 ) -> AsyncIterator[Pool]:
-    """A pool for a batch's projects: ``jobs`` at once, or None for what the server bears. For ``streamed`` see Guest.
+    """A pool for a batch's projects: at most ``jobs`` at a time, or None for as many as the server can handle.
+
+    For ``streamed`` see ``Guest``.
 
     Raises UserError.
     """
     most = _room(jobs)
-    choice.purse.spent += place.paid
-    common = Common(choice, streamed=streamed)
-    pace = Fixed(jobs) if jobs else Adaptive(most=most)
+    choice.cost_budget.spent += place.paid
+    common = SharedModel(choice, streamed=streamed)
+    pace = FixedConcurrency(jobs) if jobs else AdaptiveConcurrency(most=most)
     company = config.load(place.company)
     try:
         yield Pool(
@@ -66,9 +68,13 @@ async def pooled(
 
 
 async def carry(
-    carrier: Carrier, ledger: Ledger, left: Sequence[Task], told: Callable[[Result], None], tick: Callable[[], None]
+    carrier: Carrier,
+    ledger: Ledger,
+    left: Sequence[BatchTask],
+    told: Callable[[Result], None],
+    tick: Callable[[], None],
 ) -> None:
-    """Carry what is left to its end; each result is kept before it is told. Raises as ``Pool.carry`` does."""
+    """Run the unfinished projects; each result is stored before it is reported. Raises what stops a pool."""
 
     def ended(result: Result) -> None:
         ledger.put(result)
@@ -90,7 +96,7 @@ async def carry(
 
 @contextlib.contextmanager
 def fewer_collections() -> Iterator[None]:
-    """What is there stays out of Python's search for cycles, which goes on a tenth as often: projects leave few."""
+    """Exclude existing objects from garbage collection and run it a tenth as often: projects leave few cycles."""
     thresholds = gc.get_threshold()
     gc.collect()
     gc.freeze()
@@ -103,9 +109,9 @@ def fewer_collections() -> Iterator[None]:
 
 
 def _room(jobs: int | None) -> int:
-    """The projects for which this process may open files, once it has asked for as many as it is allowed.
+    """The number of projects that the limit on open files allows, after raising that limit as far as possible.
 
-    Raises UserError if those are fewer than ``jobs``.
+    Raises UserError if it is less than ``jobs``.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and (hard == resource.RLIM_INFINITY or soft < hard):
@@ -116,7 +122,7 @@ def _room(jobs: int | None) -> int:
     room = MOST if soft == resource.RLIM_INFINITY else max(1, (soft - _SPARE) // _FILES)
     if soft != resource.RLIM_INFINITY and jobs is not None and jobs > room:
         raise UserError(
-            f"--jobs {jobs} would need more open files than the {soft:,} that a process may have here.",
-            do=f"Give --jobs {room} at most, or raise the limit (ulimit -n).",
+            f"--jobs {jobs} needs more open files than the limit of {soft:,} per process.",
+            do=f"Use --jobs {room} or less, or raise the limit (ulimit -n).",
         )
     return min(room, MOST)

@@ -1,8 +1,8 @@
-"""One batch over many machines: who works, who has which projects, and what happens when one of them is gone.
+"""One batch on many machines: which nodes work, on which projects, and what happens if a node fails.
 
-The engine (Ray) says which nodes there are and carries calls to them. What must hold whatever it says is here: the
-ledger has one holder, each attempt at a project a number, and a project goes to another node only after its log was
-taken from the one that was given up for dead.
+The engine (Ray) lists the nodes and delivers calls to them. What must be true whatever Ray reports is ensured here: one
+process holds the ledger, each attempt at a project has a number, and a project is reassigned only after its log was
+taken over from the node that became unreachable.
 """
 
 import asyncio
@@ -13,81 +13,81 @@ from typing import Any, Protocol, TypeVar
 
 from chatdev.errors import ChatDevError, UserError
 from chatdev.fleet import pool
-from chatdev.fleet.ledger import Ledger, Result, Task
-from chatdev.fleet.node import Opened, Setup, Turn
-from chatdev.fleet.pool import Standing
+from chatdev.fleet.ledger import BatchTask, Ledger, Result
+from chatdev.fleet.node import NodeOpened, NodeReport, NodeSetup
+from chatdev.fleet.pool import PoolStatus
 
 T = TypeVar("T")
 LEASE = 60.0
-"""Seconds for which a node may be silent before it is given up for dead; it answers every second when it is well."""
+"""Seconds of silence after which a node counts as unreachable; a healthy node answers every second."""
 OPENING = 180.0
-"""Seconds that a node may take to make ready: its first import of all that is needed comes over the network."""
+"""Seconds that a node may take to start: its first import of all modules goes over the network."""
 JOINING = 2.0
-"""Seconds between two looks at which nodes there are."""
+"""Seconds between two polls of the list of nodes."""
 ALONE = 120.0
-"""Seconds without any node that works, after which the batch stops."""
+"""Seconds without a working node after which the batch stops."""
 SPARE = 1
-"""Projects that a node is given beyond those that it may have under way, so that none of its places stands empty."""
+"""Projects that a node gets beyond those that it may run at the same time, so that none of its slots stays empty."""
 STARTS = 3
-"""Times that a node's process may die before the node gets no other."""
+"""A node of which this many processes have died is not used any more."""
 ATTEMPTS = 5
-"""Times that a project may be under way where a node dies, before it counts as the cause."""
+"""Times that a node may die while it has a project, before the project counts as the cause."""
 
 
-class Lost(Exception):
-    """A node does not answer any more; the text says why."""
+class WorkerLost(Exception):
+    """A node no longer answers; the text says why."""
 
 
-class Member(Protocol):
-    """A node's process, somewhere. Each call raises Lost when it is gone."""
+class Worker(Protocol):
+    """A node's process. Each call raises Lost if the process is gone."""
 
-    async def open(self, limit: float | None) -> Opened:
-        """See Node."""
+    async def open(self, limit: float | None) -> NodeOpened:
+        """See ``Node``."""
         ...
 
-    async def turn(self, more: Sequence[Task], limit: float | None) -> Turn:
-        """See Node."""
+    async def turn(self, more: Sequence[BatchTask], limit: float | None) -> NodeReport:
+        """See ``Node``."""
         ...
 
     async def close(self) -> None:
-        """See Node."""
+        """See ``Node``."""
         ...
 
     def kill(self) -> None:
-        """End the process, if it can be reached."""
+        """Kill the process, if it is reachable."""
         ...
 
 
-class Engine(Protocol):
-    """Knows the nodes and starts processes on them."""
+class ClusterEngine(Protocol):
+    """Lists the nodes and starts processes on them."""
 
     async def nodes(self) -> Sequence[str]:
-        """The nodes that are there now, each by a name that no other will have."""
+        """The nodes that exist now, each by a name that is never reused."""
         ...
 
-    def start(self, node: str, setup: Setup) -> Member:
-        """A process on that node."""
+    def start(self, node: str, setup: NodeSetup) -> Worker:
+        """Start a process on that node."""
         ...
 
 
 class _Hand:
-    """What is known of a node that works. ``granted`` are the US dollars that it may spend."""
+    """The state of a working node. ``granted`` is the amount in US dollars that it may spend."""
 
     def __init__(self, node: str) -> None:
         self.node, self.name = node, f"Node {node[:6]}"
-        self.held: dict[str, Task] = {}
-        self.standing = Standing(0, 0, 0, 0, 0)
+        self.held: dict[str, BatchTask] = {}
+        self.standing = PoolStatus(0, 0, 0, 0, 0)
         self.granted = self.spent = 0.0
 
 
 class Cluster:
-    """Carries a batch's projects on an engine's nodes; used as a Pool is. ``max_cost`` is for all nodes together."""
+    """Runs a batch's projects on an engine's nodes; used like a Pool. ``max_cost`` is for all nodes together."""
 
     def __init__(
         self,
-        engine: Engine,
+        engine: ClusterEngine,
         ledger: Ledger,
-        setup: Setup,
+        setup: NodeSetup,
         say: Callable[[str], None],
         *,
         lease: float = LEASE,
@@ -101,23 +101,23 @@ class Cluster:
         self._work: dict[str, asyncio.Task[None]] = {}
         self._starts: Counter[str] = Counter()
         self._retired: dict[str, ChatDevError] = {}
-        self._past = Standing(0, 0, 0, 0, 0)
+        self._past = PoolStatus(0, 0, 0, 0, 0)
         self._paid = ledger.paid
-        self._waiting: deque[Task] = deque()
+        self._waiting: deque[BatchTask] = deque()
         self._attempts: Counter[str] = Counter()
         self._ended: Callable[[Result], None] = ledger.put
         self._wake = asyncio.Event()
         self._why: Exception | None = None
 
     @property
-    def standing(self) -> Standing:
-        """How things stand on all nodes together."""
+    def standing(self) -> PoolStatus:
+        """The status of all nodes together."""
         all_of = [self._past, *(hand.standing for hand in self._hands.values())]
-        return Standing(*(sum(getattr(each, field) for each in all_of) for field in Standing.__struct_fields__))
+        return PoolStatus(*(sum(getattr(each, field) for each in all_of) for field in PoolStatus.__struct_fields__))
 
-    async def carry(self, tasks: Iterable[Task], ended: Callable[[Result], None]) -> None:
-        """Take all these projects to their ends, each told to ``ended`` as it comes. Raises what ended the last node,
-        and UserError where there is none."""
+    async def carry(self, tasks: Iterable[BatchTask], ended: Callable[[Result], None]) -> None:
+        """Run all these projects to their end, and call ``ended`` with each result. Raises the error that stopped the
+        last node, and UserError if there is no node."""
         self._ended = ended
         self._waiting.extend(tasks)
         joining = asyncio.create_task(self._join())
@@ -140,7 +140,7 @@ class Cluster:
         self._wake.set()
 
     async def _join(self) -> None:
-        """Put every node to work that is there and does not work, again and again."""
+        """Keep starting work on every node that has none yet."""
         loop = asyncio.get_running_loop()
         last = loop.time()
         while True:
@@ -154,26 +154,26 @@ class Cluster:
                 raise next(iter(self._retired.values()))
             elif loop.time() - last > self._alone:
                 raise UserError(
-                    "The cluster has had no node to work on for a while.",
-                    do="Start nodes (ray start --address …), and give the same command again: nothing is lost.",
+                    "The cluster has had no available nodes for a while.",
+                    do="Start nodes (ray start --address …) and run the same command again: nothing is lost.",
                 )
             await asyncio.sleep(self._joining)
 
     async def _node(self, node: str) -> None:
-        """Have a node work until it is gone; what it had is handed on."""
+        """Let a node work until it is gone; then queue its projects again."""
         hand = self._hands[node] = _Hand(node)
         self._starts[node] += 1
         member = self._engine.start(node, self._setup)
         try:
             await self._led(hand, member)
-        except Lost as lost:
-            self._say(f"{hand.name} is given up for dead ({lost}); {_projects(len(hand.held))} of it go on elsewhere.")
+        except WorkerLost as lost:
+            self._say(f"{hand.name} is unreachable ({lost}); reassigning {_projects(len(hand.held))}.")
             for each in hand.held:
                 self._attempts[each] += 1
             if self._starts[node] >= STARTS:
-                self._retired[node] = ChatDevError(f"{hand.name} died {STARTS} times.", do="See Ray's logs on it.")
+                self._retired[node] = ChatDevError(f"{hand.name} died {STARTS} times.", do="Check Ray's logs there.")
         except ChatDevError as error:
-            self._say(f"{hand.name} stops: {error.what}")
+            self._say(f"{hand.name} stopped: {error.what}")
             self._retired[node] = error
         except asyncio.CancelledError:
             await self._dismissed(member)
@@ -187,19 +187,19 @@ class Cluster:
             self._waiting.appendleft(self._ledger.hand_over(task))
         self._outworn()
 
-    async def _dismissed(self, member: Member) -> None:
-        with contextlib.suppress(Lost):
+    async def _dismissed(self, member: Worker) -> None:
+        with contextlib.suppress(WorkerLost):
             await _within(self._lease, member.close())
 
     def _outworn(self) -> None:
-        """Take out what was under way too often when a node died."""
+        """End projects, as errors, that too many nodes died with."""
         for task in [each for each in self._waiting if self._attempts[each.id] >= ATTEMPTS]:
             self._waiting.remove(task)
-            why = f"{ATTEMPTS} nodes died while they had this project."
+            why = f"{ATTEMPTS} nodes died while running this project."
             self._ended(pool.result_of(task, (), why))
 
-    async def _led(self, hand: _Hand, member: Member) -> None:
-        """Open a node, and feed and empty it for ever. Raises Lost, and what it stops for."""
+    async def _led(self, hand: _Hand, member: Worker) -> None:
+        """Open a node, then send it projects and collect results until it stops. Raises Lost, and what stopped it."""
         opened = await _within(OPENING, member.open(self._allowance(hand)))
         hand.name = f"Node {opened.host} ({hand.node[:6]})"
         if opened.failure:
@@ -218,8 +218,8 @@ class Cluster:
             if turn.failure:
                 raise turn.failure.error()
 
-    def _taken(self, hand: _Hand, limit: float | None) -> list[Task]:
-        """Projects that a node gets now, taken off the queue: none while the others have yet to give money back."""
+    def _taken(self, hand: _Hand, limit: float | None) -> list[BatchTask]:
+        """The projects that a node gets now, removed from the queue: none while others have yet to return money."""
         if limit == 0 and self._left > 0:
             return []
         room = hand.standing.limit + SPARE - len(hand.held)
@@ -228,25 +228,25 @@ class Cluster:
         return more
 
     def _allowance(self, hand: _Hand) -> float | None:
-        """The US dollars that a node may spend, with all that it has: its share of what is left, and never more than
-        what the others may not. What a node that is gone had spent counts on, and again where its projects go on."""
+        """The US dollars that a node may spend in all: its share of what is left, and never more than the grants of
+        the other nodes leave. What a failed node spent still counts, and again where its projects continue."""
         if self._max_cost is None:
             return None
         others = [each for each in self._hands.values() if each is not hand]
         fair = hand.spent + self._left / len(self._hands)
         limit = max(min(fair, self._max_cost - self._paid - sum(each.granted for each in others)), 0.0)
-        hand.granted = max(hand.granted, limit)  # until the node says that it keeps to less
+        hand.granted = max(hand.granted, limit)  # until the node confirms a lower limit
         return limit
 
     @property
     def _left(self) -> float:
-        """US dollars that nobody has spent yet."""
+        """US dollars that are not spent yet."""
         spent = self._paid + sum(each.spent for each in self._hands.values())
         return max((self._max_cost or 0.0) - spent, 0.0)
 
 
-def _sum(past: Standing, gone: Standing) -> Standing:
-    return Standing(0, 0, 0, past.calls + gone.calls, past.tokens + gone.tokens)
+def _sum(past: PoolStatus, gone: PoolStatus) -> PoolStatus:
+    return PoolStatus(0, 0, 0, past.calls + gone.calls, past.tokens + gone.tokens)
 
 
 def _projects(count: int) -> str:
@@ -254,9 +254,9 @@ def _projects(count: int) -> str:
 
 
 async def _within(seconds: float, call: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
-    """What a call brings. Raises Lost if that takes too long."""
+    """The result of a call. Raises Lost if it takes too long."""
     try:
         async with asyncio.timeout(seconds):  # wait_for can lose a cancellation until Python 3.12
             return await call
     except TimeoutError:
-        raise Lost(f"no word from it for {seconds:g} s") from None
+        raise WorkerLost(f"no answer for {seconds:g} s") from None

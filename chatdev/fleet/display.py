@@ -1,4 +1,4 @@
-"""How far a batch is, on a terminal or in a log: a line for each project that ends, and one on how things stand."""
+"""The progress of a batch, on a terminal or in a log: a line for each finished project, and a status line."""
 
 import time
 from collections import Counter
@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection
 from typing import TextIO
 
 from chatdev.fleet.ledger import Result
-from chatdev.fleet.pool import Standing
+from chatdev.fleet.pool import PoolStatus
 
 PLAIN = 30.0
-"""Seconds between two lines on how things stand where nothing can be drawn over."""
+"""Seconds between two status lines where the output is no terminal."""
 _MEMORY = 30.0
-"""Seconds over which tokens per second are reckoned."""
+"""Seconds over which tokens per second are averaged."""
 
 
 def clock(seconds: float) -> str:
@@ -21,15 +21,15 @@ def clock(seconds: float) -> str:
 
 
 class Display:
-    """Writes to ``out``. ``before`` are results of earlier days, ``total`` all projects asked for now; ``standing``
-    tells of those under way."""
+    """Writes to ``out``. ``before`` are results of earlier commands, ``total`` is the number of all projects of this
+    command; ``standing`` reports the running ones."""
 
     def __init__(
         self,
         out: TextIO,
         total: int,
         before: Collection[Result],
-        standing: Callable[[], Standing],
+        standing: Callable[[], PoolStatus],
         *,
         quiet: bool = False,
         now: Callable[[], float] = time.monotonic,
@@ -44,7 +44,7 @@ class Display:
         self._last = self._begun
 
     def ended(self, result: Result) -> None:
-        """A project has come to its end."""
+        """A project has finished: print its line."""
         self._counts[result.status] += 1
         self._cost += result.cost
         self._here += 1
@@ -55,7 +55,7 @@ class Display:
         self._say(f"[{done}/{self._total}] {result.name}: {told} ({result.calls} calls, {clock(result.seconds)})")
 
     def tick(self) -> None:
-        """Show how things stand: on a terminal at once, else each half a minute."""
+        """Show the status line: on a terminal each time, otherwise every half minute."""
         if self._drawn:
             self._out.write(f"\r\x1b[K{self.line()}")
             self._out.flush()
@@ -64,13 +64,13 @@ class Display:
             self._say(self.line())
 
     def close(self) -> None:
-        """The line on how things stand is taken away."""
+        """Clear the status line."""
         if self._drawn:
             self._out.write("\r\x1b[K")
             self._out.flush()
 
     def line(self) -> str:
-        """How things stand, in a line."""
+        """The status line."""
         now, standing, counts = self._now(), self._standing(), self._counts
         self._seen = [each for each in self._seen if now - each[0] <= _MEMORY] or self._seen[-1:]
         then, tokens = self._seen[0]
@@ -79,10 +79,10 @@ class Display:
         done = counts.total()
         left = (self._total - done) * (now - self._begun) / self._here if self._here else None
         parts = [
-            f"{done} of {self._total} done: {counts['passed']} passed, {counts['failed']} failed",
-            f"{counts['error']} errors" if counts["error"] else "",
-            f"{standing.running} running (at most {standing.limit})",
-            f"{standing.out} calls out, {speed:,.0f} tokens/s",
+            f"{done} of {self._total} finished: {counts['passed']} passed, {counts['failed']} failed",
+            f"errors: {counts['error']}" if counts["error"] else "",
+            f"{standing.running} running (limit {standing.limit})",
+            f"{standing.out} calls in flight, {speed:,.0f} tokens/s",
             f"${self._cost:.2f}" if self._cost else "",
             f"{clock(left)} left" if left is not None else "",
         ]

@@ -1,14 +1,14 @@
-"""A batch as it lies on the disk: its plan, its tasks, and what came of each. Whoever carries the projects, on
-whichever machine, and whoever shows how far they are, meets here.
+"""A batch on disk: its plan, its tasks, and their results. The processes that run the projects, on any machine, and
+those that show progress meet here.
 
-    OUT/.batch/plan.json     what the batch was begun with
-    OUT/.batch/tasks.jsonl   a line for each task, and another when it is taken up anew: the last one holds
-    OUT/.batch/company/      the company that all of the projects share
-    OUT/.batch/lock          whoever works on the batch now
-    OUT/projects/NAME_ORG_YYYYMMDDHHMMSS/   a run, as any other
-    OUT/results.jsonl, .csv  a line for each project that has ended
+    OUT/.batch/plan.json     what the batch was started with
+    OUT/.batch/tasks.jsonl   a line for each task, and another for each new attempt: the last one counts
+    OUT/.batch/company/      the company that all projects share
+    OUT/.batch/lock          held by the process that works on the batch
+    OUT/projects/NAME_ORG_YYYYMMDDHHMMSS/   a run, like any other
+    OUT/results.jsonl, .csv  a line for each finished project
 
-A project without a line in ``results.jsonl`` is to be done, or done further: its own log says how far it is.
+A project without a line in ``results.jsonl`` still has to be started or resumed: its own log says how far it is.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from chatdev.company import classic_folder, config
 from chatdev.company.graph import Network
 from chatdev.errors import UserError
 from chatdev.fleet import tasks
-from chatdev.fleet.tasks import Row
+from chatdev.fleet.tasks import TaskRow
 from chatdev.journal import lock, store
 from chatdev.journal.store import sync_path
 from chatdev.project.prompts import checked
@@ -42,27 +42,27 @@ _STAMP = "%Y%m%d%H%M%S"
 Status = Literal["passed", "failed", "error"]
 
 
-class Plan(msgspec.Struct, frozen=True):
-    """What holds for all projects of a batch. ``reach.max_cost`` is for all of them together, ``limits`` for each;
-    ``candidates``, ``network``, ``effort`` and ``settings`` are as in ``runs.Order``."""
+class BatchPlan(msgspec.Struct, frozen=True):
+    """The settings of all projects of a batch. ``reach.max_cost`` is for all of them together, ``limits`` for each;
+    ``candidates``, ``network``, ``effort`` and ``settings`` are as in ``runs.RunRequest``."""
 
     config: str = "default"
     org: str = "DefaultOrganization"
     model: str | None = None
     role_models: tuple[str, ...] = ()
     limits: dict[str, float] = {}
-    reach: runs.Reach = runs.Reach()
+    reach: runs.EndpointPolicy = runs.EndpointPolicy()
     candidates: int = 0
     network: Network | None = None
     effort: str = ""
     settings: tuple[str, ...] = ()
 
 
-class Place(msgspec.Struct, frozen=True):
-    """Where a batch lies, and what holds for all of it. ``paid`` are US dollars that went into it before."""
+class BatchFolder(msgspec.Struct, frozen=True):
+    """The folder of a batch and the settings of its projects. ``paid`` is what it has cost before, in US dollars."""
 
     folder: Path
-    plan: Plan
+    plan: BatchPlan
     paid: float = 0.0
 
     @property
@@ -76,29 +76,28 @@ class Place(msgspec.Struct, frozen=True):
         return self.folder / HIDDEN / "company"
 
 
-class Task(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One project to be, called ``name``, as no other of the batch: ``go`` counts how often it was taken up anew,
-    ``folder`` is where it is now, below ``projects``. ``paid`` are US dollars that went into folders before that.
-    ``before`` are the folders of attempts that were given up for dead: this goes on with what they acknowledged."""
+class BatchTask(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One project of a batch. ``name`` is unique in the batch, ``go`` is the number of the attempt, ``folder`` its
+    folder below ``projects``. ``paid`` is what earlier folders cost, in US dollars. ``before`` are the folders of
+    abandoned attempts: this attempt continues from what they acknowledged."""
 
     id: str
     name: str
     folder: str
-    row: Row
+    row: TaskRow
     go: int = 1
     paid: float = 0.0
     before: tuple[str, ...] = ()
 
     @property
     def begun(self) -> datetime.datetime:
-        """The time that its folder bears."""
+        """The time in the name of its folder."""
         return datetime.datetime.strptime(self.folder[-len("YYYYMMDDHHMMSS") :], _STAMP)
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """How a project ended. ``status`` is ``error`` where it came to no verdict, for the reason in ``error``. Tokens are
-    those of prompts and of completions; ``seconds`` of wall time, all attempts; ``cost`` in US dollars, as far as
-    prices are known."""
+    """How a project ended. ``status`` is ``error`` if it has no verdict; ``error`` says why. ``seconds`` is the
+    elapsed time of all attempts; ``cost`` is in US dollars, as far as prices are known."""
 
     name: str
     verdict: str
@@ -116,7 +115,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def tokens(self) -> int:
-        """Prompts and completions together."""
+        """Prompt and completion tokens together."""
         return self.prompt_tokens + self.completion_tokens
 
 
@@ -128,24 +127,24 @@ COLUMNS = (
 
 
 class Ledger:
-    """A batch's folder, held by one process. ``tasks`` are all that it knows of, ``results`` those that have ended,
-    both by id. Raises UserError, and Busy where another process works on the batch."""
+    """A batch's folder, held by one process. ``tasks`` are all tasks of the batch, ``results`` those of the finished
+    projects, both by id. Raises UserError, and Busy if another process works on the batch."""
 
-    def __init__(self, folder: Path, plan: Plan | None = None) -> None:
+    def __init__(self, folder: Path, plan: BatchPlan | None = None) -> None:
         self.folder, self._hidden = folder, folder / HIDDEN
         try:
             self._hidden.mkdir(parents=True, exist_ok=True)
             (folder / "projects").mkdir(exist_ok=True)
         except OSError as error:
             raise UserError(
-                f"No batch can be kept in {folder} ({error.strerror}).", do="Choose another --out."
+                f"Cannot create a batch in {folder} ({error.strerror}).", do="Choose another --out."
             ) from error
         self._lock = lock.take(self._hidden / "lock")
         self._files = contextlib.ExitStack()
         self._files.callback(lock.release, self._lock)
         try:
             self.plan = self._planned(plan)
-            known = lines(self._hidden / "tasks.jsonl", Task)
+            known = lines(self._hidden / "tasks.jsonl", BatchTask)
             self.tasks = {task.id: task for task in known}
             self._names = {task.name.casefold() for task in known}
             self._folders = {task.folder for task in known}
@@ -160,61 +159,61 @@ class Ledger:
     def _appending(self, path: Path) -> IO[bytes]:
         return self._files.enter_context(path.open("ab", buffering=0))
 
-    def _planned(self, plan: Plan | None) -> Plan:
-        """The plan: as it is now given, or as the batch was begun with."""
+    def _planned(self, plan: BatchPlan | None) -> BatchPlan:
+        """The plan: the given one, or the one that the batch was started with."""
         path = self._hidden / "plan.json"
         earlier = plan_of(self.folder)
         if plan is None:
             if earlier is None:
-                raise UserError(f"{self.folder} is no batch that was begun.", do="Name a file with tasks.")
+                raise UserError(f"{self.folder} contains no batch.", do="Name a file with tasks.")
             return earlier
         if earlier and (earlier.config, earlier.org) != (plan.config, plan.org):
             raise UserError(
-                f"The batch in {self.folder} was begun with --config {earlier.config} and --org {earlier.org}.",
-                do="Go on with those, or give another --out.",
+                f"The batch in {self.folder} was started with --config {earlier.config} and --org {earlier.org}.",
+                do="Use the same --config and --org, or another --out.",
             )
         if why := runs.unusable(plan.org):
-            raise UserError(f"--org {plan.org!r} cannot name a folder: {why}.", do="Choose another --org.")
+            raise UserError(f"--org {plan.org!r} is not a valid folder name: {why}.", do="Choose another --org.")
         if earlier is None:
             company = checked(classic_folder.load(runs.company_of(plan.config, plan.effort)).networking(plan.network))
-            config.write(company.sources, Place(self.folder, plan).company)
+            config.write(company.sources, BatchFolder(self.folder, plan).company)
         _replace(path, msgspec.json.encode(plan))
         return plan
 
     @property
-    def place(self) -> Place:
-        """Where the batch lies, and its plan."""
-        return Place(self.folder, self.plan, self.paid)
+    def place(self) -> BatchFolder:
+        """The batch's folder and its plan."""
+        return BatchFolder(self.folder, self.plan, self.paid)
 
-    def add(self, rows: Iterable[tasks.Named]) -> tuple[Task, ...]:
-        """The tasks for rows, in their order: those that are known already, and new ones, which are noted."""
+    def add(self, rows: Iterable[tasks.NamedRow]) -> tuple[BatchTask, ...]:
+        """The tasks for these rows, in their order; new ones are recorded."""
         asked, new = [], []
         for name, row in rows:
             task = self.tasks.get(name)
             if task is None:
                 called = tasks.folder_name(row.name, self._names)
-                task = Task(name, called, self._free(called), row)
+                task = BatchTask(name, called, self._free(called), row)
                 self._take(task)
                 new.append(task)
             asked.append(task)
         self._note(new)
         return tuple(asked)
 
-    def _take(self, task: Task) -> None:
+    def _take(self, task: BatchTask) -> None:
         self.tasks[task.id] = task
         self._names.add(task.name.casefold())
         self._folders.add(task.folder)
 
     def _free(self, name: str) -> str:
-        """A folder's name for a project, with the time of now, or the next that is free."""
+        """A folder name for a project, with the current time or the next one that is not used yet."""
         now = datetime.datetime.now()
         while (folder := f"{name}_{self.plan.org}_{now.strftime(_STAMP)}") in self._folders:
             now += datetime.timedelta(seconds=1)
         return folder
 
-    def retry(self, ids: Iterable[str]) -> tuple[Task, ...]:
-        """Take up anew those that did not pass: what came to a verdict in a new folder, and what an error ended where
-        it stands. Their results are no longer."""
+    def retry(self, ids: Iterable[str]) -> tuple[BatchTask, ...]:
+        """Retry those that did not pass: the failed ones in a new folder, those with an error in their old one. Their
+        results are removed."""
         again = []
         for task, result in [(self.tasks[each], self.results.get(each)) for each in ids]:
             if result is None or result.status == "passed":
@@ -230,13 +229,13 @@ class Ledger:
         self._rewrite()
         return tuple(again)
 
-    def left(self, asked: Iterable[Task]) -> tuple[Task, ...]:
-        """Those that have not ended, as they are to be done now."""
+    def left(self, asked: Iterable[BatchTask]) -> tuple[BatchTask, ...]:
+        """The tasks without a result, each with its current attempt."""
         return tuple(self.tasks[task.id] for task in asked if task.id not in self.results)
 
     def share(self) -> tuple[str, bool]:
-        """Mark the batch as one that other machines work on: what its folder is known by, and whether it was one
-        already, so that some of them may be at it still."""
+        """Mark the batch as one that several machines work on. Returns the code that identifies its folder, and whether
+        it was marked before, so that some machines may still be working on it."""
         if code := shared_code(self.folder):
             return code, True
         (self._hidden / "given-up").mkdir(exist_ok=True)
@@ -244,12 +243,12 @@ class Ledger:
         _replace(self._hidden / "shared", code.encode())
         return code, False
 
-    def hand_over(self, task: Task) -> Task:
-        """The task as whoever takes it up next is to have it, after the one who had it was given up for dead.
+    def hand_over(self, task: BatchTask) -> BatchTask:
+        """The task for the next attempt, after the node that had it became unreachable.
 
-        That one is fenced off: from now on it acknowledges nothing (``FencedStore``), it writes in a folder of its own,
-        and its result is not taken. What it had acknowledged goes into the new folder. A project that came to its end
-        stays where it is: only its result is still to be told.
+        The old attempt is fenced off: from now on it acknowledges nothing (``FencedStore``), it writes to its own
+        folder, and its result is ignored. What it had acknowledged is copied to the new folder. A project that had
+        finished keeps its folder: only its result was not reported yet.
         """
         mark, old = given_up(self.folder, task.folder), runs.log_of(self.place.projects / task.folder)
         mark.touch()
@@ -267,7 +266,7 @@ class Ledger:
         return new
 
     def put(self, result: Result) -> None:
-        """Keep how a project ended: once, whoever tells it how often. Raises UserError."""
+        """Store how a project ended: once, even if it is reported again. Raises UserError."""
         task = self.tasks[result.id]
         if result.id in self.results or result.go != task.go:
             return
@@ -276,8 +275,8 @@ class Ledger:
             self._table.write(_csv([result]))
         except OSError as error:
             raise UserError(
-                f"The results in {self.folder} cannot be written ({error.strerror}).",
-                do="Make room, and give the same command again: each project's own log holds what it did.",
+                f"Cannot write the results in {self.folder} ({error.strerror}).",
+                do="Free disk space and run the same command again: each project's own log has all of its work.",
             ) from error
         self.results[result.id] = result
         for folder in task.before:
@@ -285,11 +284,11 @@ class Ledger:
 
     @property
     def paid(self) -> float:
-        """US dollars that the projects which have ended have cost, with all that was given up for them."""
+        """US dollars that the finished projects have cost, with all of their earlier folders."""
         return sum(task.paid for task in self.tasks.values()) + sum(each.cost for each in self.results.values())
 
     def _reconciled(self) -> dict[str, Result]:
-        """The results that still hold; the files are made anew of them if they held anything else."""
+        """The results that still count; the files are rewritten if they held anything else."""
         path = self.folder / "results.jsonl"
         told = lines(path, Result)
         holding = {each.id: each for each in told if each.id in self.tasks and each.go == self.tasks[each.id].go}
@@ -311,42 +310,42 @@ class Ledger:
             self._ended = self._appending(self.folder / "results.jsonl")
             self._table = self._appending(self.folder / "results.csv")
 
-    def _note(self, new: Sequence[Task]) -> None:
+    def _note(self, new: Sequence[BatchTask]) -> None:
         if new:
             self._log.write(b"".join(msgspec.json.encode(task) + b"\n" for task in new))
             os.fsync(self._log.fileno())
 
     def close(self) -> None:
-        """Let go of the batch."""
+        """Close the files and release the lock."""
         self._files.close()
 
 
 def given_up(folder: Path, name: str) -> Path:
-    """What is there once a project's folder, of this name, was given up for dead."""
+    """The file that marks a project's folder, of this name, as abandoned."""
     return folder / HIDDEN / "given-up" / name
 
 
 def shared_code(folder: Path) -> str:
-    """What a batch's folder is known by on all machines; empty if it is none that others work on."""
+    """The code that identifies a batch's folder on all machines; empty if only one machine works on it."""
     try:
         return (folder / HIDDEN / "shared").read_text(encoding="ascii")
     except (OSError, ValueError):
         return ""
 
 
-def plan_of(folder: Path) -> Plan | None:
-    """What a batch was begun with; None if there is none in this folder. Raises UserError."""
+def plan_of(folder: Path) -> BatchPlan | None:
+    """The plan that a batch was started with; None if this folder holds no batch. Raises UserError."""
     try:
-        return msgspec.json.decode((folder / HIDDEN / "plan.json").read_bytes(), type=Plan)
+        return msgspec.json.decode((folder / HIDDEN / "plan.json").read_bytes(), type=BatchPlan)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, msgspec.DecodeError) as error:
-        raise UserError(f"{folder} holds a batch whose plan cannot be read ({error}).") from error
+        raise UserError(f"Cannot read the plan of the batch in {folder} ({error}).") from error
 
 
-def lines(path: Path, kind: type[T], do: str = "Mend or delete the lines that are no JSON.") -> list[T]:
-    """The whole lines of a file; a torn last one, which was never acknowledged, is cut off. Raises UserError, whose
-    advice is ``do``."""
+def lines(path: Path, kind: type[T], do: str = "Fix or delete the lines that are not valid JSON.") -> list[T]:
+    """The complete lines of a file; an incomplete, unacknowledged last line is dropped. Raises UserError with ``do`` as
+    its advice."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -371,7 +370,7 @@ def _csv(results: Iterable[Result], *, header: bool = False) -> bytes:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """Put a small file in place, whole and synced."""
+    """Replace a small file atomically, synced to disk."""
     new = path.with_name(f"{path.name}.new")
     with new.open("wb") as file:
         file.write(data)

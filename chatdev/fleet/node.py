@@ -1,6 +1,6 @@
-"""One node's part in a batch: a pool of its own, fed and emptied by the one process that holds the ledger.
+"""One node's part in a batch: its own pool. The process that holds the ledger sends it projects and collects results.
 
-What crosses the network is data alone: tasks in, results out. The logs and the products lie on the shared folder.
+Only data crosses the network: tasks in, results out. The logs and the products are in the shared folder.
 """
 
 import asyncio
@@ -15,28 +15,28 @@ import msgspec
 import chatdev
 from chatdev.errors import ChatDevError, UserError
 from chatdev.fleet import batch
-from chatdev.fleet.ledger import Place, Plan, Result, Task, given_up, shared_code
-from chatdev.fleet.pool import Pool, Standing
+from chatdev.fleet.ledger import BatchFolder, BatchPlan, BatchTask, Result, given_up, shared_code
+from chatdev.fleet.pool import Pool, PoolStatus
 from chatdev.journal.store import JournalError, Store
 from chatdev.models.choose import Choice, choose
-from chatdev.models.purse import SharedPurse
-from chatdev.sandbox import ladder
+from chatdev.models.cost_budget import SharedCostBudget
+from chatdev.sandbox import levels
 from chatdev.settings import Settings, load_here
 
 WAIT = 1.0
-"""Seconds for which a node waits for something to tell before it answers all the same."""
+"""Seconds that a node waits for something to report before it answers without."""
 SILENCE = 120.0
-"""Seconds without a word from the driver after which a node stops: it has been given up, or nobody is left to tell."""
+"""Seconds without a call from the driver after which a node stops: it was replaced, or the driver is gone."""
 
 
-class Setup(msgspec.Struct, frozen=True):
-    """What a node is to do. ``folder`` is the batch's, on a file system that every node has at the same path, and
-    ``code`` what stands in there to know it by. ``typed``: the endpoints in ``settings`` were asked for by name, and
-    come before what the node itself was set to."""
+class NodeSetup(msgspec.Struct, frozen=True):
+    """What a node is to do. ``folder`` is the batch's, on a file system that every node mounts at the same path;
+    ``code`` identifies it. ``typed``: the endpoints in ``settings`` were given on the command line and override the
+    node's own."""
 
     folder: Path
     code: str
-    plan: Plan
+    plan: BatchPlan
     settings: Settings
     jobs: int | None = None
     typed: bool = False
@@ -47,7 +47,7 @@ class Setup(msgspec.Struct, frozen=True):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """An error as data: it must be read by a process that may not know its class."""
+    """An error as data, for a process that may not know its class."""
 
     what: str
     tried: tuple[str, ...] = ()
@@ -55,25 +55,25 @@ class Failure(msgspec.Struct, frozen=True):
     status: int = 1
 
     def error(self) -> ChatDevError:
-        """The error that a person is to see."""
+        """The error to show to the user."""
         error = ChatDevError(self.what, tried=self.tried, do=self.do)
         error.exit_status = self.status
         return error
 
 
-class Turn(msgspec.Struct, frozen=True):
-    """What a node tells when asked: the projects that ended since, how things stand, ``limit``, the US dollars that its
-    calls are kept within now (None: nobody set a limit), of which ``spent`` are gone, and what stopped it."""
+class NodeReport(msgspec.Struct, frozen=True):
+    """A node's report: the projects that ended since the last one, its status, ``limit``, the US dollars that its calls
+    may cost now (None: no limit is set), ``spent``, the part of it that is gone, and what stopped the node."""
 
     results: tuple[Result, ...] = ()
-    standing: Standing = Standing(0, 0, 0, 0, 0)
+    standing: PoolStatus = PoolStatus(0, 0, 0, 0, 0)
     limit: float | None = None
     spent: float = 0.0
     failure: Failure | None = None
 
 
-class Opened(msgspec.Struct, frozen=True):
-    """What a node works with, in words, or why it cannot."""
+class NodeOpened(msgspec.Struct, frozen=True):
+    """What a node works with, in words, or why it cannot work."""
 
     host: str
     notes: tuple[str, ...] = ()
@@ -81,14 +81,14 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 class GivenUp(JournalError):
-    """Another attempt at this project has begun since: this one may acknowledge nothing more."""
+    """A newer attempt at this project has begun: this one must not acknowledge anything more."""
 
 
 class FencedStore(Store):
-    """A log whose writer stops when its project was handed on.
+    """A log whose writer stops once its project is reassigned.
 
-    Whoever hands a project on sets the mark first, and reads the log then; here the record is synced first, and the
-    mark looked for then. So what was acknowledged is read, and what was not read is not acknowledged.
+    The driver sets the mark first and then reads the log; the writer syncs a record first and then checks for the mark.
+    So what was acknowledged is read, and what was not read is not acknowledged.
     """
 
     def __init__(self, path: Path, mark: Path, **more: Any) -> None:
@@ -98,30 +98,30 @@ class FencedStore(Store):
         self._mark = mark
 
     async def sync(self) -> None:
-        """See Store. Raises GivenUp."""
+        """See ``Store``. Raises GivenUp."""
         await super().sync()
         if self._mark.exists():
             raise _handed_on(self.path)
 
 
 def _handed_on(path: Path) -> GivenUp:
-    return GivenUp(f"The project of {path} was given to another node: this writer is refused.")
+    return GivenUp(f"The project of {path} was reassigned to another node: writes from here are refused.")
 
 
-Chooser = Callable[[str | None, Settings, SharedPurse], Awaitable[Choice]]
+Chooser = Callable[[str | None, Settings, SharedCostBudget], Awaitable[Choice]]
 
 
-async def _choose(label: str | None, settings: Settings, purse: SharedPurse) -> Choice:
-    return await choose(label, settings, purse=purse)
+async def _choose(label: str | None, settings: Settings, cost_budget: SharedCostBudget) -> Choice:
+    return await choose(label, settings, cost_budget=cost_budget)
 
 
 class Node:
-    """Carries the projects that it is given, in the event loop that it is called in."""
+    """Runs the projects that it gets, in the event loop in which it is called."""
 
-    def __init__(self, setup: Setup, silence: float = SILENCE, chooser: Chooser = _choose) -> None:
+    def __init__(self, setup: NodeSetup, silence: float = SILENCE, chooser: Chooser = _choose) -> None:
         self._setup, self._silence, self._chooser = setup, silence, chooser
         self._stack = contextlib.AsyncExitStack()
-        self._purse = SharedPurse()
+        self._cost_budget = SharedCostBudget()
         self._results: list[Result] = []
         self._news = asyncio.Event()
         self._patience = asyncio.timeout(silence)
@@ -129,34 +129,34 @@ class Node:
         self._work: asyncio.Task[None] | None = None
         self._failure: Failure | None = None
 
-    async def open(self, limit: float | None) -> Opened:
-        """Make ready, with ``limit`` US dollars to spend; what cannot be is told, not raised."""
+    async def open(self, limit: float | None) -> NodeOpened:
+        """Start, with ``limit`` US dollars to spend; a failure is returned, not raised."""
         host = socket.gethostname()
         try:
             choice, level = await self._opened(limit)
         except (ChatDevError, OSError) as error:
             await self.close()
-            return Opened(host, failure=_failure(error))
+            return NodeOpened(host, failure=_failure(error))
         facts = choice.facts
-        return Opened(host, (f"{facts.model} at {facts.base_url}, sandbox {level}", *choice.notes))
+        return NodeOpened(host, (f"{facts.model} at {facts.base_url}, sandbox {level}", *choice.notes))
 
     async def _opened(self, limit: float | None) -> tuple[Choice, str]:
         setup = self._setup
         if setup.version != chatdev.__version__:
             raise UserError(
-                f"ChatDev {chatdev.__version__} is installed here, and {setup.version} where the batch was started.",
+                f"This node has ChatDev {chatdev.__version__}, but the batch was started with {setup.version}.",
                 do="Install the same version on every node.",
             )
         if shared_code(setup.folder) != setup.code:
             raise UserError(
-                f"{setup.folder} is not the batch's folder here.",
-                do="Mount one shared file system at the same path on every node, and give an --out on it.",
+                f"{setup.folder} is not the batch's folder on this node.",
+                do="Mount one shared file system at the same path on every node, and choose an --out on it.",
             )
-        self._purse.limit = limit
-        choice = await self._chooser(setup.plan.model, _settings(setup), self._purse)
+        self._cost_budget.limit = limit
+        choice = await self._chooser(setup.plan.model, _settings(setup), self._cost_budget)
         self._stack.push_async_callback(choice.backend.aclose)
-        sandbox = await ladder.chosen(unsafe=setup.unsafe, engine=setup.engine)
-        place = Place(setup.folder, setup.plan)
+        sandbox = await levels.chosen(unsafe=setup.unsafe, engine=setup.engine)
+        place = BatchFolder(setup.folder, setup.plan)
         self._pool = await self._stack.enter_async_context(
             batch.pooled(place, choice, sandbox, setup.jobs, streamed=setup.streamed, open_store=self._store)
         )
@@ -176,7 +176,7 @@ class Node:
             async with self._patience:
                 await pool.carry((), ended, stays=True)
         except TimeoutError:
-            self._failure = Failure(f"Nobody has asked this node for anything for {self._silence:g} s.")
+            self._failure = Failure(f"This node received no calls for {self._silence:g} s.")
         except (ChatDevError, OSError) as error:
             self._failure = _failure(error)
         self._news.set()
@@ -185,15 +185,15 @@ class Node:
         if self._work and not self._work.done() and not self._patience.expired():
             self._patience.reschedule(asyncio.get_running_loop().time() + self._silence)
 
-    async def turn(self, more: Sequence[Task], limit: float | None) -> Turn:
-        """Take these projects too, and tell what there is to tell, at once or after ``WAIT`` seconds.
+    async def turn(self, more: Sequence[BatchTask], limit: float | None) -> NodeReport:
+        """Accept these projects, too, and report news: immediately, or after at most ``WAIT`` seconds.
 
-        ``limit`` is what the calls here may cost together, in US dollars: it holds but for what is spent or held back
-        already."""
+        ``limit`` is what the calls of this node may cost together, in US dollars. It does not go below what is already
+        spent or reserved."""
         assert self._pool is not None
         self._heard()
         if limit is not None:
-            self._purse.limit = max(limit, self._purse.committed)
+            self._cost_budget.limit = max(limit, self._cost_budget.committed)
         self._pool.add(more)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0 if self._failure else WAIT):
@@ -201,19 +201,19 @@ class Node:
         self._news.clear()
         results, self._results = tuple(self._results), []
         self._heard()
-        return Turn(results, self._pool.standing, self._purse.limit, self._purse.spent, self._failure)
+        return NodeReport(results, self._pool.standing, self._cost_budget.limit, self._cost_budget.spent, self._failure)
 
     async def close(self) -> None:
-        """Interrupt what is under way, and close all."""
+        """Interrupt the running projects and close everything."""
         if self._work:
             self._work.cancel()
             await asyncio.gather(self._work, return_exceptions=True)
         await self._stack.aclose()
 
 
-def _settings(setup: Setup) -> Settings:
-    """Those of the driver, with the endpoints and their key that this machine itself is set to, if it is: a server may
-    stand beside every node."""
+def _settings(setup: NodeSetup) -> Settings:
+    """The driver's settings, but with this machine's own endpoints and key if it has any: each node may have its own
+    server."""
     own = load_here(setup.folder)
     if setup.typed or own.vllm_endpoint is None:
         return setup.settings
@@ -230,4 +230,4 @@ def _settings(setup: Setup) -> Settings:
 def _failure(error: ChatDevError | OSError) -> Failure:
     if isinstance(error, ChatDevError):
         return Failure(error.what, error.tried, error.do, error.exit_status)
-    return Failure(f"The system refused: {error.strerror or error}.")
+    return Failure(f"The operating system reported an error: {error.strerror or error}.")

@@ -1,11 +1,11 @@
-"""Two kinds of pictures as SVG that needs nothing beside it, in the reader's light or dark colours."""
+"""Two kinds of charts as self-contained SVG, in light or dark colours as the reader prefers."""
 
 import html
 import math
 from collections.abc import Iterator, Sequence
 
 WIDTH, LEFT, TOP, ROW, BAR = 720, 170, 64, 24, 16
-"""In user units (pixels); rows and their bars lie across."""
+"""In user units (pixels); bars are horizontal."""
 _SHOWN = 20
 _BINS = 12
 _STYLE = """<style>
@@ -16,7 +16,7 @@ text { font: 12px system-ui, "DejaVu Sans", sans-serif; fill: #1f2328; } .title 
 
 
 def stacked(title: str, parts: Sequence[str], rows: Sequence[tuple[str, Sequence[int]]]) -> str:
-    """A bar for each row, made of its parts; what is past the twentieth row is added up in one."""
+    """A bar for each row, made of its parts; of more than twenty rows, the last are added up in one."""
     if len(rows) > _SHOWN:
         others = [sum(each) for each in zip(*(values for _, values in rows[_SHOWN - 1 :]), strict=True)]
         rows = [*rows[: _SHOWN - 1], (f"{len(rows) - _SHOWN + 1} others", others)]
@@ -24,7 +24,7 @@ def stacked(title: str, parts: Sequence[str], rows: Sequence[tuple[str, Sequence
 
 
 def histogram(title: str, values: Sequence[float], unit: str) -> str:
-    """How many values lie in each of a dozen ranges of the same width."""
+    """How many values are in each of about a dozen ranges of equal width."""
     high = max(values) or 1
     step = _round_up(high / _BINS)
     counts = [0] * (int(high / step) + 1)
@@ -35,7 +35,7 @@ def histogram(title: str, values: Sequence[float], unit: str) -> str:
 
 
 def _round_up(value: float) -> float:
-    """1, 2 or 5 times a power of ten, the least that is not below ``value``."""
+    """The smallest of 1, 2 or 5 times a power of ten that is not below ``value``."""
     power = 10 ** math.floor(math.log10(value))
     return float(next((step * power for step in (1, 2, 5) if step * power >= value), 10 * power))
 

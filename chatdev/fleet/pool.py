@@ -1,5 +1,5 @@
-"""Carries projects in one event loop: begins or resumes each, and tells how it ended. Knows tasks and results, and
-nothing of lists, displays or who else carries others."""
+"""Runs projects in one event loop: starts or resumes each, and reports how it ended. Knows tasks and results, but no
+task lists, displays or other pools."""
 
 import asyncio
 import contextlib
@@ -13,30 +13,29 @@ import msgspec
 from chatdev import runs, wiring
 from chatdev.company.config import Company, CompanyError
 from chatdev.errors import ChatDevError, UserError
-from chatdev.fleet.ledger import Plan, Result, Task
-from chatdev.fleet.pace import Pace
-from chatdev.fleet.shared import Aside, Bounded, Common
+from chatdev.fleet.concurrency import ConcurrencyController
+from chatdev.fleet.ledger import BatchPlan, BatchTask, Result
+from chatdev.fleet.shared import Bounded, SharedModel, SyncThread
 from chatdev.journal.active import Active
 from chatdev.journal.events import ModelAnswered
 from chatdev.journal.store import JournalError, Record, Store
 from chatdev.models.errors import CostLimit, KeyRefused, ModelNotServed, ServerFault, Unreachable
-from chatdev.project.verdict import STARTS
+from chatdev.product.verdict import STARTS
 from chatdev.redaction import Redactor
 
 LOOK = 2.0
-"""Seconds between two looks at the server's load."""
+"""Seconds between two measurements of the server's load."""
 REST, LONGEST = 5.0, 60.0
-"""Seconds for which nothing is begun while no server is there: the first time and, each time twice as many, at most."""
+"""Seconds without starting projects while no server answers: the first pause, doubled each time, and the longest."""
 GONE = 7
-"""Times that no server is there, one after another, after which the batch stops: four minutes, in which a vLLM has
-started anew."""
+"""Times in a row that no server answers, after which the batch stops: four minutes, enough for vLLM to restart."""
 GOES = 3
-"""Times that a project is taken up after faults of a server that is there, before they count as its end."""
+"""Times that a project is tried while a server answers, but with faults, before it ends with that error."""
 
 
-class Standing(msgspec.Struct, frozen=True):
-    """How things stand: projects under way and how many may be, calls that are out and that ended here, and their
-    completion tokens."""
+class PoolStatus(msgspec.Struct, frozen=True):
+    """The status: running projects and how many may run, calls in flight, calls that ended here and their completion
+    tokens."""
 
     running: int
     limit: int
@@ -46,18 +45,18 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class Pool:
-    """Projects of one batch in one loop. ``projects`` is the folder of their runs, ``company`` the one that they share
-    and ``source`` where it lies; ``open_store`` opens a log, as Store does."""
+    """Runs projects of one batch in one loop. ``projects`` is the folder of their runs, ``company`` the one that they
+    share and ``source`` its folder; ``open_store`` opens a log, as ``Store`` does."""
 
     def __init__(
         self,
-        plan: Plan,
+        plan: BatchPlan,
         projects: Path,
         company: Company,
         source: Path,
-        common: Common,
+        common: SharedModel,
         sandbox: Bounded,
-        pace: Pace,
+        pace: ConcurrencyController,
         open_store: Callable[..., Store] = Store,
     ) -> None:
         self._plan, self._projects = plan, projects
@@ -66,29 +65,29 @@ class Pool:
         self._redactor: Redactor = runs.redactor(common.choice.settings)
         self._model = common.choice.label
         self._open_store = open_store
-        self._aside = Aside()
-        self._waiting: deque[Task] = deque()
-        self._running: dict[asyncio.Task[None], Task] = {}
+        self._aside = SyncThread()
+        self._waiting: deque[BatchTask] = deque()
+        self._running: dict[asyncio.Task[None], BatchTask] = {}
         self._wake = asyncio.Event()
         self._gone, self._pause_until = 0, 0.0
         self._why: ChatDevError | None = None
         self._goes: dict[str, int] = {}
 
     @property
-    def standing(self) -> Standing:
-        """How things stand now."""
+    def standing(self) -> PoolStatus:
+        """The status now."""
         traffic = self._common.traffic
-        return Standing(len(self._running), self._pace.limit, traffic.out, traffic.calls, traffic.tokens)
+        return PoolStatus(len(self._running), self._pace.limit, traffic.out, traffic.calls, traffic.tokens)
 
-    def add(self, tasks: Iterable[Task]) -> None:
-        """More projects for ``carry`` to take up."""
+    def add(self, tasks: Iterable[BatchTask]) -> None:
+        """Queue more projects."""
         self._waiting.extend(tasks)
         self._wake.set()
 
-    async def carry(self, tasks: Iterable[Task], ended: Callable[[Result], None], *, stays: bool = False) -> None:
-        """Take all these projects to their ends, each told to ``ended`` as it comes; if it ``stays``, also those that
-        are added later, until it is cancelled. Raises what a person must see to before any more of them can go on;
-        those under way are then interrupted, and may be carried again."""
+    async def carry(self, tasks: Iterable[BatchTask], ended: Callable[[Result], None], *, stays: bool = False) -> None:
+        """Run all these projects to their end, and call ``ended`` with each result; if it ``stays``, also those added
+        later, until it is cancelled. Raises errors that the user must fix before any project can continue. The running
+        projects are then interrupted and can be run again."""
         self._waiting.clear()
         self.add(tasks)
         waiting = self._waiting
@@ -114,7 +113,7 @@ class Pool:
             each.cancel()
         await asyncio.gather(*self._running, *others, return_exceptions=True)
 
-    def _begin(self, task: Task, waiting: deque[Task], ended: Callable[[Result], None]) -> None:
+    def _begin(self, task: BatchTask, waiting: deque[BatchTask], ended: Callable[[Result], None]) -> None:
         async def carried() -> None:
             result = await self._carried(task)
             if result is None:
@@ -132,15 +131,15 @@ class Pool:
         self._running[running] = task
         running.add_done_callback(done)
 
-    async def _carried(self, task: Task) -> Result | None:
-        """How a project ended; None if it is to be taken up again. Raises what stops the batch."""
+    async def _carried(self, task: BatchTask) -> Result | None:
+        """How a project ended; None if it is to be tried again. Raises what stops the batch."""
         folder = self._projects / task.folder
         opened: list[Store] = []
         error: Exception | None = None
         choice = self._common.guest()
         try:
             opened.append(await self._open(task, folder))
-            if runs.finished(tuple(opened[0].records)):  # and nobody had been told of it
+            if runs.finished(tuple(opened[0].records)):  # but its result was not reported
                 opened[0].close()
                 wiring.deliver(folder, tuple(opened[0].records))
                 return result_of(task, opened[0].records)
@@ -154,7 +153,7 @@ class Pool:
                 sandbox=self._sandbox,
                 company=self._company,
             )
-        except CompanyError as other:  # its task may be what a template stumbles over
+        except CompanyError as other:  # a template may fail on this task alone
             error = other
         except (CostLimit, KeyRefused, ModelNotServed, UserError):
             raise
@@ -162,7 +161,7 @@ class Pool:
             if not await self._give_up(task, fault):
                 return None
             error = fault
-        except Exception as other:  # one project's trouble is its own, but for a disk that takes no more
+        except Exception as other:  # ends this project alone, unless its log cannot be written
             if opened and opened[0].broken:
                 raise
             error = other
@@ -171,18 +170,18 @@ class Pool:
         records = tuple(opened[0].records) if opened else ()
         return result_of(task, records, self._redacted(error) if error else "")
 
-    async def _give_up(self, task: Task, fault: ChatDevError) -> bool:
-        """Whether a server's fault is a project's end. It is not while no server is there; then nothing is begun for a
-        while, and in the end the batch stops. Raises the fault."""
+    async def _give_up(self, task: BatchTask, fault: ChatDevError) -> bool:
+        """Whether a server's fault ends a project. It does not while no server answers: then no project starts for a
+        while, and finally the batch stops. Raises the fault."""
         if await self._common.answers():
             self._gone = 0
             self._goes[task.id] = self._goes.get(task.id, 0) + 1
             return self._goes[task.id] >= GOES
-        if time.monotonic() >= self._pause_until:  # else others have met the same
+        if time.monotonic() >= self._pause_until:  # otherwise other projects have counted this outage
             self._gone += 1
             self._pause_until = time.monotonic() + min(REST * 2 ** (self._gone - 1), LONGEST)
         if self._gone >= GONE:
-            fault.do += "\nThe batch has stopped there. When the server is well, give the same command again."
+            fault.do += "\nThe batch has stopped. When the server answers again, run the same command again."
             raise fault
         return False
 
@@ -190,8 +189,8 @@ class Pool:
         text = error.what if isinstance(error, ChatDevError) else f"{type(error).__name__}: {error}"
         return self._redactor.text(" ".join(text.split()))
 
-    async def _open(self, task: Task, folder: Path) -> Store:
-        """The log of a project, opened beside the loop; whoever is cancelled meanwhile leaves it closed."""
+    async def _open(self, task: BatchTask, folder: Path) -> Store:
+        """The log of a project, opened in a thread; it is closed if this is cancelled meanwhile."""
         opening = asyncio.create_task(asyncio.to_thread(self._opened, task, folder))
         try:
             return await asyncio.shield(opening)
@@ -201,8 +200,8 @@ class Pool:
                 opening.result().close()
             raise
 
-    def _opened(self, task: Task, folder: Path) -> Store:
-        """The log of a project that was begun before; else its folder is made."""
+    def _opened(self, task: BatchTask, folder: Path) -> Store:
+        """The log of a project that was started before, or of a new folder."""
         log = runs.log_of(folder)
         if log.exists():
             store = self._open_store(log, aside=self._aside)
@@ -210,7 +209,7 @@ class Pool:
                 return store
             store.close()
         plan = self._plan
-        order = runs.Order(
+        order = runs.RunRequest(
             task=task.row.task,
             name=task.name,
             org=plan.org,
@@ -223,7 +222,7 @@ class Pool:
             effort=plan.effort,
             settings=plan.settings,
             sample=task.row.sample,
-            reach=msgspec.structs.replace(plan.reach, max_cost=None),  # that is the whole batch's
+            reach=msgspec.structs.replace(plan.reach, max_cost=None),  # it is for the whole batch
         )
         return runs.begin_in(
             folder,
@@ -235,7 +234,7 @@ class Pool:
         )
 
     async def _look(self) -> None:
-        """Tell the pace what the servers and the answers say, again and again."""
+        """Keep reporting to the pace what the servers and the answers show."""
         traffic = self._common.traffic
         before = traffic.calls, traffic.tokens, traffic.seconds, time.monotonic()
         while True:
@@ -256,12 +255,15 @@ class Pool:
 
 def _unforeseen(error: BaseException) -> ChatDevError:
     if isinstance(error, OSError):
-        return UserError(f"The system refused: {error.strerror or error}.", do="Make room, and give the command again.")
-    return JournalError(f"The batch stopped by {type(error).__name__}: {error}.")
+        return UserError(
+            f"The operating system reported an error: {error.strerror or error}.",
+            do="Free disk space and run the same command again.",
+        )
+    return JournalError(f"The batch stopped with an unexpected {type(error).__name__}: {error}.")
 
 
-def result_of(task: Task, records: Iterable[Record], error: str = "") -> Result:
-    """What a project's log says of its end, and the error that ended it, if one did."""
+def result_of(task: BatchTask, records: Iterable[Record], error: str = "") -> Result:
+    """A project's result by its log, and by the error that ended it, if any."""
     active = Active()
     calls = [0, 0, 0]
     seconds = cost = 0.0

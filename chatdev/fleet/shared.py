@@ -1,4 +1,4 @@
-"""What many projects share: the model's endpoints with their connections, and the cores that programs run on."""
+"""What many projects share: the model's endpoints with their connections, and the CPU cores for their programs."""
 
 import asyncio
 import os
@@ -16,19 +16,19 @@ from chatdev.models.types import Completion, Message, Options, Target, Watch
 from chatdev.sandbox.port import Job, Outcome, Sandbox
 
 FAST = 100.0
-"""Tokens a second, of all answers together, from which on they are not streamed.
+"""Tokens per second, of all answers together, above which answers are not streamed.
 
-A token that comes by itself costs 0.2 ms of processor time here (0.15 and 0.22 measured; a whole answer 0.6 ms): then
-watching takes 2 % of a processor at most. At that speed an answer that goes in circles takes the engine minutes.
+A streamed token costs 0.2 ms of processor time here (0.15 and 0.22 measured; a whole answer 0.6 ms). So up to this
+speed, watching takes at most 2 % of a processor, and an answer that repeats itself takes the engine minutes.
 """
 _UNKNOWN = 10.0
-"""Tokens a second of one answer, as long as none has come."""
+"""Tokens per second assumed for one answer until the first has arrived."""
 _MEMORY = 0.9
 
 
 class Traffic:
-    """Calls of all projects together: how many are out, and what came of those that ended. ``seconds`` is the time that
-    their answers took, added up."""
+    """Calls of all projects together: how many are in flight, and the totals of those that ended. ``seconds`` is the
+    sum of their durations."""
 
     def __init__(self) -> None:
         self.out = self.calls = self.tokens = 0
@@ -36,7 +36,7 @@ class Traffic:
         self._tokens = self._seconds = 0.0
 
     def ended(self, answer: Completion) -> None:
-        """An answer came. The last ten or so tell how fast the server is now."""
+        """Count an answer. The last ten or so give the server's current speed."""
         tokens, seconds = answer.usage.completion_tokens, answer.receipt.seconds
         self.calls += 1
         self.tokens += tokens
@@ -46,16 +46,16 @@ class Traffic:
 
     @property
     def fast(self) -> bool:
-        """Whether so many tokens come that watching them would cost more than it saves."""
+        """Whether tokens arrive so fast that watching them would cost more than it saves."""
         each = self._tokens / self._seconds if self._seconds else _UNKNOWN
         return self.out * each > FAST
 
 
-class Guest(ModelBackend):
+class SharedModelHandle(ModelBackend):
     """A shared backend for one project: closing it closes nothing that others use.
 
-    Answers are ``streamed`` or come whole; with None, those that may be left before their end are streamed as long as
-    the server is slow: there a circle takes minutes, and elsewhere a stream costs more than it saves.
+    Answers are ``streamed`` or arrive whole. With None, those that may be stopped early are streamed while the server
+    is slow: there an answer that repeats itself takes minutes; on a fast server a stream costs more than it saves.
     """
 
     def __init__(self, backend: ModelBackend, traffic: Traffic, *, streamed: bool | None = None) -> None:
@@ -64,11 +64,11 @@ class Guest(ModelBackend):
         self._streamed = streamed
 
     def run(self, messages: Sequence[Mapping[str, Any]], **config: Any) -> dict[str, Any]:
-        """See ModelBackend."""
+        """See ``ModelBackend``."""
         return self._backend.run(messages, **config)
 
     async def complete(self, messages: Sequence[Message], options: Options, watch: Watch | None = None) -> Completion:
-        """See ModelBackend."""
+        """See ``ModelBackend``."""
         traffic = self._traffic
         traffic.out += 1
         try:
@@ -84,25 +84,25 @@ class Guest(ModelBackend):
         return answer
 
     async def facts(self) -> Facts:
-        """See ModelBackend."""
+        """See ``ModelBackend``."""
         return await self._backend.facts()
 
     def beyond(self, avoid: Sequence[str]) -> bool:
-        """See ModelBackend."""
+        """See ``ModelBackend``."""
         return self._backend.beyond(avoid)
 
     async def least_window(self) -> int | None:
-        """See ModelBackend."""
+        """See ``ModelBackend``."""
         return await self._backend.least_window()
 
     async def aclose(self) -> None:
-        """See ModelBackend."""
+        """See ``ModelBackend``."""
         if isinstance(self._backend, Fallback):
             self._backend.leave()
 
 
 class SharedChoice(Choice, frozen=True, kw_only=True):
-    """A choice for one of many projects. What was met for one of them is not met again: ``met`` is common to all."""
+    """A choice for one of many projects. ``met`` has the models that were contacted before; all projects share it."""
 
     met: dict[Target, "asyncio.Task[Choice]"] = msgspec.field(default_factory=dict)
     traffic: Traffic = msgspec.field(default_factory=Traffic)
@@ -110,18 +110,18 @@ class SharedChoice(Choice, frozen=True, kw_only=True):
     whole: Choice | None = None
 
     async def colleague(self, target: Target) -> Choice:
-        """See Choice; the first project that asks for a target meets it for all."""
+        """See ``Choice``; the first project that needs a target contacts it for all."""
         assert self.whole is not None
         known = self.met.get(target)
         if known is None or (known.done() and (known.cancelled() or known.exception())):
             known = self.met[target] = asyncio.create_task(self.whole.colleague(target))
         choice = await asyncio.shield(known)
-        guest = Guest(choice.backend, self.traffic, streamed=self.streamed)
+        guest = SharedModelHandle(choice.backend, self.traffic, streamed=self.streamed)
         return msgspec.structs.replace(choice, backend=guest)
 
 
-class Common:
-    """One choice for all projects of a process. ``close`` closes what was met beside it; the choice is its caller's."""
+class SharedModel:
+    """One choice for all projects of a process. ``close`` closes the other models; the caller closes the choice."""
 
     def __init__(self, choice: Choice, *, streamed: bool | None = None) -> None:
         self.choice = choice
@@ -130,33 +130,33 @@ class Common:
         self._met: dict[Target, asyncio.Task[Choice]] = {}
 
     def guest(self) -> SharedChoice:
-        """The choice for one more project, whose backend that closes in the end."""
+        """The choice for one more project. The project closes its backend at the end."""
         fields = {name: getattr(self.choice, name) for name in Choice.__struct_fields__}
-        fields["backend"] = Guest(self.choice.backend, self.traffic, streamed=self._streamed)
+        fields["backend"] = SharedModelHandle(self.choice.backend, self.traffic, streamed=self._streamed)
         return SharedChoice(**fields, met=self._met, traffic=self.traffic, streamed=self._streamed, whole=self.choice)
 
     async def answers(self) -> bool:
-        """Whether a server is there."""
+        """Whether a server answers."""
         backend = self.choice.backend
         return not isinstance(backend, Fallback | OpenAIModel) or await backend.answers()
 
     async def loads(self) -> list[Load]:
-        """What each endpoint that tells anything counts of itself."""
+        """The load of each endpoint that reports it."""
         backend = self.choice.backend
         loads = await backend.loads() if isinstance(backend, Fallback) else (await backend.load(),)
         return [load for load in loads if load]
 
     async def close(self) -> None:
-        """Close the colleagues."""
-        for meeting in self._met.values():
-            meeting.cancel()
-            await asyncio.wait([meeting])
-            if not meeting.cancelled() and not meeting.exception():
-                await meeting.result().backend.aclose()
+        """Close the other models."""
+        for pending in self._met.values():
+            pending.cancel()
+            await asyncio.wait([pending])
+            if not pending.cancelled() and not pending.exception():
+                await pending.result().backend.aclose()
 
 
-class Aside:
-    """Calls functions in one thread beside the loop, those that wait for it together: the logs of many projects sync at
+class SyncThread:
+    """Calls functions in one thread beside the loop, all that are waiting in one go: the logs of many projects sync at
     the same time, and a thread for each would cost more than the syncs (57,000 switches for 3,000 calls, measured)."""
 
     def __init__(self) -> None:
@@ -195,7 +195,7 @@ def _called(
 
 def _told(waiting: Sequence["asyncio.Future[None]"], errors: Sequence[Exception | None]) -> None:
     for done, error in zip(waiting, errors, strict=True):
-        if done.done():  # nobody waits any more
+        if done.done():  # its caller was cancelled
             continue
         if error is None:
             done.set_result(None)
@@ -204,8 +204,8 @@ def _told(waiting: Sequence["asyncio.Future[None]"], errors: Sequence[Exception 
 
 
 class Bounded:
-    """A sandbox that runs so many programs at once, and has the others wait: ``cores`` by default, those that this
-    process may use. A program's time begins with it, so that waiting takes nothing from it."""
+    """A sandbox that runs at most ``cores`` programs at the same time and queues the others. The default is the number
+    of cores that this process may use. A program's time limit starts with the program, not with the wait."""
 
     def __init__(self, sandbox: Sandbox, cores: int | None = None) -> None:
         self._sandbox = sandbox
@@ -213,11 +213,11 @@ class Bounded:
 
     @property
     def level(self) -> str:
-        """See Sandbox."""
+        """See ``Sandbox``."""
         return self._sandbox.level
 
     async def run(self, job: Job) -> Outcome:
-        """See Sandbox."""
+        """See ``Sandbox``."""
         async with self._room:
             return await self._sandbox.run(job)
 

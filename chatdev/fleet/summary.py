@@ -1,4 +1,4 @@
-"""What came of a batch: ``summary.md`` and its pictures, out of the results alone."""
+"""The summary of a batch: ``summary.md`` and its charts, made from the results alone."""
 
 import statistics
 from collections import Counter
@@ -14,7 +14,7 @@ _SHOWN = 50
 
 
 def write(folder: Path, results: Iterable[Result], asked: int) -> Path:
-    """Write the summary and its pictures into a batch's folder, of which ``asked`` projects were asked for."""
+    """Write the summary and its charts into a batch's folder; ``asked`` is the number of projects in the batch."""
     results = sorted(results, key=lambda each: each.folder)
     pictures = {}
     if results:
@@ -22,7 +22,7 @@ def write(folder: Path, results: Iterable[Result], asked: int) -> Path:
         pictures = {
             "verdicts.svg": picture.stacked("Projects by category", STATUSES, by_category),
             "tokens.svg": picture.histogram("Projects by tokens", [each.tokens for each in results], "tokens"),
-            "seconds.svg": picture.histogram("Projects by wall time", [each.seconds for each in results], "seconds"),
+            "seconds.svg": picture.histogram("Projects by elapsed time", [each.seconds for each in results], "seconds"),
         }
     for name, drawn in pictures.items():
         (folder / name).write_text(drawn, encoding="utf-8")
@@ -32,7 +32,7 @@ def write(folder: Path, results: Iterable[Result], asked: int) -> Path:
 
 
 def _categories(results: Sequence[Result]) -> list[tuple[str, Counter[str]]]:
-    """How many ended in which way, by category, the largest first."""
+    """The number of projects with each status, by category, the largest category first."""
     counts: dict[str, Counter[str]] = {}
     for each in results:
         counts.setdefault(each.category or "(none)", Counter())[each.status] += 1
@@ -40,19 +40,19 @@ def _categories(results: Sequence[Result]) -> list[tuple[str, Counter[str]]]:
 
 
 def headline(results: Sequence[Result], asked: int) -> str:
-    """The counts in a sentence."""
+    """The counts in one sentence."""
     counts = Counter(each.status for each in results)
-    return f"{len(results)} of {asked} projects have ended: {', '.join(f'{counts[each]} {each}' for each in STATUSES)}."
+    return f"{len(results)} of {asked} projects finished: {', '.join(f'{each} {counts[each]}' for each in STATUSES)}."
 
 
 def _lines(results: Sequence[Result], asked: int, pictures: Iterable[str]) -> Iterable[str]:
-    yield from ("# Batch", "", headline(results, asked), "")
+    yield from ("# Batch summary", "", headline(results, asked), "")
     if not results:
         return
     tokens, seconds = [each.tokens for each in results], [each.seconds for each in results]
-    yield from ("| | in all | median | most |", "| --- | ---: | ---: | ---: |")
+    yield from ("| | total | median | maximum |", "| --- | ---: | ---: | ---: |")
     yield f"| tokens | {sum(tokens):,} | {statistics.median(tokens):,.0f} | {max(tokens):,} |"
-    yield f"| wall time | {clock(sum(seconds))} | {clock(statistics.median(seconds))} | {clock(max(seconds))} |"
+    yield f"| elapsed time | {clock(sum(seconds))} | {clock(statistics.median(seconds))} | {clock(max(seconds))} |"
     calls = [each.calls for each in results]
     yield f"| calls | {sum(calls):,} | {statistics.median(calls):,.0f} | {max(calls):,} |"
     yield f"| cost ($) | {sum(each.cost for each in results):.2f} | | |"
@@ -60,10 +60,10 @@ def _lines(results: Sequence[Result], asked: int, pictures: Iterable[str]) -> It
     yield from ("| category | projects | passed | failed | error |", "| --- | ---: | ---: | ---: | ---: |")
     for name, counts in _categories(results):
         yield f"| {_cell(name)} | {counts.total()} | {' | '.join(str(counts[status]) for status in STATUSES)} |"
-    yield from ("", "## What did not pass", "")
+    yield from ("", "## Projects that did not pass", "")
     others = [each for each in results if each.status != "passed"]
     if not others:
-        yield "Everything passed."
+        yield "Every finished project passed."
     for each in others[:_SHOWN]:
         yield f"- [{_cell(each.name)}](<{each.folder}/REPORT.md>): {_cell(each.verdict or each.error)}"
     if len(others) > _SHOWN:

@@ -1,4 +1,4 @@
-"""Lists of tasks: CSV and JSON lines as people have them, read whole, with errors that name the row."""
+"""Task lists: CSV and JSON Lines files as people have them, read completely, with errors that name the row."""
 
 import csv
 import io
@@ -19,17 +19,17 @@ _KNOWN = {
     "category": ("category",),
     "sample": ("sample",),
 }
-"""What we call a column, and what it may be called, in any letter case: SRDD has Name, Description and Category."""
+"""Our name of a column, and the names that a file may use, in any case: SRDD has Name, Description and Category."""
 _SHOWN = 8
 _DIGITS = 10
 _LONGEST = 60
-"""Bytes of a folder's name that is made out of a project's."""
+"""Maximum bytes of a folder name that is made from a project's name."""
 _UNFIT = re.compile(r'[/\\:*?"<>|\s_]+|\.\.+')
 
 
-class Row(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One task as it was read. ``number`` is its line in the file, from 1; ``more`` are the columns that we have no use
-    for, by name; ``sample`` is as in ``runs.Order``."""
+class TaskRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One task as it was read. ``number`` is its line in the file, from 1; ``more`` are the columns that we do not use,
+    by name; ``sample`` is as in ``runs.RunRequest``."""
 
     name: str
     task: str
@@ -40,36 +40,36 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def columns(self) -> dict[str, str]:
-        """All of it by column, in small letters, under our own names as well."""
+        """All values by column name in lower case, under our own names as well."""
         named = {"name": self.name, "task": self.task, "category": self.category}
         if self.sample:
             named["sample"] = str(self.sample)
         return {**{column.casefold(): value for column, value in self.more.items()}, **named}
 
 
-Named = tuple[str, Row]
-"""A row and the name by which it is known again."""
+NamedRow = tuple[str, TaskRow]
+"""A row with the name that identifies it in later commands."""
 
 
-def read(path: Path) -> tuple[Row, ...]:
-    """The tasks of a file: JSON lines if it is called so, else CSV. Raises UserError that names the rows."""
+def read(path: Path) -> tuple[TaskRow, ...]:
+    """The tasks of a file: JSON Lines by its suffix, otherwise CSV. Raises UserError that names the rows."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{path} is not written in UTF-8 (byte {error.start + 1:,}: 0x{error.object[error.start]:02x}).",
-            do="Save it as UTF-8; spreadsheets call that CSV UTF-8.",
+            f"{path} is not UTF-8 (byte {error.start + 1:,}: 0x{error.object[error.start]:02x}).",
+            do="Save it as UTF-8; spreadsheet programs call this format CSV UTF-8.",
         ) from error
     faults: list[str] = []
     found = _objects(text, faults) if path.suffix.casefold() in (".jsonl", ".ndjson") else _table(text, path, faults)
     rows = tuple(_rows(found, faults))
     if faults:
         more = [f"and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
-        raise UserError(f"{path} cannot be used as it is.", tried=[*faults[:_SHOWN], *more], do="Mend these rows.")
+        raise UserError(f"{path} has invalid rows.", tried=[*faults[:_SHOWN], *more], do="Fix these rows.")
     if not rows:
-        raise UserError(f"{path} holds no task.", do="Give it a line for each, below a line with the columns' names.")
+        raise UserError(f"{path} contains no tasks.", do="Add one line per task. A CSV file needs a header line, too.")
     return rows
 
 
@@ -80,13 +80,13 @@ def _objects(text: str, faults: list[str]) -> Iterator[tuple[int, Mapping[str, s
         try:
             fields = msgspec.json.decode(line, type=dict[str, str | int | float | bool | None])
         except (msgspec.DecodeError, UnicodeError) as error:
-            faults.append(f"line {number}: no JSON object with plain values ({error})")
+            faults.append(f"line {number}: not a JSON object with plain values ({error})")
             continue
         yield number, {name: "" if value is None else str(value) for name, value in fields.items()}
 
 
 def _table(text: str, path: Path, faults: list[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """The rows of a CSV file, whose columns are parted by commas, semicolons or tabs, as in its first line."""
+    """The rows of a CSV file. Commas, semicolons or tabs separate its columns, as in its first line."""
     csv.field_size_limit(1 << 24)
     first = text.lstrip().split("\n", 1)[0]
     comma = max(",;\t", key=first.count)
@@ -107,7 +107,7 @@ def _table(text: str, path: Path, faults: list[str]) -> Iterator[tuple[int, Mapp
             header = [field.strip() for field in fields]
             _check_header(header, path)
         elif len(fields) > len(header):
-            faults.append(f"line {number}: {len(fields)} fields under {len(header)} columns; a comma wants quotes?")
+            faults.append(f"line {number}: {len(fields)} fields, but {len(header)} columns; is a comma not quoted?")
         else:
             yield number, dict(zip(header, fields, strict=False))
 
@@ -115,18 +115,18 @@ def _table(text: str, path: Path, faults: list[str]) -> Iterator[tuple[int, Mapp
 def _check_header(header: Sequence[str], path: Path) -> None:
     if not _column("task", header):
         raise UserError(
-            f"{path} has no column for the task; its columns are {', '.join(filter(None, header)) or 'nameless'}.",
-            do=f"Call it one of: {', '.join(_KNOWN['task'])}.",
+            f"{path} has no task column; its columns are {', '.join(filter(None, header)) or 'unnamed'}.",
+            do=f"Name the task column one of: {', '.join(_KNOWN['task'])}.",
         )
 
 
 def _column(ours: str, names: Iterable[str]) -> str:
-    """The name in a file of what we call ``ours``; empty if it has none."""
+    """The file's name of the column that we call ``ours``; empty if it has none."""
     folded = {name.strip().casefold(): name for name in names}
     return next((folded[known] for known in _KNOWN[ours] if known in folded), "")
 
 
-def _rows(found: Iterable[tuple[int, Mapping[str, str]]], faults: list[str]) -> Iterator[Row]:
+def _rows(found: Iterable[tuple[int, Mapping[str, str]]], faults: list[str]) -> Iterator[TaskRow]:
     for number, fields in found:
         used = {ours: _column(ours, fields) for ours in _KNOWN}
         task, name, category, sample = (
@@ -136,19 +136,19 @@ def _rows(found: Iterable[tuple[int, Mapping[str, str]]], faults: list[str]) -> 
             faults.append(f"line {number}: the task is empty")
             continue
         if sample and not (sample.isdecimal() and sample.isascii() and len(sample) < _DIGITS):
-            faults.append(f"line {number}: the sample is {sample[:20]!r}, and no whole number")
+            faults.append(f"line {number}: the sample is {sample[:20]!r}, not a whole number")
             continue
         more = {column: value for column, value in fields.items() if column and column not in used.values()}
-        yield Row(name or " ".join(task.split()[:6]), _sendable(task), category, number, more, int(sample or 0))
+        yield TaskRow(name or " ".join(task.split()[:6]), _sendable(task), category, number, more, int(sample or 0))
 
 
 def _sendable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def where(named: Iterable[Named], conditions: Iterable[str]) -> tuple[Named, ...]:
-    """Those for which each of ``COLUMN=VALUE`` holds, in any letter case; where a column is named several times, one
-    of its values must. Raises UserError for a condition that cannot hold."""
+def where(named: Iterable[NamedRow], conditions: Iterable[str]) -> tuple[NamedRow, ...]:
+    """The rows that match every ``COLUMN=VALUE``, in any case; if a column is named several times, one of its values
+    must match. Raises UserError for a condition that names no column."""
     named = tuple(named)
     wanted: dict[str, set[str]] = {}
     for condition in conditions:
@@ -167,9 +167,9 @@ def where(named: Iterable[Named], conditions: Iterable[str]) -> tuple[Named, ...
     )
 
 
-def identities(rows: Iterable[Row]) -> Iterator[Named]:
-    """Each row with a name of its own that it keeps while others come before it: of its content, and of how often the
-    same content stood before."""
+def identities(rows: Iterable[TaskRow]) -> Iterator[NamedRow]:
+    """Each row with a unique name that stays the same if rows are inserted before it: made from its content, and from
+    how often the same content came before."""
     seen: dict[str, int] = {}
     for row in rows:
         content = digest(row.name, row.task, row.category, *([str(row.sample)] if row.sample else []))
@@ -178,8 +178,8 @@ def identities(rows: Iterable[Row]) -> Iterator[Named]:
 
 
 def folder_name(name: str, taken: Collection[str]) -> str:
-    """A folder's name out of a project's, unlike those ``taken`` (in small letters): what no system can store becomes
-    ``_``, and what is too long is cut."""
+    """A folder name made from a project's name, and none of those ``taken`` (in lower case): characters that some
+    systems cannot store become ``_``, and long names are cut."""
     text = "".join(
         each for each in unicodedata.normalize("NFC", name) if each.isspace() or unicodedata.category(each)[0] != "C"
     )

@@ -1,18 +1,18 @@
-"""How long processes have worked on a run, by its log: without the time between attempts, and without sleep."""
+"""How long processes have worked on a run, from its log: without the time between attempts, and without sleep."""
 
 from chatdev.journal import events
 from chatdev.journal.store import Record
 
 
 class Active:
-    """Takes records in order; ``seconds`` is the wall time of work up to the last one."""
+    """Takes records in order; ``seconds`` is the working time up to the last one."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self._last: float | None = None
 
     def take(self, record: Record) -> float:
-        """The seconds of work up to and with this record. A new attempt's first record adds none."""
+        """The seconds of work up to and including this record. A new attempt's first record adds none."""
         resumed = isinstance(record.event, events.AttemptStarted) and record.event.number > 1
         if self._last is not None and not resumed:
             slept = record.event.seconds if isinstance(record.event, events.ClockJumped) else 0.0

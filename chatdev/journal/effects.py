@@ -1,7 +1,7 @@
-"""effect(): the recorded result, or perform, record and return.
+"""Effects: return the recorded result, or perform, record and return.
 
-A ``Desk`` is the journal seen from one place of the run. Whoever works there performs effects and records what it
-derived; whether the run is new or resumed, it cannot tell.
+A ``JournalScope`` is the journal as seen from one place of the run. Code that works there performs effects and records
+what it derived from them; it cannot see whether the run is new or resumed.
 """
 
 import hashlib
@@ -20,11 +20,11 @@ _NOT_IN_PLACES = re.compile(r"[^\w-]")
 
 
 class Mismatch(JournalError):
-    """The log holds another question at this place than the one asked now; the message names the phase."""
+    """The log holds a different request or result at this place; the message names the phase."""
 
 
 def digest(*parts: str | bytes) -> str:
-    """A short name for content: 16 hexadecimal digits of SHA-256 over the parts, each led by its length."""
+    """A short name for content: 16 hexadecimal digits of SHA-256 over the parts, each prefixed with its length."""
     summary = hashlib.sha256()
     for part in parts:
         data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
@@ -33,8 +33,25 @@ def digest(*parts: str | bytes) -> str:
     return summary.hexdigest()[:16]
 
 
+_WORDING = {
+    events.Diagnostic: ("text",),
+    events.PhaseEnded: ("conclusion",),
+    events.FileRefused: ("why",),
+    events.VerdictReached: ("why",),
+}
+"""Fields that only people read. Versions word them differently, and a resume of an earlier version's run goes on."""
+
+
+def _facts(event: events.Any) -> bytes:
+    """What must be the same when an event is derived again: all but wording, and the reason in a verdict's brackets."""
+    blank: dict[str, str] = dict.fromkeys(_WORDING.get(type(event), ()), "")
+    if isinstance(event, events.VerdictReached | events.RunFinished):
+        blank["verdict"] = event.verdict.partition(" (")[0]
+    return msgspec.json.encode(msgspec.structs.replace(event, **blank))
+
+
 class _Known:
-    """What the log holds, by place; shared by all desks of a run."""
+    """What the log holds, by place; shared by all scopes of a run."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -50,7 +67,7 @@ class _Known:
             self.by_place[type(event), event.place] = event
 
 
-class Desk:
+class JournalScope:
     """One place of a run. ``at`` goes one step deeper."""
 
     def __init__(self, store: Store, place: str = "", _known: _Known | None = None) -> None:
@@ -58,13 +75,13 @@ class Desk:
         self._known = _known or _Known(store)
         self._store = store
 
-    def at(self, name: str, ordinal: int = 1) -> "Desk":
-        """The desk at ``name.ordinal`` below this one. The name loses all but letters, digits, ``_`` and ``-``."""
+    def at(self, name: str, ordinal: int = 1) -> "JournalScope":
+        """The scope at ``name.ordinal`` below this one. Only letters, digits, ``_`` and ``-`` of the name are kept."""
         segment = f"{_NOT_IN_PLACES.sub('', name)}.{ordinal}"
-        return Desk(self._store, f"{self.place}/{segment}" if self.place else segment, self._known)
+        return JournalScope(self._store, f"{self.place}/{segment}" if self.place else segment, self._known)
 
     def known(self, kind: type[P]) -> P | None:
-        """The event of this kind that the log holds here, if it does."""
+        """The event of this kind that the log holds here, if any."""
         event = self._known.by_place.get((kind, self.place))
         assert event is None or isinstance(event, kind)
         return event
@@ -72,26 +89,27 @@ class Desk:
     async def perform(self, kind: type[E], digest: str, act: Callable[[], Awaitable[E]]) -> E:
         """The effect recorded here, or else the one that ``act`` performs, recorded and synced before it is returned.
 
-        ``act`` must give an event that bears this desk's place and ``digest``. Raises Mismatch if the log holds an
-        effect of this kind here with another digest.
+        ``act`` must return an event with this scope's place and ``digest``. Raises Mismatch if the log holds an effect
+        of this kind here with another digest.
         """
         known = self.known(kind)
         if known is not None:
             if known.digest != digest:
                 raise self._mismatch()
             return known
-        event = self._store.append(await act()).event  # as it was written: a resume must be told the same
+        event = self._store.append(await act()).event  # as it was written: a resume must see the same
         assert isinstance(event, kind)
         self._known.add(event)
         await self._store.sync()
         return event
 
     def record(self, event: events.Derived) -> None:
-        """Append a derived event that bears this desk's place, unless the log holds it already. Raises Mismatch."""
+        """Append a derived event with this scope's place, unless the log holds it already. Raises Mismatch if the log
+        holds another one; texts for people may differ, since a later version words them differently."""
         known = self._known.by_place.get((type(event), event.place))
         if known is None:
             self._known.add(self._store.append(event).event)
-        elif msgspec.json.encode(known) != msgspec.json.encode(event):
+        elif _facts(known) != _facts(event):
             raise self._mismatch()
 
     def keep_message(self, role: str, content: str) -> str:
@@ -105,6 +123,6 @@ class Desk:
     def _mismatch(self) -> Mismatch:
         phase = self.place.split("/", 1)[0].rsplit(".", 1)[0]
         return Mismatch(
-            f"The run's log holds something else at {self.place}: the company, the task or this program changed since.",
-            do=f"Put back what changed, or go on in a new run with: resume RUN --from {phase}",
+            f"The run's log does not match at {self.place}: the company, the task or ChatDev has changed since.",
+            do=f"Undo that change, or continue in a new run with: chatdev resume RUN --from {phase}",
         )

@@ -1,8 +1,8 @@
-"""Everything that a log can say: one class per event, each with a literal tag.
+"""Everything that a log can contain: one class per event, each with a literal tag.
 
-Two kinds. *Effects* hold a result that cannot be had again (a model's answer, a program's run); on a resume they are
-returned from the log instead of being performed. *Derived* events say what the program made of them; on a resume they
-are compared, not written again. Both bear a ``place``: a path of ``name.ordinal`` segments, unique in a run.
+Two kinds. *Effects* hold a result that cannot be reproduced (a model's answer, a program's run); on a resume they are
+returned from the log instead of being performed. *Derived* events record what ChatDev made of the effects; on a resume
+they are compared, not written again. Both have a ``place``: a path of ``name.ordinal`` segments, unique in a run.
 """
 
 import re
@@ -13,7 +13,7 @@ import msgspec
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Warning|Exit|Interrupt|Failure)(?::|$)")
 
 SCHEMA = 4
-"""Version of this file's classes, written into ``run.started`` and ``attempt.started``. It grows with each new class
+"""Version of this file's classes, written into ``run.started`` and ``attempt.started``. It is raised for each new class
 and whenever an old log would be misread; a new field with a default needs no new version. Old logs must stay readable:
 ``tests/journal/logs`` keeps one of each version."""
 
@@ -27,13 +27,12 @@ class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
 
 
 class RunStarted(Event, frozen=True, tag="run.started"):
-    """The first event: what was asked, of which company, by which command. ``model`` is the label typed or chosen,
-    ``role_models`` are those that were given for roles and phases, ``endpoints`` those that were given for the run, as
-    typed. ``local_only``, ``max_cost`` (US dollars) and ``second_opinion`` hold for every attempt at it. ``limits`` are
-    those of the whole run that were typed, by name; ``candidates`` how many shall solve a phase at once, 0 where nobody
-    said so; ``network`` the network of agents that was typed, as JSON. ``effort`` and ``settings``, each
-    ``PHASE.KEY=VALUE``, are as typed; ``sample`` is which sample of its task the run is, from 1 on, 0 where it is
-    none."""
+    """The first event: the task, the company and the command's options. ``model`` is the label typed or chosen,
+    ``role_models`` the models given for roles and phases, ``endpoints`` those given for the run, as typed.
+    ``local_only``, ``max_cost`` (US dollars) and ``second_opinion`` apply to every attempt. ``limits`` are the typed
+    limits of the whole run, by name; ``candidates`` is how many solve a phase in parallel, 0 if not given; ``network``
+    is the typed network of agents, as JSON. ``effort`` and ``settings``, each ``PHASE.KEY=VALUE``, are as typed;
+    ``sample`` is the number of this sample of the task, from 1, or 0 if the run is not a sample."""
 
     schema: int
     version: str
@@ -58,11 +57,11 @@ class RunStarted(Event, frozen=True, tag="run.started"):
 
 
 class AttemptStarted(Event, frozen=True, tag="attempt.started"):
-    """A process took up the run: the first time, or on a resume. Bears no place: each attempt appends one.
+    """A process began to work on the run: the first time, or on a resume. Has no place: each attempt appends one.
 
-    ``endpoint`` is a base URL without credentials; ``window`` is in tokens; ``sandbox`` is the level; ``engine`` is
-    what the server's list of models says of its owner, such as ``vllm``. ``limits`` are the run's that hold now,
-    ``candidates`` those that were typed. ``effort`` is how much the company does, from the first attempt on.
+    ``endpoint`` is a base URL without credentials; ``window`` is in tokens; ``sandbox`` is the level; ``engine`` is the
+    owner in the server's list of models, such as ``vllm``. ``limits`` are the run's limits in force, ``candidates`` the
+    typed number. ``effort`` is how much the company does, the same from the first attempt on.
     """
 
     number: int
@@ -80,7 +79,7 @@ class AttemptStarted(Event, frozen=True, tag="attempt.started"):
 
 
 class AttemptStopped(Event, frozen=True, tag="attempt.stopped"):
-    """A process gave the run up before its end: interrupted, or an error that it could name. ``error`` is its class."""
+    """A process stopped before the run's end: interrupted, or by an error that it could name. ``error``: its class."""
 
     number: int
     why: str
@@ -88,19 +87,19 @@ class AttemptStopped(Event, frozen=True, tag="attempt.stopped"):
 
 
 class ClockJumped(Event, frozen=True, tag="clock.jumped"):
-    """Since the record before, the wall clock went on by so many ``seconds`` more than this process lived: the machine
-    slept, or its clock was set (back, where they are negative). Bears no place: nothing of the work depends on it.
+    """Since the previous record, the system clock advanced ``seconds`` more than the process's own clock: the machine
+    slept, or its clock was set (back, if negative). Has no place: no work depends on it.
     """
 
     seconds: float
 
 
 class ServerCounted(Event, frozen=True, tag="server.counted"):
-    """What the model server counted of its own work from an attempt's beginning to its end: all of its traffic, whoever
-    asked. Bears no place: each attempt appends at most one, when its work is over.
+    """The model server's counters from an attempt's beginning to its end, with the traffic of all clients. Has no
+    place: each attempt appends at most one, at its end.
 
-    ``prefix_queries`` are the prompt tokens that were looked up in the prefix cache, ``prefix_hits`` those found there;
-    ``preemptions`` the requests thrown out of the running batch for want of KV cache. None where it does not tell.
+    ``prefix_queries`` are the prompt tokens looked up in the prefix cache, ``prefix_hits`` those found there;
+    ``preemptions`` the requests preempted because the KV cache was full. None if the server does not report it.
     """
 
     number: int
@@ -111,7 +110,7 @@ class ServerCounted(Event, frozen=True, tag="server.counted"):
 
 
 class MessageStored(Event, frozen=True, tag="message.stored"):
-    """A message's text, once per run, under its content id; calls refer to it."""
+    """A message's text, stored once per run under its content id; calls refer to it."""
 
     id: str
     role: str
@@ -121,13 +120,13 @@ class MessageStored(Event, frozen=True, tag="message.stored"):
 class ModelAnswered(Event, frozen=True, tag="model.answered"):
     """Effect: one answer of a model.
 
-    ``messages`` are ids of ``message.stored``; ``digest`` is over the uncut messages; ``role`` is who spoke. Token
-    counts are the server's, or marked as ``estimated``. ``cost`` in US dollars, None where the price is unknown.
-    ``first_token`` and ``seconds`` are seconds of wall time. ``cuts`` says what of the messages was cut to fit the
-    window. ``answer_id`` is the server's own name for the answer, which its log may hold. ``model`` is what the answer
-    calls its model, ``asked`` the name that was asked for. ``tried`` has a line, ``BASE_URL: why``, for each endpoint
-    that failed or was passed over before the answer, also for the one that gave it in the end. ``stopped`` says why
-    the stream was left before the server ended it; ``finish_reason`` and the count of tokens are ours then.
+    ``messages`` are ids of ``message.stored``; ``digest`` is over the uncut messages; ``role`` is the role that
+    answered. Token counts are the server's, or marked as ``estimated``. ``cost`` is in US dollars, None if the price is
+    unknown. ``first_token`` and ``seconds`` are elapsed seconds. ``cuts`` says what was cut from the messages to fit
+    the window. ``answer_id`` is the server's id of the answer, to be looked up in its log. ``model`` is the model named
+    in the answer, ``asked`` the one named in the request. ``tried`` has a line, ``BASE_URL: why``, for each endpoint
+    that failed or was skipped before the answer, even if the same one answered in the end. ``stopped`` says why
+    ChatDev closed the stream early; ``finish_reason`` and the token counts are then ChatDev's own.
     """
 
     place: str
@@ -158,7 +157,7 @@ class ModelAnswered(Event, frozen=True, tag="model.answered"):
 
     @property
     def passed_over(self) -> tuple[str, ...]:
-        """Those lines of ``tried`` that tell of other endpoints than the one that answered."""
+        """The lines of ``tried`` about endpoints other than the one that answered."""
         return tuple(each for each in self.tried if not each.startswith(f"{self.endpoint}: "))
 
 
@@ -166,11 +165,12 @@ TestOutcome = Literal["passed", "failed", "error", "skipped", "no result"]
 
 
 class TestResult(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One test: its id (``file::Class::method``), how it went, and for all but ``passed`` why, in normalised text.
+    """One test: its id (``file::Class::method``), its outcome, and for all but ``passed`` why, in normalised text.
 
-    ``tier`` of a test that is a row: ``trusted`` if it stands in the task, ``doubtful`` if a model wrote it, ``agreed``
-    if its output is what several drafts printed. ``printed`` is what a product printed that failed one of a model's, if
-    it ended well.
+    ``tier`` of a test that is a row: ``trusted`` if the task contains it, ``doubtful`` if a model wrote it, ``agreed``
+    if its output is what several drafts printed. ``printed`` is the output of a product that failed a model's row but
+    ended without an error. ``broke``: the product could not be built, or ended with an error on standard error that the
+    row does not expect.
     """
 
     __test__ = False
@@ -181,10 +181,11 @@ class TestResult(msgspec.Struct, frozen=True, omit_defaults=True):
     needs: str = ""
     tier: Literal["", "trusted", "agreed", "doubtful"] = ""
     printed: str = ""
+    broke: bool = False
 
     @property
     def cause(self) -> str:
-        """The line of ``why`` that names the error, which a comparison may follow; else its last line."""
+        """The line of ``why`` that names the error (a comparison may follow it), else its last line."""
         lines = [line.strip() for line in self.why.splitlines() if line.strip()]
         named = [line for line in lines if _ERROR.match(line)]
         return (named or lines or [""])[-1]
@@ -194,9 +195,9 @@ class TestsRan(Event, frozen=True, tag="tests.ran"):
     """Effect: the acceptance tests were run on one version of the product.
 
     ``digest`` names the files that were run; ``results`` has an entry for every collected test. ``trouble`` says why
-    the run as a whole cannot be believed (a limit, a tampered framework, an early exit), else it is empty. ``output``
-    is the end of what the program printed, normalised. ``lacks`` is a tool of the language that is not here; then
-    nothing was run. ``open`` has an entry for every row without an output, by which nothing is judged.
+    the whole test run is unreliable (a limit, a tampered framework, an early exit), else it is empty. ``output`` is the
+    end of the program's output, normalised. ``lacks`` is a missing tool of the language; then nothing was run.
+    ``open`` has an entry for every row without an output; such rows are not judged.
     """
 
     __test__ = False
@@ -212,12 +213,12 @@ class TestsRan(Event, frozen=True, tag="tests.ran"):
 
 
 class ProductStarted(Event, frozen=True, tag="product.started"):
-    """Effect: the product was started the way a user starts it, and watched.
+    """Effect: the product was started as a user would start it, and watched for a while.
 
-    ``how`` is ``exited`` (by itself, with ``exit_status``), ``alive`` (still running after the watch), ``crashed``
-    (``why`` says with what) or ``missing`` (nothing to start). ``needs`` is a package that is not installed here,
-    ``lacks`` a tool of the language or a display, without which it could not be started. ``made`` are the paths of
-    files that it wrote and left when it ended by itself, of the kind that their ending says.
+    ``how`` is ``exited`` (by itself, with ``exit_status``), ``alive`` (still running after that time), ``crashed``
+    (``why`` names the error) or ``missing`` (nothing to start). ``needs`` is a package that is not installed,
+    ``lacks`` a missing tool of the language or display without which it could not be started. ``made`` are the paths
+    of files that it left when it exited by itself, if their content matches their extension.
     """
 
     place: str
@@ -238,8 +239,8 @@ Limit = Literal["calls", "tokens", "minutes", "cost"]
 class LimitReached(Event, frozen=True, tag="limit.reached"):
     """Effect: a limit was reached before a call at this place, so that the call was not made.
 
-    ``spent`` of ``at_most``, in the limit's unit (``cost`` in US dollars); ``phase`` is empty where the limit is that
-    of the whole run, which then ends. Recorded, so that a resume stops where the run stopped.
+    ``spent`` of ``at_most``, in the limit's unit (``cost`` in US dollars); ``phase`` is empty for a limit of the whole
+    run, and the run then ends. Recorded, so that a resume stops where the run stopped.
     """
 
     place: str
@@ -251,11 +252,11 @@ class LimitReached(Event, frozen=True, tag="limit.reached"):
 
 
 class ProductProbed(Event, frozen=True, tag="product.probed"):
-    """Effect: the product was started with inputs for which nobody knows the right output.
+    """Effect: the product was started with inputs whose right output is unknown.
 
-    ``outputs`` has a short name for what came of each, the same for the same output, empty where the product broke, and
-    ``time`` where it took too long. The last ones are those of the tester's examples, of which ``met`` says whether
-    each holds. ``digest`` names the files.
+    ``outputs`` has a short name for each output, the same for the same output, empty if the product broke, and ``time``
+    if it took too long. The last ones belong to the tester's examples; ``met`` says for each of these whether it holds.
+    ``digest`` names the files.
     """
 
     place: str
@@ -265,11 +266,11 @@ class ProductProbed(Event, frozen=True, tag="product.probed"):
     seconds: float = 0.0
 
 
-class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How one candidate of a race stood when it was decided.
+class CandidateResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One candidate's result when a race was decided.
 
-    ``passed`` of ``tests`` are its acceptance tests; ``why`` tells of what ``failed``. ``tokens`` are what had come of
-    a call that was cut off then, which no other record counts.
+    It passed ``passed`` of its ``tests`` acceptance tests; ``why`` is the reason for ``failed``. ``tokens`` were
+    received from a call that was cancelled then; no other record counts them.
     """
 
     number: int
@@ -282,27 +283,27 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RaceDecided(Event, frozen=True, tag="race.decided"):
-    """Effect: of several candidates that solved a phase at once, who ``winner`` is, by its number from 1 on.
+    """Effect: the ``winner``, by its number from 1, of several candidates that solved a phase in parallel.
 
     Recorded before the others are cancelled. ``digest`` names the version of the product that all of them began with;
-    what each of them did stands in the log below this place, under ``candidate.NUMBER``. ``dropped`` are the ids of
-    rows of the tester that no candidate met, ``settled`` of those for which several printed what the winner did, and
-    by that they are judged. ``agreed`` is how many candidates gave the same outputs as the winner for
-    inputs that no test holds, itself among them; 0 where that was not tried.
+    the log of each is below this place, under ``candidate.NUMBER``. ``dropped`` are the ids of the tester's rows that
+    no candidate met, ``settled`` those for which several candidates printed the same as the winner; these are judged by
+    that output. ``agreed`` is the number of candidates, winner included, with the same outputs for inputs that are in
+    no test; 0 if that was not tried.
     """
 
     place: str
     digest: str
     winner: int
-    standings: tuple[Standing, ...] = ()
+    standings: tuple[CandidateResult, ...] = ()
     dropped: tuple[str, ...] = ()
     agreed: int = 0
     settled: tuple[str, ...] = ()
 
 
 class PhaseBegan(Event, frozen=True, tag="phase.began"):
-    """Derived: two roles sit down. ``user`` opens with the question, ``assistant`` answers: ``candidates`` of it at
-    once, each for itself."""
+    """Derived: a phase began. ``user`` opens with the question, ``assistant`` answers: ``candidates`` of it in
+    parallel, independently of each other."""
 
     place: str
     phase: str
@@ -312,7 +313,7 @@ class PhaseBegan(Event, frozen=True, tag="phase.began"):
 
 
 class PhaseEnded(Event, frozen=True, tag="phase.ended"):
-    """Derived: the phase's conclusion, in a few words; ``reflected`` if only a reflection found it."""
+    """Derived: the phase's conclusion, in a few words; ``reflected`` if it took a reflection to find it."""
 
     place: str
     phase: str
@@ -321,7 +322,7 @@ class PhaseEnded(Event, frozen=True, tag="phase.ended"):
 
 
 class FileWritten(Event, frozen=True, tag="file.written"):
-    """Derived: a file of the product has a new content. ``diff`` is a unified diff, cut past 200 lines."""
+    """Derived: a file of the product has new content. ``diff`` is a unified diff, cut after 200 lines."""
 
     place: str
     path: str
@@ -334,23 +335,23 @@ class FileWritten(Event, frozen=True, tag="file.written"):
 
 
 class FileRemoved(Event, frozen=True, tag="file.removed"):
-    """Derived: a file of the product is gone, since the change that brought it was undone, or it has another name."""
+    """Derived: a file of the product was removed, because the change that added it was undone or it was renamed."""
 
     place: str
     path: str
 
 
 class FileRefused(Event, frozen=True, tag="file.refused"):
-    """Derived: a file that a model named was not written, and why."""
+    """Derived: a file that a model named was not written, and the reason."""
 
     place: str
     path: str
     why: str
 
 
-class Noted(Event, frozen=True, tag="noted"):
-    """Derived: something the reader of the report must know: asked again, guessed, a name that was aligned with the
-    one that was meant, cut, refused, vacuous tests, cycles that led nowhere, a change that was undone."""
+class Diagnostic(Event, frozen=True, tag="noted"):
+    """Derived: something the reader of the report must know: a repeated request, a guess, a name that was aligned with
+    the intended one, a cut or refused answer, vacuous tests, cycles without progress, a change that was undone."""
 
     place: str
     kind: Literal["asked again", "guessed", "aligned", "cut", "refused", "tests", "in circles", "undone"]
@@ -358,10 +359,11 @@ class Noted(Event, frozen=True, tag="noted"):
 
 
 class VerdictReached(Event, frozen=True, tag="verdict.reached"):
-    """Derived: what is true of the product. ``verdict`` is ``passed``, ``failed (7 of 9)`` or ``not run (why)``.
+    """Derived: the verdict on the product. ``verdict`` is ``passed``, ``failed (7 of 9)`` or ``not run (why)``.
 
-    ``vacuous`` are ids of tests that pass without the product. ``version`` is the digest of the files that it is about,
-    which tests and start that it rests on bear, too; empty in logs before schema 4, where the last ones count.
+    ``vacuous`` are ids of tests that pass without the product. ``version`` is the digest of the judged files, the same
+    as in the test run and the start that the verdict is based on. It is empty in logs before schema 4, where the last
+    test run and start count.
     """
 
     place: str
@@ -382,5 +384,5 @@ class RunFinished(Event, frozen=True, tag="run.finished"):
 
 
 Effect = ModelAnswered | TestsRan | ProductStarted | ProductProbed | LimitReached | RaceDecided
-Derived = PhaseBegan | PhaseEnded | FileWritten | FileRemoved | FileRefused | Noted | VerdictReached | RunFinished
+Derived = PhaseBegan | PhaseEnded | FileWritten | FileRemoved | FileRefused | Diagnostic | VerdictReached | RunFinished
 Any = RunStarted | AttemptStarted | AttemptStopped | ClockJumped | ServerCounted | MessageStored | Effect | Derived

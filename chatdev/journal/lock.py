@@ -1,8 +1,8 @@
-"""One process at a run: an advisory lock that the kernel lets go of with its owner, and the owner's name in it.
+"""One process per run: an advisory lock that the kernel releases when its owner ends, with the owner's name in it.
 
-Where the kernel does not tell (a file system without locks, a shared folder that another machine writes to), the name
-decides: a process is known again by its number *and* the time of its start, so that a number that was given to another
-process since is not taken for the owner.
+If the lock alone does not decide (a file system without locks, a shared folder that another machine writes to), the
+name does: a process is identified by its process id *and* its start time, so that a reused id is not mistaken for the
+owner.
 """
 
 import errno
@@ -18,18 +18,18 @@ from chatdev.errors import ChatDevError
 
 
 class JournalError(ChatDevError):
-    """The log cannot be written or believed; the message names the file and what to do."""
+    """The log cannot be written or trusted; the message names the file and what to do."""
 
 
 class Busy(JournalError):
-    """Another process holds this run; the message names it. Exit status 2."""
+    """Another process works on this run; the message names it. Exit status 2."""
 
     exit_status = 2
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """A process, told apart from all others. ``boot`` names the host's last start, ``began`` is when the process
-    started, in clock ticks since then; both are empty where the system does not tell."""
+    """A process, uniquely identified. ``boot`` is the id of the host's last boot, ``began`` is when the process
+    started, in clock ticks since then; both are empty if the system does not provide them."""
 
     pid: int
     host: str
@@ -38,7 +38,7 @@ class Owner(msgspec.Struct, frozen=True):
 
 
 _SHARED = frozenset("afs ceph cifs fuse.ceph fuse.glusterfs fuse.sshfs gpfs lustre nfs nfs4 smb3 smbfs".split())
-"""File systems that several machines may have mounted, on which a lock may hold on one machine alone."""
+"""File systems that several machines may have mounted. A lock on them may apply to one machine only."""
 
 
 def myself() -> Owner:
@@ -52,8 +52,8 @@ def take(path: Path) -> IO[str]:
         lock = path.open("a+", encoding="utf-8")
     except OSError as error:
         raise JournalError(
-            f"{path} cannot be written ({error.strerror}), so the run cannot be worked on.",
-            do="Mend the folder's permissions, or make room, and resume the run.",
+            f"{path} cannot be written ({error.strerror}), so the run cannot be locked.",
+            do="Fix the folder's permissions, or free disk space, then resume the run.",
         ) from error
     try:
         held = _locked(lock)
@@ -67,7 +67,7 @@ def take(path: Path) -> IO[str]:
     except OSError as error:
         lock.close()
         raise JournalError(
-            f"{path} cannot be written ({error.strerror}).", do="Make room, and resume the run."
+            f"{path} cannot be written ({error.strerror}).", do="Free disk space, then resume the run."
         ) from error
     except BaseException:
         lock.close()
@@ -76,17 +76,17 @@ def take(path: Path) -> IO[str]:
 
 
 def release(lock: IO[str]) -> None:
-    """Let go of the lock, and take the owner's name away."""
+    """Release the lock and remove the owner's name."""
     try:
         os.ftruncate(lock.fileno(), 0)
-    except OSError:  # the name alone harms nobody
+    except OSError:  # the name alone does no harm
         pass
     finally:
         lock.close()
 
 
 def _locked(lock: IO[str]) -> bool | None:
-    """Whether the kernel gives us the lock; None where the file system knows none."""
+    """Whether the kernel grants the lock; None if the file system has no locks."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -102,7 +102,7 @@ def _owner(text: str) -> Owner | None:
 
 
 def _at_work(owner: Owner, path: Path, *, told: bool) -> bool:
-    """Whether the owner still works on the run although the kernel gave us the lock, or has none to give (``told``)."""
+    """Whether the owner still works on the run. The last argument: the kernel granted the lock, so it could decide."""
     me = myself()
     if owner.host != me.host:
         return not told or file_system(path) in _SHARED
@@ -115,10 +115,10 @@ def _busy(path: Path, owner: Owner | None) -> Busy:
     who = f"process {owner.pid} on {owner.host}" if owner else "another process"
     elsewhere = owner is not None and owner.host != socket.gethostname()
     return Busy(
-        f"The run in {path.parent.parent} is being worked on by {who}.",
-        do=f"Wait for it, or stop that process first. If that machine is gone, delete {path} and resume the run."
+        f"The run in {path.parent.parent} is in use by {who}.",
+        do=f"Wait for that process or stop it. If its machine is gone, delete {path} and resume the run."
         if elsewhere
-        else "Wait for it, or stop that process first.",
+        else "Wait for that process or stop it.",
     )
 
 
@@ -130,7 +130,7 @@ def _boot() -> str:
 
 
 def _began(pid: int) -> str:
-    """When a process started; empty if there is none of that number."""
+    """When a process started; empty if there is no process with this id."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -139,7 +139,7 @@ def _began(pid: int) -> str:
 
 
 def file_system(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str:
-    """The kind of file system that ``path`` lies on, such as ``ext4``; empty where the system does not tell."""
+    """The type of the file system that holds ``path``, such as ``ext4``; empty if the system does not provide it."""
     try:
         lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

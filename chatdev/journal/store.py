@@ -1,8 +1,8 @@
 """The log as a file: append, sync, recover, read.
 
-One record a line: ``{"n":7,"at":1764041267.123,"crc":"0a1b2c3d","event":{…}}``. ``n`` counts from 1 without a gap,
-``at`` is the wall clock in seconds since 1970, ``crc`` is CRC-32 (hexadecimal) over the bytes ``n|at|event`` as they
-stand in the line, so that a flipped bit, a lost line and a torn tail are all seen. What a repair cuts off is kept in
+One record per line: ``{"n":7,"at":1764041267.123,"crc":"0a1b2c3d","event":{…}}``. ``n`` counts from 1 without a gap,
+``at`` is the system time in seconds since 1970, ``crc`` is CRC-32 (hexadecimal) over the bytes ``n|at|event`` as they
+are in the line, so that a flipped bit, a lost line and a torn tail are all detected. What a repair cuts off is kept in
 ``events.jsonl.cut``.
 """
 
@@ -24,15 +24,15 @@ from chatdev.journal.lock import Busy as Busy
 from chatdev.journal.lock import JournalError as JournalError
 
 JUMP = 5.0
-"""Seconds by which the wall clock must leave the process's own before that is recorded."""
+"""A jump is recorded when the system clock moves this many seconds away from the process's own clock."""
 
 
 class Damaged(JournalError):
-    """A record in the middle of the log fails its checksum. What stands before it is untouched."""
+    """A record in the middle of the log fails its checksum. The records before it are intact."""
 
 
-class Newer(JournalError):
-    """The log was written by a later version of ChatDev, in a form that this one does not know."""
+class NewerVersion(JournalError):
+    """The log was written by a later version of ChatDev, in a format that this one does not know."""
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -60,7 +60,7 @@ def _checksum(n: int, at: bytes, event: bytes) -> str:
 
 
 def _record(line: bytes, n: int, path: Path) -> Record | None:
-    """The record in ``line`` if it is whole and is number ``n``."""
+    """The record in ``line`` if it is intact and is number ``n``."""
     try:
         raw = _decode_line(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -72,14 +72,14 @@ def _record(line: bytes, n: int, path: Path) -> Record | None:
     try:
         return Record(n, float(at), _decode_event(event))
     except (msgspec.DecodeError, ValueError) as error:
-        raise Newer(
-            f"{path}: record {n} is whole, but this version of ChatDev cannot read it ({error}).",
-            do="Update ChatDev to the version that wrote the run: the records attempt.started tell which.",
+        raise NewerVersion(
+            f"{path}: record {n} is intact, but this version of ChatDev cannot read it ({error}).",
+            do="Update ChatDev to the version that wrote the run; its attempt.started records name the version.",
         ) from error
 
 
 class _Written(msgspec.Struct):
-    """What the first records say of their own form, whatever else has changed in it."""
+    """What the first records say about their own format, whatever else has changed in it."""
 
     type: str
     schema: int = 1
@@ -91,17 +91,17 @@ def _refuse_newer(event: bytes, path: Path) -> None:
         return
     written = msgspec.json.decode(event, type=_Written)
     if written.schema > events.SCHEMA:
-        raise Newer(
-            f"{path} was written by ChatDev {written.version or '(a later version)'}, in form {written.schema} of the "
-            f"log; this version reads forms up to {events.SCHEMA}.",
-            do="Update ChatDev, and resume the run with that. The log is as it was.",
+        raise NewerVersion(
+            f"{path} was written by ChatDev {written.version or '(a later version)'} in log format {written.schema}; "
+            f"this version reads formats up to {events.SCHEMA}.",
+            do="Update ChatDev, then resume the run. The log was not changed.",
         )
 
 
 def _scan(data: bytes, path: Path, *, repair: bool = False) -> tuple[list[Record], int]:
-    """All whole records up to the first that is not, and the number of bytes they take.
+    """All intact records up to the first damaged one, and their size in bytes.
 
-    Raises Damaged if others follow that one, unless they are to be cut off (``repair``), and Newer.
+    Raises Damaged if more records follow the damaged one, unless they are to be cut off (``repair``), and Newer.
     """
     records: list[Record] = []
     good = 0
@@ -117,18 +117,18 @@ def _scan(data: bytes, path: Path, *, repair: bool = False) -> tuple[list[Record
 
 
 def _damaged(path: Path, whole: int) -> Damaged:
-    what = f"{path}: record {whole + 1} is damaged, and others follow it."
+    what = f"{path}: record {whole + 1} is damaged, and more records follow it."
     if not whole:
-        return Damaged(what, do="Nothing stands before it: begin the run anew, or restore a copy of the log.")
+        return Damaged(what, do="No record precedes it: restore a copy of the log, or start a new run.")
     return Damaged(
         what,
-        do=f"The {whole} records before it are whole. Restore a copy of the log, or go on from those with: "
+        do=f"The {whole} records before it are intact. Restore a copy of the log, or continue from those records with: "
         f'chatdev resume "{path.parent.parent}" --repair',
     )
 
 
 def read(path: Path) -> tuple[Record, ...]:
-    """The whole records of a log, without its torn tail. Raises Damaged, Newer, and JournalError if there is no log."""
+    """The intact records of a log, without a torn tail. Raises Damaged, Newer, and JournalError if there is no log."""
     return tuple(_scan(_bytes(path), path)[0])
 
 
@@ -136,19 +136,19 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise JournalError(f"No log can be read at {path} ({error.strerror}).") from error
+        raise JournalError(f"The log {path} cannot be read ({error.strerror}).") from error
 
 
 def whole(path: Path) -> bytes:
-    """The bytes of a log's whole records, without its torn tail. Raises as ``read`` does."""
+    """The bytes of a log's intact records, without a torn tail. Raises as ``read`` does."""
     data = _bytes(path)
     return data[: _scan(data, path)[1]]
 
 
 def repair(path: Path) -> str:
-    """Cut a damaged log after its last whole record; what was cut, in words, and empty if it was whole.
+    """Cut a damaged log after its last intact record. Returns a sentence that says what was cut; empty if nothing was.
 
-    Raises as ``Store`` does, and Damaged if not even the first record is whole.
+    Raises as ``Store`` does, and Damaged if not even the first record is intact.
     """
     store = Store(path, repair=True)
     store.close()
@@ -158,12 +158,12 @@ def repair(path: Path) -> str:
 class Store:
     """The append-only log of one run, held by one process.
 
-    Opening takes the lock, cuts a torn tail and gives what is there in ``records``; ``repaired`` says what was cut.
-    With ``repair``, damaged records and all that follow them are cut, too. Listeners see each record after it was
+    Opening takes the lock, cuts a torn tail and puts the existing records in ``records``; ``repaired`` says what was
+    cut. With ``repair``, a damaged record and all that follow it are cut, too. Listeners get each record after it was
     appended (not yet synced). After a failed write or sync nothing more is accepted: a later sync could claim success
-    for data that is gone. ``wall`` is the clock of the records, in seconds since 1970; ``alive`` one that stands still
-    while the machine sleeps. ``aside`` calls a function beside the event loop, since a sync takes its time: a thread
-    for each, or one for many logs.
+    for data that is gone. The first clock is that of the records, in seconds since 1970; ``alive`` is one that stops
+    while the machine sleeps. ``aside`` calls a function outside the event loop, since a sync takes time: in a thread
+    for each call, or in one for many logs.
     """
 
     def __init__(
@@ -187,7 +187,7 @@ class Store:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise JournalError(f"The folder {path.parent} cannot be made ({error.strerror}).") from error
+            raise JournalError(f"The folder {path.parent} cannot be created ({error.strerror}).") from error
         self._lock, self._file = lock.take(path.with_name("lock")), -1
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -203,7 +203,7 @@ class Store:
         self._safe = self._size
 
     def _opened(self, repair: bool) -> list[Record]:
-        """The records of the file, and nothing else left in it."""
+        """The intact records of the file; anything else in it is cut."""
         data = self.path.read_bytes()
         records, whole = _scan(data, self.path, repair=repair)
         if whole < len(data):
@@ -216,18 +216,18 @@ class Store:
             os.fsync(self._file)
             torn = data.find(b"\n", whole) < 0
             self.repaired = (
-                f"The log ended in the middle of record {len(records) + 1}, which nobody had been told of; it was cut."
+                f"Dropped record {len(records) + 1} at the end of the log: it was incomplete and not acknowledged."
                 if torn
-                else f"Record {len(records) + 1} of the log was damaged: it was cut, with all that followed, and kept "
-                f"in {kept.name}. What it told is done again."
+                else f"Record {len(records) + 1} of the log was damaged: it and all later records were moved to "
+                f"{kept.name}. Their work is done again."
             )
-        if not records:  # else it was synced before the first of them
+        if not records:  # else the folder was synced before the first of them
             sync_path(self.path.parent)
         return records
 
     @property
     def broken(self) -> bool:
-        """Whether a write or a sync has failed, so that nothing more can be recorded."""
+        """Whether a write or a sync has failed. Nothing more can be recorded then."""
         return self._broken is not None
 
     def listen(self, listener: Callable[[Record], None]) -> None:
@@ -235,7 +235,7 @@ class Store:
         self._listeners.append(listener)
 
     def append(self, event: events.Any) -> Record:
-        """Write one event, as ``redact`` leaves it; it is safe only after the next ``sync``. Raises JournalError."""
+        """Write one event after ``redact``; it is durable only after the next ``sync``. Raises JournalError."""
         self._refuse_if_broken()
         now = self._wall()
         lived = now - self._alive()
@@ -262,12 +262,12 @@ class Store:
         return record
 
     async def sync(self) -> None:
-        """Return once all that was appended is on the disk. Raises JournalError."""
+        """Return once everything appended is on the disk. Raises JournalError."""
         self._refuse_if_broken()
         await self._aside(functools.partial(self._settle, len(self.records)))
 
     def _settle(self, upto: int) -> None:
-        """One sync at a time: the kernel tells of a failure once, and whoever syncs beside that must hear of it."""
+        """One sync at a time: the kernel reports a failure only once, and every waiting sync must see it."""
         with self._settling:
             self._refuse_if_broken()
             if self._settled >= upto:
@@ -276,24 +276,24 @@ class Store:
             try:
                 os.fdatasync(self._file)
             except OSError as error:
-                # The kernel may go on showing what never reached the disk, and a resume would believe it.
+                # Reads may still return data that never reached the disk, and a resume would trust it.
                 with contextlib.suppress(OSError):
                     os.ftruncate(self._file, self._safe)
                 raise self._break(error) from error
             try:
                 if _identity(self.path.stat()) != self._identity:
-                    raise FileNotFoundError(errno.ENOENT, "another file stands in its place")
+                    raise FileNotFoundError(errno.ENOENT, "another file has replaced it")
             except OSError as error:
                 raise self._break(error) from error
             self._settled, self._safe = written, size
 
     def close(self) -> None:
-        """Sync what is there, and let go of the lock. Raises JournalError."""
+        """Sync, and release the lock. Raises JournalError."""
         try:
             if self._broken is None:
                 self._settle(len(self.records))
         finally:
-            with self._settling:  # a cancelled sync may still be under way
+            with self._settling:  # a cancelled sync may still be running
                 self._let_go()
 
     def _let_go(self) -> None:
@@ -302,20 +302,20 @@ class Store:
         lock.release(self._lock)
 
     def _refuse_if_broken(self) -> None:
-        """Whoever comes after a failure hears of it in the same words: of several that wait, any may be heard first."""
+        """Every caller after a failure gets the same message: of several that wait, any may report first."""
         if self._broken is not None:
             raise JournalError(self._broken.what, do=self._broken.do)
 
     def _break(self, error: OSError) -> JournalError:
         if isinstance(error, FileNotFoundError):
             self._broken = JournalError(
-                f"The log {self.path} is not there any more: its folder was moved or deleted during the run.",
-                do="If it was moved, all that was acknowledged moved with it: resume the run where it is now.",
+                f"The log {self.path} no longer exists: its folder was moved or deleted during the run.",
+                do="If it was moved, everything acknowledged moved with it: resume the run at its new place.",
             )
         else:
             self._broken = JournalError(
                 f"The log {self.path} cannot be written: {error.strerror or error}.",
-                do="Nothing acknowledged is lost. Free space or mend the disk, then resume the run.",
+                do="Nothing acknowledged is lost. Free disk space or fix the disk, then resume the run.",
             )
         return self._broken
 

@@ -1,4 +1,4 @@
-"""Where an endpoint is, how it is reached, and what a person changes to reach another one."""
+"""An endpoint's address and connection settings, and what the user changes to reach another one."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ OPENAI = "https://api.openai.com/v1"
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint's base URL (without credentials) and all that the connection needs. ``free``: calls cost nothing.
-    ``window`` is in tokens, for a server that does not tell its own.
+    """An endpoint's base URL (without credentials) and everything that the connection needs. ``free``: calls cost
+    nothing. ``window`` is in tokens, for a server that does not report its own.
 
     ``how_to_reach``, ``key_name`` and ``how_to_name`` are the next step in an error message: what to do when nothing
-    answers, which variable holds the key, and how another model is named.
+    answers, where the key is set, and how to choose another model.
     """
 
     base_url: str
@@ -35,21 +35,21 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def root(self) -> str:
-        """Where a server's own pages are, such as ``/metrics``: beside the protocol's, which begin with a version."""
+        """The base of the server's own pages, such as ``/metrics``: the base URL without its version path."""
         return self.base_url.rpartition("/v")[0]
 
     @property
     def host(self) -> str:
-        """The host's name or number, in lower case."""
+        """The host name or IP address, in lower case."""
         return host_of(self.base_url)
 
     @property
     def is_openai(self) -> bool:
-        """Whether this is OpenAI itself, whose prices and shutdown dates stand in ``prices.toml``."""
+        """Whether this is OpenAI itself; its prices and shutdown dates are in ``prices.toml``."""
         return self.host.endswith("openai.com")
 
     def masked(self, text: str) -> str:
-        """``text`` without keys, headers' values and the proxy's password, which servers like to quote back."""
+        """``text`` without keys, header values and the proxy's password: servers like to quote them back."""
         credentials = [secret.reveal() for secret in (self.key, *self.headers.values()) if secret]
         proxy = self.proxy.reveal() if self.proxy else ""
         return redaction.Redactor(redaction.values(credentials, proxy)).text(text)
@@ -58,7 +58,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
 def of_vllm(settings: Settings, other: str = "") -> Address:
     """The user's own model server, or an ``other`` one by its base URL.
 
-    Key and headers go to the server that they were set for: another one gets what ``keys`` has for it alone.
+    Key and headers go only to the server that they were set for; another one gets its own key from ``keys``.
     """
     base_url = other or settings.endpoint
     own = settings.owns(base_url)
@@ -71,14 +71,14 @@ def of_vllm(settings: Settings, other: str = "") -> Address:
         deadlines=settings.deadlines,
         free=True,
         window=settings.window if own else None,
-        how_to_reach='Start one with "chatdev serve MODEL", or set VLLM_ENDPOINT to where yours is.',
-        key_name="VLLM_API_KEY" if own else f'its key under [keys] in chatdev.toml, as in: "{base_url}" = "…"',
+        how_to_reach='Start one with "chatdev serve MODEL", or set VLLM_ENDPOINT to the address of yours.',
+        key_name="VLLM_API_KEY" if own else f'its key under [keys] in chatdev.toml, for example: "{base_url}" = "…"',
         how_to_name='Set VLLM_MODEL_NAME to one of them, or to "default".',
     )
 
 
 def of_openai(settings: Settings) -> Address:
-    """OpenAI, or whatever ``OPENAI_BASE_URL`` names."""
+    """OpenAI, or the endpoint that ``OPENAI_BASE_URL`` names."""
     base_url = settings.openai_base_url or OPENAI
     return Address(
         base_url=base_url,
@@ -96,12 +96,12 @@ def of_openai(settings: Settings) -> Address:
 
 
 def host_of(base_url: str) -> str:
-    """The host's name or number in an address, in lower case."""
+    """The host name or IP address in a URL, in lower case."""
     return urlsplit(base_url).hostname or ""
 
 
 def is_private(host: str) -> bool:
-    """Whether a host is this machine, or stands in a private network."""
+    """Whether a host is this machine, or in a private network."""
     try:
         return ipaddress.ip_address(host).is_private
     except ValueError:

@@ -1,4 +1,4 @@
-"""Model backends under the promised names, and the one call that the house makes: ``complete``."""
+"""Model backends under their public names, and the one call that ChatDev itself makes: ``complete``."""
 
 import asyncio
 import datetime
@@ -12,16 +12,16 @@ from chatdev.models import address as addresses
 from chatdev.models import budget, endpoint, metrics, prices, request
 from chatdev.models.address import Address
 from chatdev.models.background import BACKGROUND
-from chatdev.models.breaker import BACKOFF, Breaker, Switchboard
-from chatdev.models.budget import Gauge
-from chatdev.models.call import Call, Known
+from chatdev.models.breaker import BACKOFF, Breaker, BreakerRegistry
+from chatdev.models.budget import TokenEstimator
+from chatdev.models.call import EndpointState, ModelCall
+from chatdev.models.cost_budget import CostBudget
 from chatdev.models.endpoint import Facts
 from chatdev.models.errors import KeyRefused, ModelError, ModelNotServed, ServerBroke
 from chatdev.models.metrics import Load
 from chatdev.models.profile import Profile, Profiles
-from chatdev.models.purse import Purse
 from chatdev.models.retry import Asking
-from chatdev.models.stream import Answer, AnswerReader
+from chatdev.models.stream import AnswerReader, ServerAnswer
 from chatdev.models.types import Completion, Message, ModelType, Options, Receipt, Target, Usage, Watch
 from chatdev.settings import Settings, base_url, load_here
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 
 class ModelBackend(ABC):
-    """Whatever answers a conversation. A subclass needs ``run``; the others follow from it.
+    """Anything that answers a conversation. A subclass needs ``run``; the other methods follow from it.
 
-    What a subclass overrides counts for everything: if it overrides only ``run``, then ``arun`` and ``complete`` come
-    through its ``run``, in a thread, whatever its parents do. ``debug`` takes a text for each request and answer.
+    If a subclass overrides only ``run``, then ``arun`` and ``complete`` call its ``run`` in a thread, even if its
+    parent classes define their own. ``debug`` gets a text for each request and answer.
     """
 
     debug: Callable[[str], None] | None = None
@@ -50,9 +50,9 @@ class ModelBackend(ABC):
     def run(self, messages: Sequence[Mapping[str, Any]], **config: Any) -> dict[str, Any]:
         """Answer ``messages`` (OpenAI's form), blocking, with or without a running event loop in this thread.
 
-        ``config`` has OpenAI's names; what is not given is temperature 0.2, top_p 1, at most 4096 tokens. Returns an
-        OpenAI ``chat.completion`` object as a dict, streamed or not. Raises ModelError, and ValueError for a message
-        or an option that cannot be read.
+        ``config`` has OpenAI's names; the defaults are temperature 0.2, top_p 1 and at most 4096 tokens. Returns an
+        OpenAI ``chat.completion`` object as a dict, streamed or not. Raises ModelError, and ValueError for an invalid
+        message or option.
         """
 
     async def arun(self, messages: Sequence[Mapping[str, Any]], **config: Any) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class ModelBackend(ABC):
         return await asyncio.to_thread(self.run, messages=messages, **config)
 
     async def complete(self, messages: Sequence[Message], options: Options, watch: Watch | None = None) -> Completion:
-        """Answer a conversation; ``watch`` sees the answer come, where it is streamed. Raises ModelError."""
+        """Answer a conversation; ``watch`` gets the answer piece by piece if it is streamed. Raises ModelError."""
         config = msgspec.structs.asdict(options)
         extra, _, _ = config.pop("extra"), config.pop("request_id"), config.pop("early")
         config = {name: value for name, value in config.items() if value not in (None, ())}
@@ -70,23 +70,23 @@ class ModelBackend(ABC):
         return _from_dict(answer, messages, type(self).__name__)
 
     async def facts(self) -> Facts:
-        """What the endpoint says of itself, asked once. Raises ModelError."""
+        """What the endpoint reports about itself; requested only once. Raises ModelError."""
         return Facts(base_url="", model=type(self).__name__)
 
     async def least_window(self) -> int | None:
-        """The smallest context window, in tokens, that a conversation may meet here; None if none is known."""
+        """The smallest context window, in tokens, of the endpoints that may answer here; None if none is known."""
         return (await self.facts()).window
 
     def beyond(self, avoid: Sequence[str]) -> bool:
-        """Whether there is an endpoint to ask beyond those at these base URLs."""
+        """Whether there is a usable endpoint other than those at these base URLs."""
         return False
 
     async def load(self) -> Load | None:
-        """What the server counts of itself at this moment, its whole traffic; None where it does not tell."""
+        """The server's own counters now, over all its traffic; None if it does not report them."""
         return None
 
     async def aclose(self) -> None:
-        """Let go of all connections; they are opened again if the backend is used again."""
+        """Close all connections; they are opened again if the backend is used again."""
         return
 
 
@@ -94,9 +94,9 @@ def _from_dict(answer: Mapping[str, Any], messages: Sequence[Message], name: str
     reader = AnswerReader()
     reader.feed(msgspec.json.encode(answer))
     read = reader.close()
-    if not isinstance(read, Answer):
-        raise ServerBroke(f"{name}.run gave no chat.completion: {read.message}.")
-    high = budget.Gauge().span(messages)[1]
+    if not isinstance(read, ServerAnswer):
+        raise ServerBroke(f"{name}.run did not return a chat.completion: {read.message}.")
+    high = budget.TokenEstimator().span(messages)[1]
     return Completion(
         text=read.text,
         reasoning=read.reasoning,
@@ -111,9 +111,9 @@ def _from_dict(answer: Mapping[str, Any], messages: Sequence[Message], name: str
 class OpenAIModel(ModelBackend):
     """A model behind OpenAI's protocol. ``model_config_dict`` holds options for every call, under OpenAI's names.
 
-    Without ``settings``, those of the process are loaded. ``backoff`` are the seconds before each further try after a
-    passing fault. Whoever shares ``board`` shares what is known of the endpoint's health; ``purse`` pays the calls. One
-    instance serves any number of calls at once, from any event loop and any thread.
+    Without ``settings``, those of the process are loaded. ``backoff`` are the seconds before each retry after a
+    temporary fault. Backends with the same ``breakers`` share what they know of the endpoint's health; ``cost_budget``
+    enforces the cost limit. One instance serves any number of concurrent calls, from any event loop and any thread.
     """
 
     def __init__(
@@ -123,23 +123,23 @@ class OpenAIModel(ModelBackend):
         *,
         settings: Settings | None = None,
         backoff: Sequence[float] = BACKOFF,
-        board: Switchboard | None = None,
-        purse: Purse | None = None,
+        breakers: BreakerRegistry | None = None,
+        cost_budget: CostBudget | None = None,
     ) -> None:
         settings = settings or load_here()
-        self._board = board or Switchboard()
-        self.purse = purse or Purse(settings.max_cost)
+        self._breakers = breakers or BreakerRegistry()
+        self.cost_budget = cost_budget or CostBudget(settings.max_cost)
         self._config = dict(model_config_dict or {})
-        request.options_from(self._config)  # what cannot be read is told now
+        request.options_from(self._config)  # raise now for an invalid option
         self._backoff = backoff
         self.wanted, self.address = self._target(model_type, settings)
         self._transport: Transport | None = None
-        self._known: Known | None = None
+        self._known: EndpointState | None = None
         self._profiles = Profiles(settings.cache)
         self._found: Profile | None = None
 
     def _target(self, model_type: ModelType | str | None, settings: Settings) -> tuple[str, Address]:
-        """The model's name, and where it is."""
+        """The model's name and its address."""
         name = model_type.value if isinstance(model_type, ModelType) else model_type
         return name or settings.openai_model or prices.load().default, addresses.of_openai(settings)
 
@@ -162,30 +162,30 @@ class OpenAIModel(ModelBackend):
     async def _complete(self, messages: Sequence[Message], options: Options, watch: Watch | None) -> Completion:
         return await Asking(messages, options, watch, self._backoff).of((self,))
 
-    async def begin(self, messages: Sequence[Message], options: Options, watch: Watch | None) -> Call:
+    async def begin(self, messages: Sequence[Message], options: Options, watch: Watch | None) -> ModelCall:
         """See ``retry.Endpoint``."""
         known = await self._ask_facts()
-        return Call(self._line(), known, messages, options, watch, self.purse)
+        return ModelCall(self._line(), known, messages, options, watch, self.cost_budget)
 
     @property
     def breaker(self) -> Breaker:
-        """What is known of this endpoint's health."""
-        return self._board.breaker(self.address.base_url, self.wanted)
+        """The circuit breaker of this endpoint."""
+        return self._breakers.breaker(self.address.base_url, self.wanted)
 
     @property
     def known_facts(self) -> Facts | None:
-        """What the endpoint said of itself, if it was asked."""
+        """What the endpoint reported about itself; None before the first request."""
         return self._known.facts if self._known else None
 
     def tell(self, text: str) -> None:
-        """Say something to whoever debugs."""
+        """Send a text to ``debug``."""
         self._line().tell(text)
 
     async def facts(self) -> Facts:
         """See ModelBackend."""
         return (await self._ask_facts()).facts
 
-    async def _ask_facts(self) -> Known:
+    async def _ask_facts(self) -> EndpointState:
         if self._known is None:
             self.check()
             line = self._line()
@@ -195,16 +195,16 @@ class OpenAIModel(ModelBackend):
                     self._found = await self._remembered(line, facts)
                     if self._found:
                         facts = msgspec.structs.replace(facts, skill=self._found.skill)
-                    self._known = Known(
+                    self._known = EndpointState(
                         facts,
                         self._found or Profile(facts.base_url, facts.model),
-                        Gauge.between(self._found.low, self._found.high) if self._found else Gauge(),
+                        TokenEstimator.between(self._found.low, self._found.high) if self._found else TokenEstimator(),
                         heard=self._found is not None,
                     )
         return self._known
 
     async def answers(self) -> bool:
-        """Whether the server says what it is at this moment."""
+        """Whether the server describes itself now."""
         try:
             await endpoint.ask(self._line(), self.wanted)
         except ModelError:
@@ -216,20 +216,20 @@ class OpenAIModel(ModelBackend):
         return None if self.address.is_openai else await metrics.read(self._line())
 
     async def _remembered(self, line: "Transport", facts: Facts) -> Profile | None:
-        """What an earlier process found out about this endpoint, model and version."""
+        """The profile that an earlier process stored for this endpoint, model and version."""
         if not self._profiles.any(facts.base_url, facts.model):
             return None
         _, version = await endpoint.identify(line)
         return self._profiles.get(facts.base_url, facts.model, version)
 
     def check(self) -> None:
-        """Raise, before it is asked and in plainer words, what OpenAI would refuse: KeyRefused, ModelNotServed."""
+        """Raise before the request, in plainer words, for what OpenAI would refuse: KeyRefused, ModelNotServed."""
         if not self.address.is_openai:
             return
         if self.address.key is None:
             raise KeyRefused(
-                "OpenAI wants a key, and OPENAI_API_KEY is not set.",
-                do="Set it, or start a model server of your own and set VLLM_ENDPOINT.",
+                "OpenAI requires an API key, and OPENAI_API_KEY is not set.",
+                do="Set it, or start your own model server and set VLLM_ENDPOINT.",
             )
         if retired := prices.load().retired(self.wanted, datetime.date.today()):
             raise ModelNotServed(
@@ -247,7 +247,7 @@ class OpenAIModel(ModelBackend):
 
     async def aclose(self) -> None:
         """See ModelBackend."""
-        if self._known and self._found and self._known.profile != self._found:  # it was wrong, or it changed
+        if self._known and self._found and self._known.profile != self._found:  # a run corrected it
             self._found = self._known.profile
             self._profiles.put(self._found)
         if self._transport:
@@ -255,7 +255,7 @@ class OpenAIModel(ModelBackend):
 
 
 class VLLMModel(OpenAIModel):
-    """The user's own model server: vLLM, or any other that speaks OpenAI's protocol. Calls cost nothing."""
+    """The user's own model server: vLLM, or any other with an OpenAI-compatible API. Calls cost nothing."""
 
     def _target(self, model_type: ModelType | str | None, settings: Settings) -> tuple[str, Address]:
         return settings.vllm_model_name, addresses.of_vllm(settings)
@@ -267,10 +267,10 @@ class VLLMModel(OpenAIModel):
         settings: Settings,
         *,
         backoff: Sequence[float] = BACKOFF,
-        board: Switchboard | None = None,
+        breakers: BreakerRegistry | None = None,
     ) -> "VLLMModel":
-        """Another model of the user's than the one that the settings name. Raises SettingsError."""
-        model = cls(settings=settings, backoff=backoff, board=board)
+        """A model of the user's other than the one that the settings name. Raises SettingsError."""
+        model = cls(settings=settings, backoff=backoff, breakers=breakers)
         other = base_url(target.endpoint, "endpoint") if target.endpoint else ""
         model.wanted = target.name or ("default" if other else model.wanted)
         model.address = addresses.of_vllm(settings, other)
@@ -278,7 +278,7 @@ class VLLMModel(OpenAIModel):
 
 
 class StubModel(ModelBackend):
-    """Answers every conversation with the same sentence, without a server: for trying the wiring."""
+    """Answers every conversation with the same sentence, without a server: for testing the wiring."""
 
     TEXT = "This is the stub model's answer to everything."
 
@@ -312,13 +312,13 @@ class ModelFactory:
     @staticmethod
     def create(model_type: ModelType | None, model_config_dict: Mapping[str, Any] | None = None) -> ModelBackend:
         """The backend for ``model_type``; None: the user's own endpoint if VLLM_ENDPOINT is set, else OpenAI if
-        OPENAI_API_KEY is, else the endpoint's default address. No server is asked yet.
+        OPENAI_API_KEY is, else the endpoint's default address. Sends no request yet.
 
-        Raises ValueError for what is no ModelType, and SettingsError.
+        Raises ValueError for anything that is not a ModelType, and SettingsError.
         """
         if model_type not in (None, *ModelType):
             known = ", ".join(ModelType.__members__)
-            raise ValueError(f"unknown model type {model_type!r}: it is one of {known}, or None")
+            raise ValueError(f"unknown model type {model_type!r}; use one of {known}, or None")
         if model_type is ModelType.STUB:
             return StubModel(model_type, model_config_dict)
         settings = load_here()

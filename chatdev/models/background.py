@@ -1,4 +1,4 @@
-"""One event loop in a thread of its own, for callers that are not asynchronous, or cannot wait for their own loop."""
+"""One event loop in its own thread, for callers that are not asynchronous or cannot wait for their own loop."""
 
 import asyncio
 import atexit
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Background:
-    """A loop thread that begins with the first call and ends, cleanly, with the process."""
+    """A loop thread that starts with the first call and ends cleanly with the process."""
 
     def __init__(self) -> None:
         self._starting = threading.Lock()
@@ -21,7 +21,7 @@ class Background:
         """Run ``coroutine`` in the background loop and block until it is done. Ctrl-C cancels it."""
         if threading.current_thread() is self._thread:
             coroutine.close()
-            raise RuntimeError("run would wait for itself here, inside the background loop: await arun instead")
+            raise RuntimeError("run would block its own background event loop here; await arun instead")
         future = asyncio.run_coroutine_threadsafe(coroutine, self._running_loop())
         try:
             return future.result()
@@ -31,7 +31,7 @@ class Background:
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._starting:
-            # A thread is dead in the child of a fork, which needs a loop of its own.
+            # After a fork, the thread does not run in the child; the child needs its own loop.
             if self._loop is None or self._thread is None or not self._thread.is_alive():
                 started = threading.Event()
                 self._loop = loop = asyncio.new_event_loop()
@@ -43,7 +43,7 @@ class Background:
             return self._loop
 
     def close(self) -> None:
-        """Stop the loop, after its tasks were cancelled and its connections closed. A later call begins anew."""
+        """Cancel the loop's tasks, close its connections and stop it. A later call starts a new loop."""
         with self._starting:
             atexit.unregister(self.close)
             thread, loop, self._thread, self._loop = self._thread, self._loop, None, None
@@ -65,4 +65,4 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 
 
 BACKGROUND = Background()
-"""The process's one background loop; it is nothing but a name until it is used."""
+"""The process's one background loop; its thread starts with the first use."""

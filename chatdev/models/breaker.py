@@ -1,7 +1,7 @@
-"""Circuit breakers: an endpoint that failed several times in a row is left alone for a while, then tried by one call.
+"""Circuit breakers: an endpoint that failed several times in a row gets no calls for a while, then one probe call.
 
-The states have the field's names. *Closed*: calls go through. *Open*: none does, since the last ones failed; the rest
-grows with each failure. *Half-open*: the rest is over, and one call at a time may try whether the endpoint is well.
+The states have their usual names. *Closed*: calls go through. *Open*: no calls go through, since the last ones failed;
+each failed probe doubles the pause. *Half-open*: the pause is over, and one call at a time probes the endpoint.
 """
 
 import contextlib
@@ -12,21 +12,21 @@ from typing import Literal
 from chatdev.models.errors import ModelError, NotAModelServer, ServerFault, Unreachable
 
 BACKOFF = (1.0, 4.0)
-"""Seconds before a call is tried again after a passing fault: an engine that lost one request has the next one."""
+"""Seconds before each retry after a temporary fault: an engine that lost one request may answer the next."""
 
 THRESHOLD = 3
-"""Failures in a row that open a breaker: as many as one call has tries."""
+"""Failures in a row that open a breaker: the number of tries of one call."""
 
 REST, LONGEST = 2.0, 60.0
-"""Seconds that a breaker stays open at first, and at most: each failed probe doubles them. A vLLM that is started again
-takes half a minute to a minute."""
+"""Seconds that a breaker stays open at first, and at most: each failed probe doubles them. vLLM restarts in 30 to 60
+seconds."""
 
 State = Literal["closed", "open", "half-open"]
 
 
 class Breaker:
     """What this process knows of one endpoint's health and load. ``in_flight`` counts its calls, ``homes`` the runs
-    that are kept there, ``why`` is the last failure in words."""
+    that prefer it, ``why`` is the last failure in words."""
 
     def __init__(self, rest: float = REST, clock: Callable[[], float] = time.monotonic) -> None:
         self.in_flight = 0
@@ -47,7 +47,7 @@ class Breaker:
         return "open" if self._probing or self._clock() < self._until else "half-open"
 
     def trip(self, why: str) -> None:
-        """Open at once: nobody answered there at all."""
+        """Open immediately: nothing answered there at all."""
         self.why = why
         self._failures = max(self._failures, THRESHOLD)
         self._until = self._clock() + min(self._rest * 2**self._opened, LONGEST)
@@ -55,8 +55,8 @@ class Breaker:
 
     @contextlib.contextmanager
     def call(self) -> Iterator[None]:
-        """One call to the endpoint; how it ends is counted. Whatever comes back that is not the server's failure (an
-        answer, a refusal) closes the breaker; a call that was cancelled says nothing."""
+        """One call to the endpoint; its outcome is counted. Anything other than a failure of the server (an answer, a
+        refusal) closes the breaker; a cancelled call changes nothing."""
         probe = self.state == "half-open"
         self._probing |= probe
         self.in_flight += 1
@@ -84,9 +84,9 @@ class Breaker:
         self._failures = self._opened = 0
 
 
-class Switchboard:
-    """The breakers of all endpoints, by base URL and model; whoever shares one shares what is known. ``backoff`` are
-    the seconds before each further try of a call at the same endpoint, ``rest`` those of a breaker that opens."""
+class BreakerRegistry:
+    """The breakers of all endpoints, by base URL and model; all users of one registry share them. ``backoff`` are
+    the seconds before each retry of a call at the same endpoint, ``rest`` those that a breaker stays open at first."""
 
     def __init__(self, backoff: Sequence[float] = BACKOFF, rest: float = REST) -> None:
         self.backoff = backoff

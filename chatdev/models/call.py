@@ -1,4 +1,4 @@
-"""One call to one endpoint: asked, adapted to it, and cut to its window. ``retry`` asks again after a fault."""
+"""One call to one endpoint: adapted to its dialect and cut to its window. ``retry`` repeats it after a fault."""
 
 import math
 import random
@@ -11,44 +11,44 @@ import msgspec
 
 from chatdev.models import budget, constraints, endpoint, prices, refusals, request
 from chatdev.models.address import Address
-from chatdev.models.budget import Doubt, Fitted, Gauge
-from chatdev.models.early import Sentry
+from chatdev.models.budget import Doubt, Fitted, TokenEstimator
+from chatdev.models.cost_budget import CostBudget
+from chatdev.models.early_stop import StopCondition
 from chatdev.models.endpoint import Facts
 from chatdev.models.errors import ServerFault, WindowTooSmall
 from chatdev.models.profile import Profile
-from chatdev.models.purse import Purse
 from chatdev.models.refusals import Refusal
 from chatdev.models.request import Adaptations
-from chatdev.models.stream import Answer
+from chatdev.models.stream import ServerAnswer
 from chatdev.models.types import Completion, Message, Options, Receipt, Usage, Watch
 
 if TYPE_CHECKING:
     from chatdev.models.transport import Reply, Transport
 
 
-class Known(msgspec.Struct):
-    """What an endpoint told and taught us; shared by all its calls, and replaced piece by piece."""
+class EndpointState(msgspec.Struct):
+    """What is known of an endpoint; shared by all its calls, and replaced field by field."""
 
     facts: Facts
     profile: Profile
-    gauge: Gauge = Gauge()
+    estimator: TokenEstimator = TokenEstimator()
     adaptations: Adaptations = frozenset()
     asked_again: bool = False
     heard: bool = False
 
     @property
     def constraint(self) -> str:
-        """The kind by which choices are asked for: the one that was found to work, else the engine's usual one."""
+        """The kind of constraint for choices: the one that was found to work, else the engine's usual one."""
         found = self.profile.choices
         return constraints.usual(self.facts.engine) if found is None else found
 
     @property
     def thinking_off(self) -> dict[str, Any]:
-        """What switches thinking off, for a model that is known to think: others are left alone."""
+        """The fields that switch thinking off, for a model that is known to think; empty for others."""
         return self.profile.thinking_off if self.profile.thinks else {}
 
-    def learn(self, answer: Answer, options: Options, sent: Mapping[str, Any]) -> None:
-        """Correct the profile by an answer that shows it wrong; ``sent`` is the body that it answers."""
+    def learn(self, answer: ServerAnswer, options: Options, sent: Mapping[str, Any]) -> None:
+        """Correct the profile if an answer contradicts it; ``sent`` is the request body of that answer."""
         profile, self.heard = self.profile, True
         if answer.reasoning.strip():
             asked_not_to = (
@@ -63,21 +63,21 @@ class Known(msgspec.Struct):
         self.profile = profile
 
 
-class Call:
-    """One conversation on its way to an answer."""
+class ModelCall:
+    """One conversation that is being answered."""
 
     def __init__(
         self,
         transport: "Transport",
-        known: Known,
+        known: EndpointState,
         messages: Sequence[Message],
         options: Options,
         watch: Watch | None,
-        purse: Purse,
+        cost_budget: CostBudget,
     ) -> None:
         self._transport = transport
         self._known = known
-        self._purse = purse
+        self._cost_budget = cost_budget
         self._uncut = messages
         self._fitted = Fitted(tuple(messages))
         self._options = options
@@ -92,11 +92,11 @@ class Call:
 
     @property
     def sent(self) -> int:
-        """The requests that were sent so far."""
+        """The number of requests sent so far."""
         return self._asked + self._sent_again
 
     async def answer(self) -> Completion:
-        """The answer, or the fault that came in its place; may be awaited again after a fault. Raises ModelError."""
+        """The answer; may be awaited again after a fault. Raises ModelError."""
         try:
             async with (await self._transport.opened()).room(self._known.profile.in_flight):
                 return await self._answer()
@@ -106,13 +106,13 @@ class Call:
         except WindowTooSmall as error:
             if self._known.facts.assumed:
                 error.do += (
-                    "\nThe server does not tell its window, so that this one is assumed. If it is larger, say "
-                    "so in chatdev.toml, as in: window = 16384"
+                    "\nThe server does not report its context window, so this size is assumed. If it is larger, "
+                    "set it in chatdev.toml, for example: window = 16384"
                 )
             raise
 
     async def _answer(self) -> Completion:
-        """Ask until the server takes the request as it is. Ends, since every change is made at most once."""
+        """Send the request, adapted after each refusal, until it is accepted. Ends, since each change is made once."""
         known = self._known
         while True:
             made, limit = known.adaptations, self._limit()
@@ -128,7 +128,7 @@ class Call:
             reply = await self._send(body, limit)
             self._sent_again += reply.sent - 1
             outcome = reply.outcome
-            if isinstance(outcome, Answer):
+            if isinstance(outcome, ServerAnswer):
                 known.learn(outcome, self._options, body)
                 if self._lost_in_thought(outcome) and self._spent is None:
                     self._think_no_more(outcome, limit)
@@ -143,13 +143,13 @@ class Call:
                 raise refusals.error(outcome, self._transport.address, known.facts.model, known.facts.served)
 
     async def _send(self, body: Mapping[str, Any], limit: int) -> "Reply":
-        """Send a request, if it may cost what it could at most: by the upper estimate of the prompt, and ``limit``."""
+        """Send a request if its highest cost is allowed: by the upper estimate of the prompt, and ``limit``."""
         address, model = self._transport.address, self._known.facts.model
         if address.free:
             self._asked += 1
             return await self._ask(body)
-        most = Usage(self._known.gauge.span(self._fitted.messages)[1], limit)
-        with self._purse.hold(_cost(address, model, most), model) as bill:
+        most = Usage(self._known.estimator.span(self._fitted.messages)[1], limit)
+        with self._cost_budget.hold(_cost(address, model, most), model) as bill:
             self._asked += 1
             reply = await self._ask(body)
             if isinstance(reply.outcome, Refusal):
@@ -159,31 +159,37 @@ class Call:
         return reply
 
     async def _ask(self, body: Mapping[str, Any]) -> "Reply":
-        sentry = self._sentry if self._options.early else None
-        return await self._transport.ask(body, request_id=self._request_id(), watch=self._watch, sentry=sentry)
+        stop_condition = self._stop_condition if self._options.early else None
+        return await self._transport.ask(
+            body, request_id=self._request_id(), watch=self._watch, stop_condition=stop_condition
+        )
 
-    def _sentry(self) -> Sentry:
-        """Ends the stream early. An endpoint's first answer shows whether its model thinks aloud, so that no word in it
-        is believed to be the last one."""
+    def _stop_condition(self) -> StopCondition:
+        """Ends the stream early. An endpoint's first answer shows whether its model thinks aloud, so that answer is
+        never taken for complete before its end."""
         known, early = self._known, self._options.early
-        return Sentry(early.enough if early and known.heard else None, thinks=bool(known.profile.thinks))
+        return StopCondition(early.enough if early and known.heard else None, thinks=bool(known.profile.thinks))
 
     def _request_id(self) -> str:
-        """``PLACE;TRY;SUFFIX``: the place for a recording, and a suffix since some servers want every id only once."""
+        """``PLACE;TRY;SUFFIX``: the place for a recording, and a suffix since some servers require unique ids."""
         if not self._options.request_id:
             return ""
         return f"{quote(self._options.request_id)};{self._asked};{random.getrandbits(32):08x}"
 
     def _limit(self) -> int:
-        """Cut the conversation to the window as far as it must be; what the answer may take beside it.
+        """Cut the conversation to the window as far as needed; returns the token limit of the answer.
 
         Raises WindowTooSmall if the conversation cannot fit.
         """
-        window, gauge = self._known.facts.window, self._known.gauge
-        # A server that refused without a count has a tokenizer of its own mind: twice the estimate is cut to.
-        careful = msgspec.structs.replace(gauge, high=2 * gauge.high) if self._shrunk and not self._counted else gauge
+        window, estimator = self._known.facts.window, self._known.estimator
+        # The server refused and gave no count: its tokenizer is far off, so the cut assumes twice the estimate.
+        careful = (
+            msgspec.structs.replace(estimator, high=2 * estimator.high)
+            if self._shrunk and not self._counted
+            else estimator
+        )
         self._fitted = budget.fit(self._uncut, careful, self._ceiling, window)
-        low, high = gauge.span(self._fitted.messages)
+        low, high = estimator.span(self._fitted.messages)
         if counted := self._count:
             low = high = counted
         budget.require(self._ceiling, window, low, counted=counted is not None, cuts=self._fitted.cuts)
@@ -191,65 +197,65 @@ class Call:
 
     @property
     def _count(self) -> int | None:
-        """What the server counted, if it was this conversation, cut as it is now."""
+        """The server's count for this conversation as it is cut now; None if it has not counted that."""
         return self._counted[1] if self._counted and self._counted[0] == self._fitted else None
 
     @staticmethod
-    def _lost_in_thought(answer: Answer) -> bool:
-        """Whether the limit came before the first word of the answer itself."""
+    def _lost_in_thought(answer: ServerAnswer) -> bool:
+        """Whether the model reached the limit while still thinking, before the first word of the answer."""
         thought = answer.reasoning.strip() or (answer.usage and answer.usage.reasoning_tokens)
         return answer.finish_reason == "length" and not answer.text.strip() and bool(thought)
 
-    def _think_no_more(self, answer: Answer, limit: int) -> None:
-        """Ask once more with thinking off, and twice the room where the window has it: a server that does not know
-        the switch ignores it, and thinks again."""
+    def _think_no_more(self, answer: ServerAnswer, limit: int) -> None:
+        """Retry once with thinking off, and with twice the limit if the window allows: a server that does not know
+        the switch ignores it, and its model thinks again."""
         self._known.profile = msgspec.structs.replace(self._known.profile, thinks=True)
         self._options = msgspec.structs.replace(self._options, thinking=False)
         self._spent = answer.usage or Usage(0, answer.pieces, estimated=True)
         if self._known.facts.window is not None and not self._shrunk:
             self._ceiling = max(self._ceiling, 2 * limit)
-        how = "with thinking off" if self._known.thinking_off else "with more room"
-        self._told.append(f"asked again {how}: an answer was cut before it had ended its thoughts")
+        how = "with thinking off" if self._known.thinking_off else "with a higher limit"
+        self._told.append(f"retried {how}: an answer reached its token limit while the model was still thinking")
 
     async def _ask_again_for_the_window(self) -> None:
-        """Ollama and LM Studio tell the window of a loaded model alone; now that it has answered, it is loaded."""
+        """Ollama and LM Studio report the window of loaded models only; after its answer, this model is loaded."""
         known = self._known
         if known.facts.assumed and not known.asked_again:
             known.asked_again = True
             if window := await endpoint.probe(self._transport, known.facts.model):
                 known.facts = msgspec.structs.replace(known.facts, window=window, assumed=False)
-                self._told.append(f"the server told its window after its first answer: {window:,} tokens")
+                self._told.append(f"the server reported its context window after its first answer: {window:,} tokens")
 
     def _shrink(self, refusal: Refusal, limit: int) -> None:
-        """Make the answer smaller, once, by what the server told of the overflow. Raises WindowTooSmall.
+        """Reduce the answer's limit, once, by the numbers in the server's refusal. Raises WindowTooSmall.
 
-        The window that it announced is believed before the one in the message: vLLM 0.15 subtracts ``max_tokens``
-        from it there.
+        The window that the server announced takes precedence over the one in the message: vLLM 0.15 subtracts
+        ``max_tokens`` from it there.
         """
         known = self._known
         if refusal.window and (known.facts.window is None or known.facts.assumed):
             known.facts = msgspec.structs.replace(known.facts, window=refusal.window, assumed=False)
         window = known.facts.window
         if refusal.prompt:
-            known.gauge = known.gauge.learn(self._fitted.messages, refusal.prompt)
+            known.estimator = known.estimator.learn(self._fitted.messages, refusal.prompt)
             self._counted = self._fitted, refusal.prompt
         if self._shrunk:
             minimum, count = min(self._ceiling, budget.MINIMUM_ANSWER), self._count
-            least = max(known.gauge.span(self._fitted.messages)[1], (window or 0) - minimum + 1)
+            least = max(known.estimator.span(self._fitted.messages)[1], (window or 0) - minimum + 1)
             raise budget.too_small(minimum, window, count or least, counted=count is not None, cuts=self._fitted.cuts)
         self._shrunk = True
         if not (refusal.prompt and window):
             self._ceiling = min(limit, max(limit // 4, budget.MINIMUM_ANSWER))
 
-    def _starved(self, answer: Answer, usage: Usage, limit: int) -> bool:
-        """Whether the window ended an answer that had hardly begun: some servers cut it there without a word."""
+    def _starved(self, answer: ServerAnswer, usage: Usage, limit: int) -> bool:
+        """Whether the window ended an answer that had hardly begun: some servers cut it there silently."""
         short = usage.completion_tokens < min(self._options.max_tokens, limit, budget.MINIMUM_ANSWER)
         window = self._known.facts.window
         return answer.finish_reason == "length" and short and bool(window and usage.total_tokens >= window)
 
-    def _completion(self, answer: Answer, reply: "Reply", limit: int, made: Adaptations) -> Completion:
+    def _completion(self, answer: ServerAnswer, reply: "Reply", limit: int, made: Adaptations) -> Completion:
         known, address = self._known, self._transport.address
-        span = known.gauge.span(self._fitted.messages)
+        span = known.estimator.span(self._fitted.messages)
         told = [*sorted(made), *self._told]
         usage = answer.usage
         if usage is None:
@@ -258,7 +264,7 @@ class Call:
         elif (doubt := budget.doubt(span, usage.prompt_tokens)) is Doubt.CERTAIN:
             raise refusals.prompt_cut(address, usage.prompt_tokens, sum(span) // 2)
         elif doubt is Doubt.NONE:
-            known.gauge = known.gauge.learn(self._fitted.messages, usage.prompt_tokens)
+            known.estimator = known.estimator.learn(self._fitted.messages, usage.prompt_tokens)
         if self._starved(answer, usage, limit):
             minimum = min(self._options.max_tokens, budget.MINIMUM_ANSWER)
             prompt, cuts = usage.prompt_tokens, self._fitted.cuts
@@ -289,5 +295,5 @@ class Call:
 
 
 def _cost(address: Address, model: str, usage: Usage) -> float | None:
-    """What so many tokens cost there in US dollars; None where the price is not known."""
+    """The cost of ``usage`` at this endpoint in US dollars; None if the price is not known."""
     return prices.load().cost(model, usage) if address.is_openai else None

@@ -1,4 +1,4 @@
-"""Which model answers: from the label on the command line and the settings to a backend that was asked who it is."""
+"""Which model answers: from the label on the command line and the settings to a backend that described itself."""
 
 import re
 from collections.abc import Iterable
@@ -10,11 +10,11 @@ from chatdev.errors import UserError
 from chatdev.models import address as addresses
 from chatdev.models import discover
 from chatdev.models.backend import ModelBackend, OpenAIModel, StubModel, VLLMModel
-from chatdev.models.breaker import Switchboard
+from chatdev.models.breaker import BreakerRegistry
+from chatdev.models.cost_budget import CostBudget
 from chatdev.models.endpoint import Facts
 from chatdev.models.errors import Unreachable
 from chatdev.models.fallback import Fallback
-from chatdev.models.purse import Purse
 from chatdev.models.types import ModelType, Target
 from chatdev.settings import Settings, base_url
 
@@ -22,33 +22,33 @@ OPENAI = "openai:"
 
 
 class _Means(NamedTuple):
-    """What every backend of a run is made with."""
+    """What every backend of a run is created with."""
 
     settings: Settings
-    board: Switchboard
-    purse: Purse
+    breakers: BreakerRegistry
+    cost_budget: CostBudget
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """A backend that answered for itself, under its label, and the settings that it was chosen by. ``notes`` are lines
-    to print before the first call. ``board`` and ``purse`` are shared with all colleagues."""
+    """A backend that has described itself, its label, and the settings that it was chosen by. ``notes`` are lines to
+    print before the first call. ``breakers`` and ``cost_budget`` are shared with all colleagues."""
 
     backend: ModelBackend
     facts: Facts
     label: str
     settings: Settings
     notes: tuple[str, ...] = ()
-    board: Switchboard = msgspec.field(default_factory=Switchboard)
-    purse: Purse = msgspec.field(default_factory=Purse)
+    breakers: BreakerRegistry = msgspec.field(default_factory=BreakerRegistry)
+    cost_budget: CostBudget = msgspec.field(default_factory=CostBudget)
 
     @property
     def _means(self) -> _Means:
-        return _Means(self.settings, self.board, self.purse)
+        return _Means(self.settings, self.breakers, self.cost_budget)
 
     async def colleague(self, target: Target) -> "Choice":
-        """Another model beside this one, asked who it is. Raises ModelError. The caller closes its backend.
+        """Another model beside this one, after it described itself. Raises ModelError. The caller closes its backend.
 
-        What names no endpoint is served where this one is.
+        A target without an endpoint is served where this model is.
         """
         if target.name.lower().startswith(OPENAI) and not target.endpoint:
             return await _openai(self._means, target.name[len(OPENAI) :])
@@ -61,14 +61,14 @@ _ENDPOINT = re.compile(r"^(?P<name>.*)@(?P<endpoint>https?://\S+|[\w.-]+:\d+\S*)
 
 
 def assignments(typed: Iterable[str]) -> dict[str, Target]:
-    """``ROLE=NAME``, ``ROLE=NAME@ENDPOINT`` or ``ROLE=@ENDPOINT`` as typed on a command line. Raises UserError."""
+    """Parse ``ROLE=NAME``, ``ROLE=NAME@ENDPOINT`` or ``ROLE=@ENDPOINT`` from a command line. Raises UserError."""
     assigned = {}
     for each in typed:
         role, equals, model = (part.strip() for part in each.partition("="))
         if not (role and equals and model):
             raise UserError(
-                f"--role-model {each!r} does not say who is answered by what.",
-                do='Write a role or a phase and a model: --role-model "Programmer=NAME", or NAME@http://host:8001/v1.',
+                f"--role-model {each!r} is not of the form ROLE=MODEL.",
+                do='Name a role or a phase, and a model: --role-model "Programmer=NAME", or NAME@http://host:8001/v1.',
             )
         elsewhere = _ENDPOINT.match(model)
         assigned[role] = (
@@ -78,25 +78,28 @@ def assignments(typed: Iterable[str]) -> dict[str, Target]:
 
 
 def forbidden(settings: Settings) -> bool:
-    """Whether OpenAI may not be asked: it is another company's, and the user wants nothing to go to one."""
+    """Whether the user has forbidden OpenAI: ``local_only`` is set, and its address is not a private host."""
     return settings.local_only and not addresses.of_openai(settings).free
 
 
 async def choose(
-    label: str | None, settings: Settings, board: Switchboard | None = None, purse: Purse | None = None
+    label: str | None,
+    settings: Settings,
+    breakers: BreakerRegistry | None = None,
+    cost_budget: CostBudget | None = None,
 ) -> Choice:
     """The model for ``label``: a name of ModelType in any letter case, or ``openai:NAME``.
 
-    None: the own endpoints if VLLM_ENDPOINT is set, else OpenAI if OPENAI_API_KEY is, else what stands at the default
-    address. Set endpoints fall back to OpenAI if there is a key, now and later. ``board`` and ``purse`` are
-    shared by all the runs of a process. Raises UserError for an unknown label or a forbidden one, and ModelError. The
+    None: the user's endpoints if VLLM_ENDPOINT is set, else OpenAI if OPENAI_API_KEY is, else the default address.
+    Endpoints from VLLM_ENDPOINT fall back to OpenAI if there is a key, now and later. ``breakers`` and ``cost_budget``
+    are shared by all the runs of a process. Raises UserError for an unknown or forbidden label, and ModelError. The
     caller closes the backend.
     """
-    means = _Means(settings, board or Switchboard(), purse or Purse(settings.max_cost))
+    means = _Means(settings, breakers or BreakerRegistry(), cost_budget or CostBudget(settings.max_cost))
     if label is None:
         if settings.vllm_endpoint or settings.openai_api_key is None or forbidden(settings):
             return await _own(means)
-        why = "VLLM_ENDPOINT is not set and OPENAI_API_KEY is: OpenAI is asked."
+        why = "Using OpenAI: OPENAI_API_KEY is set and VLLM_ENDPOINT is not."
         return await _openai(means, None, why)
     typed = label.strip()
     if typed.lower().startswith(OPENAI) and len(typed) > len(OPENAI):
@@ -105,7 +108,7 @@ async def choose(
     kind = names.get(typed.upper())
     if kind is None:
         known = ", ".join(["VLLM", "VLLM_LOCAL", "DEMO", *(name for name in names if not name.startswith("VLLM"))])
-        raise UserError(f"There is no model {label!r}.", do=f"There are: {known}, and openai:NAME.")
+        raise UserError(f"Unknown model {label!r}.", do=f"Choose one of: {known}, or openai:NAME.")
     if kind is ModelType.VLLM:
         return await _own(means)
     if kind is ModelType.STUB:
@@ -114,20 +117,20 @@ async def choose(
 
 
 async def _own(means: _Means, target: Target | None = None) -> Choice:
-    """The user's own endpoints, and OpenAI behind them where that is allowed; for a ``target``, its model or place."""
-    settings, board, purse = means
+    """The user's own endpoints, then OpenAI if that is allowed; for a ``target``, its model or endpoint first."""
+    settings, breakers, cost_budget = means
     wanted = target or Target(settings.vllm_model_name)
     own = [Target(wanted.name, url) for url in ((wanted.endpoint,) if wanted.endpoint else settings.endpoints)]
     firsts = len(own)
-    if wanted.endpoint and settings.vllm_endpoint:  # a role's own server; the run's others stand behind it
+    if wanted.endpoint and settings.vllm_endpoint:  # a role's own server comes first, then the run's others
         others = (url for url in settings.endpoints if url != wanted.endpoint)
         own += [Target(settings.vllm_model_name, url) for url in others]
-    servers = [VLLMModel.at(each, settings, board=board) for each in own]
+    servers = [VLLMModel.at(each, settings, breakers=breakers) for each in own]
     last = None
     if settings.vllm_endpoint and settings.openai_api_key and not forbidden(settings):
-        last = OpenAIModel(settings=settings, board=board, purse=purse)
-    # Where another model was named for a role, no other may begin in its place.
-    backend = Fallback(servers, last, begins=target is None, firsts=firsts, backoff=board.backoff)
+        last = OpenAIModel(settings=settings, breakers=breakers, cost_budget=cost_budget)
+    # A model that was named for a role must answer when the run begins; no other may replace it then.
+    backend = Fallback(servers, last, begins=target is None, firsts=firsts, backoff=breakers.backoff)
     try:
         return await _met(backend, wanted.name if target else ModelType.VLLM.name, means)
     except Unreachable as error:
@@ -137,19 +140,19 @@ async def _own(means: _Means, target: Target | None = None) -> Choice:
 
 
 async def _point_to_others(error: Unreachable, settings: Settings) -> None:
-    """Add to an error what does listen on this machine: whoever set nothing may have a server of another kind."""
+    """Point an error to a server that does listen on this machine: without settings, it may use another port."""
     found = await discover.servers(addresses.of_vllm(settings))
     if found:
-        error.do = f"{found[0].model} is served at {found[0].base_url}: set VLLM_ENDPOINT to that."
+        error.do = f"{found[0].model} is served at {found[0].base_url}: set VLLM_ENDPOINT to that address."
 
 
 async def _openai(means: _Means, name: str | None, *notes: str) -> Choice:
-    settings, board, purse = means
-    backend = OpenAIModel(name, settings=settings, backoff=board.backoff, board=board, purse=purse)
+    settings, breakers, cost_budget = means
+    backend = OpenAIModel(name, settings=settings, backoff=breakers.backoff, breakers=breakers, cost_budget=cost_budget)
     if forbidden(settings):
         raise UserError(
-            f"OpenAI's {backend.wanted} would be asked, and --local-only (or CHATDEV_LOCAL_ONLY) forbids that.",
-            do="Leave that out, or name a model on a server of your own.",
+            f"This needs OpenAI's {backend.wanted}, and --local-only (or CHATDEV_LOCAL_ONLY) forbids that.",
+            do="Remove that setting, or choose a model on a server of your own.",
         )
     return await _met(
         backend,
@@ -168,5 +171,5 @@ async def _met(backend: ModelBackend, label: str, means: _Means, *notes: str) ->
         raise
     if isinstance(backend, Fallback):
         notes += backend.notes
-    settings, board, purse = means
-    return Choice(backend, facts, label, settings, (*settings.notes, *notes, *facts.notes), board, purse)
+    settings, breakers, cost_budget = means
+    return Choice(backend, facts, label, settings, (*settings.notes, *notes, *facts.notes), breakers, cost_budget)

@@ -1,9 +1,9 @@
-"""The ways in which servers hold an answer to one of several texts, and how to tell whether they did.
+"""How servers constrain an answer to one of several texts, and how to check whether they did.
 
-Every server takes another field, and most ignore those that they do not know, so that a way must be tried before it is
-relied on: ``chatdev doctor`` does. vLLM 0.32: ``structured_outputs`` and ``response_format``; vLLM before 0.12:
+Each server expects a different field, and most ignore fields that they do not know, so a kind must be tried before it
+is used: ``chatdev doctor`` does. vLLM 0.32: ``structured_outputs`` and ``response_format``; vLLM before 0.12:
 ``guided_choice``; llama.cpp: ``response_format`` and ``grammar``; SGLang: ``response_format``, ``regex`` and ``ebnf``;
-TGI: ``response_format`` of a type of its own; OpenAI, Ollama, LM Studio: ``response_format``.
+TGI: ``response_format`` with its own type; OpenAI, Ollama, LM Studio: ``response_format``.
 """
 
 import re
@@ -13,19 +13,19 @@ from typing import Any
 import msgspec
 
 KINDS = ("structured_outputs", "response_format", "grammar", "guided_choice", "regex", "ebnf", "response_format json")
-"""By name, best first: bare texts before JSON, in which a weak model can write white space to its limit."""
+"""By name, best first: bare texts before JSON, where a weak model can write white space up to its limit."""
 
 NONE = ""
-"""The kind of a server that holds no answer to anything."""
+"""The kind of a server that supports no constraint."""
 
 
 def usual(engine: str) -> str:
-    """The kind to use where nobody has tried; ``engine`` as the model list names it."""
+    """The kind to use if none has been tried; ``engine`` as the model list names it."""
     return "structured_outputs" if engine == "vllm" else "response_format"
 
 
 def fields(kind: str, choices: Sequence[str]) -> dict[str, Any]:
-    """What joins a request's body so that its answer is one of ``choices``, by one of KINDS; nothing for NONE."""
+    """The request fields that constrain the answer to ``choices``, by one of KINDS; none for NONE."""
     match kind:
         case "structured_outputs":
             return {"structured_outputs": {"choice": list(choices)}}

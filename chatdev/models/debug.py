@@ -1,39 +1,39 @@
-"""What ``VLLM_DEBUG=1`` shows of a request and of what came of it: text for a person, whose keys the caller masks.
+"""What ``VLLM_DEBUG=1`` prints of requests and answers: text for a person. The caller masks the keys.
 
-``>`` leads what was sent, ``<`` what came back, ``!`` what failed, ``~`` what is tried again.
+``>`` marks a request, ``<`` an answer, ``!`` a failure, ``~`` a retry.
 """
 
 from collections.abc import Iterable
 
 from chatdev.models.refusals import Refusal
-from chatdev.models.stream import Answer
+from chatdev.models.stream import ServerAnswer
 
 
 def sent(url: str, request_id: str, headers: Iterable[str], body: str) -> str:
-    """A request as it leaves: where to, under which id, with the names of the headers that were set, and its body."""
+    """A request: its URL, its id, the names of the headers that are set, and its body."""
     return f"> POST {url}\n  {_named(request_id)}; headers set: {', '.join(headers) or 'none'}\n{body}"
 
 
 def came(
     url: str, request_id: str, status: int, server_id: str, first_token: float | None, seconds: float, what: object
 ) -> str:
-    """An answer, whole, or a refusal. ``server_id`` is the ``X-Request-Id`` of the response; times in seconds."""
+    """A whole answer, or a refusal. ``server_id`` is the ``X-Request-Id`` of the response; times in seconds."""
     lines = [f"< HTTP {status} from {url}", f"  {_named(request_id)}"]
     if server_id:
-        lines[-1] += f", which the server calls {server_id}"
+        lines[-1] += f"; the server's X-Request-Id: {server_id}"
     first = "" if first_token is None else f"first token after {first_token:.3f} s, "
-    lines.append(f"  {first}all of it after {seconds:.3f} s")
-    if isinstance(what, Answer):
+    lines.append(f"  {first}complete after {seconds:.3f} s")
+    if isinstance(what, ServerAnswer):
         lines += _answer(what)
     elif isinstance(what, Refusal):
-        again = "" if what.retry_after is None else f", to be asked again after {what.retry_after:g} s"
+        again = "" if what.retry_after is None else f", Retry-After {what.retry_after:g} s"
         lines += [f"  refused with {what.status}{again}", what.message]
     return "\n".join(lines)
 
 
-def _answer(answer: Answer) -> list[str]:
+def _answer(answer: ServerAnswer) -> list[str]:
     usage = answer.usage
-    tokens = f"tokens not counted by the server, {answer.pieces} pieces"
+    tokens = f"tokens not counted by the server, {answer.pieces} chunks"
     if usage:
         cached = "" if usage.cached_tokens is None else f" ({usage.cached_tokens} of them cached)"
         thought = f" ({usage.reasoning_tokens} of them reasoning)" if usage.reasoning_tokens else ""
@@ -48,7 +48,7 @@ def _answer(answer: Answer) -> list[str]:
 
 
 def failed(url: str, request_id: str, seconds: float, error: Exception) -> str:
-    """A request of which nothing whole came back."""
+    """A request without a whole answer."""
     return f"! {url} failed after {seconds:.3f} s\n  {_named(request_id)}\n{type(error).__name__}: {error}"
 
 

@@ -1,4 +1,4 @@
-"""Which model servers listen on this machine, where nobody said."""
+"""Which model servers listen on this machine, if no endpoint is set."""
 
 import asyncio
 
@@ -10,8 +10,8 @@ from chatdev.models.endpoint import Facts
 from chatdev.models.errors import ModelError
 
 PORTS = (8000, 8080, 11434, 1234, 30000, 4000, 3000, 5000, 8001)
-"""Where servers listen when they are told nothing: vLLM, llama.cpp and TGI, Ollama, LM Studio, SGLang, LiteLLM, TGI's
-image as its documentation maps it, text-generation-webui, and a second vLLM."""
+"""Default ports: vLLM, llama.cpp and TGI, Ollama, LM Studio, SGLang, LiteLLM, TGI's image as its documentation maps it,
+text-generation-webui, and a second vLLM."""
 
 PATIENCE = 2.0
 """Seconds for a local server to list its models."""
@@ -20,7 +20,7 @@ PATIENCE = 2.0
 async def servers(like: Address, ports: tuple[int, ...] = PORTS) -> tuple[Facts, ...]:
     """The OpenAI-compatible servers on this machine, each as it describes itself, in the order of ``ports``.
 
-    ``like`` gives all but the place: deadlines, and a key, which is sent to this machine alone.
+    ``like`` gives everything but the URL: deadlines, and a key that is sent only to this machine.
     """
     found = await asyncio.gather(*(_at(msgspec.structs.replace(like, base_url=_url(port))) for port in ports))
     return tuple(facts for facts in found if facts is not None)

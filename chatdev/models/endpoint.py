@@ -1,7 +1,7 @@
-"""What a server says of itself: which models it serves, and how large their context window is.
+"""What a server reports about itself: which models it serves, and how large their context window is.
 
-``GET /models`` is the protocol's; the window stands in it under another name for each server, or at an address of the
-server's own. All of it is asked once, before the first call.
+``GET /models`` is part of the protocol; the window has a different field name in it on each server, or is at a path of
+the server's own. All of this is requested once, before the first call.
 """
 
 import asyncio
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     from chatdev.models.transport import Transport
 
 PATIENCE = 10.0
-"""Seconds for an answer that needs no model."""
+"""Timeout in seconds of a request that needs no model."""
 
 _WINDOW_NAMES = (
     "max_model_len",  # vLLM, SGLang
-    "n_ctx",  # llama.cpp: one slot's share, unlike n_ctx_train, which is the model's
+    "n_ctx",  # llama.cpp: one slot's share; n_ctx_train is the model's
     "loaded_context_length",  # LM Studio, /api/v0/models
     "context_length",  # Ollama's /api/ps, LM Studio's loaded instances, OpenRouter
     "context_window",  # Groq
     "max_total_tokens",  # TGI
-    "max_req_input_len",  # SGLang, where no context length was set
+    "max_req_input_len",  # SGLang, if no context length was set
 )
 _OWN_PATHS = ("/props", "/api/ps", "/api/v1/models", "/api/v0/models", "/info", "/get_server_info")
-"""Where llama.cpp, Ollama, LM Studio (new and old), TGI and SGLang tell the window."""
+"""Where llama.cpp, Ollama, LM Studio (new and old), TGI and SGLang report the window."""
 
 ASSUMED = 4096
-"""Tokens of the window where no server and no setting tells it: Ollama's default below 24 GiB of GPU memory, and the
-smallest that engines allot unasked today."""
+"""Tokens of the window if neither the server nor a setting gives it: Ollama's default below 24 GiB of GPU memory, and
+the smallest default of today's engines."""
 
 _NO_CHAT = re.compile(
     r"embed|rerank|whisper|\btts\b|transcri|moderation|\bbge\b|\bgte\b|\be5\b|minilm|colbert|clip\b|dall-e|diffusion",
@@ -45,12 +45,12 @@ _NO_CHAT = re.compile(
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """An endpoint as it described itself. ``model`` is the one to ask; ``window`` is in tokens.
+    """An endpoint as it described itself. ``model`` is the model to use; ``window`` is in tokens.
 
-    ``assumed``: nobody told the window, and what stands there is a careful guess. OpenAI does not tell it either, but
-    refuses what does not fit, so that nothing is guessed there: None. ``engine`` is what the model list says of its
-    owner, such as ``vllm`` and ``llamacpp``; empty if it says nothing. ``ends`` says when the provider will shut the
-    model down, in a sentence; empty if it announced nothing.
+    ``assumed``: the window is unknown, and ``window`` is a careful guess. OpenAI does not report it either, but refuses
+    a prompt that does not fit, so nothing is guessed there: None. ``engine`` is the owner in the model list, such as
+    ``vllm`` and ``llamacpp``; empty if there is none. ``ends`` says in a sentence when the provider will shut the model
+    down; empty if it announced nothing.
     """
 
     base_url: str
@@ -62,13 +62,13 @@ class Facts(msgspec.Struct, frozen=True):
     engine: str = ""
     ends: str = ""
     size: float | None = None
-    """Billions of parameters, where the server tells them."""
+    """Billions of parameters, if the server reports them."""
     skill: float | None = None
-    """The share of a trial's questions that the model answered rightly, where ``chatdev doctor`` has tried it."""
+    """The share of trial questions that the model answered correctly, if ``chatdev doctor`` has tried it."""
 
 
 async def ask(transport: "Transport", wanted: str, patience: float = PATIENCE) -> Facts:
-    """Ask the server what it is, and pick the model: the one ``wanted``, or if that is ``default`` what there is.
+    """Ask the server what it serves, and pick the model: the ``wanted`` one, or for ``default`` the first that chats.
 
     Raises Unreachable, NotAModelServer, KeyRefused, ModelNotServed, ServerFault.
     """
@@ -89,8 +89,8 @@ async def ask(transport: "Transport", wanted: str, patience: float = PATIENCE) -
     if assumed:
         window = ASSUMED
         notes += (
-            f"The server does not tell the size of its context window: {ASSUMED:,} tokens are assumed. If it is "
-            "another, say so in chatdev.toml, as in: window = 16384",
+            f"The server does not report its context window; {ASSUMED:,} tokens are assumed. If that is wrong, set it "
+            "in chatdev.toml, for example: window = 16384",
         )
     engine = str(entry.get("owned_by") or "")
     size = None if address.is_openai else size_in(entry, model)
@@ -111,22 +111,22 @@ def _listed(body: bytes, address: Address) -> dict[str, Mapping[str, Any]]:
 
 
 def pick(wanted: str, models: Mapping[str, Mapping[str, Any]], address: Address) -> tuple[str, tuple[str, ...]]:
-    """The served name to ask for, and what to say about the choice. Raises ModelNotServed."""
+    """The served name to use, and notes on the choice. Raises ModelNotServed."""
     if wanted in models:
         return wanted, ()
     if wanted == "default" and models:
         able = [name for name, entry in models.items() if chats(name, entry)] or list(models)
-        return able[0], (f"Model: {able[0]}, of {len(models)} served.",) if len(models) > 1 else ()
+        return able[0], (f"Model: {able[0]}, one of {len(models)} served.",) if len(models) > 1 else ()
     if not models and wanted != "default":
-        return wanted, (f"The server lists no model; {wanted} is asked for, as it was set.",)
+        return wanted, (f"The server lists no models; using {wanted}, as configured.",)
     for name, entry in models.items():
         if wanted in (entry.get("aliases") or ()) or name == f"{wanted}:latest" or name.endswith(f"/{wanted}"):
-            return name, (f"Model: {name}, which is served for {wanted}.",)
+            return name, (f"Model: {name} (matches {wanted}).",)
     raise refusals.not_served(address, wanted, tuple(models))
 
 
 def chats(name: str, entry: Mapping[str, Any]) -> bool:
-    """Whether a model holds conversations: the server's own word where it gives one, else by the name."""
+    """Whether a model can chat: by the server's own description if there is one, else by the name."""
     architecture = entry.get("architecture")
     outputs = architecture.get("output_modalities") if isinstance(architecture, Mapping) else None
     if isinstance(outputs, list) and "text" not in outputs:
@@ -136,7 +136,7 @@ def chats(name: str, entry: Mapping[str, Any]) -> bool:
 
 
 def window_in(value: object) -> int | None:
-    """The context window, in tokens, in an answer of any shape: the surest name that occurs anywhere in it."""
+    """The context window, in tokens, in JSON of any shape: the most reliable name that occurs anywhere in it."""
     found: dict[str, int] = {}
     _collect(value, found)
     return next((found[name] for name in _WINDOW_NAMES if name in found), None)
@@ -157,8 +157,8 @@ def _collect(value: object, found: dict[str, int]) -> None:
 
 
 def ending(model: str, entry: Mapping[str, Any], *, known: bool) -> str:
-    """What to say about a model that will be shut down: the provider's own date, else for one that is ``known`` the
-    price file's."""
+    """A sentence about a model that will be shut down: with the provider's own date, or for a ``known`` model the price
+    file's."""
     priced = prices.load().models.get(model) if known else None
     date = entry.get("shutdown_date") or (priced.shutdown if priced else None)
     if not date:
@@ -173,19 +173,19 @@ _VERSIONS = (
     ("llama.cpp", "/props", "build_info", ""),
     ("Ollama", "/api/version", "version", ""),
     ("LiteLLM", "/health/readiness", "litellm_version", ""),
-    ("LiteLLM", "/health/readiness", "", "db"),  # newer ones keep it to themselves
+    ("LiteLLM", "/health/readiness", "", "db"),  # newer ones do not report it
     ("vLLM", "/version", "version", ""),
 )
-"""Engines, where each tells its version, under which name (if it does), and another name that must stand there too."""
+"""Engines: the path of the version, its field (if any), and another field that must be there too."""
 
 _OWNERS = {"vllm": "vLLM", "sglang": "SGLang", "llamacpp": "llama.cpp", "llama.cpp": "llama.cpp", "ollama": "Ollama"}
-"""Who owns a model, where that is an engine and not the people who made it."""
+"""Owners in the model list that name an engine, and not the authors of the model."""
 
 
 async def identify(transport: "Transport", engine: str = "") -> tuple[str, str]:
-    """The engine by its own name, and its version; either is empty where the server does not tell.
+    """The engine's name and version; each is empty if the server does not report it.
 
-    ``engine`` is the owner that the model list names, which counts if no page tells.
+    ``engine`` is the owner in the model list, used if no page identifies the engine.
     """
     root, seconds = transport.address.root, transport.address.deadlines.connect
     paths = dict.fromkeys(path for _, path, _, _ in _VERSIONS)
@@ -201,7 +201,7 @@ async def identify(transport: "Transport", engine: str = "") -> tuple[str, str]:
 
 
 async def probe(transport: "Transport", model: str) -> int | None:
-    """The window as the server's own pages tell it; None if there is none of them."""
+    """The window as the server's own pages report it; None if none does."""
     root = transport.address.root
     windows = await asyncio.gather(*(_ask_own(transport, root + path, model) for path in _OWN_PATHS))
     return next(filter(None, windows), None)
@@ -211,13 +211,13 @@ async def _ask_own(transport: "Transport", url: str, model: str) -> int | None:
     answer = await _page(transport, url, transport.address.deadlines.connect)
     if isinstance(answer, dict):
         listed = answer.get("models") or answer.get("data")
-        if isinstance(listed, list):  # of many models, only ours counts
+        if isinstance(listed, list):  # of several models, only this one counts
             answer = [entry for entry in listed if isinstance(entry, dict) and model in entry.values()]
     return window_in(answer)
 
 
 async def _page(transport: "Transport", url: str, seconds: float) -> Any:
-    """The JSON that stands at ``url``; None if there is none."""
+    """The JSON at ``url``; None if there is none."""
     try:
         status, body = await transport.get(url, seconds)
         return msgspec.json.decode(body) if status == 200 else None

@@ -1,19 +1,18 @@
-"""What can go wrong between us and a model server, by who must act.
+"""What can go wrong between ChatDev and a model server, by who must act.
 
-Foreign errors (sockets, HTTP status codes, broken JSON) are mapped to this tree once, at the edge, in
-``chatdev.models``::
+Other errors (sockets, HTTP status codes, broken JSON) are mapped to this tree once, in ``chatdev.models``::
 
     ModelError
-    ├── EndpointError        whoever runs the server or its settings must act; asking again will not help
+    ├── EndpointError        a person must fix the server or the settings; a retry will not help
     │   ├── Unreachable      nothing answered at the address
     │   ├── NotAModelServer  something answered that is not an OpenAI-compatible server
     │   ├── KeyRefused       401 or 403
     │   ├── ModelNotServed   the named model is not among those served
-    │   ├── PromptCut        the server answered, but to a prompt that it had cut in silence
-    │   └── RequestRefused   any other 4xx, with the server's own words
+    │   ├── PromptCut        the server answered, but had silently truncated the prompt
+    │   └── RequestRefused   any other 4xx, with the server's own message
     ├── WindowTooSmall       the conversation does not fit the context window
     ├── CostLimit            the call could cost more than the user allows
-    └── ServerFault          passing trouble: asking again may help
+    └── ServerFault          a temporary fault: a retry may help
         ├── Overloaded       429 or 503
         ├── Stalled          no first token, or no next one, within the deadline
         ├── CutShort         the stream ended without a finish reason, or broke
@@ -24,7 +23,7 @@ from chatdev.errors import ChatDevError
 
 
 class ModelError(ChatDevError):
-    """A call that brought no answer. ``sent``: the requests that were sent for it, 2 where the first connection was
+    """A call that got no answer. ``sent``: the number of requests that were sent for it, 2 if the first connection was
     stale."""
 
     sent = 1
@@ -45,7 +44,7 @@ class NotAModelServer(EndpointError):
 
 
 class KeyRefused(EndpointError):
-    """The server wants a key, or another one."""
+    """The server requires a key, or rejected this one."""
 
 
 class ModelNotServed(EndpointError):
@@ -53,11 +52,11 @@ class ModelNotServed(EndpointError):
 
 
 class PromptCut(EndpointError):
-    """The server cut the prompt without a word, and answered what was left of it; that answer is not used."""
+    """The server silently truncated the prompt and answered the rest; that answer is not used."""
 
 
 class RequestRefused(EndpointError):
-    """The server refused the request for a reason of its own, which the message quotes."""
+    """The server refused the request; the message quotes its reason."""
 
 
 class WindowTooSmall(ModelError):
@@ -67,9 +66,9 @@ class WindowTooSmall(ModelError):
 
 
 class CostLimit(ModelError):
-    """The call was not made, since it could cost more than is left of what the user allows. Exit status 2.
+    """The call was not made, since it could exceed the user's cost limit. Exit status 2.
 
-    ``spent`` of ``limit``, in US dollars; ``limit`` is None where it is the price that is not known.
+    ``spent`` of ``limit``, in US dollars; ``limit`` is None if the price is not known.
     """
 
     exit_status = 2
@@ -78,13 +77,17 @@ class CostLimit(ModelError):
 
 
 class ServerFault(ModelError):
-    """Passing trouble on the server's side. ``retry_after``: seconds that the server wants to be left alone."""
+    """A temporary fault of the server. ``retry_after``: seconds that the server wants us to wait."""
 
     retry_after: float | None = None
 
 
 class Overloaded(ServerFault):
-    """The server has too much to do (429, 503)."""
+    """The server is overloaded or limits the rate (429, 503)."""
+
+
+class Loading(Overloaded):
+    """The server is still loading its model (503 of llama.cpp)."""
 
 
 class Stalled(ServerFault):
@@ -92,7 +95,7 @@ class Stalled(ServerFault):
 
 
 class CutShort(ServerFault):
-    """The answer broke off: no finish reason ever came."""
+    """The answer ended without a finish reason."""
 
 
 class ServerBroke(ServerFault):

@@ -1,7 +1,7 @@
-"""Ordered endpoints as one model: the user's own servers, then OpenAI, and back when a server is well again.
+"""Ordered endpoints as one model: the user's own servers, then OpenAI, and back when a server answers again.
 
-How one call goes through them is told in ``retry``. Here is which endpoints there are, in which order they are asked,
-and which of several replicas a run is kept on.
+``retry`` sends one call through them. This module holds the endpoints, decides their order, and keeps a run on one of
+several replicas.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ from chatdev.models.types import Completion, Message, Options, Watch
 
 
 class Fallback(ModelBackend):
-    """Several endpoints as one model, for one run. ``own`` are the user's, in their order; ``last`` is OpenAI, which is
-    asked when none of them answers, and not even spoken to before. ``begins``: it may be the first to answer, too.
-    Of ``own``, so many may be, as ``firsts`` says (None: all); the others stand behind them.
+    """Several endpoints as one model, for one run. ``own`` are the user's, in their order; ``last`` is OpenAI: it gets
+    no request before all of ``own`` have failed. ``begins``: a run may also start on ``last``. Of ``own``, a run may
+    start on the first ``firsts`` (None: all); the others only serve as fallbacks.
 
-    Endpoints that serve the same model are replicas: the run is kept on the one with the least load, whose prefix cache
-    then knows its prompts, while that one answers. ``notes`` say who was met, once ``facts`` were asked.
+    Endpoints that serve the same model are replicas: the run stays on the one with the least load while that one
+    answers, so its prefix cache knows the run's prompts. ``notes`` describe the endpoints, after ``facts``.
     """
 
     def __init__(
@@ -47,23 +47,23 @@ class Fallback(ModelBackend):
         self.notes: tuple[str, ...] = ()
 
     def beside(self) -> "Fallback":
-        """The same endpoints for another run, with a home of its own; ``leave`` it in the end, and close this one."""
+        """The same endpoints for another run, with its own home; ``leave`` that one at the end, and close this one."""
         other = Fallback(self._own, self._last, begins=self._begins, firsts=self._firsts, backoff=self._backoff)
         other.debug = self.debug
         return other
 
     def leave(self) -> None:
-        """This run is over: its home has one less. Connections stay open."""
+        """This run is over: its home counts one run less. Connections stay open."""
         if self._home:
             self._home.breaker.homes -= 1
             self._home = None
 
     async def answers(self) -> bool:
-        """Whether any of the endpoints says what it is at this moment."""
+        """Whether any of the endpoints describes itself now."""
         return any(await asyncio.gather(*(each.answers() for each in self._all)))
 
     async def loads(self) -> tuple[Load | None, ...]:
-        """What each of the user's endpoints counts of itself."""
+        """The own counters of each of the user's endpoints."""
         return tuple(await asyncio.gather(*(each.load() for each in self._own)))
 
     def run(self, messages: Sequence[Mapping[str, Any]], **config: Any) -> dict[str, Any]:
@@ -83,8 +83,8 @@ class Fallback(ModelBackend):
         return await Asking(messages, options, watch, self._backoff, self._out).of(self._in_order(options.avoid))
 
     def _in_order(self, avoid: Sequence[str] = ()) -> list[OpenAIModel]:
-        """The endpoints as they are to be asked: replicas stand where the first of them does, the run's own before the
-        others, and those by the calls in flight."""
+        """The endpoints in the order of use: replicas at the position of the first of them, the run's home before the
+        others, and those by calls in flight."""
         first: dict[str, int] = {}
         for number, each in enumerate(self._own):
             first.setdefault(_served(each), number)
@@ -98,12 +98,12 @@ class Fallback(ModelBackend):
         return bool(urls.difference(avoid, self._out))
 
     async def facts(self) -> Facts:
-        """What the endpoint says of itself that the run begins with. Raises ModelError."""
+        """What the run's first endpoint reports about itself. Raises ModelError."""
         home = self._home or await self._meet()
         return await home.facts()
 
     async def _meet(self) -> OpenAIModel:
-        """Ask all of the user's endpoints who they are, and choose the one to begin with. Raises ModelError."""
+        """Ask all of the user's endpoints what they serve, and choose the run's first one. Raises ModelError."""
         answers = await asyncio.gather(*(each.facts() for each in self._own), return_exceptions=True)
         well, failed = [], []
         for each, answer in zip(self._own, answers, strict=True):
@@ -130,7 +130,7 @@ class Fallback(ModelBackend):
         return home
 
     def _usable_last(self, failed: list[ModelError]) -> OpenAIModel | None:
-        """OpenAI, unless it is known already that it would refuse: then that is told at the start, not at night."""
+        """OpenAI, unless it is known now that it would refuse: then the run says so at its start, not hours later."""
         try:
             if self._last:
                 self._last.check()
@@ -142,30 +142,30 @@ class Fallback(ModelBackend):
             return None
 
     def _doubt(self, endpoint: OpenAIModel, error: ModelError) -> None:
-        """Remember how an endpoint failed to say what it is: it may come up later, or a person must act."""
+        """Remember why an endpoint did not describe itself: it may start later, or a person must act."""
         if isinstance(error, Unreachable | ServerFault):
             endpoint.breaker.trip(error.what)
         else:
             self._out[endpoint.address.base_url] = error
 
     def _told(self) -> list[str]:
-        """What to say before the first call of who is asked, and who may be."""
+        """Notes before the first call: which endpoints are used, and which may be."""
         told = []
         if len(self._own) > 1:
-            names = [each.known_facts.model if each.known_facts else "not met" for each in self._own]
+            names = [each.known_facts.model if each.known_facts else "not reached" for each in self._own]
             listed = "; ".join(f"{each.address.base_url} ({n})" for each, n in zip(self._own, names, strict=True))
             told.append(f"Endpoints, in this order: {listed}.")
         if self._last is None or self._last.address.base_url in self._out:
             return told
         name, url = self._last.wanted, self._last.address.base_url
         if self._home is self._last:
-            told.append(f"No server of yours answers: OpenAI is asked instead, until one does ({name} at {url}).")
+            told.append(f"None of your servers answers. OpenAI is used until one does: {name} at {url}.")
         else:
-            told.append(f"If no server of yours answers, OpenAI is asked instead: {name} at {url}.")
+            told.append(f"If none of your servers answers, OpenAI is used instead: {name} at {url}.")
         if not self._last.address.free:
-            limit = self._last.purse.limit
+            limit = self._last.cost_budget.limit
             most = "" if limit is None else f", ${limit:g} at most"
-            told.append(f"Your task and code go to OpenAI then, and it takes money{most}; --local-only forbids that.")
+            told.append(f"Your task and code then go to OpenAI, and calls cost money{most}; --local-only forbids that.")
         return told
 
     async def least_window(self) -> int | None:
@@ -176,7 +176,7 @@ class Fallback(ModelBackend):
         return min((each.window for each in facts if each and each.window), default=None)
 
     async def load(self) -> Load | None:
-        """See ModelBackend; of the endpoint that the run began with."""
+        """See ModelBackend; for the run's home endpoint."""
         return await self._home.load() if self._home else None
 
     async def aclose(self) -> None:
@@ -187,13 +187,13 @@ class Fallback(ModelBackend):
 
 
 def _served(endpoint: OpenAIModel) -> str:
-    """The model that an endpoint serves, by which replicas are known; by its address, if it has not told that."""
+    """The model that an endpoint serves, to recognise replicas; its address if the model is not known."""
     facts = endpoint.known_facts
     return facts.model if facts else endpoint.address.base_url
 
 
 async def _least_loaded(replicas: Sequence[OpenAIModel]) -> OpenAIModel:
-    """The replica with the fewest calls, by its own count where it gives one, and then with the fewest runs."""
+    """The replica with the fewest calls, by its own count if it reports one, and then with the fewest runs."""
     if len(replicas) == 1:
         return replicas[0]
     loads = await asyncio.gather(*(each.load() for each in replicas))
@@ -207,12 +207,12 @@ async def _least_loaded(replicas: Sequence[OpenAIModel]) -> OpenAIModel:
 
 
 def _is_wrong(failed: Sequence[ModelError]) -> bool:
-    """Whether an address is not that of a model server: a slip of the user's, and no reason to pay somebody else."""
+    """Whether an address is not that of a model server: a mistake in the settings, and no reason to pay OpenAI."""
     return any(isinstance(error, NotAModelServer) for error in failed)
 
 
 def _whole(failed: Sequence[ModelError]) -> ModelError:
-    """The first endpoint's error, with what became of the others."""
+    """The first endpoint's error, with those of the others as ``tried``."""
     first, *others = failed
     first.tried += tuple(other.what for other in others)
     return first

@@ -1,7 +1,7 @@
-"""What a model server counts of itself (queue, KV cache, prefix cache), as Prometheus text at its ``/metrics``.
+"""A model server's own counters (queue, KV cache, prefix cache), from the Prometheus text at its ``/metrics``.
 
-The names, read off vLLM 0.32 and a llama.cpp server, and from the documentation of SGLang (``--enable-metrics``) and of
-TGI. They count all that the server does, for whomever.
+The metric names are from vLLM 0.32 and a llama.cpp server, and from the documentation of SGLang (``--enable-metrics``)
+and TGI. They count all the traffic of the server, for all its clients.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chatdev.models.transport import Transport
 
 PATIENCE = 2.0
-"""Seconds for the page: whoever wants to look on must not hold anybody up."""
+"""Timeout of the page in seconds: monitoring must not delay a run."""
 
 _SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)", re.MULTILINE)
 _OTHER_RANK = re.compile(r'\b(?:tp|pp|moe_ep)_rank="0*[1-9]')
@@ -27,7 +27,7 @@ _NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "vllm": {
         "running": ("vllm:num_requests_running",),
         "waiting": ("vllm:num_requests_waiting",),
-        "kv_used": ("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),  # in spite of its name a share of 1
+        "kv_used": ("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),  # despite its name a fraction of 1
         "prefix_queries": ("vllm:prefix_cache_queries_total", "vllm:gpu_prefix_cache_queries_total"),
         "prefix_hits": ("vllm:prefix_cache_hits_total", "vllm:gpu_prefix_cache_hits_total"),
         "preemptions": ("vllm:num_preemptions_total",),
@@ -49,16 +49,16 @@ _NAMES: dict[str, dict[str, tuple[str, ...]]] = {
         "prefix_hits": ("llamacpp:prompt_tokens_cached_total",),
     },
 }
-"""By engine, what we call it and what the server does, its newest name first."""
+"""By engine: our field, and the server's names for it, newest first."""
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """What a server told of itself at one moment; None where it does not tell.
+    """A server's own counters at one moment; None where it does not report them.
 
     ``running`` and ``waiting`` are requests now; ``kv_used`` is the used share of the KV cache, from 0 to 1 (the
-    fullest, where a server has several). The others count since the server started: ``prefix_queries`` the prompt
-    tokens that were looked up in the prefix cache, ``prefix_hits`` those found there, ``preemptions`` the requests
-    thrown out of the running batch because the KV cache was full.
+    fullest, if a server has several). The others count since the server started: ``prefix_queries`` the prompt tokens
+    that were looked up in the prefix cache, ``prefix_hits`` those found there, ``preemptions`` the requests preempted
+    from the running batch because the KV cache was full.
     """
 
     engine: str
@@ -70,7 +70,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     preemptions: int | None = None
 
     def text(self) -> str:
-        """The moment in one line: ``3 running, 12 waiting, KV cache 84 % full``."""
+        """The load in one line: ``3 running, 12 waiting, KV cache 84 % full``."""
         parts = [f"{self.running} running" if self.running is not None else ""]
         parts.append(f"{self.waiting} waiting" if self.waiting is not None else "")
         parts.append(f"KV cache {100 * self.kv_used:.0f} % full" if self.kv_used is not None else "")
@@ -78,7 +78,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def prefix_share(before: Load | None, after: Load | None) -> float | None:
-    """Prefix-cache hits of all prompt tokens that were looked up between two moments; None if that was not told."""
+    """The share of prompt tokens found in the prefix cache between two moments; None if it is not reported."""
     if before is None or after is None or before.prefix_hits is None or after.prefix_hits is None:
         return None
     looked_up = (after.prefix_queries or 0) - (before.prefix_queries or 0)
@@ -86,10 +86,10 @@ def prefix_share(before: Load | None, after: Load | None) -> float | None:
 
 
 def parse(text: str) -> Load | None:
-    """What a page of Prometheus text tells; None if no engine that is known here wrote it.
+    """The load in a page of Prometheus text; None if it is not from a known engine.
 
-    A name with several label sets (a model, an engine) is added up; of the ranks of one engine, which all tell the
-    same, only the first counts.
+    Several label sets of a name (models, engines) are added up; all ranks of one engine report the same, so only the
+    first counts.
     """
     samples: dict[str, list[float]] = {}
     for name, labels, value in _SAMPLE.findall(text):
@@ -108,7 +108,7 @@ def parse(text: str) -> Load | None:
 
 
 def _add_hits(counts: dict[str, int]) -> None:
-    """llama.cpp counts the prompt tokens apart that it found in its cache, and the older of its servers not at all."""
+    """llama.cpp counts the prompt tokens found in its cache separately; its older servers do not count them."""
     misses, hits = counts.pop("prefix_queries", None), counts.get("prefix_hits")
     if misses is not None and hits is not None:
         counts["prefix_queries"] = misses + hits
@@ -121,9 +121,9 @@ def _newest(samples: Mapping[str, list[float]], spelled: tuple[str, ...]) -> lis
 
 
 async def read(transport: "Transport") -> Load | None:
-    """The load of the server behind a transport; None if it has no ``/metrics``, or gives it too late."""
+    """The load of the server behind a transport; None if it has no ``/metrics``, or answers too late."""
     try:
-        status, body = await transport.get(f"{transport.address.root}/metrics", PATIENCE, told=False)
+        status, body = await transport.get(f"{transport.address.root}/metrics", PATIENCE, shown=False)
     except ModelError:
         return None
     return parse(body.decode("utf-8", "replace")) if status == 200 else None

@@ -1,4 +1,4 @@
-"""OpenAI's prices and shutdown dates, out of the dated file ``prices.toml``."""
+"""OpenAI's prices and shutdown dates, from the dated file ``prices.toml``."""
 
 import datetime
 import functools
@@ -9,8 +9,8 @@ import msgspec
 from chatdev.models.types import Usage
 
 
-class Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One model of the file. Prices are US dollars per million tokens, None where nobody pays them any more."""
+class ModelPrice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One model of the file. Prices are US dollars per million tokens, None for a model that was shut down."""
 
     prompt: float | None = None
     cached: float | None = None
@@ -20,14 +20,14 @@ class Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole file: the day it was checked, the default model, and the models by name."""
+    """The whole file: the date of the last check, the default model, and the models by name."""
 
     date: datetime.date
     default: str
-    models: dict[str, Known]
+    models: dict[str, ModelPrice]
 
     def cost(self, model: str, usage: Usage) -> float | None:
-        """What a call cost in US dollars; None where the price is not known."""
+        """The cost of a call in US dollars; None if the price is not known."""
         known = self.models.get(model)
         if known is None or known.prompt is None or known.completion is None:
             return None
@@ -35,8 +35,8 @@ class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         fresh = usage.prompt_tokens - cached
         return (fresh * known.prompt + cached * (known.cached or 0) + usage.completion_tokens * known.completion) / 1e6
 
-    def retired(self, model: str, today: datetime.date) -> Known | None:
-        """The entry of a model that was shut down by ``today``; None if it still answers, or is not known."""
+    def retired(self, model: str, today: datetime.date) -> ModelPrice | None:
+        """The entry of a model that was shut down by ``today``; None if it still runs, or is not known."""
         known = self.models.get(model)
         return known if known and known.shutdown and known.shutdown <= today else None
 

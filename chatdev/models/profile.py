@@ -1,7 +1,7 @@
-"""What was found out about an endpoint by trying it, kept from one process to the next.
+"""What was learned about an endpoint by trying it, kept from one process to the next.
 
-``chatdev doctor`` writes a profile, a run starts from it, and whatever turns out otherwise in a run is corrected there.
-A profile is a cache: it may be deleted at any time, and one that cannot be read or written is done without.
+``chatdev doctor`` writes a profile, a run starts from it, and corrects it where an answer contradicts it. A profile is
+a cache: it may be deleted at any time, and one that cannot be read or written is ignored.
 """
 
 import hashlib
@@ -19,13 +19,13 @@ THINKING_OFF: dict[str, Any] = {"chat_template_kwargs": {"enable_thinking": Fals
 
 
 class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One endpoint as it was found: by address, model and the server's version.
+    """What was found about one endpoint: by address, model and the server's version.
 
     ``choices`` is the kind of constraint that works (see ``constraints``): empty if none does, None if none was tried.
-    ``thinks`` says whether reasoning came, None if nobody looked; ``thinking_off`` are the fields that switch it off,
-    empty if nothing does. ``low`` and ``high`` are the gauge's factors (see ``budget.Gauge``). ``in_flight`` is how
-    many calls at once the server takes before its queue grows. ``skill`` is the share of a trial's questions that the
-    model answered rightly (see ``ops.doctor.skill``). ``date`` is when it was found, in ISO 8601.
+    ``thinks`` says whether the model sends reasoning, None if unknown; ``thinking_off`` are the fields that switch it
+    off, empty if nothing does. ``low`` and ``high`` are the estimator's factors (see ``TokenEstimator``). ``in_flight``
+    is how many concurrent calls the server runs before its queue grows. ``skill`` is the share of trial questions
+    that the model answered correctly (see ``ops.doctor.skill``). ``date`` is the date of the trial, in ISO 8601.
     """
 
     base_url: str
@@ -43,17 +43,17 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Profiles:
-    """The profiles of this user, a JSON file each in ``folder``; without a folder there are none."""
+    """This user's profiles, one JSON file each in ``folder``; without a folder there are none."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
     def any(self, base_url: str, model: str) -> bool:
-        """Whether there is a profile of any version: only then is it worth asking the server for its version."""
+        """Whether there is a profile of any version: only then is the server's version worth a request."""
         return bool(self._folder) and next(self._of(base_url, model), None) is not None
 
     def get(self, base_url: str, model: str, version: str) -> Profile | None:
-        """The profile of this very version, if it was found."""
+        """The profile of exactly this version; None if there is none."""
         for path in self._of(base_url, model):
             with suppress(OSError, msgspec.DecodeError):
                 profile = msgspec.json.decode(path.read_bytes(), type=Profile)
@@ -62,7 +62,7 @@ class Profiles:
         return None
 
     def put(self, profile: Profile) -> Path | None:
-        """Keep a profile in place of an older one; where it lies, or None if it could not be written."""
+        """Write a profile, replacing an older one; its path, or None if it could not be written."""
         if self._folder is None:
             return None
         path = self._folder / f"{_name(profile.base_url, profile.model)}-{_short(profile.version)}.json"

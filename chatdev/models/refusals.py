@@ -1,8 +1,8 @@
-"""What a server says when it refuses, in every form that servers have for it, and what that means to us.
+"""Refusals of servers, in all their forms, and the errors that follow from them.
 
-The forms, read off real servers: ``{"error": {"message", "type", "param", "code"}}`` (OpenAI, vLLM, llama.cpp),
+The forms, taken from real servers: ``{"error": {"message", "type", "param", "code"}}`` (OpenAI, vLLM, llama.cpp),
 ``{"error": "Unauthorized"}`` (vLLM's 401), ``{"detail": …}`` as a text or a list of ``loc`` and ``msg`` (FastAPI),
-``{"object": "error", "message": …}`` (older vLLM), plain text, and HTML from something that is no model server.
+``{"object": "error", "message": …}`` (older vLLM), plain text, and HTML from something that is not a model server.
 """
 
 import re
@@ -16,10 +16,10 @@ from chatdev.models import errors
 from chatdev.models.address import Address
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding raises for a body that is no JSON, or no UTF-8, or JSON that is nested without end."""
+"""What decoding raises for a body that is not JSON, not UTF-8, or nested too deeply."""
 
 LONGEST = 600
-"""Characters of a server's words that an error message quotes."""
+"""Characters of a server's message that an error message quotes."""
 
 _OVERFLOW = re.compile(
     r"context (length|size|window)|max_model_len|input_tokens|context_length_exceeded|exceed_context_size"
@@ -38,15 +38,18 @@ _NO_SUCH_MODEL = re.compile(
 )
 
 
+_LOADING = re.compile(r"\bloading\b.{0,20}\bmodel\b|\bmodel\b.{0,20}\bloading\b", re.IGNORECASE)
+"""How llama.cpp ("Loading model") and similar servers refuse requests until their model is loaded."""
+
 _LITELLM_KEY = "No connected db"
-"""How a LiteLLM proxy that keeps its keys in no database refuses every key but its own: with status 400."""
+"""How a LiteLLM proxy without a key database refuses every key but its own: with status 400."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
     """A refused request. ``status`` is HTTP's, or the code of an error object inside a stream.
 
-    ``window`` and ``prompt`` are tokens, where the server told them; ``overflow`` says that the conversation and its
-    answer did not fit. ``retry_after`` is the server's wish in seconds.
+    ``window`` and ``prompt`` are tokens, if the server named them; ``overflow``: the conversation and its answer did
+    not fit. ``retry_after`` is in seconds.
     """
 
     status: int
@@ -61,13 +64,13 @@ class Refusal(msgspec.Struct, frozen=True):
 
     @property
     def no_such_model(self) -> bool:
-        """Whether the model's name is what the server refused."""
+        """Whether the server refused the model's name."""
         named = self.param == "model" or self.code == "model_not_found"
         return self.status in (400, 404, 422) and (named or _NO_SUCH_MODEL.search(self.message) is not None)
 
 
 def read(status: int, body: bytes, retry_after: str = "") -> Refusal:
-    """A refusal out of an HTTP answer's status and body, or of an error event's code and data."""
+    """The refusal in an HTTP response's status and body, or in an error event's code and data."""
     told = _unwrapped(body)
     message = re.sub(r"\s+", " ", words(told.get("message") or told.get("msg"))).strip()
     kind, param, code = (words(told.get(name)) for name in ("type", "param", "code"))
@@ -87,7 +90,7 @@ def read(status: int, body: bytes, retry_after: str = "") -> Refusal:
 
 
 def _seconds(retry_after: str) -> float | None:
-    """What a ``Retry-After`` header asks for, a number or a date (RFC 9110, section 10.2.3); None if it is neither."""
+    """The seconds of a ``Retry-After`` header, a number or a date (RFC 9110, section 10.2.3); None if it is neither."""
     try:
         return max(0.0, float(retry_after))
     except ValueError:
@@ -99,7 +102,7 @@ def _seconds(retry_after: str) -> float | None:
 
 
 def words(value: object) -> str:
-    """A value of a server's as text; empty where there is none, or it is nested without end."""
+    """A value from a server as text; empty if there is none, or if it is nested too deeply."""
     try:
         return str(value) if value else ""
     except RecursionError:
@@ -127,14 +130,16 @@ def _unwrapped(body: bytes) -> dict[str, Any]:
 
 
 def error(refusal: Refusal, address: Address, model: str = "", served: tuple[str, ...] = ()) -> errors.ModelError:
-    """The error of our tree for a refusal that nothing could be done about."""
+    """The error of our tree for a refusal that no adaptation can solve."""
     url = address.base_url
     status = f"HTTP status {refusal.status}"
     words = "a web page" if refusal.html else address.masked(refusal.message).rstrip(".") or status
     if refusal.status in (401, 403) or _LITELLM_KEY in refusal.message:
         if address.key is None:
-            return errors.KeyRefused(f"The server at {url} wants a key: {words}.", do=f"Set {address.key_name}.")
-        return errors.KeyRefused(f"The server at {url} refused the key: {words}.", do=f"Correct {address.key_name}.")
+            return errors.KeyRefused(f"The server at {url} needs an API key: {words}.", do=f"Set {address.key_name}.")
+        return errors.KeyRefused(
+            f"The server at {url} rejected the API key: {words}.", do=f"Correct {address.key_name}."
+        )
     if refusal.no_such_model:
         return not_served(address, model, served)
     if refusal.status < 500 and (refusal.html or refusal.status < 400 or refusal.status == 404):
@@ -143,29 +148,32 @@ def error(refusal: Refusal, address: Address, model: str = "", served: tuple[str
         fault.retry_after = refusal.retry_after
         return fault
     return errors.RequestRefused(
-        f"The server at {url} refused the request: {words}.", do="VLLM_DEBUG=1 shows what was sent."
+        f"The server at {url} refused the request: {words}.", do="Set VLLM_DEBUG=1 to see what was sent."
     )
 
 
 def _passing(refusal: Refusal, url: str, words: str) -> errors.ServerFault | None:
-    """The error for a refusal that may be over soon; None if it is no such one."""
+    """The error for a temporary refusal; None if it is not temporary."""
+    if refusal.status == 503 and _LOADING.search(refusal.message):
+        do = "Wait until it has loaded its model, then run the same command again."
+        return errors.Loading(f"The server at {url} is not ready yet: {words}.", do=do)
     if refusal.status in (429, 503) and refusal.code != "insufficient_quota":
-        return errors.Overloaded(f"The server at {url} has too much to do: {words}.")
+        return errors.Overloaded(f"The server at {url} is overloaded or limits the rate: {words}.")
     if refusal.status == 408:
-        return errors.Stalled(f"The server at {url} gave up waiting for the request (HTTP status 408): {words}.")
+        return errors.Stalled(f"The server at {url} timed out waiting for the request (HTTP status 408): {words}.")
     if refusal.status >= 500:
         return errors.ServerBroke(f"The server at {url} failed (HTTP status {refusal.status}): {words}.")
     return None
 
 
 def not_served(address: Address, model: str, served: tuple[str, ...]) -> errors.ModelNotServed:
-    """The error for a name that is not served; lists those that are, at most twenty."""
+    """The error for a model that is not served; lists those that are, at most twenty."""
     listed = ", ".join(served[:20]) + (f" and {len(served) - 20} more" if len(served) > 20 else "")
     what = f'The model "{model}" is not served at {address.base_url}.'
     if not served:
         return errors.ModelNotServed(
-            f"{what} Nothing is served there.",
-            do="Load a model on that server first, or name it with VLLM_MODEL_NAME if it lists none.",
+            f"{what} The server lists no models.",
+            do="Load a model on that server, or set VLLM_MODEL_NAME if the server never lists its models.",
         )
     return errors.ModelNotServed(f"{what} Served there: {listed}.", do=address.how_to_name)
 
@@ -173,16 +181,16 @@ def not_served(address: Address, model: str, served: tuple[str, ...]) -> errors.
 def prompt_cut(address: Address, counted: int, expected: int) -> errors.PromptCut:
     """The error for an answer to a prompt of which the server read ``counted`` tokens of about ``expected``."""
     return errors.PromptCut(
-        f"The server at {address.base_url} cut the prompt without a word: it read {counted} tokens of about "
-        f"{expected}, so its answer is to another question and was not used.",
+        f"The server at {address.base_url} silently truncated the prompt: it read {counted} of about {expected} "
+        "tokens. Its answer was discarded, since the model did not see the whole prompt.",
         do=f"Serve the model with a window of at least {1 << (expected + 4095).bit_length()} tokens (Ollama: "
-        f"OLLAMA_CONTEXT_LENGTH, llama.cpp: -c), or say in chatdev.toml how large it is, as in: window = {counted}",
+        f"OLLAMA_CONTEXT_LENGTH, llama.cpp: -c), or set its real size in chatdev.toml, for example: window = {counted}",
     )
 
 
 def not_a_model_server(address: Address, found: str) -> errors.NotAModelServer:
-    """The error for something that answers, but with ``found`` instead of the protocol."""
+    """The error for a server that answers with ``found`` instead of the protocol."""
     return errors.NotAModelServer(
-        f"What answers at {address.base_url} is not an OpenAI-compatible model server: it gave {found}.",
+        f"The server at {address.base_url} is not an OpenAI-compatible model server: it returned {found}.",
         do=address.how_to_reach,
     )

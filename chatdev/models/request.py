@@ -1,7 +1,7 @@
-"""What is asked of a server: the request's body, and how it changes when this server will not have it so.
+"""The body of a request, and how it is adapted to a server that refuses it.
 
-A change is an adaptation: a short text, such as ``without top_p``, which stays in force for the endpoint and is told in
-the receipt. All of them together are a set, so that calls side by side can learn independently.
+An adaptation is a short text, such as ``without top_p``. It stays in force for the endpoint and is listed in the
+receipt. The adaptations form a set, so concurrent calls can add to it independently.
 """
 
 import re
@@ -25,19 +25,19 @@ FOLDED = "system joined to the first user message"
 
 _ROLES: dict[str, Role] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 _NEUTRAL = {"n": 1, "presence_penalty": 0, "frequency_penalty": 0, "logit_bias": {}, "user": ""}
-"""What ChatDev 1.0 sends with every call although it changes nothing; not every server knows these fields."""
+"""Fields that ChatDev 1.0 sends with every call without any effect; not every server knows them."""
 
 
 def messages_from(dicts: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
-    """A conversation in OpenAI's form as values. Content in parts becomes one text; reasoning is taken out of what the
-    assistant said. Raises ValueError for a role that is none."""
+    """A conversation in OpenAI's form as values. Content in parts becomes one text; reasoning is removed from the
+    assistant's messages. Raises ValueError for an unknown role."""
     return tuple(_message(entry) for entry in dicts)
 
 
 def _message(entry: Mapping[str, Any]) -> Message:
     role = _ROLES.get(str(entry.get("role")))
     if role is None:
-        raise ValueError(f"a message's role is one of {', '.join(_ROLES)}, not {entry.get('role')!r}")
+        raise ValueError(f"unknown message role {entry.get('role')!r}; use one of {', '.join(_ROLES)}")
     content = entry.get("content") or ""
     if not isinstance(content, str):
         content = "".join(str(part.get("text", "")) for part in content)
@@ -49,8 +49,8 @@ _OURS = ("extra", "early")
 
 
 def options_from(*configs: Mapping[str, Any]) -> Options:
-    """Options out of ``run``'s keywords in OpenAI's names, later ones first. What is None, or says nothing, is left
-    out; names that we do not know go to the server as they are. Raises ValueError for a value of the wrong type."""
+    """Options from ``run``'s keywords under OpenAI's names; later ``configs`` override earlier ones. Values that are
+    None or have no effect are left out; unknown names go to the server unchanged. A wrong type raises ValueError."""
     merged: dict[str, Any] = {}
     for config in configs:
         merged |= {name: value for name, value in config.items() if value is not None and _NEUTRAL.get(name) != value}
@@ -62,13 +62,13 @@ def options_from(*configs: Mapping[str, Any]) -> Options:
     try:
         options = msgspec.convert(known, Options)
     except msgspec.ValidationError as error:
-        raise ValueError(f"a model call's options cannot be read: {error}") from None
+        raise ValueError(f"invalid model call options: {error}") from None
     extra = merged.pop("extra", {})
     return msgspec.structs.replace(options, extra=merged | extra)
 
 
 def shaped(messages: Sequence[Message], adaptations: Adaptations) -> list[Message]:
-    """The messages as a strict chat template wants them: no system role, no two neighbours of the same role."""
+    """The messages as a strict chat template requires them: no system role, no two neighbours of the same role."""
     folded = FOLDED in adaptations
     shaped: list[Message] = []
     for message in messages:
@@ -89,9 +89,9 @@ def body(
     constraint: str = "response_format",
     thinking_off: Mapping[str, Any] = {},
 ) -> dict[str, Any]:
-    """The JSON object for ``POST /chat/completions``, with the endpoint's adaptations made.
+    """The JSON object for ``POST /chat/completions``, with the endpoint's adaptations applied.
 
-    ``constraint`` is the kind by which choices are asked for; ``thinking_off`` joins the body if no thinking is wanted.
+    ``constraint`` is the kind of constraint for choices; ``thinking_off`` is added if ``options`` switch thinking off.
     """
     streamed = options.stream and UNSTREAMED not in adaptations
     limit = "max_completion_tokens" if COMPLETION_TOKENS in adaptations else "max_tokens"
@@ -121,7 +121,7 @@ def body(
 
 
 def _joined(fields: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields that keep what ``extra`` says inside the same objects: a template may be given more than one word."""
+    """Fields merged with ``extra`` inside the same objects: a template may have more than one argument."""
     return {
         name: {**extra[name], **value} if isinstance(value, Mapping) and isinstance(extra.get(name), Mapping) else value
         for name, value in fields.items()
@@ -136,8 +136,8 @@ _STRICT_TEMPLATE = re.compile(
 
 
 def adaptation(refusal: Refusal, sent: Mapping[str, Any], messages: Sequence[Message], made: Adaptations) -> str | None:
-    """What to change before asking once more, or None if nothing would help. Every answer is a new adaptation, so that
-    asking ends."""
+    """The next adaptation to try, or None if nothing would help. Each result is a new adaptation, so the retries
+    end."""
     if _STRICT_TEMPLATE.search(refusal.message):
         for change in (MERGED, FOLDED):
             if change not in made and shaped(messages, made | {change}) != shaped(messages, made):
@@ -153,15 +153,15 @@ def adaptation(refusal: Refusal, sent: Mapping[str, Any], messages: Sequence[Mes
 
 
 def _named(refusal: Refusal, sent: Mapping[str, Any]) -> Iterator[str]:
-    """The optional fields of what was sent that the refusal names, surest first."""
+    """The optional fields of the request that the refusal names, most certain first."""
     optional = [field for field in sent if field not in ("model", "messages") and sent[field] is not False]
     yield from (field for field in optional if field == refusal.param)
     yield from (field for field in optional if _names(refusal.message, field))
 
 
 def _names(message: str, field: str) -> bool:
-    """Whether a message is about a field. Many fields are plain words (``stop``, ``user``), so that those must stand in
-    quotes, or beside a word that makes them a field."""
+    """Whether a message is about a field. Many fields are plain words (``stop``, ``user``); these must be in quotes, or
+    next to a word that marks them as a field."""
     name = re.escape(field) if "_" in field else f"{re.escape(field)}(?:ing)?"
     if "_" in field:
         return re.search(rf"\b{name}\b", message) is not None

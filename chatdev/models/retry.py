@@ -1,16 +1,18 @@
-"""The one layer that asks again: after a passing fault at the same endpoint, and then at the next one.
+"""The only layer that retries: after a temporary fault at the same endpoint, and then at the next one.
 
-What is done depends on the kind of failure alone (see ``chatdev.models.errors``):
+The reaction depends only on the kind of failure (see ``chatdev.models.errors``):
 
-- passing faults (refused, reset, stalled, 408, 429, 5xx, an answer that broke off): again, after a pause, then the next
-  endpoint. An endpoint whose breaker is open is passed over while another one is left;
-- a prompt that does not fit: the next endpoint, which may have a larger window;
-- a call that could cost too much: the next endpoint;
-- anything else (the key, the model's name, a request refused): that endpoint is out, and never asked the same again.
+- temporary faults (refused, reset, stalled, 408, 429, 5xx, an answer that broke off): retry after a pause, then use the
+  next endpoint. An endpoint whose breaker is open is skipped while another one is left. If the last one is loading its
+  model, the call waits for it;
+- a prompt that does not fit: use the next endpoint, whose window may be larger;
+- a call that could cost too much: use the next endpoint;
+- anything else (the key, the model's name, a request refused): skip that endpoint for the rest of the run.
 """
 
 import asyncio
 import copy
+import itertools
 import random
 import time
 from collections.abc import Iterable, MutableMapping, Sequence
@@ -20,9 +22,10 @@ import msgspec
 
 from chatdev.models.address import Address
 from chatdev.models.breaker import Breaker
-from chatdev.models.call import Call
+from chatdev.models.call import ModelCall
 from chatdev.models.errors import (
     CostLimit,
+    Loading,
     ModelError,
     NotAModelServer,
     PromptCut,
@@ -34,12 +37,15 @@ from chatdev.models.errors import (
 from chatdev.models.metrics import Load
 from chatdev.models.types import Completion, Message, Options, Watch
 
+LOADING = 5.0
+"""Seconds between two requests to a server that is loading its model."""
+
 LONG = 60.0
-"""Seconds of ``Retry-After`` that are not waited for where another endpoint is left."""
+"""Seconds of ``Retry-After`` above which the next endpoint is used instead, if there is one."""
 
 
 class Endpoint(Protocol):
-    """One endpoint, as far as this layer knows it."""
+    """What this layer needs of an endpoint."""
 
     @property
     def address(self) -> Address: ...
@@ -47,23 +53,23 @@ class Endpoint(Protocol):
     @property
     def breaker(self) -> Breaker: ...
 
-    async def begin(self, messages: Sequence[Message], options: Options, watch: Watch | None) -> Call:
-        """A call to be answered there. Raises ModelError if the endpoint does not even say what it is."""
+    async def begin(self, messages: Sequence[Message], options: Options, watch: Watch | None) -> ModelCall:
+        """A new call to this endpoint. Raises ModelError if the endpoint does not describe itself."""
         ...
 
     async def load(self) -> Load | None: ...
 
     def tell(self, text: str) -> None:
-        """Say something to whoever debugs."""
+        """Send a text to ``debug``."""
         ...
 
 
 Out = MutableMapping[str, ModelError]
-"""The endpoints that are not asked any more, by base URL, and why."""
+"""The endpoints that are skipped for the rest of the run, by base URL, and why."""
 
 
 class Asking:
-    """One conversation, put to endpoints in turn until one of them answers."""
+    """One conversation, sent to one endpoint after another until one answers."""
 
     def __init__(
         self,
@@ -84,17 +90,17 @@ class Asking:
         self._tried: dict[str, str] = {}
 
     async def of(self, endpoints: Iterable[Endpoint]) -> Completion:
-        """The answer of the first endpoint that gives one. Raises ModelError: what the first one that was asked said,
-        and beside it what became of the others."""
+        """The answer of the first endpoint that gives one. Raises ModelError: the error of the first endpoint, with
+        those of the others as ``tried``."""
         left, resting = list(endpoints), []
         while left:
             endpoint = left.pop(0)
             url = endpoint.address.base_url
             if error := self._out.get(url):
-                self._tried[url] = f"out for this run: {_short(error.what, url)}"
+                self._tried[url] = f"skipped for the rest of this run: {_short(error.what, url)}"
             elif endpoint.breaker.state == "open":
                 resting.append(endpoint)
-                self._tried[url] = f"left alone, since it failed before: {_short(endpoint.breaker.why, url)}"
+                self._tried[url] = f"skipped (circuit breaker open): {_short(endpoint.breaker.why, url)}"
             elif answer := await self._at(endpoint, others=bool(left)):
                 return answer
         for endpoint in resting:  # a last try costs less than a stopped run
@@ -103,11 +109,12 @@ class Asking:
         raise self._failed()
 
     async def _at(self, endpoint: Endpoint, *, others: bool) -> Completion | None:
-        """The answer of one endpoint; None if it gave none, for the reason that is kept. ``others`` are left to ask."""
+        """The answer of one endpoint; None if it failed; the reason is kept. ``others``: more endpoints are left."""
         url, probing = endpoint.address.base_url, endpoint.breaker.state == "half-open"
         self._tried.pop(url, None)
-        call: Call | None = None
-        for number, pause in enumerate((*self._backoff, None), 1):
+        call: ModelCall | None = None
+        pauses = iter(self._backoff)
+        for number in itertools.count(1):
             before = call.sent if call else 0
             try:
                 with endpoint.breaker.call():
@@ -120,28 +127,30 @@ class Asking:
                 self._tried[url] = _short(error.what, url) + (f" ({number} tries)" if number > 1 else "")
                 wait = None
                 if _passes(error, met=call is not None):
+                    loads = isinstance(error, Loading) and not others
+                    pause = LOADING if loads else next(pauses, None)
                     wait = None if pause is None else await self._pause(endpoint, error, pause, others=others)
-                elif not isinstance(error, WindowTooSmall | PromptCut | CostLimit):  # those hold for one call alone
+                elif not isinstance(error, WindowTooSmall | PromptCut | CostLimit):  # those concern one call only
                     self._out[url] = error
                 if wait is None or (others and (probing or endpoint.breaker.state == "open")):
                     break
-            endpoint.tell(f"~ {self._options.request_id}: asked again in {wait:.1f} s, since {self._errors[url].what}")
+            endpoint.tell(f"~ {self._options.request_id}: retrying in {wait:.1f} s: {self._errors[url].what}")
             await asyncio.sleep(wait)
         if others:
-            endpoint.tell(f"~ {self._options.request_id}: the next endpoint is asked, since {self._errors[url].what}")
+            endpoint.tell(f"~ {self._options.request_id}: trying the next endpoint: {self._errors[url].what}")
         return None
 
     async def _pause(self, endpoint: Endpoint, fault: ModelError, pause: float, *, others: bool) -> float | None:
-        """Seconds until the same endpoint is asked again; None if that would lead to nothing."""
+        """Seconds until a retry at the same endpoint; None if it would be useless."""
         asked = fault.retry_after if isinstance(fault, ServerFault) else None
         wait = max(pause * random.uniform(0.8, 1.2), asked or 0.0)
         if time.monotonic() - self._began + wait > endpoint.address.deadlines.total:
-            self._add(endpoint, f"not asked again: it would be later than deadlines.total, which {wait:.0f} s more are")
+            self._add(endpoint, f"not retried: waiting {wait:.0f} s more would exceed deadlines.total")
             return None
         if others and wait > LONG:
             return None
         if isinstance(fault, Stalled) and (queue := await _queue(endpoint)):
-            self._add(endpoint, f"not asked again, since {queue}")
+            self._add(endpoint, f"not retried: {queue}")
             return None
         return wait
 
@@ -156,7 +165,7 @@ class Asking:
         return msgspec.structs.replace(answer, receipt=receipt)
 
     def _failed(self) -> ModelError:
-        """The first endpoint's error, of those that may be over soon if there is one, with all that was tried."""
+        """The first endpoint's error, a temporary one if there is one, with everything that was tried."""
         asked = [*self._errors.items(), *self._out.items()]
         url, first = next((each for each in asked if _passes(each[1], met=True)), asked[0])
         error = copy.copy(first)
@@ -164,13 +173,13 @@ class Asking:
             error.tried += tuple(f"{url}: {why}" for url, why in self._tried.items())
         elif _passes(error, met=True):
             error.tried += (f"{self._sent} requests within {time.monotonic() - self._began:.0f} s",)
-            error.tried += (self._tried[url],) if "not asked again" in self._tried[url] else ()
+            error.tried += (self._tried[url],) if "not retried" in self._tried[url] else ()
         return error
 
 
 def _passes(error: ModelError, *, met: bool) -> bool:
-    """Whether a fault may be over soon. A web page from an endpoint that was ``met`` as a model server is a proxy's;
-    from one that was not, it is all there is."""
+    """Whether a fault is temporary. If an endpoint was ``met`` as a model server, a web page from it is a proxy's error
+    page; otherwise it is not a model server."""
     return isinstance(error, ServerFault | Unreachable) or (met and isinstance(error, NotAModelServer))
 
 
@@ -180,9 +189,9 @@ def _short(what: str, url: str) -> str:
 
 
 async def _queue(endpoint: Endpoint) -> str:
-    """What speaks against asking a server again that did not answer in time: its queue, or if it does not tell that,
-    what became of other calls; empty if nothing does."""
+    """Why a retry at a server that did not answer in time is useless: its queue, or if it does not report that, the
+    outcome of other calls; empty if nothing speaks against it."""
     load = await endpoint.load()
     if load and load.waiting is not None:
-        return f"{load.waiting} requests wait there already" if load.waiting else ""
+        return f"{load.waiting} requests are already waiting there" if load.waiting else ""
     return "its last calls all failed" if endpoint.breaker.state == "open" else ""

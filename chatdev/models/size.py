@@ -1,4 +1,4 @@
-"""How large a model is, as far as its server tells: a field of its model list, or the name it serves it under."""
+"""How large a model is, according to its server: from a field of its model list, or from the served name."""
 
 import re
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ _BILLION = 1e9
 
 
 def size_in(entry: Mapping[str, Any], name: str) -> float | None:
-    """Billions of parameters; None where nothing tells it.
+    """Billions of parameters; None if unknown.
 
-    ``entry`` is the model's of ``GET /models``: llama.cpp's has ``meta.n_params``, Ollama's
-    ``details.parameter_size`` ("1.5B"), vLLM's ``root`` the name on the hub. Of names, "7b" and "135M" count, and of a
-    mixture of experts ("30B-A3B") the whole.
+    ``entry`` is the model's entry in ``GET /models``: llama.cpp's has ``meta.n_params``, Ollama's
+    ``details.parameter_size`` ("1.5B"), vLLM's ``root`` the name on the hub. In names, "7b" and "135M" count, and for a
+    mixture of experts ("30B-A3B") the total.
     """
     meta = entry.get("meta")
     if isinstance(meta, Mapping) and isinstance(number := meta.get("n_params"), int | float) and number > 0:

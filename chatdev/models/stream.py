@@ -1,8 +1,8 @@
-"""The protocol's answer, streamed or not and in every dialect, to one value.
+"""Parses the protocol's answer, streamed or not and in every dialect, into one value.
 
 The stream is server-sent events (WHATWG HTML, section 9.2): lines of ``data:`` with a JSON object each, comments, blank
-lines between. What differs from server to server is noted where it is read. ``chatdev.models.transport`` feeds the
-bytes; nothing here knows a socket.
+lines between. Differences between servers are noted where they are handled. ``chatdev.models.transport`` feeds the
+bytes; this module does no I/O.
 """
 
 import json
@@ -31,7 +31,7 @@ class _Usage(msgspec.Struct, gc=False):
 
 
 class _Said(msgspec.Struct, gc=False):
-    """A ``delta`` or a ``message``. Reasoning has two names: vLLM's today, and DeepSeek's, which older servers use."""
+    """A ``delta`` or a ``message``. Reasoning has two names: vLLM's today, and DeepSeek's in older servers."""
 
     content: str | None = None
     reasoning: str | None = None
@@ -62,13 +62,13 @@ _decode = msgspec.json.Decoder(_Event).decode
 Kind = Literal["reasoning", "text"]
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """One whole answer as the server gave it. ``usage`` is None where the server counted nothing; ``pieces`` is the
-    number of deltas that bore text, which is about the number of tokens when the answer was streamed.
+class ServerAnswer(msgspec.Struct, frozen=True):
+    """One whole answer as the server sent it. ``usage`` is None if the server counted nothing; ``pieces`` is the number
+    of deltas with text, about the number of tokens in a streamed answer.
 
     ``done``: the end mark came. ``streamed``: it came in events, not in one object. ``field`` is where the reasoning
-    stood: ``reasoning``, ``reasoning_content`` or ``<think>``; empty if there was none. ``stopped`` says why we left it
-    before its end.
+    was: ``reasoning``, ``reasoning_content`` or ``<think>``; empty if there was none. ``stopped`` says why we closed
+    the stream before its end.
     """
 
     text: str
@@ -86,9 +86,11 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class AnswerReader:
-    """Takes an answer's bytes as they come, cut anywhere, and gives the answer at the end. Time and memory are linear.
+    """Reads an answer's bytes as they arrive, split anywhere, and returns the answer at the end. Time and memory are
+    linear.
 
-    ``pieces`` counts what came so far; ``done`` says that the server announced the end; ``finish_reason`` is its word.
+    ``pieces`` counts the deltas with text so far; ``done``: the server announced the end; ``finish_reason`` is the
+    server's own.
     """
 
     def __init__(self) -> None:
@@ -110,7 +112,7 @@ class AnswerReader:
         self._field = ""
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes. This is the hot path: one split per network read, one typed decoding per event."""
+        """Read the next bytes. This is the hot path: one split per network read, one typed decoding per event."""
         if not self._start:
             self._start = data.lstrip()[:1]
             self._whole = self._start in (b"{", b"[", b"<")
@@ -155,13 +157,13 @@ class AnswerReader:
             self._usage = event.usage
 
     def _refuse(self, event: _Event, source: bytes) -> None:
-        """An engine that dies in the middle says so inside a stream whose HTTP status was 200 (vLLM)."""
+        """An engine that dies during an answer reports it inside a stream whose HTTP status was 200 (vLLM)."""
         code = refusals.words(event.error.get("code") if isinstance(event.error, dict) else "")
         status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500
         self._refusal = refusals.read(status, source.removeprefix(b"data:"))
 
     def _hold(self, data: bytes) -> None:
-        """Keep what is no JSON by itself: the end mark, or a part of an event that has several data lines."""
+        """Keep a line that is not JSON by itself: the end mark, or part of an event with several data lines."""
         if data.strip() == b"[DONE]":
             self.done = True
         else:
@@ -174,8 +176,8 @@ class AnswerReader:
             self._take(event, data)
 
     def _decode_leniently(self, data: bytes) -> _Event | None:
-        """Decode what the strict decoder refused: broken UTF-8, or a character escaped as half a surrogate pair, which
-        is what a token that is half an emoji becomes. What is no JSON even so counts as the server's failure."""
+        """Decode what the strict decoder refused: broken UTF-8, or half of an escaped surrogate pair, as a token with
+        half an emoji produces. Data that still is not JSON counts as a failure of the server."""
         self._mend = True
         try:
             return msgspec.convert(json.loads(data.decode("utf-8", "replace")), _Event)
@@ -186,7 +188,7 @@ class AnswerReader:
             return None
 
     def news(self) -> list[tuple[Kind, str]]:
-        """What came since the last call, for somebody who watches."""
+        """What came since the last call, for ``watch``."""
         return self._told.since(self._reasonings, self._texts)
 
     @property
@@ -195,13 +197,13 @@ class AnswerReader:
         return self._texts, self._reasonings
 
     def leave(self, finish_reason: str, why: str) -> None:
-        """Take what came for the whole answer: nobody waits for the rest."""
+        """Treat what came so far as the whole answer and ignore the rest."""
         self.finish_reason, self.stopped = finish_reason, why
         self._rest, self._held = [], []
 
-    def close(self) -> Answer | Refusal:
-        """The answer, now that no more bytes come. Raises CutShort if the server never said that it had finished."""
-        if self._whole:  # a whole answer in one piece, although a stream was asked for
+    def close(self) -> ServerAnswer | Refusal:
+        """The answer, after the last bytes. Raises CutShort if the server sent no finish reason."""
+        if self._whole:  # the answer in one JSON object, even if a stream was requested
             whole = b"".join(self._rest)
             if event := self._decode_leniently(whole):
                 self._take(event, whole)
@@ -211,10 +213,10 @@ class AnswerReader:
         if self._refusal:
             return self._refusal
         if not self.finish_reason:
-            raise CutShort(f"The answer broke off after {self.pieces} pieces: no finish reason ever came.")
+            raise CutShort(f"The answer ended after {self.pieces} chunks without a finish reason.")
         first, text = split_reasoning(self._mended(self._texts))
         last = self._last or _Event()
-        return Answer(
+        return ServerAnswer(
             text=text,
             reasoning=self._mended(self._reasonings) + first,
             finish_reason=self.finish_reason,
@@ -230,13 +232,13 @@ class AnswerReader:
         )
 
     def _mended(self, pieces: list[str]) -> str:
-        """The pieces in one, with the halves of surrogate pairs joined again."""
+        """The pieces joined, with the halves of surrogate pairs combined again."""
         text = "".join(pieces)
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if self._mend else text
 
 
 class _Told:
-    """How much of an answer was passed on to whoever watches, and whether that was inside a think block."""
+    """How much of an answer was passed to ``watch``, and whether that was inside a think block."""
 
     def __init__(self) -> None:
         self._reasonings = 0
@@ -271,8 +273,8 @@ THINK, THINK_END = "<think>", "</think>"
 def split_reasoning(text: str) -> tuple[str, str]:
     """Reasoning and answer of a text that may begin with a think block.
 
-    The block may be open to the end (the answer was cut while thinking), and its beginning may be missing (the chat
-    template put it into the prompt). A block further inside is the answer's own business.
+    The block may not be closed (the answer was cut while the model was thinking), and its start may be missing (the
+    chat template put it into the prompt). A block further inside belongs to the answer.
     """
     begun = text.lstrip().startswith(THINK)
     thought, end, answer = text.partition(THINK_END)

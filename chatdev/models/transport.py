@@ -1,4 +1,4 @@
-"""HTTP to one endpoint: one client session per event loop, deadlines, and foreign errors mapped to ours.
+"""HTTP to one endpoint: one client session per event loop, deadlines, and aiohttp errors mapped to ours.
 
 This module imports aiohttp (0.15 s): it is imported when a backend is first used.
 """
@@ -16,29 +16,30 @@ import msgspec
 from chatdev.errors import SettingsError
 from chatdev.models import debug, refusals
 from chatdev.models.address import Address
-from chatdev.models.early import Sentry
+from chatdev.models.early_stop import StopCondition
 from chatdev.models.errors import CutShort, ModelError, ServerBroke, Stalled, Unreachable
 from chatdev.models.refusals import Refusal
-from chatdev.models.stream import Answer, AnswerReader
+from chatdev.models.stream import AnswerReader, ServerAnswer
 from chatdev.models.types import Progress, Watch
 
 POOLED = 4.0
 """Seconds that an idle connection is kept: vLLM (uvicorn) closes it after 5."""
 
 AFTER_DONE = 1.0
-"""Seconds for the end of the body after the stream's own end mark; then the connection is given up, not the answer."""
+"""Seconds to wait for the end of the body after the stream's own end mark; then the connection is closed. The answer
+is kept."""
 
 LARGEST = 256 * 1024 * 1024
-"""Bytes of one answer: what the largest models can say, in events of some hundred bytes for each token."""
+"""Bytes of one answer: the longest answers of the largest models, at some hundred bytes per token."""
 
 Debug = Callable[[str], None]
 
 
 class Reply(NamedTuple):
-    """What came back for a call, and when: ``first_token`` and ``seconds`` are seconds after the request was sent.
-    ``sent`` is 2 where the first request met a closed connection."""
+    """The outcome of a call, and its times: ``first_token`` and ``seconds`` are seconds after the request was sent.
+    ``sent`` is 2 if the first request met a closed connection."""
 
-    outcome: Answer | Refusal
+    outcome: ServerAnswer | Refusal
     first_token: float | None
     seconds: float
     sent: int = 1
@@ -49,8 +50,8 @@ class Disconnected(ServerBroke):
 
 
 class _Open(NamedTuple):
-    """What belongs to one event loop. The keeper is a generator that closes the session when it is closed itself: by
-    us, by ``asyncio.run`` at its end, or by the garbage collector through the loop's hook."""
+    """The state of one event loop. The keeper is a generator that closes the session when it is closed itself: by us,
+    by ``asyncio.run`` at its end, or by the garbage collector through the loop's hook."""
 
     session: aiohttp.ClientSession
     keeper: AsyncGenerator[None, None]
@@ -58,12 +59,12 @@ class _Open(NamedTuple):
     rooms: dict[int, asyncio.Semaphore]
 
     def room(self, calls: int | None) -> AbstractAsyncContextManager[object]:
-        """To be entered by each call where no more than ``calls`` shall be in flight at once."""
+        """Each call enters this, so that at most ``calls`` are in flight at the same time (None: no limit)."""
         return self.rooms.setdefault(calls, asyncio.Semaphore(calls)) if calls else nullcontext()
 
 
 class Transport:
-    """Speaks to one endpoint from any event loop. ``debug`` takes a text for each request and answer, keys masked."""
+    """HTTP to one endpoint from any event loop. ``debug`` gets a text for each request and answer, keys masked."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
@@ -77,7 +78,7 @@ class Transport:
         self._headers |= {name: value.reveal() for name, value in address.headers.items()}
 
     async def opened(self) -> _Open:
-        """The session of the running loop, and a lock for whoever wants to ask something only once."""
+        """The session of the running loop, with a lock for requests that are to be sent only once."""
         loop = asyncio.get_running_loop()
         known = self._open.get(loop)
         if known is None or known.session.closed:
@@ -108,7 +109,7 @@ class Transport:
         )
 
     async def aclose(self) -> None:
-        """Close the sessions of all loops that still run."""
+        """Close the sessions of all loops that are still running."""
         here = asyncio.get_running_loop()
         held, self._open = self._open, {}
         for loop, each in held.items():
@@ -118,22 +119,22 @@ class Transport:
                 await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(each.keeper.aclose(), loop))
 
     def tell(self, text: str) -> None:
-        """Give ``debug`` a text, keys masked, if somebody listens."""
+        """Send a text to ``debug``, if it is set, keys masked."""
         if self.debug:
             self.debug(self.address.masked(text))
 
-    async def get(self, url: str, seconds: float, *, told: bool = True) -> tuple[int, bytes]:
-        """The status and the body that ``url`` gives within ``seconds``; ``told``: to ``debug``, too.
+    async def get(self, url: str, seconds: float, *, shown: bool = True) -> tuple[int, bytes]:
+        """The status and the body of ``url``, within ``seconds``; ``shown``: also send them to ``debug``.
 
         Raises Unreachable, Stalled, ServerBroke.
         """
-        return await self._fetch("GET", url, None, seconds, told)
+        return await self._fetch("GET", url, None, seconds, shown)
 
     async def post(self, url: str, value: Mapping[str, Any], seconds: float) -> tuple[int, bytes]:
-        """The same for a JSON object that is sent there."""
+        """The same for a POST of a JSON object."""
         return await self._fetch("POST", url, msgspec.json.encode(value), seconds, True)
 
-    async def _fetch(self, method: str, url: str, data: bytes | None, seconds: float, told: bool) -> tuple[int, bytes]:
+    async def _fetch(self, method: str, url: str, data: bytes | None, seconds: float, shown: bool) -> tuple[int, bytes]:
         session = (await self.opened()).session
         try:
             async with asyncio.timeout(seconds):
@@ -145,7 +146,7 @@ class Transport:
             raise _mapped(error, self.address) from error
         except TimeoutError:
             raise Stalled(f"The server at {self.address.base_url} did not answer within {seconds:g} s.") from None
-        if told and self.debug:
+        if shown and self.debug:
             self.tell(f"< HTTP {response.status} from {method} {url}\n{body.decode('utf-8', 'replace')}")
         return response.status, _explained(response, body)
 
@@ -155,21 +156,21 @@ class Transport:
         *,
         request_id: str = "",
         watch: Watch | None = None,
-        sentry: Callable[[], Sentry] | None = None,
+        stop_condition: Callable[[], StopCondition] | None = None,
     ) -> Reply:
-        """Send one chat request and read its answer whole, or until a ``sentry`` of its own says stop.
+        """Send one chat request and read its whole answer, or until its ``stop_condition`` says stop.
 
-        Raises Unreachable, and ServerFault where asking again may help; a server that says no has its Refusal returned.
-        A connection that was closed before any answer is most often a pooled one that the server had given up, so that
-        is tried once more, on a fresh one.
+        Raises Unreachable, and ServerFault if a retry may help; a refusal of the server is returned as Refusal.
+        A connection that closes before any answer is usually a pooled one that the server had already closed, so the
+        request is sent once more on a new connection.
         """
         try:
-            return await self._ask((await self.opened()).session, body, request_id, watch, sentry)
+            return await self._ask((await self.opened()).session, body, request_id, watch, stop_condition)
         except Disconnected:  # the pool may hold more of them
-            self.tell(f"~ request {request_id} is sent again at once, on a fresh connection")
+            self.tell(f"~ request {request_id}: connection closed, sent again on a new one")
             try:
                 async with self._session(pooled=False) as fresh:
-                    return (await self._ask(fresh, body, request_id, watch, sentry))._replace(sent=2)
+                    return (await self._ask(fresh, body, request_id, watch, stop_condition))._replace(sent=2)
             except ModelError as error:
                 error.sent = 2
                 raise
@@ -180,12 +181,14 @@ class Transport:
         body: Mapping[str, Any],
         request_id: str,
         watch: Watch | None,
-        sentry: Callable[[], Sentry] | None,
+        stop_condition: Callable[[], StopCondition] | None,
     ) -> Reply:
         reader = AnswerReader()
         limit = body.get("max_tokens") or body.get("max_completion_tokens") or 0
         streamed = bool(body.get("stream"))
-        watchdog = Watchdog(reader, self.address, streamed, watch, limit, sentry() if sentry and streamed else None)
+        watchdog = Watchdog(
+            reader, self.address, streamed, watch, limit, stop_condition() if stop_condition and streamed else None
+        )
         data = msgspec.json.encode(body)
         if self.debug:
             self.tell(debug.sent(self._url, request_id, session.headers, data.decode()))
@@ -204,7 +207,7 @@ class Transport:
 
     async def _before_deadline(
         self, session: aiohttp.ClientSession, data: bytes, request_id: str, reader: AnswerReader, watchdog: "Watchdog"
-    ) -> Answer | Refusal:
+    ) -> ServerAnswer | Refusal:
         try:
             async with asyncio.timeout(self.address.deadlines.total) as scope:
                 watchdog.start(scope)
@@ -216,7 +219,7 @@ class Transport:
 
     async def _exchange(
         self, session: aiohttp.ClientSession, data: bytes, request_id: str, reader: AnswerReader, watchdog: "Watchdog"
-    ) -> Answer | Refusal:
+    ) -> ServerAnswer | Refusal:
         try:
             async with session.post(
                 self._url,
@@ -239,7 +242,7 @@ class Transport:
             if reader.finish_reason:
                 return reader.close()
             if reader.pieces:
-                raise CutShort(f"The connection broke after {reader.pieces} pieces of the answer.") from error
+                raise CutShort(f"The connection broke after {reader.pieces} chunks of the answer.") from error
             raise _mapped(error, self.address) from error
         return reader.close()
 
@@ -252,15 +255,15 @@ async def _kept(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
 
 
 def _explained(response: aiohttp.ClientResponse, body: bytes) -> bytes:
-    """The body, or for a redirect, which we do not follow (it would turn a POST into a GET), where it leads."""
+    """The body, or the target of a redirect. Redirects are not followed: they would turn a POST into a GET."""
     if 300 <= response.status < 400:
         return f"a redirect to {response.headers.get('Location', 'nowhere')}".encode()
     return body
 
 
 class Watchdog:
-    """Watches one call: tells that it waits, about each second, and ends it when a deadline passes in silence, or when
-    its ``sentry`` says so.
+    """Watches one call: reports about every second that it waits, and ends it when a deadline passes without data, or
+    when its ``stop_condition`` says so.
 
     ``status`` is HTTP's and ``server_id`` the server's own ``X-Request-Id``, once the response has begun.
     """
@@ -272,7 +275,7 @@ class Watchdog:
         streamed: bool,
         watch: Watch | None,
         limit: int = 0,
-        sentry: Sentry | None = None,
+        stop_condition: StopCondition | None = None,
     ) -> None:
         self.first_token: float | None = None
         self.status = 0
@@ -282,39 +285,39 @@ class Watchdog:
         self._deadlines = address.deadlines
         self._patience = self._deadlines.first_token if streamed else self._deadlines.total
         self._watch = watch
-        self._sentry = sentry
+        self._stop_condition = stop_condition
         self._loop = asyncio.get_running_loop()
         self._began = self._heard = self._loop.time()
         self._pieces = 0
-        self._most = 2 * limit + 100 if limit else 0  # pieces: about the tokens, of which more were not asked for
+        self._most = 2 * limit + 100 if limit else 0  # pieces (about tokens) that exceed the limit clearly
         self._bytes = 0
         self._ending = False
         self._timer: asyncio.TimerHandle
 
     def start(self, scope: asyncio.Timeout) -> None:
-        """Begin; ``scope`` is what a passed deadline ends."""
+        """Start; a passed deadline ends ``scope``."""
         self._scope = scope
         first = min(1.0, self._patience) if self._watch else self._patience
         self._timer = self._loop.call_at(self._began + first, self._wake)
 
     def stop(self) -> None:
-        """Wake no more."""
+        """Stop watching."""
         self._timer.cancel()
 
     def seconds(self) -> float:
-        """Since the request was sent."""
+        """Seconds since the request was sent."""
         return self._loop.time() - self._began
 
     def heard(self, size: int) -> None:
-        """``size`` bytes came. Only pieces of the answer count as a sign of life: a proxy can send comments for ever.
+        """``size`` bytes came. Only pieces of the answer count as progress: a proxy can send comments forever.
 
-        Raises CutShort for a server that does not stop at the limit which it was given.
+        Raises CutShort for a server that ignores the token limit of the answer.
         """
         self._bytes += size
         if self._bytes > LARGEST or 0 < self._most < self._reader.pieces:
             raise CutShort(
-                f"The server at {self._address.base_url} did not stop at the limit of the answer: it was left after "
-                f"{self._reader.pieces:,} pieces."
+                f"The server at {self._address.base_url} ignored the token limit of the answer; the stream was closed "
+                f"after {self._reader.pieces:,} chunks."
             )
         if self._reader.done and not self._ending:
             self._ending = True
@@ -332,7 +335,11 @@ class Watchdog:
         if self._watch:
             for kind, text in self._reader.news():
                 self._watch(Progress(kind, text, self._heard - self._began, self._pieces))
-        if self._sentry and not self._reader.finish_reason and (stop := self._sentry.look(*self._reader.so_far)):
+        if (
+            self._stop_condition
+            and not self._reader.finish_reason
+            and (stop := self._stop_condition.look(*self._reader.so_far))
+        ):
             self._reader.leave(*stop)
 
     def _wake(self) -> None:
@@ -353,36 +360,38 @@ class Watchdog:
         """The error for the deadline that passed."""
         url, limits, spent = self._address.base_url, self._deadlines, self.seconds()
         if spent >= limits.total:
-            what, name = f"was not done after {limits.total:g} s", "total"
+            what, name = f"did not finish within {limits.total:g} s", "total"
         elif self.first_token is None:
             what, name = f"sent no first token within {limits.first_token:g} s", "first_token"
         else:
-            what, name = f"fell silent for {limits.idle:g} s after {self._pieces} pieces of its answer", "idle"
+            what, name = f"sent nothing for {limits.idle:g} s after {self._pieces} chunks of its answer", "idle"
         return Stalled(
-            f"The server at {url} {what}.", do=f"If it is only slow, raise deadlines.{name} in chatdev.toml."
+            f"The server at {url} {what}.", do=f"If it is just slow, raise deadlines.{name} in chatdev.toml."
         )
 
 
-_REASONS = {errno.ECONNREFUSED: "connection refused", errno.EHOSTUNREACH: "no route to the host"}
+_REASONS = {errno.ECONNREFUSED: "connection refused", errno.EHOSTUNREACH: "no route to host"}
 
 
 def _mapped(error: aiohttp.ClientError, address: Address) -> ModelError:
-    """A foreign error as one of ours."""
+    """An aiohttp error as one of ours."""
     if isinstance(error, aiohttp.ServerTimeoutError):
         return _unreachable(address, f"no connection within {address.deadlines.connect:g} s")
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return _unreachable(address, f"its certificate is not trusted: {error.certificate_error}", "Set ca_file.")
+        return _unreachable(
+            address, f"its certificate is not trusted: {error.certificate_error}", "Set ca_file in chatdev.toml."
+        )
     if isinstance(error, aiohttp.ClientConnectorSSLError):
-        return _unreachable(address, "it does not speak TLS there", "Write http:// instead of https://.")
+        return _unreachable(address, "no TLS on this port", "Use http:// instead of https://.")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return _unreachable(address, f"no host is called {address.host}")
+        return _unreachable(address, f"cannot resolve the host name {address.host}")
     if isinstance(error, aiohttp.ClientConnectorError):
         return _unreachable(address, _REASONS.get(error.os_error.errno or 0, str(error.os_error)))
     if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
         return Disconnected(f"The server at {address.base_url} closed the connection without an answer.")
     if isinstance(error, aiohttp.ClientResponseError):
-        return refusals.not_a_model_server(address, f"no HTTP that can be read ({error.message})")
-    return ServerBroke(f"The answer of the server at {address.base_url} broke: {error}.")
+        return refusals.not_a_model_server(address, f"invalid HTTP ({error.message})")
+    return ServerBroke(f"Reading the answer from the server at {address.base_url} failed: {error}.")
 
 
 def _unreachable(address: Address, why: str, do: str = "") -> Unreachable:

@@ -1,4 +1,4 @@
-"""The frozen values that go to an endpoint and come back from it."""
+"""The frozen values that are sent to an endpoint and returned by it."""
 
 from collections.abc import Callable
 from enum import Enum
@@ -8,10 +8,10 @@ import msgspec
 
 
 class ModelType(Enum):
-    """What a model is called on the command line; the value is the provider's own identifier.
+    """The names of models on the command line; the value is the provider's own identifier.
 
-    ``VLLM`` (and ``VLLM_LOCAL``, the same member) is whatever the user's own endpoint serves. The OpenAI names are
-    those of ChatDev 1.0: what became of each stands in ``prices.toml``.
+    ``VLLM`` (and ``VLLM_LOCAL``, the same member) is the model that the user's own endpoint serves. The OpenAI names
+    are those of ChatDev 1.0; ``prices.toml`` has their shutdown dates and replacements.
     """
 
     VLLM = "vllm"
@@ -31,10 +31,10 @@ Role = Literal["system", "user", "assistant"]
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A piece of a message, with what becomes of it where the context window is too small for everything.
+    """A piece of a message, and how it is shortened if the context window is too small for everything.
 
-    ``shorten`` gives the text that then takes its place, and ``how`` says in a word or two what that is; without it, a
-    part is never cut. Of all parts of a conversation, the one of the lowest ``rank`` is cut first.
+    ``shorten`` returns the text that then replaces it, and ``how`` describes that in a word or two; a part without
+    ``shorten`` is never cut. The part with the lowest ``rank`` in a conversation is cut first.
     """
 
     text: str
@@ -45,7 +45,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One message of a conversation. ``parts``, if there are any, make up the ``content``; they are never sent."""
+    """One message of a conversation. ``parts``, if any, make up the ``content``; they are never sent themselves."""
 
     role: Role
     content: str
@@ -53,7 +53,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """Token counts of one call. ``estimated`` marks counts that no server confirmed."""
+    """Token counts of one call. ``estimated``: the counts are not from the server."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -67,7 +67,7 @@ class Usage(msgspec.Struct, frozen=True):
         return self.prompt_tokens + self.completion_tokens
 
     def plus(self, other: "Usage") -> "Usage":
-        """Both together. What came from a cache counts as none where it was not told."""
+        """The sum of both. Cached tokens that were not reported count as 0."""
         return msgspec.structs.replace(
             self,
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
@@ -78,14 +78,14 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """Who answered a call, and at what price.
+    """Which endpoint answered a call, and at what cost.
 
-    ``endpoint`` is a base URL without credentials; ``first_token`` and ``seconds`` are seconds of wall time; ``tries``
-    counts the requests sent, to all endpoints; ``tried`` has a line for each endpoint that failed or was passed over,
-    ``BASE_URL: why``, also for the one that answered in the end; ``adapted`` says what the endpoint made us change
-    (dropped fields, merged messages), ``cuts`` what of the conversation was cut to fit its window;
-    ``cost`` is in US dollars, 0 for a local endpoint and None where the price is not known. ``model`` is the answer's
-    word for itself, ``asked`` the name that was asked for. ``stopped`` says why we ended the stream before its end.
+    ``endpoint`` is a base URL without credentials; ``first_token`` and ``seconds`` are seconds of elapsed time;
+    ``tries`` counts the requests sent, to all endpoints; ``tried`` has a line for each endpoint that failed or was
+    skipped, ``BASE_URL: why``, including the one that answered in the end; ``adapted`` lists the changes to the request
+    for this endpoint (dropped fields, merged messages), ``cuts`` what was cut from the conversation to fit its window;
+    ``cost`` is in US dollars, 0 for a local endpoint and None if the price is not known. ``model`` is the name in the
+    answer, ``asked`` the name in the request. ``stopped`` says why we closed the stream before its end.
     """
 
     endpoint: str
@@ -103,7 +103,7 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class Completion(msgspec.Struct, frozen=True):
-    """One whole answer. ``text`` never holds reasoning; ``finish_reason`` is the server's own word (stop, length)."""
+    """One whole answer. ``text`` never holds reasoning; ``finish_reason`` is the server's own (stop, length)."""
 
     text: str
     finish_reason: str
@@ -133,23 +133,23 @@ class Completion(msgspec.Struct, frozen=True):
 
 
 Enough = Callable[[str], bool]
-"""Told an answer's text up to the end of a line: whether no more of it is needed."""
+"""Gets an answer's text up to the end of a line; returns whether the answer is complete."""
 
 
-class Early:
-    """Leave to end a stream before its end: when it goes in circles, and when ``enough`` has come (None: never)."""
+class EarlyStop:
+    """Allows closing a stream early: when the model repeats itself, and when ``enough`` says so (None: never)."""
 
     def __init__(self, enough: Enough | None = None) -> None:
         self.enough = enough
 
 
 class Options(msgspec.Struct, frozen=True):
-    """How one call is asked. ``max_tokens`` is a ceiling, clamped to what the window leaves.
+    """The options of one call. ``max_tokens`` is an upper limit, clamped to what the window leaves.
 
     ``choices`` asks the server to answer with one of these texts, bare or as ``{"choice": …}``; a server may ignore it.
-    ``thinking``: False asks a model that thinks to answer at once, where the server can switch that off.
-    ``request_id`` goes out as ``X-Request-Id``; ``extra`` joins the request body as it is. ``avoid`` are base URLs of
-    endpoints that are not to be asked while there is another. ``early``: a streamed answer may be left before its end.
+    ``thinking``: False asks a model that thinks to answer without thinking, if the server can switch that off.
+    ``request_id`` is sent as ``X-Request-Id``; ``extra`` is added to the request body unchanged. ``avoid`` are base
+    URLs of endpoints that are used only if there is no other. ``early``: a streamed answer may be closed early.
     """
 
     temperature: float = 0.2
@@ -162,23 +162,23 @@ class Options(msgspec.Struct, frozen=True):
     thinking: bool | None = None
     request_id: str = ""
     avoid: tuple[str, ...] = ()
-    early: Early | None = None
+    early: EarlyStop | None = None
     extra: dict[str, Any] = {}
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Which model shall answer: a served name (an adapter's, too), and the base URL of the endpoint that serves it.
-    What is empty is the run's own; ``openai:NAME`` is OpenAI's model of that name."""
+    """Which model answers: a served name (or an adapter's), and the base URL of the endpoint that serves it. An empty
+    field means the run's own; ``openai:NAME`` is OpenAI's model of that name."""
 
     name: str = ""
     endpoint: str = ""
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """A sign of life of a call in flight: ``waiting`` (nothing came yet), ``reasoning`` or ``text`` (a piece came).
+    """Progress of a call in flight: ``waiting`` (nothing came yet), ``reasoning`` or ``text`` (a piece came).
 
-    ``seconds`` since the request was sent; ``tokens`` is the number of pieces so far, which is about the tokens.
-    ``call`` tells calls apart that are in flight at the same time: the place of the answer; empty if nobody named it.
+    ``seconds`` since the request was sent; ``tokens`` is the number of pieces so far, about the number of tokens.
+    ``call`` distinguishes concurrent calls: the place of the answer; empty if it has no name.
     """
 
     kind: Literal["waiting", "reasoning", "text"]
@@ -189,4 +189,4 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 Watch = Callable[[Progress], None]
-"""Takes progress as it comes. Lossy by design: nothing may depend on having seen it."""
+"""Receives progress as it comes. Lossy by design: nothing may depend on receiving it."""

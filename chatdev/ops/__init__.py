@@ -1,1 +1,1 @@
-"""Help around servers: what an endpoint is good for, how to start one, how fast it is."""
+"""Tools around model servers: check an endpoint, start a server, benchmark endpoints."""

@@ -1,6 +1,6 @@
-"""What this machine has for a model: its GPUs and who uses them, its memory, and who holds a port. Linux only.
+"""This machine's resources: GPUs and the processes on them, memory, and which process holds a port. Linux only.
 
-GPUs are asked of the tools that come with their drivers, ``nvidia-smi`` and ``rocm-smi``; all else stands in ``/proc``.
+GPUs are queried with their drivers' tools, ``nvidia-smi`` and ``rocm-smi``; everything else is read from ``/proc``.
 """
 
 import csv
@@ -32,7 +32,7 @@ class Program(msgspec.Struct, frozen=True):
 
 
 class Gpu(msgspec.Struct, frozen=True):
-    """One GPU. Memory in bytes, 0 where its driver does not tell. ``users`` are the processes that were seen on it."""
+    """One GPU. Memory in bytes, 0 if its driver does not report it. ``users`` are the processes seen on it."""
 
     index: int
     name: str
@@ -43,12 +43,12 @@ class Gpu(msgspec.Struct, frozen=True):
 
     @property
     def free(self) -> int:
-        """Bytes that nobody uses."""
+        """Unused bytes."""
         return max(0, self.total - self.used)
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """GPUs, memory in bytes (all of it, and what could be had now), and what a driver's tool complained of."""
+    """GPUs, memory in bytes (total and available), and the error message of a driver's tool."""
 
     gpus: tuple[Gpu, ...]
     memory: int
@@ -57,24 +57,24 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 def gpus() -> tuple[Gpu, ...]:
-    """The GPUs of this machine, none where no driver answers."""
+    """The GPUs of this machine; empty if no driver answers."""
     return look().gpus
 
 
 def look() -> Machine:
-    """Ask the drivers and the kernel. Takes a moment, at most half a minute where a driver hangs."""
+    """Query the drivers and the kernel. Takes a moment, at most half a minute if a driver hangs."""
     total, available = read_memory((_PROC / "meminfo").read_text())
     found, complaint = _nvidia()
     if not found:
         found, also = _amd()
         complaint = complaint or also
-    # A GPU that shares the machine's memory, such as NVIDIA's GB10, tells of none of its own.
+    # A GPU that shares the machine's memory, such as NVIDIA's GB10, reports none of its own.
     shared = [g if g.total else msgspec.structs.replace(g, total=total, used=total - available) for g in found]
     return Machine(tuple(shared), total, available, complaint)
 
 
 def only(machine: Machine, visible: Sequence[str] | None) -> Machine:
-    """The machine with only those GPUs that programs are to use: by index, or as many as are named otherwise."""
+    """The machine with only the GPUs that programs may use: by index, or as many as are named in another way."""
     if visible is None:
         return machine
     by_index = all(name.isdigit() for name in visible)
@@ -98,7 +98,7 @@ def _nvidia() -> tuple[tuple[Gpu, ...], str]:
 
 
 def read_nvidia(cards: str, apps: str) -> tuple[Gpu, ...]:
-    """GPUs from nvidia-smi's two tables: index, uuid, name, MiB in all, MiB used; and uuid, pid, process name."""
+    """GPUs from nvidia-smi's two tables: index, uuid, name, total MiB, used MiB; and uuid, pid, process name."""
     users = [(uuid, Program(int(pid), Path(name).name)) for uuid, pid, name in _rows(apps, 3) if pid.isdigit()]
     return tuple(
         Gpu(
@@ -128,7 +128,7 @@ def _amd() -> tuple[tuple[Gpu, ...], str]:
 
 def read_amd(said: str) -> tuple[Gpu, ...]:
     """GPUs from rocm-smi's JSON: an object per card, and ``system`` with the processes, but not on which card."""
-    start = said.find("{")  # warnings may stand before it
+    start = said.find("{")  # warnings may precede it
     try:
         table = json.loads(said[start:]) if start >= 0 else {}
     except json.JSONDecodeError:
@@ -150,12 +150,12 @@ def read_amd(said: str) -> tuple[Gpu, ...]:
 
 
 def _said(program: str, *arguments: str) -> tuple[str, str]:
-    """What a driver's tool printed, and what it complained of. Both are empty where there is no such tool."""
+    """The output of a driver's tool, and its error message. Both are empty if the tool is not installed."""
     path = shutil.which(program)
     if path is None:
         return "", ""
     try:
-        done = subprocess.run(  # noqa: S603 - a driver's own tool, with our own words
+        done = subprocess.run(  # noqa: S603 - a driver's own tool, with our own arguments
             (path, *arguments), capture_output=True, text=True, errors="replace", timeout=_PATIENCE, check=False
         )
     except subprocess.TimeoutExpired:
@@ -169,9 +169,9 @@ def _said(program: str, *arguments: str) -> tuple[str, str]:
 
 
 def holder(port: int) -> str:
-    """Who listens on a TCP port of this machine: ``python3 -m http.server (pid 812)``, and empty if nobody does.
+    """What listens on a TCP port of this machine, such as ``python3 -m http.server (pid 812)``; empty if nothing does.
 
-    A process of another user cannot be looked into: then only that user is named.
+    The processes of other users cannot be inspected: then only the user is named.
     """
     listeners = [
         listener
@@ -195,7 +195,7 @@ def read_listeners(table: str, port: int) -> list[tuple[int, int]]:
 
 
 def shown_command(words: Sequence[str]) -> str:
-    """A command in few words, to be recognised by: without folders, and without keys."""
+    """A short form of a command, enough to recognise it: without folders and without keys."""
     hidden = re.compile(r"(key|token|secret|password)", re.IGNORECASE)
     shown, mask = [], False
     for word in (word for word in words if word):

@@ -1,6 +1,6 @@
-"""A page of Prometheus text for whoever watches a run, on this machine alone.
+"""Serves a run's metrics as Prometheus text, on this machine only.
 
-This module imports aiohttp's server: it is imported when a page is asked for.
+This module imports aiohttp's server, so it is imported only when metrics are served.
 """
 
 import contextlib
@@ -16,9 +16,9 @@ HOST = "127.0.0.1"
 
 @contextlib.asynccontextmanager
 async def serving(port: int, render: Callable[[], str]) -> AsyncIterator[str]:
-    """Serve what ``render`` gives at ``/metrics`` on this port, 0 for a free one; the page's address.
+    """Serve the output of ``render`` at ``/metrics`` on this port (0: any free port); yields the page's address.
 
-    Raises UserError if the port is taken.
+    Raises UserError if the port is in use.
     """
 
     async def page(request: web.Request) -> web.Response:
@@ -34,8 +34,8 @@ async def serving(port: int, render: Callable[[], str]) -> AsyncIterator[str]:
         except (OSError, OverflowError) as error:
             why = getattr(error, "strerror", None) or str(error)
             raise UserError(
-                f"No metrics can be served on {HOST}, port {port} ({why}).",
-                do="Choose another --metrics-port, or 0 for any free one.",
+                f"Cannot serve metrics on {HOST}, port {port} ({why}).",
+                do="Choose another --metrics-port, or 0 for any free port.",
             ) from None
         yield f"http://{HOST}:{runner.addresses[0][1]}/metrics"
     finally:

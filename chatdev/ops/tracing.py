@@ -1,7 +1,7 @@
-"""Sends a run's spans to a collector, by OTLP over HTTP, with OpenTelemetry's own SDK (the extra ``otel``).
+"""Sends a run's spans to a collector by OTLP over HTTP, using the OpenTelemetry SDK (the extra ``otel``).
 
-The SDK reads its own variables besides the address: ``OTEL_EXPORTER_OTLP_HEADERS``, ``OTEL_SERVICE_NAME``,
-``OTEL_RESOURCE_ATTRIBUTES``, ``OTEL_BSP_…`` and others. It is imported only where spans are wanted (0.1 s).
+Besides the address, the SDK reads its own variables: ``OTEL_EXPORTER_OTLP_HEADERS``, ``OTEL_SERVICE_NAME``,
+``OTEL_RESOURCE_ATTRIBUTES``, ``OTEL_BSP_…`` and others. It is imported only when spans are sent (0.1 s).
 """
 
 import logging
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
 PATIENCE = 2.0
-"""Seconds that the end of a run waits for the last spans to leave."""
+"""Seconds to wait at the end of a run for the last spans to be sent."""
 
 
 class NotInstalled(ChatDevError):
-    """The packages of the extra ``otel`` are not here; the message has the command that installs them."""
+    """The packages of the extra ``otel`` are not installed; the message gives the command that installs them."""
 
 
 class Tracing:
-    """A queue of spans and a thread that sends them. Nothing that the collector does or leaves undone is felt by the
-    run: a queue that is full drops, and what did not arrive is told once, at the end.
+    """A queue of spans and a thread that sends them. The collector cannot slow down or fail the run: a full queue drops
+    spans, and the number of spans that did not arrive is reported once, at the end.
 
-    ``url`` is where the collector takes spans. Raises NotInstalled.
+    ``url`` is the collector's endpoint for spans. Raises NotInstalled.
     """
 
     def __init__(self, url: str) -> None:
@@ -42,14 +42,14 @@ class Tracing:
             from opentelemetry.sdk.trace.export import BatchSpanProcessor
         except ImportError as error:
             raise NotInstalled(
-                f"No spans are sent to {url}: {error.name or 'opentelemetry'} is not installed here.",
+                f"Cannot send spans to {url}: {error.name or 'opentelemetry'} is not installed.",
                 do=f"Install it with: {sys.executable} -m pip install opentelemetry-sdk "
                 "opentelemetry-exporter-otlp-proto-http",
             ) from error
-        # It would tell each failure in the middle of the run's own lines.
+        # It would log each failure between the run's own lines.
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL + 1)
         named = Resource.create({"service.name": "chatdev", "service.version": chatdev.__version__})
-        self._resource = named.merge(OTELResourceDetector().detect())  # the user's own names win
+        self._resource = named.merge(OTELResourceDetector().detect())  # the user's own names take precedence
         self._exporter: SpanExporter = OTLPSpanExporter(endpoint=url)
         self._queue = BatchSpanProcessor(_counting(self._exporter, self._count))
 
@@ -57,20 +57,20 @@ class Tracing:
         self._arrived += arrived
 
     def send(self, spans: Sequence[Span]) -> None:
-        """Put spans into the queue; returns at once."""
+        """Queue spans; returns immediately."""
         for span in spans:
             self._given += 1
             self._queue.on_end(self._readable(span))
 
     def close(self) -> str:
-        """Send what is left, for at most PATIENCE seconds. What to tell the user; empty if all spans arrived."""
+        """Send the rest, for at most PATIENCE seconds. Returns a message for the user; empty if all spans arrived."""
         leaving = threading.Thread(target=self._queue.shutdown, daemon=True)
         leaving.start()
         leaving.join(PATIENCE)
         if leaving.is_alive():
-            self._exporter.shutdown()  # no further tries; a request in flight ends with its thread or with the process
+            self._exporter.shutdown()  # no more retries; a request in flight ends with its thread or with the process
         lost = self._given - self._arrived
-        return f"{lost} of {self._given} spans did not reach {self.url}. The run itself lost nothing." if lost else ""
+        return f"{lost} of {self._given} spans did not reach {self.url}. The run is not affected." if lost else ""
 
     def _readable(self, span: Span) -> "ReadableSpan":
         from opentelemetry.sdk.trace import ReadableSpan
@@ -95,12 +95,12 @@ class Tracing:
 
 
 def _nanoseconds(at: float) -> int:
-    """In whole microseconds, which a float still tells apart."""
+    """Rounded to whole microseconds, the resolution that a float keeps."""
     return 1000 * round(at * 1e6)
 
 
 def _counting(inner: "SpanExporter", count: Callable[[int], None]) -> "SpanExporter":
-    """The exporter, whose successes are counted."""
+    """Wrap the exporter to count the spans that it delivers."""
     from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
     class Counting(SpanExporter):

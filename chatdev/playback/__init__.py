@@ -1,1 +1,1 @@
-"""A stand-in model server that answers from a recording."""
+"""A mock model server that answers from a recording."""

@@ -15,8 +15,8 @@ Pieces = tuple[bytes, ...]
 _encode = msgspec.json.encode
 DONE = b"data: [DONE]\n\n"
 BATCH = 256
-"""Tokens that are written together when no time is to pass: about 50 kB, which costs a third of the CPU that one large
-write costs, since no memory is mapped anew for it (measured on an answer of 1,500 tokens)."""
+"""Tokens per write when there is no delay between them: about 50 kB. This takes a third of the CPU time of one large
+write, since no new memory is mapped for it (measured on an answer of 1,500 tokens)."""
 
 
 def pieces(text: str) -> Pieces:
@@ -24,11 +24,11 @@ def pieces(text: str) -> Pieces:
     return tuple(_encode(text[start : start + CHARACTERS]) for start in range(0, len(text), CHARACTERS))
 
 
-class Answer(msgspec.Struct, frozen=True, dict=True, kw_only=True):
-    """An answer as far as its limit lets it go: first what was ``thought``, then what was ``said``.
+class PlayedAnswer(msgspec.Struct, frozen=True, dict=True, kw_only=True):
+    """An answer up to its token limit: first the reasoning (``thought``), then the content (``said``).
 
-    ``field`` is the name under which the reasoning goes out. ``null``: the content is null, not empty.
-    ``cached_tokens`` are those of the prompt that a prefix cache would have spared; None where that is not reckoned.
+    ``field`` is the name of the reasoning field. ``null``: the content is null, not empty. ``cached_tokens`` are the
+    prompt tokens that a prefix cache would have saved; None if that is not computed.
     """
 
     id: str
@@ -44,7 +44,7 @@ class Answer(msgspec.Struct, frozen=True, dict=True, kw_only=True):
 
     @property
     def tokens(self) -> int:
-        """The completion's size."""
+        """The size of the completion."""
         return len(self.thought) + len(self.said)
 
     def usage(self) -> dict[str, Any]:
@@ -59,7 +59,7 @@ class Answer(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         }
 
     def whole(self, *, usage: bool) -> bytes:
-        """The ``chat.completion`` object; its content is null where only thoughts came, as with vLLM's parsers."""
+        """The ``chat.completion`` object; its content is null if there is only reasoning, as with vLLM's parsers."""
         message: dict[str, Any] = {"role": "assistant", "content": _joined(self.said)}
         if self.null or (self.thought and not self.said):
             message["content"] = None
@@ -71,7 +71,7 @@ class Answer(msgspec.Struct, frozen=True, dict=True, kw_only=True):
 
     @cached_property
     def _lead(self) -> bytes:
-        """How every event begins, up to the value of ``choices``."""
+        """The beginning of every event, up to the value of ``choices``."""
         lead = {"id": self.id, "object": "chat.completion.chunk", "created": self.created, "model": self.model}
         return b"data: " + _encode(lead)[:-1] + b',"choices":'
 
@@ -98,7 +98,7 @@ class Answer(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         return before + (after + before).join(some) + after
 
     def closing(self, *, usage: bool) -> bytes:
-        """The event with the finish reason and, if asked for, the one with the usage and no choices."""
+        """The event with the finish reason and, if requested, the one with the usage and no choices."""
         end = b'[{"index":0,"delta":{"content":%b},"logprobs":null,"finish_reason":%b,"stop_reason":null}]}\n\n'
         closing = self._lead + end % (self._nothing, _encode(self.finish_reason))
         return closing + (self._lead + b'[],"usage":%b}\n\n' % _encode(self.usage()) if usage else b"")
@@ -112,7 +112,7 @@ def _joined(some: Pieces) -> msgspec.Raw:
 async def pace(total: int, first: float, each: float) -> AsyncIterator[int]:
     """How many of ``total`` tokens are due, as time passes: one after ``first`` seconds, then one every ``each``.
 
-    Each token's time is counted from the start: a late one delays no other, and those that are due come together.
+    Each token's time is counted from the start: a late token delays no other, and all tokens due are sent together.
     """
     now = asyncio.get_running_loop().time
     start = now() + first

@@ -1,4 +1,4 @@
-"""The recordings that come with ChatDev, so that a company can be seen at work without any model."""
+"""The recordings that come with ChatDev, to watch a company work without any model."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -17,19 +17,19 @@ def recordings() -> tuple[Recording, ...]:
 
 
 def recording_of(task: str) -> Recording:
-    """The one of this task, in any letter case. Raises UserError that lists the tasks there are."""
+    """The recording of this task, in any letter case. Raises UserError that lists the recorded tasks."""
     known = recordings()
     for recording in known:
         if recording.task.casefold() == task.strip().casefold():
             return recording
     raise UserError(
-        f"DEMO plays recorded answers, and there are none for the task {task.strip()[:80]!r}.",
-        do="\n".join(["It knows these tasks:", *(f'  --task "{recording.task}"' for recording in known)]),
+        f"DEMO plays recorded answers, but has none for the task {task.strip()[:80]!r}.",
+        do="\n".join(["Recorded tasks:", *(f'  --task "{recording.task}"' for recording in known)]),
     )
 
 
 @contextlib.asynccontextmanager
 async def serving(task: str | None) -> AsyncIterator[str]:
-    """A server that plays the recording of this task, or for None each of them; its base URL. Raises UserError."""
+    """A server that plays the recording of this task, or all recordings for None; its base URL. Raises UserError."""
     async with Playback(*(recordings() if task is None else (recording_of(task),))) as endpoint:
         yield endpoint

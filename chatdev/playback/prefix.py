@@ -1,7 +1,7 @@
-"""What a prefix cache would spare: reckoned as vLLM's does, with a cache that never forgets.
+"""What a prefix cache would save: computed as in vLLM, with a cache that never evicts.
 
-Whole blocks count, from the first token on, and those of answers too, once they are full; of a prompt that is known to
-its end, the last token is computed all the same, and so its block (vLLM's design document "Automatic Prefix Caching").
+Whole blocks count, from the first token on, full blocks of answers included. Even if a prompt is cached to its end, its
+last token is computed, and so is that token's block (vLLM's design document "Automatic Prefix Caching").
 """
 
 import hashlib
@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from chatdev.playback.protocol import CHARACTERS, PER_MESSAGE
 
 BLOCK = 16
-"""Tokens of a block on a GPU, vLLM's ``--block-size`` there."""
+"""Tokens per block on a GPU: vLLM's ``--block-size``."""
 
 
 class PrefixCache:
-    """The blocks that were seen, of ``block`` tokens each; a token is four characters, as everywhere in playback, or as
-    many as ``characters`` says."""
+    """The blocks seen so far, of ``block`` tokens each. A token is ``characters`` long: four, as everywhere in
+    playback, unless given."""
 
     def __init__(self, block: int = BLOCK, characters: int = CHARACTERS) -> None:
         self.block = block
@@ -23,12 +23,12 @@ class PrefixCache:
         self._seen: set[bytes] = set()
 
     def take(self, messages: Iterable[tuple[str, str]], answer: str) -> int:
-        """The tokens of a prompt (role and text of each message) that need not be computed. From now on the blocks of
-        the prompt and of its answer are known."""
+        """The tokens of a prompt (role and text of each message) that need not be computed. Then adds the blocks of
+        the prompt and of its answer to the cache."""
         return self.spared("".join(f"{_head(role)}{text}" for role, text in messages) + _head("assistant"), answer)
 
     def spared(self, prompt: str, answer: str) -> int:
-        """The same of a prompt that is one text."""
+        """The same for a prompt that is one text."""
         hits = 0
         spared = (len(prompt) - 1) // self._size
         known = True
@@ -39,7 +39,7 @@ class PrefixCache:
         return hits * self.block
 
     def _blocks(self, text: str) -> Iterable[bytes]:
-        """A name for each whole block, which tells all that stands before it, too."""
+        """A name for each whole block. It depends on all blocks before it, too."""
         name = b""
         for start in range(0, len(text) // self._size * self._size, self._size):
             block = text[start : start + self._size].encode("utf-8", "surrogatepass")
@@ -48,5 +48,5 @@ class PrefixCache:
 
 
 def _head(role: str) -> str:
-    """How a message begins: as many tokens as each message takes beside its text."""
+    """The beginning of a message: as many tokens as a message takes in addition to its text."""
     return f"<|{role}|>\n".ljust(PER_MESSAGE * CHARACTERS)

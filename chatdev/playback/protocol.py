@@ -1,4 +1,4 @@
-"""The protocol's requests, and what vLLM would refuse in them, in its own words (read off vLLM 0.32).
+"""The protocol's requests, and what vLLM would refuse in them, with vLLM's own messages (taken from vLLM 0.32).
 
 Tokens are counted without a tokenizer: one for every four characters, rounded up, and four for each message of a
 prompt.
@@ -9,18 +9,18 @@ from typing import Any, TypeVar
 import msgspec
 
 from chatdev.models import constraints
-from chatdev.playback.faults import Manner
+from chatdev.playback.faults import FaultSpec
 
 CHARACTERS = 4
 """Characters that count as one token."""
 PER_MESSAGE = 4
-"""Tokens that each message of a prompt takes beside its text."""
+"""Tokens that each message of a prompt takes in addition to its text."""
 
 T = TypeVar("T")
 
 
-class Refusal(Exception):
-    """An answer that is not the one asked for: an HTTP status and a body."""
+class ErrorResponse(Exception):
+    """A refused request: an HTTP status and a body."""
 
     def __init__(self, status: int, body: bytes, content_type: str = "application/json") -> None:
         super().__init__(body.decode())
@@ -33,7 +33,7 @@ class _Part(msgspec.Struct):
     text: str = ""
 
 
-class Message(msgspec.Struct):
+class ChatMessage(msgspec.Struct):
     """One message; its content is a text, a list of parts, or null."""
 
     role: str
@@ -52,9 +52,9 @@ class _StreamOptions(msgspec.Struct):
 
 
 class Chat(msgspec.Struct):
-    """The fields of ``POST /v1/chat/completions`` that playback heeds; all others are ignored."""
+    """The fields of ``POST /v1/chat/completions`` that playback reads; all others are ignored."""
 
-    messages: list[Message]
+    messages: list[ChatMessage]
     model: str | None = None
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
@@ -68,11 +68,11 @@ class Chat(msgspec.Struct):
 
     @property
     def thinks(self) -> bool:
-        """Whether reasoning is wanted: it is, unless the template is told otherwise, as Qwen's is."""
+        """Whether reasoning is wanted: yes, unless the template's arguments turn it off, as for Qwen."""
         return (self.chat_template_kwargs or {}).get("enable_thinking") is not False
 
     def held(self, text: str) -> str:
-        """An answer as vLLM's constraints would have it: ``text`` if it is one of the choices, else the first."""
+        """An answer under vLLM's constraints: ``text`` if it is one of the choices, else the first choice."""
         choices = (self.structured_outputs or {}).get("choice")
         if isinstance(choices, list) and choices:
             return text if text.strip() in choices else str(choices[0])
@@ -92,7 +92,7 @@ class Tokenize(msgspec.Struct):
     """The body of ``POST /tokenize``: a text, or messages."""
 
     prompt: str = ""
-    messages: list[Message] | None = None
+    messages: list[ChatMessage] | None = None
 
     @property
     def count(self) -> int:
@@ -101,7 +101,7 @@ class Tokenize(msgspec.Struct):
 
 
 def tokens(characters: int) -> int:
-    """How many tokens so many characters count as."""
+    """The number of tokens for a number of characters."""
     return -(-characters // CHARACTERS)
 
 
@@ -113,8 +113,8 @@ def decode(body: bytes, kind: type[T]) -> T:
         raise error_object(400, f"1 validation error:\n  {error}", "Bad Request") from None
 
 
-def admit(chat: Chat, body: bytes, model: str, window: int, manner: Manner) -> int:
-    """The most tokens that the answer may have, in the order in which vLLM checks a request. Raises Refusal."""
+def admit(chat: Chat, body: bytes, model: str, window: int, manner: FaultSpec) -> int:
+    """The most tokens that the answer may have; checks in the same order as vLLM. Raises Refusal."""
     if manner.refuse_fields:
         _refuse_fields(msgspec.json.decode(body), manner.refuse_fields)
     if chat.stream_options and not chat.stream:
@@ -135,44 +135,44 @@ def admit(chat: Chat, body: bytes, model: str, window: int, manner: Manner) -> i
     return limit
 
 
-def prompt_tokens(chat: Chat, manner: Manner) -> int:
-    """The size of the prompt that is read, in tokens."""
+def prompt_tokens(chat: Chat, manner: FaultSpec) -> int:
+    """The size of the prompt in tokens, after ``cut_prompt``."""
     return min(chat.prompt_tokens, manner.cut_prompt or chat.prompt_tokens)
 
 
-def error_object(status: int, message: str, kind: str, param: str | None = None) -> Refusal:
-    """A refusal in vLLM's form."""
+def error_object(status: int, message: str, kind: str, param: str | None = None) -> ErrorResponse:
+    """A refusal in vLLM's format."""
     error = {"message": message, "type": kind, "param": param, "code": status}
-    return Refusal(status, msgspec.json.encode({"error": error}))
+    return ErrorResponse(status, msgspec.json.encode({"error": error}))
 
 
-def unauthorized() -> Refusal:
-    """The key is missing or wrong; vLLM gives a string here, not an object."""
-    return Refusal(401, b'{"error":"Unauthorized"}')
+def unauthorized() -> ErrorResponse:
+    """The key is missing or wrong; here vLLM returns a string, not an object."""
+    return ErrorResponse(401, b'{"error":"Unauthorized"}')
 
 
-def key_refused() -> Refusal:
-    """The key is missing or wrong, as OpenAI says it."""
+def key_refused() -> ErrorResponse:
+    """The key is missing or wrong, with OpenAI's message."""
     message = (
         "Incorrect API key provided: ***. You can find your API key at https://platform.openai.com/account/api-keys."
     )
     error = {"message": message, "type": "invalid_request_error", "param": None, "code": "invalid_api_key"}
-    return Refusal(401, msgspec.json.encode({"error": error}))
+    return ErrorResponse(401, msgspec.json.encode({"error": error}))
 
 
-def engine_died() -> Refusal:
-    """What vLLM says, whole or inside a stream, when its engine is gone."""
+def engine_died() -> ErrorResponse:
+    """vLLM's message when its engine has died, as a whole answer or inside a stream."""
     message = "EngineCore encountered an issue. See stack trace (above) for the root cause."
     return error_object(500, message, "InternalServerError")
 
 
-def _invalid(message: str, param: str, value: object = None) -> Refusal:
+def _invalid(message: str, param: str, value: object = None) -> ErrorResponse:
     extras = f"parameter={param}" + ("" if value is None else f", value={value}")
     return error_object(400, f"{message} ({extras})", "BadRequestError", param)
 
 
 def _refuse_fields(body: dict[str, Any], refused: tuple[str, ...]) -> None:
-    """The words of vLLM before 0.6.5, which refused what it did not know; its ``param`` was null."""
+    """The message of vLLM before 0.6.5: it refused unknown fields, with ``param`` null."""
     extra = [
         {"type": "extra_forbidden", "loc": ("body", name), "msg": "Extra inputs are not permitted", "input": body[name]}
         for name in refused
@@ -182,8 +182,8 @@ def _refuse_fields(body: dict[str, Any], refused: tuple[str, ...]) -> None:
         raise error_object(400, str(extra), "BadRequestError")
 
 
-def _check_template(roles: list[str], manner: Manner) -> None:
-    """Chat templates that raise: Gemma's for ``system``, Llama 2's for turns. vLLM passes their words on, twice."""
+def _check_template(roles: list[str], manner: FaultSpec) -> None:
+    """Chat templates that raise: Gemma's for ``system``, Llama 2's for turns. vLLM quotes their message twice."""
     words = ""
     if manner.no_template:
         words = (
@@ -204,7 +204,7 @@ def _check_window(name: str, asked: int | None, prompt: int, window: int) -> Non
         message = f"{name}={asked} cannot be greater than max_model_len=max_total_tokens={window}."
         raise _invalid(f"{message} Please request fewer output tokens.", name, asked)
     if prompt > window:
-        # vLLM stops counting one token past the window, so the prompt's true length is not told.
+        # vLLM stops counting one token past the window, so the prompt's true length is not reported.
         least = window + 1
         raise _invalid(
             f"This model's maximum context length is {window} tokens. However, you requested 0 output tokens and your "

@@ -1,7 +1,7 @@
 """Recordings: answers by place or by a rule, in a text file that a person can write. See docs/playback.md.
 
 A file begins with a TOML head between two ``+++`` lines; each entry begins with a ``=== `` line and goes on, verbatim,
-to the next one. A finished run's log serves as well: its answers stand at their places.
+to the next one. A finished run's log works as well: it has its answers by place.
 """
 
 import json
@@ -18,7 +18,7 @@ import msgspec
 
 from chatdev.errors import UserError
 from chatdev.journal import events, store
-from chatdev.playback.faults import AtLeastOne, Manner
+from chatdev.playback.faults import AtLeastOne, FaultSpec
 
 _RULER = "+++"
 _MARK = "=== "
@@ -28,15 +28,15 @@ _STRING = r'"(?:[^"\\]|\\.)*"' + r"|'[^']*'"
 _HEADER = re.compile(rf"{_MARK} *(?:(?P<place>{_PLACE.pattern})|when +(?P<when>{_STRING}))(?: +(?P<more>\{{.*\}}))?\s*")
 _ESCAPED = re.compile(r"\\+" + _MARK)
 _MUST_ESCAPE = re.compile(r"\\*" + _MARK)
-_EXPECTED = '`=== PLACE` or `=== when "TEXT"`, and after it nothing or attributes such as {finish = "length"}'
+_EXPECTED = '`=== PLACE` or `=== when "TEXT"`, optionally with attributes such as {finish = "length"}'
 
 
 class RecordingError(UserError):
-    """A recording that cannot be read; names file, line, and what was expected there."""
+    """A recording that cannot be read; the message names file, line, and what was expected there."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer: at a ``place``, or ``when`` this text stands in the last message of a request."""
+    """One answer: at a ``place``, or ``when`` the last message of a request contains this text."""
 
     place: str = ""
     when: str | None = None
@@ -46,21 +46,21 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def title(self) -> str:
-        """The place or the rule, as it is written in a recording."""
+        """The place or the rule, as written in a recording."""
         return self.place if self.when is None else f"when {_toml(self.when)}"
 
 
-class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a recording says of itself: the ``model`` served, its ``window`` in tokens, whose ``task`` it answers."""
+class RecordingHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A recording's head: the ``model`` served, its ``window`` in tokens, the ``task`` and the run's ``name``."""
 
     model: str = "default"
     window: AtLeastOne = 32768
     task: str = ""
     name: str = ""
-    manner: tuple[Manner, ...] = ()
+    manner: tuple[FaultSpec, ...] = ()
 
 
-class Recording(Head, frozen=True, dict=True, kw_only=True):
+class Recording(RecordingHeader, frozen=True, dict=True, kw_only=True):
     """A head and its entries, in the order of the file."""
 
     entries: tuple[Entry, ...] = ()
@@ -74,14 +74,14 @@ class Recording(Head, frozen=True, dict=True, kw_only=True):
         return tuple((entry.when, entry) for entry in self.entries if entry.when is not None)
 
     def find(self, place: str, last_message: str) -> Entry | None:
-        """The entry at ``place``, else the first rule whose text stands in ``last_message``. A candidate of a race
-        without an entry of its own gets what is recorded for one who works alone."""
+        """The entry at ``place``, else the first rule whose text is in ``last_message``. A candidate of a race without
+        an entry of its own gets the entry recorded without candidates."""
         if entry := self._places.get(place) or self._places.get(_CANDIDATE.sub("", place)):
             return entry
         return next((entry for when, entry in self._rules if when in last_message), None)
 
     def nearest(self, place: str, last_message: str) -> Entry | None:
-        """The entry that comes closest to one not found: by its place, or by how much of its rule the message holds."""
+        """The entry closest to one not found: by its place, or by how much of its rule the message contains."""
         if place and self._places:
             return self._places[get_close_matches(place, self._places, n=1, cutoff=0.0)[0]]
 
@@ -93,7 +93,7 @@ class Recording(Head, frozen=True, dict=True, kw_only=True):
 
 
 def choose(recordings: Sequence[Recording], texts: Sequence[str]) -> Recording | None:
-    """The recording whose task stands in one of ``texts``: the longest such task, or none at all. One alone serves
+    """The recording whose task is in one of ``texts``: the longest such task, or None. A single recording serves
     everything."""
     if len(recordings) == 1:
         return recordings[0]
@@ -113,7 +113,7 @@ def read(path: Path) -> Recording:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise RecordingError(f"No recording can be read at {path} ({error.strerror}).") from error
+        raise RecordingError(f"The recording {path} cannot be read ({error.strerror}).") from error
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -122,7 +122,7 @@ def read(path: Path) -> Recording:
 
 
 def from_log(path: Path) -> Recording:
-    """What the models answered in a run, by place, from its ``events.jsonl``. Raises RecordingError or JournalError."""
+    """The models' answers in a run, by place, from its ``events.jsonl``. Raises RecordingError or JournalError."""
     head: dict[str, Any] = {}
     entries: list[Entry] = []
     for record in store.read(path):
@@ -136,7 +136,7 @@ def from_log(path: Path) -> Recording:
                     Entry(place=answer.place, text=answer.text, finish=answer.finish_reason, reasoning=answer.reasoning)
                 )
     if not entries:
-        raise RecordingError(f"The run in {path} holds no answer of a model.", do="Name a run that got further.")
+        raise RecordingError(f"The run in {path} has no model answers.", do="Choose a run that got further.")
     return Recording(**head, entries=tuple(entries))
 
 
@@ -156,14 +156,14 @@ def parse(text: str, source: str = "recording") -> Recording:
         body = "\n".join(line[1:] if _ESCAPED.match(line) else line for line in lines[start + 1 : stop])
         entry = _entry(lines[start], body, source, start + 1)
         if first := seen.get(entry.title):
-            raise _fault(source, start + 1, f"{entry.title} has an answer already, at line {first}")
+            raise _fault(source, start + 1, f"{entry.title} already has an answer, at line {first}")
         seen[entry.title] = start + 1
         entries.append(entry)
     return Recording(**msgspec.structs.asdict(head), entries=tuple(entries))
 
 
 def write(recording: Recording) -> str:
-    """The text that ``parse`` reads back to an equal recording. Raises RecordingError for what is no place."""
+    """The text that ``parse`` reads back to an equal recording. Raises RecordingError for an invalid place."""
     lines = [_RULER]
     lines += [f"{name} = {_toml(getattr(recording, name))}" for name in ("model", "window", "task", "name")]
     for manner in recording.manner:
@@ -171,7 +171,7 @@ def write(recording: Recording) -> str:
     lines.append(_RULER)
     for entry in recording.entries:
         if entry.when is None and not _PLACE.fullmatch(entry.place):
-            raise RecordingError(f"{entry.place!r} is not a place: name.ordinal segments with / between.")
+            raise RecordingError(f"{entry.place!r} is not a place: expected name.ordinal segments separated by /.")
         more = [f"reasoning = {_toml(entry.reasoning)}"] if entry.reasoning else []
         more += [f"finish = {_toml(entry.finish)}"] if entry.finish != "stop" else []
         lines.append(f"{_MARK}{entry.title}{' {' + ', '.join(more) + '}' if more else ''}")
@@ -184,16 +184,16 @@ class _Attributes(msgspec.Struct, forbid_unknown_fields=True):
     reasoning: str = ""
 
 
-def _head(lines: Sequence[str], source: str) -> tuple[Head, int]:
-    """The head, and how many lines it takes with its rulers."""
+def _head(lines: Sequence[str], source: str) -> tuple[RecordingHeader, int]:
+    """The head, and its number of lines with both rulers."""
     if not lines or lines[0].rstrip() != _RULER:
-        raise _fault(source, 1, f"expected {_RULER}, which begins the head")
+        raise _fault(source, 1, f"expected {_RULER} at the start of the head")
     end = next((number for number in range(1, len(lines)) if lines[number].rstrip() == _RULER), None)
     if end is None:
-        raise _fault(source, len(lines), f"expected {_RULER}, which ends the head")
+        raise _fault(source, len(lines), f"expected {_RULER} at the end of the head")
     try:
-        # An empty line stands for the ruler, so that the line numbers in tomllib's errors are the file's.
-        return msgspec.convert(tomllib.loads("\n".join(["", *lines[1:end], ""])), Head), end + 1
+        # An empty line replaces the ruler, so that the line numbers in tomllib's errors are those of the file.
+        return msgspec.convert(tomllib.loads("\n".join(["", *lines[1:end], ""])), RecordingHeader), end + 1
     except tomllib.TOMLDecodeError as error:
         raise RecordingError(f"{source}: the head is not TOML: {error}.") from None
     except msgspec.ValidationError as error:
@@ -203,7 +203,7 @@ def _head(lines: Sequence[str], source: str) -> tuple[Head, int]:
 def _entry(header: str, body: str, source: str, line: int) -> Entry:
     match = _HEADER.fullmatch(header)
     if match is None:
-        raise _fault(source, line, f"expected {_EXPECTED}; an answer's own line that begins so needs a \\ before it")
+        raise _fault(source, line, f"expected {_EXPECTED}; a line of an answer that begins so needs a \\ before it")
     try:
         when = tomllib.loads(f"it = {match['when']}")["it"] if match["when"] else None
         more = msgspec.convert(tomllib.loads(f"it = {match['more'] or '{}'}")["it"], _Attributes)

@@ -1,4 +1,4 @@
-"""How an answer is sent, whole or as a stream, and the ways in which that breaks off or never ends."""
+"""Sends an answer, whole or as a stream, and plays the faults that cut it off or never end it."""
 
 import asyncio
 import socket
@@ -8,14 +8,14 @@ from typing import NoReturn
 from aiohttp import web
 
 from chatdev.playback import protocol
-from chatdev.playback.answer import DONE, Answer, pace
-from chatdev.playback.faults import Manner
+from chatdev.playback.answer import DONE, PlayedAnswer, pace
+from chatdev.playback.faults import FaultSpec
 
 TRICKLE = 1.0
-"""Seconds between two bytes that mean nothing, where the manner does not say."""
+"""Seconds between two meaningless bytes, unless the manner sets it."""
 
 
-async def whole(request: web.Request, answer: Answer, manner: Manner) -> web.StreamResponse:
+async def whole(request: web.Request, answer: PlayedAnswer, manner: FaultSpec) -> web.StreamResponse:
     """Send the answer as one object."""
     await asyncio.sleep((manner.first_token or 0.0) + max(answer.tokens - 1, 0) * (manner.per_token or 0.0))
     match manner.fault:
@@ -37,7 +37,7 @@ async def whole(request: web.Request, answer: Answer, manner: Manner) -> web.Str
     return web.Response(body=answer.whole(usage=not manner.no_usage), content_type="application/json")
 
 
-async def streamed(request: web.Request, answer: Answer, manner: Manner, *, usage: bool) -> web.StreamResponse:
+async def streamed(request: web.Request, answer: PlayedAnswer, manner: FaultSpec, *, usage: bool) -> web.StreamResponse:
     """Send the answer as events, one for each token, as time passes."""
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
     await response.prepare(request)
@@ -72,7 +72,7 @@ async def streamed(request: web.Request, answer: Answer, manner: Manner, *, usag
     return response
 
 
-def _ending(answer: Answer, manner: Manner, *, usage: bool) -> bytes:
+def _ending(answer: PlayedAnswer, manner: FaultSpec, *, usage: bool) -> bytes:
     if manner.fault in ("cut", "half"):
         return b""
     done = b"" if manner.no_done else DONE
@@ -82,19 +82,19 @@ def _ending(answer: Answer, manner: Manner, *, usage: bool) -> bytes:
 
 
 async def _until_the_client_leaves() -> None:
-    """Silence; aiohttp cancels a handler whose client is gone, and ``stop`` cancels it too."""
+    """Silence; aiohttp cancels the handler when its client disconnects, and ``stop`` cancels it, too."""
     await asyncio.get_running_loop().create_future()
 
 
-async def _trickle(response: web.StreamResponse, some: bytes, manner: Manner, pause: float = TRICKLE) -> NoReturn:
-    """Send the same bytes for ever, or until the client leaves."""
+async def _trickle(response: web.StreamResponse, some: bytes, manner: FaultSpec, pause: float = TRICKLE) -> NoReturn:
+    """Send the same bytes until the client disconnects."""
     while True:
         await response.write(some)
         await asyncio.sleep(pause if manner.per_token is None else manner.per_token)
 
 
 def reset(request: web.Request) -> NoReturn:
-    """End the connection as a dying machine does: by a reset (TCP's RST), without what was still to be sent."""
+    """End the connection like a dying machine: with a reset (TCP's RST), without sending pending data."""
     if request.transport is not None:
         request.transport.get_extra_info("socket").setsockopt(
             socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)

@@ -1,8 +1,8 @@
-"""Playback: a model server that answers from recordings, over the real protocol and in vLLM's words.
+"""Playback: a model server that answers from recordings, over the real protocol and with vLLM's messages.
 
-It keeps no state, but for a prefix cache where that is to be reckoned. A request says where it stands: its
-``X-Request-Id`` is ``PLACE;TRY;SUFFIX``, with the place
-percent-encoded. The same request therefore gets the same answer, whatever came before.
+It keeps no state, except a prefix cache if that is to be computed. A request names its place in the run: its
+``X-Request-Id`` is ``PLACE;TRY;SUFFIX``, with the place percent-encoded. So the same request always gets the same
+answer.
 """
 
 import asyncio
@@ -18,33 +18,33 @@ from aiohttp import web
 from chatdev import __version__
 from chatdev.errors import UserError
 from chatdev.playback import protocol, sending
-from chatdev.playback.answer import Answer, Pieces, pieces
-from chatdev.playback.faults import Manner, merge
+from chatdev.playback.answer import Pieces, PlayedAnswer, pieces
+from chatdev.playback.faults import FaultSpec, merge
 from chatdev.playback.prefix import PrefixCache
-from chatdev.playback.protocol import Chat, Refusal
+from chatdev.playback.protocol import Chat, ErrorResponse
 from chatdev.playback.recording import Entry, Recording, choose
 
 _PAGE = b"<!doctype html>\n<title>Welcome</title>\n<p>This is a web server, but no model answers here.</p>\n"
 _BODY_LIMIT = 64 * 1024 * 1024
-"""Bytes of a request: far more than any window, so that a prompt is refused by its tokens."""
+"""Bytes of a request: far more than any window, so that a long prompt is refused for its tokens."""
 _SHUTDOWN = 1.0
-"""Seconds for idle connections to close; answers in flight are ended at once."""
+"""Seconds for idle connections to close; answers in flight are ended immediately."""
 
 
 class _Call(msgspec.Struct, frozen=True):
-    """What a request's headers say, and how it shall be treated. ``window`` is in tokens."""
+    """What a request's headers say, and how to treat it. ``window`` is in tokens."""
 
     id: str
     place: str
-    manner: Manner
+    manner: FaultSpec
     window: int
 
 
 _EXAMINED = Entry(
-    text="Red, yellow and blue. I am a recording, though, and say this to whoever only wants to know how I answer: "
-    "which constraints I keep, how fast I am, and what I do when many ask at once."
+    text="Red, yellow and blue. I am a recording, and I give this answer to every test of this server: how it answers, "
+    "what constraints it keeps, how fast it is, and how well it copes with load."
 )
-"""What ``chatdev doctor`` gets, whatever it asks."""
+"""The answer to every question of ``chatdev doctor``."""
 
 _Handler = Callable[[web.Request, _Call], Awaitable[web.StreamResponse]]
 
@@ -52,17 +52,17 @@ _Handler = Callable[[web.Request, _Call], Awaitable[web.StreamResponse]]
 class Playback:
     """Serves recordings on one address.
 
-    The first recording's head names the model and its window, and its manner holds for all; ``manners`` come on top.
-    Of several recordings, a request is answered by the one whose task stands in its messages. ``keepalive`` is the
-    number of seconds after which an idle connection is closed: five with vLLM. ``cache`` reckons what a prefix cache
-    would spare, and the usage tells it.
+    The first recording's head names the model and its window; its manners apply to all, and ``manners`` are added.
+    With several recordings, a request is answered by the one whose task its messages contain. ``keepalive`` is the
+    number of seconds after which an idle connection is closed: five in vLLM. ``cache`` computes what a prefix cache
+    would save, reported in the usage.
     """
 
     def __init__(
         self,
         recording: Recording,
         *others: Recording,
-        manners: Iterable[Manner] = (),
+        manners: Iterable[FaultSpec] = (),
         keepalive: float = 5.0,
         cache: PrefixCache | None = None,
     ) -> None:
@@ -78,11 +78,11 @@ class Playback:
 
     @property
     def in_flight(self) -> int:
-        """The number of answers under way."""
+        """The number of answers in flight."""
         return len(self._answering)
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
-        """Listen, and return the base URL (``http://127.0.0.1:8000/v1``). Port 0 takes a free one. Raises UserError."""
+        """Listen, and return the base URL (``http://127.0.0.1:8000/v1``). Port 0 picks a free one. Raises UserError."""
         app = web.Application(client_max_size=_BODY_LIMIT)
         app.router.add_get("/health", self._guard(_health))
         app.router.add_get("/version", self._guard(_version))
@@ -104,12 +104,12 @@ class Playback:
             await self.stop()
             raise UserError(
                 f"Playback cannot listen on {host}, port {port} ({error.strerror}).",
-                do="Choose another port, or 0 for any free one.",
+                do="Choose another port, or 0 for a free one.",
             ) from error
         return f"http://{f'[{host}]' if ':' in host else host}:{self._runner.addresses[0][1]}/v1"
 
     async def stop(self) -> None:
-        """End the answers in flight, and close the address."""
+        """End the answers in flight and close the address."""
         for task in self._answering:
             task.cancel()
         if self._runner is not None:
@@ -133,12 +133,12 @@ class Playback:
                 _door(request, manner)
                 call = _Call(header or uuid.uuid4().hex, place, manner, manner.window or self._window)
                 return await handler(request, call)
-            except Refusal as refusal:
+            except ErrorResponse as refusal:
                 wait = None if manner.retry_after is None else {"Retry-After": f"{manner.retry_after:g}"}
                 return web.Response(
                     status=refusal.status, body=refusal.body, content_type=refusal.content_type, headers=wait
                 )
-            except ConnectionResetError:  # the client is gone, and with it whoever could be told
+            except ConnectionResetError:  # the client is gone, so there is no one to answer
                 raise asyncio.CancelledError from None
 
         return handle
@@ -151,7 +151,7 @@ class Playback:
         return web.json_response({"object": "list", "data": [card]})
 
     async def _tokenize(self, request: web.Request, call: _Call) -> web.Response:
-        """The count is playback's own, so the token ids are only numbered."""
+        """The count is playback's own, so the token ids are just consecutive numbers."""
         count = protocol.decode(await request.read(), protocol.Tokenize).count
         answer = {"count": count, "max_model_len": call.window, "tokens": list(range(count))}
         return web.json_response(answer | {"token_strs": None})
@@ -181,17 +181,17 @@ class Playback:
         recording = choose(self._recordings, texts)
         if recording is None:
             known = ", ".join(repr(each.task) for each in self._recordings)
-            raise _unknown(f"No recorded task stands in the messages; recorded are {known}.")
+            raise _unknown(f"The messages contain no recorded task; recorded tasks: {known}.")
         if entry := recording.find(place, texts[-1]):
             return entry
         nearest = recording.nearest(place, texts[-1])
         raise _unknown(
-            f"The recording has no answer for {place or 'a request without a place'}, nor a rule for its last message; "
-            f"{f'the nearest entry is {nearest.title}' if nearest else 'it holds no entry'}."
+            f"The recording has no answer for {place or 'a request without a place'} and no rule for its last message; "
+            f"{f'the nearest entry is {nearest.title}' if nearest else 'it has no entries'}."
         )
 
-    def _answer(self, entry: Entry, chat: Chat, call: _Call, limit: int) -> Answer:
-        held = entry is _EXAMINED and not call.manner.ignore_constraints  # what was recorded is given as it is
+    def _answer(self, entry: Entry, chat: Chat, call: _Call, limit: int) -> PlayedAnswer:
+        held = entry is _EXAMINED and not call.manner.ignore_constraints  # recorded answers are never changed
         text = chat.held(entry.text) if held else entry.text
         thought, said = self._in_pieces(entry.reasoning), self._in_pieces(text)
         null = bool(call.manner.null_content) and (chat.thinks or bool(call.manner.empty))
@@ -204,7 +204,7 @@ class Playback:
         cached = None
         if self._cache is not None:
             cached = self._cache.take([(each.role, each.text) for each in chat.messages], text)
-        return Answer(
+        return PlayedAnswer(
             id=f"chatcmpl-{call.id}",
             model=self._model,
             created=int(time.time()),
@@ -218,24 +218,24 @@ class Playback:
         )
 
     def _in_pieces(self, text: str) -> Pieces:
-        """Encoded once and kept: on an answer served at once, this is most of the work."""
+        """The pieces of a text, encoded once and kept: without delays, encoding is most of the work."""
         if text not in self._pieces:
             self._pieces[text] = pieces(text)
         return self._pieces[text]
 
 
 def _place(header: str) -> tuple[str, int]:
-    """The place and the try in a request id; no place if it is not one of ours."""
+    """The place and the try in a request id; no place if the id is not ChatDev's."""
     parts = header.split(";")
     if len(parts) != 3 or not parts[1].isdecimal():
         return "", 1
     return unquote(parts[0]), int(parts[1])
 
 
-def _door(request: web.Request, manner: Manner) -> None:
-    """Turns requests away before they are read. As with vLLM, only ``/v1`` asks for the key."""
+def _door(request: web.Request, manner: FaultSpec) -> None:
+    """Refuses requests before they are read. As in vLLM, only ``/v1`` requires the key."""
     if manner.html:
-        raise Refusal(200, _PAGE, "text/html")
+        raise ErrorResponse(200, _PAGE, "text/html")
     given = request.headers.get("Authorization")
     locked = manner.api_key is not None and given != f"Bearer {manner.api_key}"
     if manner.unauthorized == "object":
@@ -243,12 +243,12 @@ def _door(request: web.Request, manner: Manner) -> None:
     if manner.status == 401 or manner.unauthorized or (locked and request.path.startswith("/v1")):
         raise protocol.unauthorized()
     if manner.status is not None:
-        message = f"Playback was told to answer with status {manner.status}."
+        message = f"Playback is set to answer with status {manner.status}."
         kind = "InternalServerError" if manner.status >= 500 else "BadRequestError"
         raise protocol.error_object(manner.status, message, kind)
 
 
-def _unknown(message: str) -> Refusal:
+def _unknown(message: str) -> ErrorResponse:
     return protocol.error_object(400, message, "BadRequestError", "messages")
 
 

@@ -1,1 +1,1 @@
-"""Judging a product from outside: what goes into it, what comes out, and what of that is right."""
+"""Judges a product from outside: its input, its output, and whether that output is right."""

@@ -1,4 +1,4 @@
-"""Command lines of a shell, as far as rows need them: words, quotes, and what is fed to a program."""
+"""Command lines of a shell, as far as rows need them: words, quotes, and a program's input."""
 
 import re
 import shlex
@@ -19,14 +19,14 @@ _ESCAPE = re.compile(r"\\(.)", re.S)
 _FORMAT = re.compile(r"%(.?)", re.S)
 
 
-class Sign(str):
-    """A word that is an operator of the shell, since it stands outside quotes."""
+class Operator(str):
+    """A word that is an operator of the shell, since it is outside quotes."""
 
     __slots__ = ()
 
 
 def words(text: str) -> list[str]:
-    """The words of a command line up to a comment; its operators are ``Sign``. Raises ValueError for an open quote."""
+    """The words of a command line up to a comment; operators are ``Operator``. Raises ValueError for an open quote."""
     found: list[str] = []
     word: str | None = None
     at = 0
@@ -38,7 +38,7 @@ def words(text: str) -> list[str]:
         at = piece.end()
         if kind in ("space", "sign"):
             found += [] if word is None else [word]
-            found += [Sign(value)] if kind == "sign" else []
+            found += [Operator(value)] if kind == "sign" else []
             word = None
         elif kind == "plain" and word is None and value.startswith("#"):
             break
@@ -56,7 +56,7 @@ def _plain(kind: str, value: str) -> str:
 
 
 def unescaped(text: str) -> str:
-    """The text with ``\\n`` and the like put in; an escape that means nothing stays as it is."""
+    """The text with escapes such as ``\\n`` replaced; an unknown escape stays as it is."""
     return _ESCAPE.sub(lambda found: _ESCAPES.get(found[1], found[0]), text)
 
 
@@ -77,7 +77,7 @@ def _on_one_line(text: str) -> str:
 
 
 def said(command: Sequence[str]) -> str | None:
-    """What ``echo`` or ``printf`` prints; None for another command, or a format that is not read."""
+    """What ``echo`` or ``printf`` prints; None for another command, or a format that is not supported."""
     match command:
         case ["echo", *rest]:
             return _echoed(rest)

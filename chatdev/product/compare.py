@@ -1,4 +1,4 @@
-"""Whether what a product printed is what a row expects. Nothing here runs inside the sandbox."""
+"""Compares what a product printed with what a row expects. Nothing here runs inside the sandbox."""
 
 import json
 import math
@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from chatdev.product.rows import Row, Step
+from chatdev.product.rows import Row, RowStep
 from chatdev.product.sessions import Ended
 
 _SHOWN = 400
@@ -14,7 +14,7 @@ _EDGES = " \t.,:;!?\"'`()[]{}*_"
 
 
 def fault(row: Row, ended: tuple[Ended, ...]) -> str:
-    """Why the row does not hold; empty if it does. In words for a programmer, with what was expected and printed."""
+    """Why the row fails; empty if it passes. In words for a programmer, with the expected and the printed output."""
     exact = row.tier in ("trusted", "agreed")
     for number, (step, one) in enumerate(zip(row.steps, ended, strict=True), 1):
         if why := _fault(step, one, exact=exact):
@@ -22,7 +22,7 @@ def fault(row: Row, ended: tuple[Ended, ...]) -> str:
     return ""
 
 
-def _fault(step: Step, one: Ended, *, exact: bool) -> str:
+def _fault(step: RowStep, one: Ended, *, exact: bool) -> str:
     if one.stopped:
         how = "it did not end in time" if one.stopped == "time" else f"stopped by the {one.stopped} limit"
         return f"{how}; printed {_quoted(one.stdout)}"
@@ -34,10 +34,10 @@ def _fault(step: Step, one: Ended, *, exact: bool) -> str:
 
 
 def unmoved(found: Sequence[Row], ended: Sequence[tuple[Ended, ...]]) -> str:
-    """Why no row of a model holds, of a program that prints the same whatever it is given; empty if it does not.
+    """Why a model's rows do not count for a program that prints the same for every input; empty for another program.
 
-    Such a program meets many rows at once, since a line of a doubtful row may stand anywhere in an output. Of rows
-    without an output, each wants another one.
+    Such a program would pass many rows, since a line of a doubtful row may be anywhere in an output. Rows without an
+    output each want a different one.
     """
     doubtful = [(row, came) for row, came in zip(found, ended, strict=True) if row.tier in ("doubtful", "open")]
     wanted = {row.steps[-1].expected or row.steps[-1].call for row, _ in doubtful}
@@ -51,8 +51,8 @@ def unmoved(found: Sequence[Row], ended: Sequence[tuple[Ended, ...]]) -> str:
 def matches(expected: str, one: Ended, *, exact: bool) -> bool:
     """Whether the output is the expected one.
 
-    ``exact``: the same JSON value, or the same lines but for white space at their ends. Else each expected line stands
-    in the output as whole words, in this order: a person's example shows what matters, not each word around it.
+    ``exact``: the same JSON value, or the same lines apart from white space at their ends. Else each expected line must
+    be in the output as whole words, in this order: an example shows what matters, not every word around it.
     """
     if _same_json(expected, one.stdout) or _trimmed(expected) == _trimmed(one.stdout):
         return True
@@ -75,7 +75,7 @@ def _same_json(expected: str, printed: str) -> bool:
 
 
 def canonical(printed: str) -> str:
-    """An output in one form for all that are the same: as JSON where it is JSON, else its lines without white space at
+    """An output in a form that is equal for equal outputs: JSON in one notation, else lines without white space at
     their ends."""
     try:
         return json.dumps(json.loads(printed), sort_keys=True)
@@ -84,8 +84,8 @@ def canonical(printed: str) -> str:
 
 
 def same(expected: Any, found: Any) -> bool:
-    """Whether two JSON values are the same: numbers as numbers, all else exactly. The wording of an ``{"error": …}`` is
-    free: an example of an error says that there is one."""
+    """Whether two JSON values are the same: numbers by value, all else exactly. The wording of an ``{"error": …}`` is
+    free: an example of an error only says that there is one."""
     if isinstance(expected, dict) and set(expected) == {"error"}:
         return isinstance(found, dict) and "error" in found
     if isinstance(expected, bool) or isinstance(found, bool):
@@ -100,7 +100,7 @@ def same(expected: Any, found: Any) -> bool:
 
 
 def holds(expected: str, printed: str) -> bool:
-    """Whether the words of each expected line stand together in the output, line after line."""
+    """Whether the words of each expected line are together in the output, line after line."""
     words = [_plain(word) for word in printed.split()]
     words = [word for word in words if word]
     at = 0
@@ -116,7 +116,7 @@ def holds(expected: str, printed: str) -> bool:
 
 
 def repeats(expected: str, given: str) -> bool:
-    """Whether an output is what was given, word by word."""
+    """Whether an output only repeats the input, word by word."""
     return [_plain(word) for word in expected.split()] == [_plain(word) for word in given.split()]
 
 

@@ -1,8 +1,8 @@
-"""Examples that stand in the task itself, read by rule: the rows that nobody has to believe a model for.
+"""Examples in the task itself, read by rule: rows that do not depend on a model.
 
-Read are sessions in a shell (``$ python3 main.py 2 + 3``), pairs under labels such as ``Input:`` and ``Output:`` or
-``request:`` and ``answer:``, calls of a function with what they give (``>>> f(2)``; ``f(2)`` returns ``4``), and a text
-in quotes that the program is to print. What is read only where it is plain is left to the tester in doubt.
+The rules read shell sessions (``$ python3 main.py 2 + 3``), pairs under labels such as ``Input:`` and ``Output:`` or
+``request:`` and ``answer:``, calls of a function with their results (``>>> f(2)``; ``f(2)`` returns ``4``), and a text
+in quotes that the program must print. Only unambiguous examples are read; in doubt they are left to the tester.
 """
 
 import json
@@ -12,13 +12,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from chatdev.product import rows
-from chatdev.product.rows import Row, Step
-from chatdev.product.sessions import Call
+from chatdev.product.rows import Row, RowStep
+from chatdev.product.sessions import Invocation
 
 MOST = 40
-"""Rows that are taken from one task."""
+"""Most rows that are taken from one task."""
 _PLAIN = ("request", "stdin", "standard input")
-"""Labels that say by themselves that what stands below them is standard input."""
+"""Labels that say by themselves that the text below them is standard input."""
 
 _GIVEN = r"input|sample input|example input|request|stdin|standard input"
 _WANTED = r"output|sample output|example output|expected|expected output|answer|response|stdout|standard output|prints"
@@ -47,8 +47,8 @@ _SHORT = 200
 
 
 def of_task(task: str, command: str, *, calls: bool = False) -> tuple[Row, ...]:
-    """The rows that the task states, each once. ``command`` is how the product is started; ``calls``: functions can be
-    called by rows, as they can in Python."""
+    """The rows that the task states, each once. ``command`` starts the product; ``calls``: rows can call functions, as
+    they can in Python."""
     found = [*_sessions(task, command), *_pairs(task)]
     if calls:
         found += [*_doctests(task), *_calls(task)]
@@ -58,8 +58,8 @@ def of_task(task: str, command: str, *, calls: bool = False) -> tuple[Row, ...]:
 
 
 def like(text: str, task: str, known: Sequence[Row]) -> tuple[Row, ...]:
-    """The rows that an answer adds to the ``known`` ones of the task, in the form of those: pairs under labels, or JSON
-    objects that hold both. Of JSON, only what has the keys of a known input is taken."""
+    """The rows that an answer adds to the ``known`` ones of the task, in the same form: pairs under labels, or JSON
+    objects that hold both input and output. JSON counts only if it has the keys of a known input."""
     given = {step.call for row in known for step in row.steps}
     shapes = {_keys(call.stdin) for call in given}
     found = [*_pairs(text, task), *_objects(text)]
@@ -68,7 +68,7 @@ def like(text: str, task: str, known: Sequence[Row]) -> tuple[Row, ...]:
 
 
 def _keys(text: str) -> frozenset[str] | None:
-    """The keys of a JSON object, and of the objects in it; None for all else."""
+    """The keys of a JSON object, and of the objects in it; None for anything else."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -80,7 +80,7 @@ def _keys(text: str) -> frozenset[str] | None:
 
 
 def _objects(text: str) -> Iterator[Row]:
-    """Rows out of JSON objects such as ``{"request": …, "answer": …}``, wherever they stand."""
+    """Rows from JSON objects such as ``{"request": …, "answer": …}``, anywhere in the text."""
     decoder, at = json.JSONDecoder(), 0
     while (at := text.find("{", at)) >= 0:
         try:
@@ -99,7 +99,7 @@ def _object(value: dict[str, Any]) -> Row | None:
     rest = {key: each for key, each in value.items() if key not in wanted}
     (name, *others) = rest
     given = rest[name] if not others and re.fullmatch(_GIVEN, name, re.I) else rest
-    return Row((Step(Call(stdin=_text(given) + "\n"), _text(value[wanted[0]])),))
+    return Row((RowStep(Invocation(stdin=_text(given) + "\n"), _text(value[wanted[0]])),))
 
 
 def _text(value: Any) -> str:
@@ -107,7 +107,7 @@ def _text(value: Any) -> str:
 
 
 def as_json(found: Sequence[Row]) -> bool:
-    """Whether the outputs of these rows are JSON, and not only by chance: a bare number alone would be that, too."""
+    """Whether the outputs of these rows are JSON, and not only by chance: a bare number is JSON, too."""
     outputs = [step.expected for row in found for step in row.steps if step.expected]
     inputs = [step.call.stdin for row in found for step in row.steps if step.call.stdin]
     told = any(text.lstrip()[:1] in tuple('"[{') or text.strip() in ("true", "false", "null") for text in outputs)
@@ -123,7 +123,7 @@ def _is_json(text: str) -> bool:
 
 
 def _sessions(task: str, command: str) -> Iterator[Row]:
-    """Sessions in a shell, of whatever program most of their commands start."""
+    """Shell sessions of the program that most of their commands start."""
     lines = [line for line in task.split("\n") if not _FENCE.match(line)]
     starts = [line.strip()[2:].strip() for line in lines if line.strip().startswith("$ ")]
     names = [_program(start) for start in starts]
@@ -150,10 +150,10 @@ def _piped(start: str) -> str:
 
 
 def _pairs(text: str, task: str = "") -> Iterator[Row]:
-    """What stands under a label for input and, next, under one for output; of the labels used, those used most often.
+    """The text under a label for input and under the next one for output; of the labels used, the most frequent ones.
 
-    A task may explain itself by other pairs than those that are put in as they stand, so that labels are not mixed.
-    What the pairs mean is read in the ``task``, if that is another text.
+    A task may also explain itself with pairs that are not literal input and output, so labels are not mixed. The
+    ``task``, if it is another text, says whether the input is arguments or standard input.
     """
     task = task or text
     by_argument = bool(_ARGUMENTS.search(task)) and not _READS.search(task)
@@ -175,12 +175,12 @@ def _pairs(text: str, task: str = "") -> Iterator[Row]:
 def _pair(given: str, wanted: str, *, by_argument: bool) -> Row | None:
     if by_argument:
         try:
-            call = Call(tuple(shlex.split(given)))
+            call = Invocation(tuple(shlex.split(given)))
         except ValueError:
             return None
     else:
-        call = Call(stdin=given.rstrip("\n") + "\n" if given else "")
-    return Row((Step(call, wanted.strip("\n")),), "trusted")
+        call = Invocation(stdin=given.rstrip("\n") + "\n" if given else "")
+    return Row((RowStep(call, wanted.strip("\n")),), "trusted")
 
 
 def _labelled(lines: Sequence[str]) -> Iterator[tuple[str, str, str]]:
@@ -224,14 +224,14 @@ def _calls(task: str) -> Iterator[Row]:
 
 
 def calling(call: str, value: str, tier: rows.Tier = "trusted") -> Row:
-    """A row that calls a function of ``main`` and looks at its value, as Python writes it."""
+    """A row that calls a function of ``main`` and compares its value as Python writes it."""
     name = call.partition("(")[0]
     code = f"from main import {name}; print(repr({call}))"
-    return Row((Step(Call(("-c", code)), value),), tier)
+    return Row((RowStep(Invocation(("-c", code)), value),), tier)
 
 
 def _prints(task: str) -> Iterator[Row]:
-    """The one text in quotes that a short task wants printed, where nothing is put in."""
+    """The one text in quotes that a short task wants printed, if the program takes no input."""
     found = list(_PRINTS.finditer(task))
     if len(found) == 1 and len(task) <= _SHORT and not _READS.search(task) and not _ARGUMENTS.search(task):
-        yield Row((Step(Call(), found[0]["text"]),), "trusted")
+        yield Row((RowStep(Invocation(), found[0]["text"]),), "trusted")

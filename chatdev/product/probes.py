@@ -1,9 +1,9 @@
-"""More inputs like those of the task's examples, for which nobody knows the right output.
+"""More inputs like those of the task's examples, for which the right output is not known.
 
 Two programs that were written independently and give the same output for them are seldom wrong in the same way. The
-inputs are made by rule from the rows of the task: a number a little larger, a text turned round, a list without its
-last item, a value out of another example. The last ones are much larger, to see whether the program still ends in time.
-The same rows give the same probes each time.
+inputs are made by rule from the rows of the task: a slightly larger number, a reversed text, a list without its last
+item, a value from another example. The last ones are much larger, to see whether the program still ends in time. The
+same rows give the same probes each time.
 """
 
 import json
@@ -12,24 +12,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from chatdev.product.rows import Row
-from chatdev.product.sessions import Call
+from chatdev.product.sessions import Invocation
 
 MOST = 16
-"""Probes that are made of one set of rows."""
+"""Most probes that are made from one set of rows."""
 _LARGE, _TIMES = 2, 1000
-"""Large probes, and by what their numbers are multiplied."""
+"""Number of large probes, and the factor for their numbers."""
 _NUMBER = re.compile(r"-?\d{1,18}(?:\.\d{1,18})?", re.ASCII)
 
 
-def of_rows(found: Sequence[Row], most: int = MOST) -> tuple[Call, ...]:
-    """Starts of the product like those of these rows, none of them one of theirs, spread evenly over the rows."""
+def of_rows(found: Sequence[Row], most: int = MOST) -> tuple[Invocation, ...]:
+    """Starts of the product that resemble those of these rows and repeat none, spread evenly over the rows."""
     calls = [row.steps[0].call for row in found if len(row.steps) == 1 and not _code(row.steps[0].call)]
     known = set(calls)
-    made: list[list[Call]] = []
+    made: list[list[Invocation]] = []
     for number, call in enumerate(calls):
         others = calls[:number] + calls[number + 1 :]
         made.append([probe for probe in _all_variants(call, others) if probe not in known])
-    picked: dict[Call, None] = {}
+    picked: dict[Invocation, None] = {}
     for rank in range(max(map(len, made), default=0)):
         for each in made:
             if rank < len(each) and len(picked) < most - _LARGE:
@@ -38,36 +38,36 @@ def of_rows(found: Sequence[Row], most: int = MOST) -> tuple[Call, ...]:
     return (*picked, *dict.fromkeys(larger[:_LARGE]))
 
 
-def _larger(call: Call) -> Call:
+def _larger(call: Invocation) -> Invocation:
     """The same with every number a thousand times as large."""
 
     def times(text: str) -> str:
         return _NUMBER.sub(lambda found: f"{_value(found[0]) * _TIMES}", text)
 
-    return Call(tuple(times(arg) for arg in call.args), times(call.stdin))
+    return Invocation(tuple(times(arg) for arg in call.args), times(call.stdin))
 
 
-def _all_variants(call: Call, others: Sequence[Call]) -> tuple[Call, ...]:
-    """Each variant once; none of a value that is nested too deeply."""
+def _all_variants(call: Invocation, others: Sequence[Invocation]) -> tuple[Invocation, ...]:
+    """Each variant once; none for a value that is nested too deeply."""
     try:
         return tuple(dict.fromkeys(_variants(call, others)))
     except RecursionError:
         return ()
 
 
-def _code(call: Call) -> bool:
+def _code(call: Invocation) -> bool:
     return call.args[:1] == ("-c",)
 
 
-def _variants(call: Call, others: Sequence[Call]) -> Iterator[Call]:
+def _variants(call: Invocation, others: Sequence[Invocation]) -> Iterator[Invocation]:
     if call.stdin:
         rest = [other.stdin for other in others if other.stdin]
-        yield from (Call(call.args, text) for text in _texts(call.stdin, rest))
+        yield from (Invocation(call.args, text) for text in _texts(call.stdin, rest))
     for number, arg in enumerate(call.args):
         rest = [other.args[number] for other in others if len(other.args) == len(call.args)]
         for text in _texts(arg, rest):
             if text.strip():
-                yield Call((*call.args[:number], text, *call.args[number + 1 :]), call.stdin)
+                yield Invocation((*call.args[:number], text, *call.args[number + 1 :]), call.stdin)
 
 
 def _texts(text: str, others: Sequence[str]) -> Iterator[str]:
@@ -90,7 +90,7 @@ def _parsed(texts: Iterable[str]) -> Iterator[Any]:
 
 
 def _plain(text: str) -> Iterator[str]:
-    """Numbers changed one by one, and words and lines turned round or left out."""
+    """Numbers changed one by one, words reversed, the first line left out."""
     for found in _NUMBER.finditer(text):
         for other in _number(_value(found[0])):
             yield f"{text[: found.start()]}{other}{text[found.end() :]}"
@@ -103,7 +103,7 @@ def _plain(text: str) -> Iterator[str]:
 
 
 def _values(value: Any, others: Sequence[Any]) -> Iterator[Any]:
-    """Values of the same shape, the likeliest to be sensible first: parts out of other examples, then small changes."""
+    """Values of the same shape, the most sensible first: parts of other examples, then small changes."""
     if isinstance(value, dict):
         inner = {key: [other[key] for other in others if isinstance(other, dict) and key in other] for key in value}
         made = {key: list(_values(each, inner[key])) for key, each in value.items()}
@@ -119,7 +119,7 @@ def _values(value: Any, others: Sequence[Any]) -> Iterator[Any]:
 
 
 _NAMES = frozenset(("property", "operation", "op", "command", "action", "method", "type", "kind"))
-"""Keys whose values name what to do: another value there is another question, or none."""
+"""Keys whose values name an operation: another value is another question, or none."""
 
 
 def _lists(value: list[Any], others: Sequence[Any]) -> Iterator[Any]:
@@ -153,7 +153,7 @@ def _leaf(value: Any) -> Iterator[Any]:
 
 
 def _value(text: str) -> float:
-    """The number, also with zeros in front, which JSON does not take."""
+    """The number, also with leading zeros, unlike JSON."""
     return float(text) if "." in text else int(text)
 
 

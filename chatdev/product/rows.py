@@ -1,6 +1,6 @@
-"""Acceptance tests as rows: how the product is started, what is fed to it, and what comes of it.
+"""Acceptance tests as rows: how the product is started, its input, and its expected output.
 
-They are written as a session in a shell, which models and people both know::
+They are written as a shell session, since models and people both know that form::
 
     # From the task
     $ python3 main.py 2 + 3
@@ -13,9 +13,9 @@ They are written as a session in a shell, which models and people both know::
     2
     [exit 1]
 
-A command begins with ``$ ``; below it stands what it prints, and ``[exit N]`` where the status matters. Commands
-without a blank line between them are one session: they work in the same folder. A blank line of output is written
-``<BLANKLINE>``, as in doctest. A comment that is one of ``SECTIONS`` says whose the rows below it are.
+A command begins with ``$ ``; its output is below it, and ``[exit N]`` if the status matters. Commands without a blank
+line between them are one session: they work in the same folder. A blank line of output is written ``<BLANKLINE>``, as
+in doctest. A comment that is one of ``SECTIONS`` says where the rows below it come from.
 """
 
 import re
@@ -25,15 +25,15 @@ from typing import Literal
 import msgspec
 
 from chatdev.product import command_line
-from chatdev.product.command_line import Sign
-from chatdev.product.sessions import Call
+from chatdev.product.command_line import Operator
+from chatdev.product.sessions import Invocation
 
 Tier = Literal["trusted", "agreed", "doubtful", "open", "dropped"]
-"""Where a row comes from: the task itself; a model, with the output that several drafts of the program gave; a model; a
-model, without an output, so that nothing is judged by it; a model, and no draft meets it (it is not run)."""
+"""Where a row comes from: the task itself; a model, with the output that several drafts of the program print; a model;
+a model, without an output, so it is not judged; a model, and hardly any draft passes it, so it is not run."""
 
 FILE = "tests/acceptance.txt"
-"""Where a product keeps its rows."""
+"""The file in which a product keeps its rows."""
 SECTIONS: dict[Tier, str] = {
     "trusted": "From the task",
     "agreed": "As several drafts print it, each written alone",
@@ -48,47 +48,47 @@ _FENCE = re.compile(r"\s*(?:`{3,}|~{3,})[\w ]*\Z")
 _END = "END"
 
 
-class Step(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One start of the product and what must come of it: ``expected`` on the terminal, and ``status`` if that counts.
+class RowStep(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One start of the product and its result: ``expected`` on the terminal, and ``status`` if that counts.
 
-    ``matters``: the output counts. A step that only prepares the next one is written without output.
+    A step that only prepares the next one is written without output.
     """
 
-    call: Call
+    call: Invocation
     expected: str = ""
     status: int | None = None
 
     @property
     def silent(self) -> bool:
-        """Whether nothing is said of what comes of it."""
+        """Whether no result is expected."""
         return not self.expected and self.status is None
 
 
 class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     """One test: a session of one or more steps in one folder."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[RowStep, ...]
     tier: Tier = "doubtful"
 
     @property
     def telling(self) -> bool:
-        """Whether a product that ends at once and prints nothing fails it."""
+        """Whether a product that ends immediately and prints nothing fails it."""
         return any(step.expected.strip() or step.status for step in self.steps)
 
     @property
     def title(self) -> str:
-        """The row in one line, to be known by."""
+        """The row in one line, as its name."""
         return "; ".join(_short(step) for step in self.steps)
 
 
-def _short(step: Step) -> str:
+def _short(step: RowStep) -> str:
     words = " ".join(map(command_line.quoted, step.call.args))
     fed = " ".join(step.call.stdin.split())
     return " ".join(filter(None, [words, f"< {fed}" if fed else ""])) or "(no input)"
 
 
 def render(rows: Iterable[Row], command: str) -> str:
-    """The rows as a file; ``command`` is how the product is started. ``parse`` reads the same rows out of it."""
+    """The rows as the text of a file; ``command`` starts the product. ``parse`` reads the same rows from it."""
     rows = tuple(rows)
     parts: list[str] = []
     for tier, heading in SECTIONS.items():
@@ -100,11 +100,11 @@ def render(rows: Iterable[Row], command: str) -> str:
 
 
 def session(row: Row, command: str) -> str:
-    """One row as it stands in the file, without a last newline."""
+    """One row as it is in the file, without a last newline."""
     return "\n".join(line for step in row.steps for line in _lines(step, command))
 
 
-def _lines(step: Step, command: str) -> Iterator[str]:
+def _lines(step: RowStep, command: str) -> Iterator[str]:
     start = " ".join([command, *map(command_line.quoted, step.call.args)]).strip()
     fed = step.call.stdin
     if not fed:
@@ -128,7 +128,7 @@ def _escaped(line: str) -> str:
 
 
 def _means(line: str) -> bool:
-    """Whether the line would be read as something else than output."""
+    """Whether the line would be read as something other than output."""
     if line.startswith("\\"):
         return _means(line[1:])
     return (
@@ -136,29 +136,29 @@ def _means(line: str) -> bool:
     )
 
 
-class Unread(msgspec.Struct, frozen=True):
-    """A command that is no row, and why."""
+class UnreadCommand(msgspec.Struct, frozen=True):
+    """A command that is not a row, and why."""
 
     command: str
     why: str
 
 
 class Read(msgspec.Struct, frozen=True):
-    """What stands in a text of rows."""
+    """The contents of a text of rows."""
 
     rows: tuple[Row, ...] = ()
-    unread: tuple[Unread, ...] = ()
+    unread: tuple[UnreadCommand, ...] = ()
 
 
 def parse(text: str, command: str, tier: Tier = "doubtful") -> Read:
-    """The rows of a text. ``command`` is how the product is started; ``tier`` holds until a section says otherwise.
+    """The rows of a text. ``command`` starts the product; ``tier`` holds until a section says otherwise.
 
-    Never raises: what cannot be read as a start of the product is among ``unread``.
+    Never raises: a command that cannot be read as a start of the product is among ``unread``.
     """
     rows: list[Row] = []
-    unread: list[Unread] = []
+    unread: list[UnreadCommand] = []
     tiers = {f"# {heading}": name for name, heading in SECTIONS.items()}
-    steps: list[Step] = []
+    steps: list[RowStep] = []
     broken = False
 
     def close() -> None:
@@ -176,7 +176,7 @@ def parse(text: str, command: str, tier: Tier = "doubtful") -> Read:
             close()
         else:
             step = _step(block, command)
-            if isinstance(step, Unread):
+            if isinstance(step, UnreadCommand):
                 unread.append(step)
                 broken = True
             else:
@@ -185,21 +185,21 @@ def parse(text: str, command: str, tier: Tier = "doubtful") -> Read:
     return Read(tuple(rows), tuple(unread))
 
 
-def commands(text: str, command: str) -> tuple[Step | Unread, ...]:
-    """The commands of a text one after another, whatever stands between them, those without output too."""
+def commands(text: str, command: str) -> tuple[RowStep | UnreadCommand, ...]:
+    """All commands of a text in order, whatever is between them, including those without output."""
     blocks = _blocks(text.replace("\r\n", "\n").split("\n"))
     return tuple(_step(block, command) for block in blocks if block.command)
 
 
-def _step(block: "_Block", command: str) -> Step | Unread:
+def _step(block: "_Block", command: str) -> RowStep | UnreadCommand:
     call = read_command(block.command, block.fed, command)
     if isinstance(call, str):
-        return Unread(block.command, call)
-    return Step(call, block.output, block.status)
+        return UnreadCommand(block.command, call)
+    return RowStep(call, block.output, block.status)
 
 
 class _Block(msgspec.Struct):
-    """A command with what stands below it; without a command, a blank line or a heading between two of them."""
+    """A command with the lines below it; without a command, a blank line or a heading between two of them."""
 
     command: str = ""
     fed: str | None = None
@@ -224,7 +224,7 @@ def _blocks(lines: Sequence[str]) -> Iterator[_Block]:
 
 
 def _fed(block: _Block, lines: Sequence[str], number: int) -> int:
-    """Take a here-document, if the command has one; the next line's number."""
+    """Read a here-document, if the command has one; returns the next line's number."""
     found = _HEREDOC.search(block.command)
     if found is None:
         return number
@@ -258,24 +258,24 @@ def _read(line: str) -> str:
     return line[1:] if line.startswith("\\") and _means(line[1:]) else line
 
 
-def read_command(text: str, fed: str | None, command: str) -> Call | str:
+def read_command(text: str, fed: str | None, command: str) -> Invocation | str:
     """A command line as a start of the product; else why it is none.
 
-    Understood are arguments in quotes, ``echo`` or ``printf`` piped into the product, and ``<<<``.
+    Supported are arguments in quotes, ``echo`` or ``printf`` piped into the product, and ``<<<``.
     """
     try:
         words = command_line.words(text)
     except ValueError as error:
-        return f"it is no command line ({error})"
-    signs = [word for word in words if isinstance(word, Sign)]
+        return f"it is not a valid command line ({error})"
+    signs = [word for word in words if isinstance(word, Operator)]
     if "|" in signs:
-        at = next(number for number, word in enumerate(words) if isinstance(word, Sign))
+        at = next(number for number, word in enumerate(words) if isinstance(word, Operator))
         fed = command_line.said(words[:at]) if words[at] == "|" else None
         words, signs = words[at + 1 :], signs[1:]
         if fed is None:
             return "only echo and printf may be piped into the program"
     if signs == ["<<<"]:
-        at = next(number for number, word in enumerate(words) if isinstance(word, Sign))
+        at = next(number for number, word in enumerate(words) if isinstance(word, Operator))
         if len(words) != at + 2:
             return "<<< takes one word"
         fed, words, signs = words[at + 1] + "\n", words[:at], []
@@ -284,14 +284,14 @@ def read_command(text: str, fed: str | None, command: str) -> Call | str:
     args = _after_start(words, command.split())
     if args is None:
         return f"it does not start the program ({command})"
-    return Call(tuple(args), fed or "")
+    return Invocation(tuple(args), fed or "")
 
 
 _INTERPRETERS = re.compile(r"(?:python[\d.]*|py|node|bash|sh)\Z")
 
 
 def _after_start(words: Sequence[str], start: Sequence[str]) -> list[str] | None:
-    """The arguments after the words that start the product, also where those are written in another usual way."""
+    """The arguments after the words that start the product, also if those are written in another usual way."""
     if list(words[: len(start)]) == list(start):
         return list(words[len(start) :])
     rest = list(words)

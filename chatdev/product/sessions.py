@@ -1,7 +1,7 @@
-"""Starts a product as its user does, many times in one sandbox, and brings out what it printed.
+"""Starts a product as its user does, many times in one sandbox, and returns what it printed.
 
-What goes in is input alone: arguments and standard input. What should come of it stays in this process, and so does the
-comparison; a product that sets out to deceive has nothing to read and nobody to lie to.
+Only input enters the sandbox: arguments and standard input. The expected output and the comparison stay in this
+process, so a product that tries to cheat can neither read the one nor influence the other.
 """
 
 import os
@@ -15,14 +15,14 @@ from chatdev.sandbox import fair, patience
 from chatdev.sandbox.port import Job, Limits, Outcome, Sandbox, SandboxError
 
 _BEGIN = "import sys; sys.path += sys.argv[1:3]; from runner import sessions; sessions.main()"
-_RUNNER, _CLOCK = str(Path(__file__).parent.parent / "project"), str(Path(fair.__file__).parent)
+_RUNNER, _CLOCK = str(Path(__file__).parent), str(Path(fair.__file__).parent)
 _BUILD_SECONDS = 60.0
 _OUTPUT = 64 << 10
-"""Bytes of each stream that are kept of a start."""
+"""Bytes of each stream that are kept for a start."""
 _ROOM = 8 << 20
 
 
-class Call(msgspec.Struct, frozen=True):
+class Invocation(msgspec.Struct, frozen=True):
     """One start of the product: its arguments, and all of its standard input."""
 
     args: tuple[str, ...] = ()
@@ -30,8 +30,8 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """What came of one start. ``status`` is the exit status, or minus a signal's number; None where a limit ended it,
-    which ``stopped`` names. ``seconds`` of wall time, ``cpu`` seconds of processor time."""
+    """The result of one start. ``status`` is the exit status, or minus a signal's number; None if a limit ended it, as
+    named by ``stopped``. ``seconds`` of elapsed time, ``cpu`` seconds of processor time."""
 
     status: int | None
     stdout: str = ""
@@ -42,7 +42,7 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 class _Report(Ended, frozen=True, kw_only=True):
-    """What the driver says of one start, or of a build step that ``failed``."""
+    """What the driver reports on one start, or on a build step that ``failed``."""
 
     status: int | None = None
     session: int = -1
@@ -51,15 +51,15 @@ class _Report(Ended, frozen=True, kw_only=True):
 
 
 NOT_STARTED = Ended(None, stopped="not started")
-"""What stands for a start that never came about, since the sandbox was ended before it."""
+"""The result of a start that never happened, since the sandbox ended before it."""
 
 
 class BuildFailed(Exception):
     """The product cannot be built; the text is what the build's last step printed."""
 
 
-class Starved(Exception):
-    """The machine was too busy to run the product, several times; says nothing about it."""
+class MachineTooBusy(Exception):
+    """The machine was too busy to run the product, several times. That says nothing about the product."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__("the machine was too busy")
@@ -70,17 +70,17 @@ async def run_sessions(
     sandbox: Sandbox,
     files: Mapping[str, bytes],
     program: Sequence[str],
-    sessions: Sequence[Sequence[Call]],
+    sessions: Sequence[Sequence[Invocation]],
     *,
     build: Sequence[Sequence[str]] = (),
     seconds: float = 10.0,
     environment: Mapping[str, str] | None = None,
     reads: Sequence[str] = (),
 ) -> tuple[tuple[Ended, ...], ...]:
-    """Start ``program`` for each call of each session, one after another; what came of each, in the same shape.
+    """Start ``program`` for each call of each session, one after another; returns the results in the same shape.
 
-    Each session works in a copy of ``files`` of its own, and its calls after one another in that copy. A start may
-    take ``seconds``. Raises BuildFailed, Starved, and SandboxError where nothing can be run at all.
+    Each session has its own copy of ``files``, and its calls run there one after another. A start may take
+    ``seconds``. Raises BuildFailed, Starved, and SandboxError if nothing can be run at all.
     """
     nonce = os.urandom(16).hex()
     calls = sum(map(len, sessions))
@@ -101,13 +101,13 @@ async def run_sessions(
     )
     outcome = await patience.run(sandbox, job, lambda outcome: bool(_reports(outcome, nonce) or outcome.stderr))
     if outcome.stopped == "starved":
-        raise Starved(outcome)
+        raise MachineTooBusy(outcome)
     reports = _reports(outcome, nonce)
     if failed := next((report for report in reports if build and report.failed is not None), None):
         raise BuildFailed(outcome.stderr or f"step {failed.failed} ended with status {failed.status}")
     if not reports and not outcome.stopped:
         raise SandboxError(
-            f"The product's driver did not come up in the sandbox (exit status {outcome.exit_status}).",
+            f"The product's driver did not start in the sandbox (exit status {outcome.exit_status}).",
             tried=outcome.stderr.splitlines()[-1:],
             do="Free some memory and processor time on this machine, and try again.",
         )
@@ -126,7 +126,7 @@ def _ended(report: _Report | None, missing: Ended) -> Ended:
 
 
 def _reports(outcome: Outcome, nonce: str) -> list[_Report]:
-    """What the driver said, as far as it makes sense: a product may find the nonce, and report of itself."""
+    """The driver's reports, as far as they can be parsed: a product may find the nonce, and write reports itself."""
     reports: list[_Report] = []
     for line in outcome.stdout.split("\n"):
         if line.startswith(nonce):

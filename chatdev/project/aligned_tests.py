@@ -1,4 +1,4 @@
-"""Imports of tests that miss the program by a letter case, a folder, or the style of a name."""
+"""Imports in tests that differ from the program only in letter case, folder or naming style."""
 
 import ast
 import re
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from chatdev.agents import outline
 from chatdev.agents.completeness import parsed
-from chatdev.project.packages import known
+from chatdev.product.packages import known
 
 
 def module_of(path: str) -> str:
@@ -16,16 +16,16 @@ def module_of(path: str) -> str:
 
 
 def named_by(task: str, module: str) -> bool:
-    """Whether a task names a module as such, not only the thing that it is called after."""
+    """Whether a task names the module itself, not only the word that the module is named after."""
     word = re.escape(module)
     pattern = rf"\b{word}\.py\b|`{word}`|\b(?:module|package|import|from) {word}\b|\b{word} (?:module|package)\b"
     return re.search(pattern, task, re.I) is not None
 
 
 def modules(text: str, program: Mapping[str, str], task: str) -> tuple[str, list[str]]:
-    """The test with each import of a module that is not there aimed at the one that is meant, and what was done.
+    """The test with each import of a missing module changed to the intended one, and what was changed.
 
-    Meant is the module whose name differs in letter case or folder alone, else the only one that has all the names.
+    Intended is the module whose name differs only in letter case or folder, else the only one that has all the names.
     """
     there = {module_of(path): path for path in program}
     edits: list[tuple[ast.stmt, str]] = []
@@ -37,19 +37,19 @@ def modules(text: str, program: Mapping[str, str], task: str) -> tuple[str, list
             if meant and _is_safe(text, node.module, task):
                 changed = ast.ImportFrom(meant, node.names, 0)
                 edits.append((node, ast.unparse(changed)))
-                said.append(f"{node.module} is {meant}")
+                said.append(f"import of {node.module} changed to {meant}")
         elif isinstance(node, ast.Import) and len(node.names) == 1 and "." not in node.names[0].name:
             alias = node.names[0]
             meant = _meant(alias.name, set(), there, program)
             if meant and _is_safe(text, alias.name, task):
                 edits.append((node, f"import {meant} as {alias.asname or alias.name}"))
-                said.append(f"{alias.name} is {meant}")
+                said.append(f"import of {alias.name} changed to {meant}")
     changed_text = _edited(text, edits)
     return (changed_text, said) if edits and parsed(changed_text) is not None else (text, [])
 
 
 def names(text: str, program: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-    """Names that a test takes from a module which has them in another case or style: path, name, what is there."""
+    """Names that a test uses and the module defines in another case or style: path, name, defined name."""
     there = {module_of(path): path for path in program}
     given: set[tuple[str, str]] = set()
     for module, name in sorted(_taken(text)):
@@ -62,7 +62,7 @@ def names(text: str, program: Mapping[str, str]) -> Iterator[tuple[str, str, str
 
 
 def _taken(text: str) -> set[tuple[str, str]]:
-    """The names that a test takes: out of a module, or as an attribute of one."""
+    """The names that a test uses from modules: imported, or as an attribute."""
     taken = {(module, name) for module, found in outline.imports(text).items() for name in found}
     tree = parsed(text)
     nodes = list(ast.walk(tree)) if tree else []
@@ -90,7 +90,7 @@ def _meant(module: str, taken: set[str], there: Mapping[str, str], program: Mapp
 
 
 def _is_safe(text: str, module: str, task: str) -> bool:
-    """Whether an import can be aimed elsewhere: no string of the test names the module, and neither does the task."""
+    """Whether an import can be changed: neither the task nor a string of the test names the module."""
     return not named_by(task, module) and not any(
         said == module or said.startswith((f"{module}.", f"{module}/")) for said in outline.strings(text)
     )

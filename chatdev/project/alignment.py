@@ -1,7 +1,7 @@
-"""The right thing under a slightly wrong name: letter case, folder, alias. It is aligned mechanically, and told.
+"""Corrects slightly wrong names (letter case, folder, alias) mechanically, and notes each correction.
 
 Everything here is a pure function of the files and the task. Python is changed by its syntax, never inside a string,
-and only where nothing else refers to the old name; a name that the task itself gives is left alone.
+and only if nothing else refers to the old name. A name that the task itself gives is not changed.
 """
 
 from collections.abc import Mapping
@@ -10,20 +10,20 @@ import msgspec
 
 from chatdev.agents import outline
 from chatdev.agents.completeness import parsed
+from chatdev.agents.filenames import belongs_to_tests
 from chatdev.project.aligned_tests import module_of, modules, names
 from chatdev.project.state import DOCUMENTS
-from chatdev.project.workspace import is_test
 
 
 class Aligned(msgspec.Struct, frozen=True):
-    """The files to write, by path, and what was aligned, a phrase each."""
+    """The files to write, by path, and a note for each correction."""
 
     files: dict[str, str]
     notes: tuple[str, ...] = ()
 
 
 class _Files:
-    """The files as they were, those that are new, and what the task says."""
+    """The existing files, the new files, and the task."""
 
     def __init__(self, there: Mapping[str, str], new: Mapping[str, str], task: str) -> None:
         self.there = there
@@ -41,18 +41,18 @@ class _Files:
 
     @property
     def tests(self) -> dict[str, str]:
-        return {path: text for path, text in self.all.items() if is_test(path) and path.endswith(".py")}
+        return {path: text for path, text in self.all.items() if belongs_to_tests(path) and path.endswith(".py")}
 
     def rename(self, paths: Mapping[str, str], note: str) -> None:
-        """Give new files other names, in their order."""
+        """Rename new files and keep their order."""
         self.new = {paths.get(path, path): text for path, text in self.new.items()}
         self.notes.append(note)
 
 
 def align(there: Mapping[str, str], new: Mapping[str, str], main: str, task: str = "") -> Aligned:
-    """What to write of ``new`` beside the files that are ``there``, under the names that were meant.
+    """The ``new`` files under their intended names; ``there`` are the existing files.
 
-    ``main`` is the language's main file. Folders that hold the whole program are lifted, the program's only file or
+    ``main`` is the language's main file. A folder that holds the whole program is removed, the program's only file or
     the one that is started becomes the main file, and imports of the tests find what the program defines under another
     letter case, style or folder.
     """
@@ -62,7 +62,7 @@ def align(there: Mapping[str, str], new: Mapping[str, str], main: str, task: str
     if candidate := _main(files, main):
         renamed = _Files(there, files.new, task)
         renamed.notes += files.notes
-        renamed.rename({candidate: main}, f"{candidate} is what is started, and was taken for {main}")
+        renamed.rename({candidate: main}, f"{candidate} is the file to start and was renamed to {main}")
         _align_tests(renamed)
         if not any(module_of(candidate) in outline.imports(text) for text in renamed.tests.values()):
             return Aligned(renamed.new, tuple(renamed.notes))
@@ -71,11 +71,11 @@ def align(there: Mapping[str, str], new: Mapping[str, str], main: str, task: str
 
 
 def _is_program(path: str) -> bool:
-    return not is_test(path) and path not in DOCUMENTS
+    return not belongs_to_tests(path) and path not in DOCUMENTS
 
 
 def _lift(files: _Files, main: str) -> None:
-    """Take the program out of the one folder that holds all of it, where it can be started only from inside."""
+    """Move the program out of the one folder that holds all of it, if it starts only from inside that folder."""
     paths = [path for path in files.new if _is_program(path)]
     tops = {path.partition("/")[0] for path in paths}
     if len(tops) != 1 or any("/" not in path for path in paths):
@@ -95,17 +95,21 @@ def _lift(files: _Files, main: str) -> None:
         for module in outline.imports(text)
     )  # fmt: skip
     if (from_inside or again) and not named:
-        files.rename(lifted, f"the program was taken out of the folder {top}, in which alone it could be started")
+        files.rename(lifted, f"the program was moved out of the folder {top}, since it starts only from inside it")
 
 
 def _mentions(files: _Files, name: str) -> bool:
     """Whether the task, or a string of any Python file, names that file or folder."""
-    texts = [text for path, text in files.all.items() if path.endswith(".py") and (_is_program(path) or is_test(path))]
+    texts = [
+        text
+        for path, text in files.all.items()
+        if path.endswith(".py") and (_is_program(path) or belongs_to_tests(path))
+    ]
     return name in files.task or any(name in said for text in texts for said in outline.strings(text))
 
 
 def _main(files: _Files, main: str) -> str:
-    """The new file that is meant to be the main one; empty if there is one, or if it is not plain which."""
+    """The new file that is intended as the main one; empty if there is one already, or if the choice is ambiguous."""
     ending = main.rpartition(".")[2]
     sources = [path for path in files.new if _is_program(path) and path.endswith(f".{ending}")]
     alike = [path for path in sources if path.casefold() == main.casefold()]
@@ -125,7 +129,7 @@ def _main(files: _Files, main: str) -> str:
 
 
 def _started(files: _Files, sources: list[str]) -> list[str]:
-    """The files that may be what is started."""
+    """The files that may be the one to start."""
     if len(sources) == 1 or not sources[0].endswith(".py"):
         return sources
     sources = [path for path in sources if not path.endswith("__init__.py")]
@@ -134,13 +138,13 @@ def _started(files: _Files, sources: list[str]) -> list[str]:
 
 
 def _is_again(text: str, main: str) -> bool:
-    """Whether a text is the main file once more: it is started as that is, and defines all that that does."""
+    """Whether a text is another version of the main file: it can be started too, and defines all the same names."""
     defined = outline.definitions(main)
     return bool(defined) and defined <= outline.definitions(text) and outline.acts(text) and outline.acts(main)
 
 
 def _is_free(files: _Files, path: str) -> bool:
-    """Whether a file can have another name, since nothing refers to it by its own, and it needs nothing beside it."""
+    """Whether a file can be renamed: nothing refers to it by name, and it imports nothing from its own folder."""
     name, folder = path.rpartition("/")[2], path.rpartition("/")[0]
     others = {other: text for other, text in files.all.items() if other != path}
     if not path.endswith(".py"):
@@ -159,12 +163,12 @@ def _is_free(files: _Files, path: str) -> bool:
 
 
 def _taken(text: str) -> set[str]:
-    """The names that a text takes out of packages, which may be modules."""
+    """The names that a text imports from packages; they may be modules."""
     return {f"{module}.{name}".lstrip(".") for module, taken in outline.imports(text).items() for name in taken}
 
 
 def _align_tests(files: _Files) -> None:
-    """Let the tests find what the program defines: an import by its module, a name by an alias in the program."""
+    """Make tests find what the program defines: correct their imports, or add an alias to the program."""
     for path, text in files.tests.items():
         program = {other: source for other, source in files.program.items() if other.endswith(".py")}
         changed, said = modules(text, program, files.task)
@@ -174,11 +178,11 @@ def _align_tests(files: _Files) -> None:
         for other, name, meant in names(changed, program):
             if aliased := _with_alias(files.all[other], name, meant):
                 files.new[other] = aliased
-                files.notes.append(f"{other}: {name} is what the tests call {meant}")
+                files.notes.append(f"{other}: the tests use {name} for {meant}; an alias was added")
 
 
 def _with_alias(text: str, name: str, meant: str) -> str:
-    """The text with one line more behind the definition of ``meant``; empty where there is no safe place."""
+    """The text with an alias after the definition of ``meant``; empty if there is no safe place."""
     lines = text.split("\n")
     tree = parsed(text)
     for node in tree.body if tree else ():

@@ -1,14 +1,14 @@
-"""What happens side by side: each branch goes its own way from one state, and all are merged in their order."""
+"""Runs branches side by side: all begin at one state, and their results are merged in order."""
 
 import asyncio
 from collections.abc import Awaitable, Sequence
 
+from chatdev.product.workspace import Workspace
 from chatdev.project.state import State
-from chatdev.project.workspace import Workspace
 
 
 async def side_by_side(branches: Sequence[Awaitable[State]]) -> list[State]:
-    """The results in order. The first failure cancels the others, is waited for, and is raised as it came."""
+    """The results in order. The first failure cancels the others; it is raised unchanged once they have ended."""
     tasks = [asyncio.ensure_future(branch) for branch in branches]
     try:
         return await asyncio.gather(*tasks)
@@ -19,7 +19,7 @@ async def side_by_side(branches: Sequence[Awaitable[State]]) -> list[State]:
 
 
 def settle(workspace: Workspace, base: State, merged: State) -> None:
-    """Let the disk follow the merge: two branches may have written one file."""
+    """Write the merged files to the disk: two branches may have written the same file."""
     for path, text in merged.files.items():
         if base.files.get(path) != text:
             workspace.write(path, text.encode())

@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Sequence
 
 import msgspec
 
-from chatdev.company.steps import Step, groups, walk
-from chatdev.journal.effects import Desk
-from chatdev.journal.events import Noted, RunFinished, VerdictReached
-from chatdev.project import evidence, languages, network, trials, verdict
+from chatdev.company.steps import ChainStep, groups, walk
+from chatdev.journal.effects import JournalScope
+from chatdev.journal.events import Diagnostic, RunFinished, VerdictReached
+from chatdev.product import languages, verdict
+from chatdev.project import checks, evidence, network
 from chatdev.project.branches import settle, side_by_side
-from chatdev.project.meeting import Office, write
+from chatdev.project.context import RunContext, write
 from chatdev.project.phase import hold
 from chatdev.project.state import State, merge
 from chatdev.project.writing import NoProgram
@@ -19,20 +20,20 @@ WRITING = ("code", "complete", "tests", "amend", "document", "snippet")
 """Kinds of phases that write files."""
 
 _SAME = 3
-"""So many cycles with the same outcome are a circle."""
+"""Number of cycles with the same outcome that make a circle."""
 
 
-async def run(office: Office, desk: Desk, state: State) -> VerdictReached:
-    """Take a task through the whole chain and judge what came of it.
+async def run(run: RunContext, scope: JournalScope, state: State) -> VerdictReached:
+    """Run the whole chain for a task and judge the result.
 
-    Raises ModelError, WindowTooSmall among them, and JournalError; the log then holds all that was done so far.
+    Raises ModelError (WindowTooSmall included) and JournalError; the log then holds all that was done so far.
     """
     try:
-        state = await _steps(office, desk, office.company.chain, state)
-        judged = await _judge(office, desk.at("Verdict"), state)
+        state = await _steps(run, scope, run.company.chain, state)
+        judged = await _judge(run, scope.at("Verdict"), state)
     except NoProgram as error:
         judged = verdict.Verdict("not run (no program was written)", error.what)
-    here = desk.at("Verdict")
+    here = scope.at("Verdict")
     reached = VerdictReached(here.place, judged.verdict, judged.why, judged.vacuous, judged.version)
     here.record(reached)
     values = state.values
@@ -44,53 +45,57 @@ async def run(office: Office, desk: Desk, state: State) -> VerdictReached:
     return reached
 
 
-async def _steps(office: Office, desk: Desk, steps: Sequence[Step], state: State, until: str = "") -> State:
+async def _steps(
+    run: RunContext, scope: JournalScope, steps: Sequence[ChainStep], state: State, until: str = ""
+) -> State:
     met: Counter[str] = Counter()
     for group in groups(steps):
         if state.stopped or state.holds(until):
             break
-        state = await _at_once(office, desk, group, state, met)
+        state = await _at_once(run, scope, group, state, met)
     return state
 
 
-async def _step(office: Office, desk: Desk, step: Step, ordinal: int, state: State) -> State:
+async def _step(run: RunContext, scope: JournalScope, step: ChainStep, ordinal: int, state: State) -> State:
     if step.phase and step.network:
-        phase = office.company.phases[step.phase]
-        return await network.hold(office, desk.at(step.phase, ordinal), phase, step.network, state)
+        phase = run.company.phases[step.phase]
+        return await network.hold(run, scope.at(step.phase, ordinal), phase, step.network, state)
     if step.phase:
-        return await hold(office, desk.at(step.phase, ordinal), office.company.phases[step.phase], state)
+        return await hold(run, scope.at(step.phase, ordinal), run.company.phases[step.phase], state)
     if step.loop:
-        return await _loop(office, desk, step, state)
+        return await _loop(run, scope, step, state)
     if step.together:
-        return await _at_once(office, desk.at("together", ordinal), step.together, state, Counter())
-    here = desk.at(step.run, ordinal)
-    tried = await (trials.test if step.run == "tests" else trials.start)(office, here, state)
-    return evidence.guarded(office, here, tried)
+        return await _at_once(run, scope.at("together", ordinal), step.together, state, Counter())
+    here = scope.at(step.run, ordinal)
+    tried = await (checks.test if step.run == "tests" else checks.start)(run, here, state)
+    return evidence.guarded(run, here, tried)
 
 
-async def _loop(office: Office, desk: Desk, step: Step, state: State) -> State:
-    """Repeat until what the loop is for holds, its cycles are used up, or they have gone in circles."""
+async def _loop(run: RunContext, scope: JournalScope, step: ChainStep, state: State) -> State:
+    """Repeat until the loop's condition holds, its cycles are used up, or it goes in circles."""
     before, state = state.finished, msgspec.structs.replace(state, finished=False)
     states: list[State] = []
-    writes = any(each.phase and office.company.phases[each.phase].kind in WRITING for each in walk(step.steps))
+    writes = any(each.phase and run.company.phases[each.phase].kind in WRITING for each in walk(step.steps))
     for cycle in range(1, step.cycles + 1):
         if state.stopped or state.holds(step.until):
             break
-        here = desk.at(step.loop, cycle)
-        state = await _steps(office, here, step.steps, state, step.until)
+        here = scope.at(step.loop, cycle)
+        state = await _steps(run, here, step.steps, state, step.until)
         states.append(state)
         if cycle < step.cycles and not state.holds(step.until) and (why := _circles(states[-_SAME:], writes)):
             note = here.at("note-circles")
-            note.record(Noted(note.place, "in circles", f"{step.loop}: {why}, {_SAME} times; that was the last cycle"))
+            note.record(
+                Diagnostic(note.place, "in circles", f"{step.loop}: {why}, {_SAME} times; the loop was stopped")
+            )
             break
     return msgspec.structs.replace(state, finished=before)  # an inner loop's end is not the outer one's
 
 
 def _circles(states: Sequence[State], writes: bool) -> str:
-    """What was the same at the end of so many cycles; empty if nothing was.
+    """What was the same at the end of the last ``_SAME`` cycles; empty if nothing was.
 
-    Where files are written (``writes``), it is those that count: a remark can be put in ever new words. Of a failing
-    test the line that names the error counts: the rest of what it says moves with the lines of the program.
+    If the loop writes files (``writes``), only the files are compared, since remarks can be reworded each time. Of a
+    failing test only the line that names the error is compared: the rest changes with the program's line numbers.
     """
     if len(states) < _SAME:
         return ""
@@ -102,50 +107,52 @@ def _circles(states: Sequence[State], writes: bool) -> str:
     return "the same failing tests" if len(runs) == _SAME and len(failures) == 1 and failures != {()} else ""
 
 
-async def _at_once(office: Office, desk: Desk, steps: Sequence[Step], state: State, met: Counter[str]) -> State:
-    """Branches begin at the same state and are merged in the order in which the company names them.
+async def _at_once(
+    run: RunContext, scope: JournalScope, steps: Sequence[ChainStep], state: State, met: Counter[str]
+) -> State:
+    """Run branches from the same state and merge them in the order in which the company names them.
 
-    ``met`` numbers the steps of one name at this desk. Of several that are asked whether anything is left to change,
-    all must say that nothing is.
+    ``met`` numbers the steps of one name at this place. If several reviewers decide whether anything must change, all
+    must say that nothing must.
     """
     branches: list[Awaitable[State]] = []
     for step in steps:
         met[step.name] += 1
-        branches.append(_step(office, desk, step, met[step.name], state))
+        branches.append(_step(run, scope, step, met[step.name], state))
     if len(branches) == 1:
         return await branches[0]
     states = await side_by_side(branches)
     merged = merge(state, states)
-    asked = [branch.finished for step, branch in zip(steps, states, strict=True) if _is_asked(office, step)]
-    settle(office.workspace, state, merged)
+    asked = [branch.finished for step, branch in zip(steps, states, strict=True) if _is_asked(run, step)]
+    settle(run.workspace, state, merged)
     return msgspec.structs.replace(merged, finished=all(asked)) if asked else merged
 
 
-def _is_asked(office: Office, step: Step) -> bool:
-    return bool(step.phase) and office.company.phases[step.phase].kind == "talk"
+def _is_asked(run: RunContext, step: ChainStep) -> bool:
+    return bool(step.phase) and run.company.phases[step.phase].kind == "talk"
 
 
-async def _judge(office: Office, desk: Desk, state: State) -> verdict.Verdict:
-    """What is true of the last version, from evidence that was taken on exactly that version."""
+async def _judge(run: RunContext, scope: JournalScope, state: State) -> verdict.Verdict:
+    """Judge the last version by evidence from exactly that version."""
     if not state.program:
         return verdict.Verdict("not run (no program was written)", "The chain ended without a program.")
     if state.way is None:
-        why = f"nobody here can run {state.language}"
-        return verdict.Verdict(f"not run ({why})", f"How {state.language} is built and tested is not known here.")
+        why = f"ChatDev cannot run {state.language}"
+        return verdict.Verdict(f"not run ({why})", f"ChatDev cannot build and test {state.language}.")
     if manifest := languages.manifest(state.language):
-        state = write(office, desk, state, {languages.MANIFEST: manifest})
-    if not office.company.tests:
-        started = evidence.guarded(office, desk, await trials.start(office, desk, state))
-        return _of_version(office, started, verdict.judge_start(started.started))
-    state = merge(state, await side_by_side([trials.test(office, desk, state), trials.start(office, desk, state)]))
-    state = evidence.guarded(office, desk, state)
+        state = write(run, scope, state, {languages.MANIFEST: manifest})
+    if not run.company.tests:
+        started = evidence.guarded(run, scope, await checks.start(run, scope, state))
+        return _of_version(run, started, verdict.judge_start(started.started))
+    state = merge(state, await side_by_side([checks.test(run, scope, state), checks.start(run, scope, state)]))
+    state = evidence.guarded(run, scope, state)
     judged = verdict.judge(state.baseline, state.tests if state.tested else None, state.started, state.makes)
     doubtful = judged.verdict == "passed" or (judged.verdict == verdict.NO_TESTS and state.starts)
     if doubtful and state.unconfirmed == state.digest:
         judged = verdict.unconfirmed(judged, state.doubt)
-    return _of_version(office, state, judged)
+    return _of_version(run, state, judged)
 
 
-def _of_version(office: Office, state: State, judged: verdict.Verdict) -> verdict.Verdict:
-    """The verdict with the version that it is about; logs of an earlier version go on without."""
-    return msgspec.structs.replace(judged, version=state.digest if office.guarded else "")
+def _of_version(run: RunContext, state: State, judged: verdict.Verdict) -> verdict.Verdict:
+    """The verdict with the version that it is about; logs of an earlier ChatDev have no version there."""
+    return msgspec.structs.replace(judged, version=state.digest if run.guarded else "")

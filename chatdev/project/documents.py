@@ -1,73 +1,94 @@
-"""Phases that write a document: the requirements, which are mostly told by the imports, and the manual."""
+"""Phases that write a document: the requirements (mostly derived from the imports) and the manual."""
 
 from collections.abc import Sequence
 
 from chatdev.agents import replies
-from chatdev.agents.chat_agent import Answer, Lack, quoted
+from chatdev.agents.chat_agent import Missing, RoleAnswer, quoted
 from chatdev.agents.reflection import reflect
 from chatdev.company.config import COUNSELOR
 from chatdev.journal.events import ModelAnswered
-from chatdev.project import manual, sufficient
-from chatdev.project.languages import PYTHON
-from chatdev.project.meeting import Meeting
-from chatdev.project.packages import needed, vouched
+from chatdev.product.languages import PYTHON
+from chatdev.product.packages import needed, vouched
+from chatdev.project import early_stop, manual
+from chatdev.project.context import PhaseContext
 from chatdev.project.state import MANUAL, REQUIREMENTS, State
 
 
-async def document(meeting: Meeting) -> tuple[State, bool]:
-    """One named document is written: the requirements, or the manual. A bare text counts as the document. Nobody is
-    asked for requirements that the program's imports tell.
+async def document(context: PhaseContext) -> tuple[State, bool]:
+    """Write one named document: the requirements or the manual. A bare text counts as the document. If the program's
+    imports determine the requirements, no model is called.
 
-    Gives the next state, and whether it took a reflection on the talk.
+    Returns the next state, and whether a reflection was needed.
     """
-    phase, prompts = meeting.phase, meeting.office.prompts
+    phase, prompts = context.phase, context.run.prompts
     target = phase.writes
-    if target == REQUIREMENTS and meeting.state.language != PYTHON:
-        return meeting.state, False
-    if target == REQUIREMENTS and (packages := _told_by_imports(meeting)) is not None:
-        return meeting.write({target: _listed(packages)}), False
+    if target == REQUIREMENTS and context.state.language != PYTHON:
+        return context.state, False
+    if target == REQUIREMENTS and (packages := _told_by_imports(context)) is not None:
+        return context.write({target: _listed(packages)}), False
+    if phase.only_if and not context.state.holds(phase.only_if):
+        return _without_a_model(context), False
     found: list[str] = []
 
-    async def read(answer: Answer) -> Lack | None:
-        if text := _concluded(meeting, answer):
+    async def read(answer: RoleAnswer) -> Missing | None:
+        if text := _concluded(context, answer):
             found[:] = [text]
             return None
-        return Lack(prompts.request("document", paths=target), f"no {target} could be read out of the answer")
+        return Missing(prompts.request("document", paths=target), f"the answer contains no {target}")
 
-    answer = await meeting.insist(read, attempts=min(2, phase.attempts), enough=sufficient.file(lambda: (target,)))
+    answer = await context.insist(read, attempts=min(2, phase.attempts), enough=early_stop.file(lambda: (target,)))
     if reflected := not found and phase.reflect:
         said = f"{phase.assistant}: {quoted(answer)}"
         question = prompts.request("reflect", talk=said, paths=target)
         text = await reflect(
-            meeting.ask, meeting.seat(COUNSELOR), question, lambda text: _concluded(meeting, Answer(text)) or None
+            context.ask,
+            context.participant(COUNSELOR),
+            question,
+            lambda text: _concluded(context, RoleAnswer(text)) or None,
         )
         found = [text] if text else []
-    if not found and target == MANUAL and (text := manual.of(meeting.state)):
-        meeting.note("cut", 1, f"no answer held a {target}: it was made of the task and the acceptance tests")
+    if not found and (text := _from_tests(context)):
+        context.note("cut", 1, f"no answer contained a {target}: it was made from the task and the acceptance tests")
         found = [text]
     if not found:
-        meeting.note("cut", 1, f"{target} was not written: no answer held one")
-        return meeting.state, reflected
-    return meeting.write({target: found[0]}), reflected
+        context.note("cut", 1, f"{target} was not written: no answer contained one")
+        return context.state, reflected
+    return context.write({target: found[0]}), reflected
 
 
-def _concluded(meeting: Meeting, answer: Answer) -> str:
-    target = meeting.phase.writes
-    return _requirements(meeting, answer) if target == REQUIREMENTS else _document(meeting, answer)
+def _without_a_model(context: PhaseContext) -> State:
+    """The state with a document made without a model, for when the phase's ``only_if`` does not hold."""
+    target = context.phase.writes
+    why = f"the product is not {context.phase.only_if}"
+    if not (text := _from_tests(context)):
+        context.note("cut", 1, f"{target} was not written: {why}")
+        return context.state
+    context.note("cut", 1, f"{target} was made from the task and the passing tests: {why}")
+    return context.write({target: text})
 
 
-def _requirements(meeting: Meeting, answer: Answer) -> str:
-    """The packages that are some; the report hears of each line that is not taken."""
-    if _copies(_read(meeting, answer)):
+def _from_tests(context: PhaseContext) -> str:
+    """A manual made from the acceptance tests; empty for another document, or if there is no test to show."""
+    return manual.of(context.state) if context.phase.writes == MANUAL else ""
+
+
+def _concluded(context: PhaseContext, answer: RoleAnswer) -> str:
+    target = context.phase.writes
+    return _requirements(context, answer) if target == REQUIREMENTS else _document(context, answer)
+
+
+def _requirements(context: PhaseContext, answer: RoleAnswer) -> str:
+    """The lines that name known packages; each rejected line is noted in the report."""
+    if _copies(_read(context, answer)):
         return ""
     read = replies.requirements(answer.text)
-    unknown = {line for line in read.lines if not vouched(line, meeting.state.product)}
+    unknown = {line for line in read.lines if not vouched(line, context.state.product)}
     lost = [
         *read.dropped,
-        *(f"{line}: no package that we know, and the program does not import it" for line in unknown),
+        *(f"{line}: unknown package, and the program does not import it" for line in unknown),
     ]
     for number, line in enumerate(sorted(lost), 1):
-        meeting.note("refused", number, f"{REQUIREMENTS}, {line}")
+        context.note("refused", number, f"{REQUIREMENTS}, {line}")
     lines = [line for line in read.lines if line not in unknown]
     return _listed(lines) if answer.text.strip() else ""
 
@@ -76,28 +97,28 @@ def _listed(lines: Sequence[str]) -> str:
     return "\n".join(lines or ("# nothing beyond the standard library",)) + "\n"
 
 
-def _told_by_imports(meeting: Meeting) -> tuple[str, ...] | None:
-    """The packages, where they are plain to see; None where the programmer is asked, as also once an answer is in the
-    log, or where the product has its requirements already."""
-    answered = meeting.desk.at(meeting.phase.assistant, 1).at("ask", 1).known(ModelAnswered)
-    if answered or REQUIREMENTS in meeting.state.files:
+def _told_by_imports(context: PhaseContext) -> tuple[str, ...] | None:
+    """The packages that the imports determine. None if the programmer must answer: if the imports do not suffice, the
+    log holds an answer already, or the product has its requirements already."""
+    answered = context.scope.at(context.phase.assistant, 1).at("ask", 1).known(ModelAnswered)
+    if answered or REQUIREMENTS in context.state.files:
         return None
-    return needed(meeting.state.files)
+    return needed(context.state.files)
 
 
-def _read(meeting: Meeting, answer: Answer) -> replies.Reading:
-    expected, examples = (meeting.phase.writes,), meeting.office.prompts.examples
+def _read(context: PhaseContext, answer: RoleAnswer) -> replies.ParsedReply:
+    expected, examples = (context.phase.writes,), context.run.prompts.examples
     return replies.read(answer.text, finish_reason=answer.finish_reason, expected=expected, examples=examples)
 
 
-def _copies(reading: replies.Reading) -> bool:
+def _copies(reading: replies.ParsedReply) -> bool:
     return any(skipped.why == replies.COPIED for skipped in reading.skipped)
 
 
-def _document(meeting: Meeting, answer: Answer) -> str:
-    """The document by its name, else the one text that the answer names or consists of, else the answer itself."""
-    target = meeting.phase.writes
-    reading = _read(meeting, answer)
+def _document(context: PhaseContext, answer: RoleAnswer) -> str:
+    """The file with the document's name, else the answer's only text file or main block, else the answer itself."""
+    target = context.phase.writes
+    reading = _read(context, answer)
     whole = [file for file in reading.files if not file.cut]
     named = [file for file in whole if "name guessed" not in file.doubts]
     for file in named:
@@ -105,7 +126,7 @@ def _document(meeting: Meeting, answer: Answer) -> str:
             return file.text
     texts = [file for file in named if file.path.lower().endswith((".md", ".txt", ".rst"))]
     if len(texts) == 1:
-        meeting.note("aligned", 1, f"{texts[0].path} was taken for {target}")
+        context.note("aligned", 1, f"{texts[0].path} was used as {target}")
         return texts[0].text
     for file in whole:
         if file not in named and 2 * len(file.text) > len(answer.text):

@@ -1,4 +1,4 @@
-"""What a product's requirements.txt lists, and where it is installed for this product alone: when its user says so."""
+"""What a product's requirements.txt lists, and the product's own folder where it is installed on request."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ PLACE = ".chatdev/environment"
 
 
 def wanted(folder: Path) -> replies.Requirements:
-    """What the folder's ``requirements.txt`` lists, and what of it is not taken: options, addresses, no packages."""
+    """The packages in the folder's ``requirements.txt``, and the rejected lines: options, URLs, other text."""
     listed = folder / REQUIREMENTS
     if not listed.is_file() or listed.is_symlink():
         return replies.Requirements()
@@ -19,9 +19,9 @@ def wanted(folder: Path) -> replies.Requirements:
 
 
 def place(folder: Path) -> Path:
-    """Where the packages of the product in ``folder`` go. Raises UserError where a link would lead out of it."""
+    """The folder for the packages of the product in ``folder``. Raises UserError if a link would lead out of it."""
     here = folder / PLACE
     for path in (here.parent, here):
         if path.is_symlink():
-            raise UserError(f"{path} is a link, and what it leads to would be emptied.", do="Remove the link first.")
+            raise UserError(f"{path} is a link, and its target would be emptied.", do="Remove the link first.")
     return here

@@ -1,22 +1,22 @@
-"""What is known in favour of a version of the product, and the guard that never lets it become less.
+"""The evidence for a version of the product, and the guard that undoes a change that lowers it.
 
-A change is kept if what was run speaks for it at least as much as for the best version before it: the tests of the task
-count first, then those of the tester, then that it starts. Else it is undone, and the report says so.
+A change is kept if its evidence is at least as good as that of the best version before it: the tests of the task count
+first, then those of the tester, then that it starts. Otherwise it is undone, and the report says so.
 """
 
 from typing import NamedTuple
 
 import msgspec
 
-from chatdev.journal.effects import Desk
-from chatdev.journal.events import Noted
-from chatdev.project.meeting import Office, remove, write
+from chatdev.journal.effects import JournalScope
+from chatdev.journal.events import Diagnostic
+from chatdev.project.context import RunContext, remove, write
 from chatdev.project.state import Best, State
 
 
 class Evidence(NamedTuple):
-    """Compared in this order: ``sound`` if the tests' run can be believed; tests of the task that pass, then all tests
-    that pass; ``starts``."""
+    """Compared in this order: ``sound`` (the test run can be trusted), passing tests of the task, all passing tests,
+    ``starts``."""
 
     sound: bool = False
     trusted: int = 0
@@ -30,7 +30,7 @@ class Evidence(NamedTuple):
 
 
 def of(state: State) -> Evidence:
-    """What was seen of exactly this version."""
+    """The evidence from exactly this version."""
     ran = state.tests if state.tested else None
     passing = [result for result in ran.results if result.outcome == "passed"] if ran else []
     return Evidence(
@@ -41,14 +41,13 @@ def of(state: State) -> Evidence:
     )
 
 
-def guarded(office: Office, desk: Desk, state: State) -> State:
+def guarded(run: RunContext, scope: JournalScope, state: State) -> State:
     """The state after this version was tried: this version, or the best before it if that was better.
 
-    Versions with other tests are not compared. While a version was not started, whether it starts does not count
-    against it.
+    Versions with different tests are not compared. As long as a version was not started, its start is not compared.
     """
     best, found = state.best, of(state)
-    if not office.guarded or not state.program or not (state.tested or state.watched):
+    if not run.guarded or not state.program or not (state.tested or state.watched):
         return state
     if best is None or best.digest == state.digest or best.tests_digest != state.tests_digest:
         return _keeping(state, found)
@@ -59,11 +58,11 @@ def guarded(office: Office, desk: Desk, state: State) -> State:
         before, found = before._replace(starts=False), found._replace(starts=False)
     if found >= before:
         return _keeping(state, found)
-    here = desk.at("note-undone")
-    here.record(Noted(here.place, "undone", f"the last change: {found}; before it: {Evidence(*best.evidence)}"))
-    state = remove(office, desk.at("undone"), state, [path for path in state.program if path not in best.program])
+    here = scope.at("note-undone")
+    here.record(Diagnostic(here.place, "undone", f"the last change: {found}; before it: {Evidence(*best.evidence)}"))
+    state = remove(run, scope.at("undone"), state, [path for path in state.program if path not in best.program])
     changed = {path: text for path, text in best.program.items() if state.files.get(path) != text}
-    state = write(office, desk.at("undone"), state, changed)
+    state = write(run, scope.at("undone"), state, changed)
     return msgspec.structs.replace(state, tests=best.tests, started=best.started)
 
 

@@ -1,18 +1,21 @@
-"""A manual without a model: the task, the start, and the uses that the acceptance tests show."""
+"""Makes a manual without a model: the task, the start command, and examples from the acceptance tests."""
 
-from chatdev.product import rows
+from chatdev.product import acceptance, rows
 from chatdev.product.rows import Row
 from chatdev.project.prompts import fenced
 from chatdev.project.state import State
 
 
 def of(state: State) -> str:
-    """The manual of a product whose tests are rows; empty for any other."""
+    """The manual of a product that is tested by rows; empty for any other product, and if all rows fail."""
     if state.way is None:
         return ""
     command = state.way.command
-    read = rows.parse(state.files.get(rows.FILE, ""), command).rows
-    shown = [rows.session(_alone(row), command) for row in read if row.tier != "dropped"]
+    found = acceptance.started_rows(state.product, command)
+    results = state.tests.results if state.tests and state.tested else ()
+    failed = {result.id for result in results if result.outcome != "passed"}
+    held = [row for name, row in zip(acceptance.names(found), found, strict=True) if name not in failed]
+    shown = [rows.session(_alone(row), command) for row in held]
     if not shown:
         return ""
     parts = [
@@ -26,5 +29,5 @@ def of(state: State) -> str:
 
 
 def _alone(row: Row) -> Row:
-    """The row's own command: the others come before it."""
+    """The row's own command, without those before it."""
     return Row(row.steps[-1:], row.tier) if row.tier in ("agreed", "doubtful") else row

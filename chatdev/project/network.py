@@ -1,9 +1,9 @@
-"""A collaboration network at work: each node solves as soon as all its inputs are there, each edge reviews as soon as
-the node before it has solved. The log has each call at a place of its own (``node.NUMBER``, ``edge-FROM.TO``), so that
-a resume goes on wherever the calls were; what comes together is put together in the order of the inputs.
+"""Runs a collaboration network: each node solves as soon as all its inputs are there, each edge reviews as soon as
+the node before it has solved. Each call has a separate place in the log (``node.NUMBER``, ``edge-FROM.TO``), so that a
+resume continues wherever the calls were; a node merges its inputs in their order.
 
-A node that gets more than ``GROUP`` solutions has them merged in groups of so many, and those again: each solution
-stands in one prompt, so that all prompts together are linear in the inputs.
+A node with more than ``GROUP`` solutions merges them in groups of that size, and then the results in the same way: each
+solution is in one prompt, so that the length of all prompts together is linear in the number of inputs.
 """
 
 import asyncio
@@ -14,69 +14,71 @@ from typing import Any, TypeVar
 import msgspec
 
 from chatdev.agents import replies
-from chatdev.agents.chat_agent import Answer, Lack
+from chatdev.agents.chat_agent import Missing, RoleAnswer
 from chatdev.company.config import Phase
 from chatdev.company.graph import Graph, Network, graph
-from chatdev.journal.effects import Desk
+from chatdev.journal.effects import JournalScope
 from chatdev.journal.events import LimitReached, PhaseBegan, PhaseEnded
 from chatdev.models.backend import ModelBackend
 from chatdev.models.endpoint import Facts
 from chatdev.models.types import Completion, Message, Options, Watch
 from chatdev.project import writing
-from chatdev.project.meeting import Meeting, Office
+from chatdev.project.context import PhaseContext, RunContext
 from chatdev.project.prompts import listing
 from chatdev.project.spending import Exhausted
 from chatdev.project.state import State
 
 T = TypeVar("T")
 GROUP = 4
-"""Solutions that one prompt merges at most."""
+"""The most solutions that one prompt merges."""
 _INPUTS = "inputs"
 
 
-class Offer(msgspec.Struct, frozen=True):
-    """What a node gets along an edge: a solution, and what the edge's reviewer says of it."""
+class Contribution(msgspec.Struct, frozen=True):
+    """What a node gets along an edge: a solution, and the remarks of the edge's reviewer."""
 
     files: dict[str, str]
     remarks: str = ""
 
 
-async def hold(office: Office, desk: Desk, phase: Phase, network: Network, state: State) -> State:
+async def hold(run: RunContext, scope: JournalScope, phase: Phase, network: Network, state: State) -> State:
     """Let a network solve a phase that writes the program. Raises ModelError, JournalError, and NoProgram."""
-    desk.record(PhaseBegan(desk.place, phase.name, phase.assistant, phase.user))
+    scope.record(PhaseBegan(scope.place, phase.name, phase.assistant, phase.user))
     made = graph(network)
-    net = _Net(office, desk, phase, network, made, state)
+    net = _Net(run, scope, phase, network, made, state)
     files = await net.run()
-    meeting = Meeting(office, desk, phase, state)
+    context = PhaseContext(run, scope, phase, state)
     if not files:
         error = writing.NoProgram("No program was written: no file could be read out of any agent's answers.")
-        desk.record(PhaseEnded(desk.place, phase.name, error.what))
+        scope.record(PhaseEnded(scope.place, phase.name, error.what))
         raise error
-    after = meeting.write({path: text for path, text in files.items() if state.files.get(path) != text})
+    after = context.write({path: text for path, text in files.items() if state.files.get(path) != text})
     told = f"{len(made.names):,} agents, {made.edges:,} edges: {', '.join(files)}"
     if net.limit is not None:
         told = f"broken off: the limit of {net.limit.limit} was reached; {told}"
         after = msgspec.structs.replace(after, stopped=after.stopped or not net.limit.phase)
-    desk.record(PhaseEnded(desk.place, phase.name, told))
+    scope.record(PhaseEnded(scope.place, phase.name, told))
     return after
 
 
 class _Net:
-    """One run through the graph. ``limit`` is what nobody was asked any more for, if that came to pass."""
+    """One run through the graph. ``limit`` is the limit that ended its calls, if one was reached."""
 
-    def __init__(self, office: Office, desk: Desk, phase: Phase, network: Network, made: Graph, state: State) -> None:
-        model = _Bounded(office.model, network.at_once) if network.at_once else office.model
-        self._office = replace(office, model=model, watcher=lambda role, progress: office.watcher("network", progress))
-        self._desk, self._phase, self._graph, self._state = desk, phase, made, state
-        self._solve, self._review = office.company.phases[network.solve], office.company.phases[network.review]
+    def __init__(
+        self, run: RunContext, scope: JournalScope, phase: Phase, network: Network, made: Graph, state: State
+    ) -> None:
+        model = _Bounded(run.model, network.at_once) if network.at_once else run.model
+        self._run = replace(run, model=model, watcher=lambda role, progress: run.watcher("network", progress))
+        self._scope, self._phase, self._graph, self._state = scope, phase, made, state
+        self._solve, self._review = run.company.phases[network.solve], run.company.phases[network.review]
         self._solved: list[dict[str, str]] = [{}] * len(made.names)
-        self._offers: list[dict[int, Offer]] = [{} for _ in made.names]
+        self._offers: list[dict[int, Contribution]] = [{} for _ in made.names]
         self._ended: asyncio.Queue[asyncio.Task[None]] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self.limit: LimitReached | None = None
 
     async def run(self) -> dict[str, str]:
-        """The program that the network came to; empty if there is none. Raises what any of its calls does."""
+        """The network's program; empty if there is none. Raises what any of its calls raises."""
         for index, before in enumerate(self._graph.inputs):
             if not before:
                 self._begin(self._node(index))
@@ -89,10 +91,10 @@ class _Net:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        ends = [Offer(self._solved[index]) for index in self._graph.sinks if self._solved[index]]
+        ends = [Contribution(self._solved[index]) for index in self._graph.sinks if self._solved[index]]
         if len(ends) == 1:
             return ends[0].files
-        return await self._converged(self._desk.at("final"), ends, 1) if ends else {}
+        return await self._converged(self._scope.at("final"), ends, 1) if ends else {}
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -100,14 +102,14 @@ class _Net:
         task.add_done_callback(self._ended.put_nowait)
 
     async def _node(self, index: int) -> None:
-        """Solve, and hand on: each edge's review begins now, and the node behind it after the last of them."""
-        desk = self._desk.at("node", index + 1)
+        """Solve, then begin each edge's review; the next node begins after the last of its reviews."""
+        scope = self._scope.at("node", index + 1)
         offers = [self._offers[index][before] for before in self._graph.inputs[index]]
         offers = [offer for offer in offers if offer.files]
         if offers:
-            files = await self._converged(desk, offers, index + 1)
+            files = await self._converged(scope, offers, index + 1)
         else:
-            files = await self._code(desk, self._phase, self._state, (), index + 1)
+            files = await self._code(scope, self._phase, self._state, (), index + 1)
         self._solved[index] = files
         self._offers[index].clear()
         for after in self._graph.outputs[index]:
@@ -115,58 +117,62 @@ class _Net:
 
     async def _edge(self, before: int, after: int) -> None:
         files = self._solved[before]
-        remarks = await self._remarks(self._desk.at(f"edge-{before + 1}", after + 1), files) if files else ""
-        self._offers[after][before] = Offer(files, remarks)
+        remarks = await self._remarks(self._scope.at(f"edge-{before + 1}", after + 1), files) if files else ""
+        self._offers[after][before] = Contribution(files, remarks)
         if len(self._offers[after]) == len(self._graph.inputs[after]):
             self._begin(self._node(after))
 
-    async def _remarks(self, desk: Desk, files: dict[str, str]) -> str:
-        meeting = Meeting(self._office, desk, self._review, self._state.having(files))
+    async def _remarks(self, scope: JournalScope, files: dict[str, str]) -> str:
+        context = PhaseContext(self._run, scope, self._review, self._state.having(files))
 
-        async def read(answer: Answer) -> Lack | None:
+        async def read(answer: RoleAnswer) -> Missing | None:
             if answer.text.strip() and not replies.looping(answer.text):
                 return None
-            return Lack(self._office.prompts.request("reply"), "the answer was empty or went in circles")
+            return Missing(self._run.prompts.request("reply"), "the answer was empty or went in circles")
 
-        text = await self._unless_exhausted(lambda: _text(meeting, read), "")
+        text = await self._unless_exhausted(lambda: _text(context, read), "")
         return "" if replies.finished(text) or replies.looping(text) else text
 
-    async def _converged(self, desk: Desk, offers: Sequence[Offer], number: int) -> dict[str, str]:
-        """One program out of several, in groups, and those in groups, until an agent can put together the rest."""
+    async def _converged(self, scope: JournalScope, offers: Sequence[Contribution], number: int) -> dict[str, str]:
+        """Merge several programs into one: in groups, and those in groups, until one agent can merge the rest."""
         merges = 0
         while len(offers) > GROUP:
             groups = [offers[first : first + GROUP] for first in range(0, len(offers), GROUP)]
-            desks = [desk.at("merge", merges + count) for count in range(1, len(groups) + 1)]
+            scopes = [scope.at("merge", merges + count) for count in range(1, len(groups) + 1)]
             merges += len(groups)
             merged = await asyncio.gather(
-                *(self._merged(one, group, number) for one, group in zip(desks, groups, strict=True))
+                *(self._merged(one, group, number) for one, group in zip(scopes, groups, strict=True))
             )
-            offers = [Offer(files) for files in merged]
-        return await self._merged(desk, offers, number, whole=True)
+            offers = [Contribution(files) for files in merged]
+        return await self._merged(scope, offers, number, whole=True)
 
-    async def _merged(self, desk: Desk, offers: Sequence[Offer], number: int, *, whole: bool = False) -> dict[str, str]:
+    async def _merged(
+        self, scope: JournalScope, offers: Sequence[Contribution], number: int, *, whole: bool = False
+    ) -> dict[str, str]:
         if len(offers) == 1 and not whole:
             return offers[0].files
         first, *others = offers
         told = _told(first, others)
         state = self._state.having(first.files).knowing(_INPUTS, told)
-        return await self._code(desk, self._solve, state, [listing(each.files) for each in others], number)
+        return await self._code(scope, self._solve, state, [listing(each.files) for each in others], number)
 
-    async def _code(self, desk: Desk, phase: Phase, state: State, said: Sequence[str], number: int) -> dict[str, str]:
-        """The program that one agent leaves; what it began with, where it says nothing of use."""
-        # ``said`` is what may be left out first where the window is too small.
-        meeting = Meeting(replace(self._office, candidate=number), desk, phase, state, said=list(said))
+    async def _code(
+        self, scope: JournalScope, phase: Phase, state: State, said: Sequence[str], number: int
+    ) -> dict[str, str]:
+        """One agent's program; the one that it began with, if its answer is unusable."""
+        # ``said`` is what is left out first if the window is too small.
+        context = PhaseContext(replace(self._run, candidate=number), scope, phase, state, said=list(said))
 
         async def written() -> dict[str, str]:
             try:
-                return (await writing.code(meeting)).program
+                return (await writing.code(context)).program
             except writing.NoProgram:
                 return {}
 
         return await self._unless_exhausted(written, state.program)
 
     async def _unless_exhausted(self, act: Callable[[], Awaitable[T]], otherwise: T) -> T:
-        """What ``act`` gives; once a limit was reached, nobody is asked, and all goes on as it is."""
+        """What ``act`` returns; once a limit was reached, ``otherwise``, without a call."""
         if self.limit is not None:
             return otherwise
         try:
@@ -176,12 +182,12 @@ class _Net:
             return otherwise
 
 
-async def _text(meeting: Meeting, read: Callable[[Answer], Awaitable[Lack | None]]) -> str:
-    return (await meeting.insist(read, attempts=2)).text.strip()
+async def _text(context: PhaseContext, read: Callable[[RoleAnswer], Awaitable[Missing | None]]) -> str:
+    return (await context.insist(read, attempts=2)).text.strip()
 
 
-def _told(first: Offer, others: Sequence[Offer]) -> str:
-    """The other solutions and all remarks, in words for the agent that puts them together."""
+def _told(first: Contribution, others: Sequence[Contribution]) -> str:
+    """The other solutions and all remarks, as text for the agent that merges them."""
     parts = [f"What the reviewer says of the program above:\n\n{first.remarks}"] if first.remarks else []
     for number, other in enumerate(others, 2):
         parts.append(f"Solution {number}, by a colleague:\n\n{listing(other.files)}")
@@ -191,7 +197,7 @@ def _told(first: Offer, others: Sequence[Offer]) -> str:
 
 
 class _Bounded(ModelBackend):
-    """A backend with so many calls out at most."""
+    """A backend with a limit on concurrent calls."""
 
     def __init__(self, backend: ModelBackend, most: int) -> None:
         self._backend, self._room = backend, asyncio.Semaphore(most)
@@ -218,4 +224,4 @@ class _Bounded(ModelBackend):
         return self._backend.beyond(avoid)
 
     async def aclose(self) -> None:
-        """The backend is its owner's."""
+        """Do nothing: the owner closes the backend."""

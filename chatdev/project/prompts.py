@@ -1,4 +1,4 @@
-"""From a company's templates and a state to the text of a question, the same to the byte each time."""
+"""Renders a company's templates and a state into the text of a question, the same to the byte each time."""
 
 import re
 from collections.abc import Mapping
@@ -12,10 +12,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from chatdev.agents import fences, replies
 from chatdev.company.config import Company, CompanyError, Phase
 from chatdev.journal.events import ProductStarted, TestsRan
-from chatdev.product import examples, rows
+from chatdev.product import examples, plumbing, rows
+from chatdev.product.output import inert
 from chatdev.product.rows import Row
-from chatdev.project import plumbing
-from chatdev.project.output import inert
 from chatdev.project.state import REQUIREMENTS, State
 
 _LANGUAGES = {
@@ -24,13 +23,13 @@ _LANGUAGES = {
 }  # fmt: skip
 
 _TICKS = re.compile(r"(?:^|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])\s*(`+)")
-"""Backticks that begin a line, as ``str.splitlines`` parts lines."""
+"""Backticks at the beginning of a line, with lines as ``str.splitlines`` splits them."""
 
 SHOWN = 8
-"""Rows of the task that are shown again, in the form in which they are tested."""
+"""How many rows of the task are shown again, in the form in which they are tested."""
 
 REPORTED = 3
-"""Failing tests that are shown with their reason; the others by name. A programmer mends one cause at a time."""
+"""How many failing tests are shown with their reason; the others by name. A programmer fixes one cause at a time."""
 
 
 def fenced(text: str, language: str = "") -> str:
@@ -42,13 +41,16 @@ def fenced(text: str, language: str = "") -> str:
 
 def listing(files: Mapping[str, str]) -> str:
     """Files in the form in which we ask for them: the path on a line, then a fenced block."""
-    return "\n\n".join(
-        f"{path}\n{fenced(text, _LANGUAGES.get(path.rpartition('.')[2], ''))}" for path, text in files.items()
-    )
+    return "\n\n".join(f"{path}\n{block(path, text)}" for path, text in files.items())
+
+
+def block(path: str, text: str) -> str:
+    """A file in a fenced block with the name of its language."""
+    return fenced(text, _LANGUAGES.get(path.rpartition(".")[2], ""))
 
 
 def report_text(ran: TestsRan) -> str:
-    """A run of the tests in words for a programmer: the count, the first failures with reasons, the rest by name."""
+    """A run of the tests as text for a programmer: the count, the first failures with reasons, the rest by name."""
     failing = [result for result in ran.results if result.outcome not in ("passed", "skipped")]
     passed = sum(result.outcome == "passed" for result in ran.results)
     lines = [f"{passed} of {len(ran.results)} tests pass."]
@@ -60,7 +62,7 @@ def report_text(ran: TestsRan) -> str:
 
 
 def started_text(started: ProductStarted, makes: str = "") -> str:
-    """A start of the product in words for a programmer; ``makes`` is what it should have left as a file."""
+    """A start of the product as text for a programmer; ``makes`` is the kind of file that it should have left."""
     heading = {
         "missing": f"It was not started: {started.why}.",
         "crashed": f"It crashed: {started.why}",
@@ -73,35 +75,35 @@ def started_text(started: ProductStarted, makes: str = "") -> str:
 
 
 def reason_text(why: str) -> str:
-    """Why something could not be run, in a sentence of ours: as it is, or fenced if it is more than a line."""
+    """Why something could not be run, for use in a sentence: unchanged, or fenced if longer than a line."""
     why = inert(why).strip()
     return f"\n\n{fenced(why, 'text')}\n\nThat is all that it said" if "\n" in why else why
 
 
 FORM = "the whole file"
-"""What stands in the place of a file where its form is shown: words that nobody takes for a program."""
+"""Replaces a file's content where its form is shown: words that cannot be mistaken for a program."""
 
 
 def form(path: str) -> str:
-    """The form in which a file is asked for, shown with the very path that is wanted."""
+    """The form in which an answer must give a file, shown with the path that is wanted."""
     return listing({path: FORM})
 
 
 @lru_cache(maxsize=512)
 def _examples(template: str) -> frozenset[str]:
-    """The fenced blocks of a template that stand there as they are."""
+    """The fenced blocks of a template that contain no template code."""
     found = (replies.plain(block.lines) for block in fences.blocks(fences.clean(template)))
     return frozenset(text for text in found if text and "{{" not in text and "{%" not in text)
 
 
 class _Sandboxed(ImmutableSandboxedEnvironment):
-    """Without the two operators that make something huge out of a few characters."""
+    """Forbids the two operators that can make something huge out of a few characters."""
 
     intercepted_binops = frozenset(("*", "**"))
 
     def call_binop(self, context: Context, operator: str, left: object, right: object) -> object:
         if operator == "**" or not (isinstance(left, int | float) and isinstance(right, int | float)):
-            raise SecurityError(f"{operator} is not for templates")
+            raise SecurityError(f"{operator} is not allowed in templates")
         return left * right
 
 
@@ -117,11 +119,11 @@ def _compile(name: str, text: str) -> jinja2.Template:
     except jinja2.TemplateSyntaxError as error:
         raise CompanyError(f"{name}, line {error.lineno}: {error.message}.") from error
     except Exception as error:  # Python's own compiler has limits, too
-        raise CompanyError(f"{name} is no template that can be used: {error}.") from error
+        raise CompanyError(f"{name} is not a usable template: {error}.") from error
 
 
 class Prompts:
-    """A company's templates. Making and rendering them raise CompanyError that names the file."""
+    """A company's templates. Making and rendering them raises a CompanyError that names the file."""
 
     def __init__(self, company: Company) -> None:
         conclusions = (phase.sets for phase in company.phases.values() if phase.sets)
@@ -138,10 +140,10 @@ class Prompts:
         }
         self._templates = {name: _compile(name, text) for name, text in sources.items()}
         self.examples = frozenset((FORM,)).union(*map(_examples, sources.values()))
-        """The company's own examples of files, as ``replies.plain`` has them: an answer that holds one copies it."""
+        """The company's own example files, as ``replies.plain`` has them: an answer that holds one has copied it."""
 
     def background(self, state: State) -> str:
-        """What everybody is told; the same for every call once the language is chosen."""
+        """The background for all roles; the same for every call once the language is chosen."""
         return self._render("background.md", **self._fixed, **_places(state), task=state.task, name=state.name)
 
     def question(self, phase: Phase, state: State, role: str, **more: str) -> str:
@@ -155,7 +157,7 @@ class Prompts:
         return "\n\n".join(part for part in parts if part)
 
     def request(self, name: str, *, paths: str = "", why: str = "", options: str = "", talk: str = "") -> str:
-        """What is said when an answer lacks something."""
+        """The request for what an answer lacks."""
         return self._render(f"company.toml: requests.{name}", paths=paths, why=why, options=options, talk=talk)
 
     def _values(self, phase: Phase, state: State) -> dict[str, str]:
@@ -192,17 +194,16 @@ class Prompts:
         except jinja2.UndefinedError as error:
             raise CompanyError(
                 f"{name}: {error.message}.",
-                do=f"Use a placeholder that exists here: {', '.join(sorted(values))}.",
+                do=f"Use one of these placeholders: {', '.join(sorted(values))}.",
             ) from error
-        except Exception as error:  # whatever a template does wrong: it is a program of a kind
+        except Exception as error:  # a template is a program, and can fail in any way
             raise CompanyError(f"{name}: {error}.") from error
 
 
 def _of_rows(state: State) -> dict[str, str]:
-    """``examples`` are the rows of the task, each with its input and its output apart, ``rows`` those of the tester, as
-    a session in a terminal; ``json`` says whether what the task's rows print is JSON. Of the tester's: ``arguments`` is
-    where the program finds those that it is started with, if that is all that it is given, and ``remembers`` says
-    whether one start knows what another was given."""
+    """``examples`` are the rows of the task, each with separate input and output; ``json`` says whether their output is
+    JSON. ``rows`` are those of the tester, as a session in a terminal. For these, ``arguments`` is where the program
+    finds its arguments, if they are its only input, and ``remembers`` says whether one start depends on another."""
     way = state.way
     command = way.command if way else ""
     read = rows.parse(state.files.get(rows.FILE, ""), command).rows if command else ()
@@ -221,7 +222,7 @@ def _of_rows(state: State) -> dict[str, str]:
 
 
 def _apart(row: Row, command: str) -> str:
-    """One row in words; one that is more than an input and an output, as a session."""
+    """One row as text; as a session if it is more than an input and an output."""
     step = row.steps[0]
     if len(row.steps) > 1 or step.call.args or step.status is not None or not step.call.stdin:
         return fenced(rows.session(row, command))
@@ -229,7 +230,7 @@ def _apart(row: Row, command: str) -> str:
 
 
 def _places(state: State) -> dict[str, str]:
-    """Where things are in the state's language: empty texts where nobody knows."""
+    """File names and the start command in the state's language; empty if the language is not supported."""
     way = state.way
     return {
         "main": way.main if way else "",
@@ -239,9 +240,9 @@ def _places(state: State) -> dict[str, str]:
 
 
 def checked(company: Company) -> Company:
-    """The company, if each of its templates can be rendered. Raises CompanyError that names the file.
+    """The company, if each of its templates can be rendered. Raises a CompanyError that names the file.
 
-    Tried once before the first call, so that a misspelt placeholder does not end a run in its middle.
+    Checked once before the first call, so that a misspelt placeholder does not end a run halfway.
     """
     prompts = Prompts(company)
     state = State(task="a task", name="Name", files={"main.py": "pass\n"})

@@ -1,20 +1,20 @@
-"""Several programmers solve one phase, each for itself: the first whose product holds wins, and no more are asked.
+"""Several programmers solve one phase independently: the first whose program passes wins, and no more are started.
 
-All of them are asked the same, so that the server computes the prompt once, and differ in temperature and seed. Each
-has its own branch of the log, ``candidate.NUMBER``, and its own files, which reach the disk only when it has won. Who
-won is an effect: on a resume it stands as it was recorded, and only the winner's branch is gone through again.
+All candidates get the same prompt, so the server computes it once; they differ in temperature and seed. Each has its
+own branch of the log, ``candidate.NUMBER``, and its own files, written to the disk only if it wins. The winner is an
+effect: a resume takes it from the log and replays only the winner's branch.
 
-Where a phase says how many work ``at_once``, the first one works alone, since it is asked for the likeliest answer, and
-the others follow while none holds. If none does, the tests say who wins: those of the task first, then those of the
-tester, of which the ones count that several candidates meet together. Where as many candidates as shall ``agree`` print
-the same for a row of the tester, which says something else or nothing, the row is judged by that: a small model writes
-better programs than it works out what they print. Any other row that no candidate meets, or one among many that does
-not win, is more likely wrong than all of the programs, and is not judged.
+If the phase limits how many work ``at_once``, the first candidate works alone, because its answer is the likeliest; the
+others follow until one passes. If none does, the tests choose the winner: the task's first, then the tester's, where
+those count that several candidates pass together. If as many candidates as ``agree`` says print the same for a row of
+the tester that has another output or none, the row is judged by that: a small model is better at writing programs than
+at predicting what they print. Any other row that no candidate passes, or only one of many that does not win, is more
+likely wrong than all of the programs, and is not judged.
 
-A few examples of a task are met by many a wrong program. Where they are the only tests, and the phase wants several
-candidates to ``agree``, those that pass are started with other inputs, too, and with the tester's examples. The first
-wins that as many give the same outputs as, and that meets an example of the tester's; one that meets all of several
-needs no other to agree. If there is none, the product is delivered, and its verdict says that it is unconfirmed.
+A few examples of a task do not rule out wrong programs. If they are the only tests, and the phase wants several
+candidates to ``agree``, those that pass are also started with other inputs and with the tester's examples. The first
+wins whose outputs as many candidates share and that passes one of the tester's examples; one that passes all of several
+needs no agreement. If there is none, the product is delivered with the verdict that it is unconfirmed.
 """
 
 import asyncio
@@ -26,83 +26,82 @@ import msgspec
 
 from chatdev.journal.events import RaceDecided
 from chatdev.models.errors import ModelError, PromptCut, WindowTooSmall
-from chatdev.product import rows
-from chatdev.project import acceptance
-from chatdev.project.meeting import Meeting
+from chatdev.product import acceptance, rows
+from chatdev.project.context import PhaseContext
 from chatdev.project.racer import Racer
 from chatdev.project.spending import Exhausted
 from chatdev.project.state import State
 
 _FEWEST = 2
-"""Outputs that two programs must both have given before it counts that they are all the same."""
+"""Outputs that two programs must both have given before equal outputs count as agreement."""
 _RARE = 6
-"""A row that at most one of this many candidates meets may be met by chance, and has no support."""
+"""A row that at most one in this many candidates passes may be passed by chance, and counts as unsupported."""
 _ENOUGH = 3
-"""Candidates that must have been judged before rows which none of them meets keep nobody from winning."""
+"""Candidates that must be judged before a row that none of them passes is no longer held against the winner."""
 
 
-async def run(meeting: Meeting, candidates: int, at_once: int = 0) -> State:
-    """The next state after the best of so many candidates, of whom ``at_once`` work at the same time (0: all). Raises
-    as one alone would, if none of them came to an end."""
-    decided = meeting.desk.known(RaceDecided)
+async def run(context: PhaseContext, candidates: int, at_once: int = 0) -> State:
+    """The next state after the best of ``candidates`` programs, ``at_once`` of them written at the same time (0: all).
+    If none of them is finished, raises what a single one would."""
+    decided = context.scope.known(RaceDecided)
     numbers = [decided.winner] if decided else range(1, candidates + 1)
-    racers = [Racer(meeting, number) for number in numbers]
+    racers = [Racer(context, number, last=number == candidates > 1) for number in numbers]
     field = _Field(racers, at_once or len(racers))
     try:
         winner = await field.winner()
-        decided = await meeting.desk.perform(
-            RaceDecided, meeting.state.digest, lambda: _decided(meeting, winner, field)
+        decided = await context.scope.perform(
+            RaceDecided, context.state.digest, lambda: _decided(context, winner, field)
         )
     finally:
         await field.close()
     solved = winner.solved
     assert solved is not None
-    state = meeting.write({path: text for path, text in solved.files.items() if meeting.state.files.get(path) != text})
+    state = context.write({path: text for path, text in solved.files.items() if context.state.files.get(path) != text})
     state = msgspec.structs.replace(solved, files=state.files)
     if decided.dropped or decided.settled:
-        state = _rejudged(meeting, state, winner, decided)
+        state = _rejudged(context, state, winner, decided)
     if winner.met_further:
-        state = _with_further(meeting, state, winner.met_further)
-    doubt = winner.doubt(decided.agreed, min(meeting.phase.agree, candidates)) or winner.lack(len(decided.settled))
+        state = _with_further(context, state, winner.met_further)
+    doubt = winner.doubt(decided.agreed, min(context.phase.agree, candidates)) or winner.lack(len(decided.settled))
     return msgspec.structs.replace(state, unconfirmed=state.digest, doubt=doubt) if doubt else state
 
 
-def _with_further(meeting: Meeting, state: State, met: Sequence[bool]) -> State:
-    """The state once those of the tester's further examples that the product meets are tests, too; the others are
-    shown, and not judged."""
+def _with_further(context: PhaseContext, state: State, met: Sequence[bool]) -> State:
+    """The state once the tester's further examples that the product passes are tests, too. The others stay in the file
+    of rows and are not judged."""
     assert state.way is not None
     command = state.way.command
     tiers: tuple[rows.Tier, rows.Tier] = ("dropped", "doubtful")
     added = [msgspec.structs.replace(row, tier=tiers[each]) for row, each in zip(state.further, met, strict=True)]
     known = rows.parse(state.files.get(rows.FILE, ""), command).rows
     files = {rows.FILE: rows.render((*known, *added), command)}
-    state = replace(meeting, state=state, desk=meeting.desk.at("further")).write(files)
+    state = replace(context, state=state, scope=context.scope.at("further")).write(files)
     baseline = acceptance.baseline_of(state.product, command)
     return msgspec.structs.replace(state, baseline=baseline, further=())
 
 
-def _rejudged(meeting: Meeting, state: State, winner: Racer, decided: RaceDecided) -> State:
-    """The state once the rows that no candidate met are judged no more, and others by what several print; the report
-    hears of each."""
+def _rejudged(context: PhaseContext, state: State, winner: Racer, decided: RaceDecided) -> State:
+    """The state once the rows that no candidate passed are not judged any more, and others are judged by what several
+    candidates print. The report lists each."""
     assert state.way is not None
     command = state.way.command
     told = [f"{name} is met by hardly any candidate: not judged" for name in decided.dropped]
     told += [f"{name} is judged by what several candidates print" for name in decided.settled]
     for number, text in enumerate(told, 1):
-        meeting.note("tests", number, text)
+        context.note("tests", number, text)
     settled = {result.id: result.printed for result in winner.started if result.id in decided.settled}
     files = acceptance.changing(state.files, command, decided.dropped, settled)
-    state = replace(meeting, state=state, desk=meeting.desk.at("dropped")).write(files)
+    state = replace(context, state=state, scope=context.scope.at("dropped")).write(files)
     if not settled:
         return state
     return msgspec.structs.replace(state, baseline=acceptance.baseline_of(state.product, command))
 
 
-async def _decided(meeting: Meeting, winner: Racer, field: "_Field") -> RaceDecided:
+async def _decided(context: PhaseContext, winner: Racer, field: "_Field") -> RaceDecided:
     standings = tuple(racer.standing(won=racer is winner) for racer in field.begun)
     return RaceDecided(
-        meeting.desk.place,
-        meeting.state.digest,
+        context.scope.place,
+        context.state.digest,
         winner.number,
         standings,
         field.unmet(winner),
@@ -112,12 +111,12 @@ async def _decided(meeting: Meeting, winner: Racer, field: "_Field") -> RaceDeci
 
 
 def _alike(outputs: Sequence[str], others: Sequence[str]) -> bool:
-    """Whether two programs behave the same: the same outputs, and both broke where one did."""
+    """Whether two programs behave the same: the same outputs, and both broke on the same inputs."""
     return outputs == others and sum(map(bool, outputs)) >= _FEWEST
 
 
 class _Field:
-    """All candidates of a race: who has begun, and how they compare."""
+    """All candidates of a race: which have begun, and how they compare."""
 
     def __init__(self, racers: "list[Racer]", at_once: int) -> None:
         self._racers, self._at_once = racers, at_once
@@ -125,7 +124,7 @@ class _Field:
         self.begun: list[Racer] = []
 
     async def winner(self) -> Racer:
-        """The first that holds, else the best of all. Raises what keeps a run from going on."""
+        """The first that passes without doubt, else the best of all. Raises errors that stop the run."""
         waiting = list(self._racers)
         self._begin(waiting, 1 if self._at_once < len(waiting) else len(waiting))
         pending = set(self._tasks)
@@ -149,7 +148,7 @@ class _Field:
         return begun
 
     async def close(self) -> None:
-        """Cancel those who are still at work."""
+        """Cancel those that are still working."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -157,7 +156,7 @@ class _Field:
     def _best(self) -> Racer:
         for racer in self.begun:
             if isinstance(racer.error, ModelError) and not isinstance(racer.error, WindowTooSmall | PromptCut):
-                raise racer.error  # once the server is there again, a resume asks this one alone
+                raise racer.error  # once the server is back, a resume calls it for this one alone
         if solved := [racer for racer in self.begun if racer.solved]:
             return self._foremost(solved)
         errors = [racer.error for racer in self.begun]
@@ -166,16 +165,16 @@ class _Field:
         raise error
 
     def _sure(self, racer: Racer) -> bool:
-        """Whether it holds, and nothing speaks against it."""
+        """Whether it passes and is not doubtful."""
         return racer.holds and not racer.doubt(self.agreed(racer), self._wanted)
 
     def agreed(self, winner: Racer) -> int:
-        """How many candidates that hold give the winner's outputs, itself among them; 0 where nothing was probed."""
+        """How many passing candidates give the winner's outputs, itself included; 0 if nothing was probed."""
         return sum(racer.holds and _alike(racer.outputs, winner.outputs) for racer in self.begun)
 
     @property
     def _wanted(self) -> int:
-        """Candidates that must print the same, for it to count."""
+        """How many candidates must print the same before it counts."""
         return min(self._racers[0].agree, len(self._racers))
 
     @property
@@ -184,10 +183,10 @@ class _Field:
         return Counter(each for racer in self.begun for each in racer.printed.items())
 
     def settled(self, winner: Racer) -> tuple[str, ...]:
-        """The tester's rows that the winner fails, and for which enough candidates print what it prints: more than the
-        tester and those who meet the row. None if those rows are fewer than half of all that it fails.
+        """The tester's rows that the winner fails although enough candidates print what it prints: more of them than
+        the tester and those that pass the row. None if those rows are fewer than half of all that it fails.
 
-        A tester of whose outputs the winner meets half or more is corrected in none: drafts may share a mistake.
+        If the winner passes half or more of the tester's outputs, none is corrected: drafts may share a mistake.
         """
         if winner.agree < _FEWEST:
             return ()
@@ -203,13 +202,13 @@ class _Field:
         return found if 2 * len(found) >= sum(result.outcome != "passed" for result in winner.started) else ()
 
     def _supported(self, racer: Racer) -> frozenset[tuple[str, str]]:
-        """What speaks for a candidate: the tester's rows that it meets, and those that are settled as it has them."""
+        """What supports a candidate: the tester's rows that it passes, and those that are settled by its output."""
         met = {(name, "") for name in racer.met("doubtful")}
         return frozenset(met | {(name, racer.printed[name]) for name in self.settled(racer)})
 
     def _foremost(self, solved: "list[Racer]") -> Racer:
-        """By the tests of the task, then by how much support it has times how many others have no other (as CodeT does
-        with those that have the same), then by the tests that pass, and of equal ones the first."""
+        """The best by the task's tests, then by its support times the number of candidates whose support is a part of
+        it (CodeT counts those with the same support), then by the tests that pass; the first of equal ones."""
         support = {racer.number: self._supported(racer) for racer in solved}
 
         def rank(racer: Racer) -> tuple[int, ...]:
@@ -221,8 +220,8 @@ class _Field:
         return max(solved, key=rank)
 
     def _without_doubt(self) -> "Racer | None":
-        """The best so far, if it is not alone, and all that it fails are rows which enough others failed, too, or for
-        which they print the same."""
+        """The best so far, if another one has the same support, and each row that it fails is settled or was failed by
+        enough others, too."""
         solved = [racer for racer in self.begun if racer.solved and racer.started]
         if len(solved) < _FEWEST:
             return None
@@ -236,15 +235,15 @@ class _Field:
         return best if {result.id for result in best.results} & failing <= settled | unmet else None
 
     def _may_settle(self, racer: Racer, unmet: Collection[str]) -> bool:
-        """Whether another candidate may yet print what this one and a second do for a row that is else not judged."""
+        """Whether a further candidate may still confirm what two print for a row that is otherwise not judged."""
         votes = self._votes
         asked = set(unmet) - racer.beyond_doubt
         near = any(votes[name, text] >= _FEWEST for name, text in racer.printed.items() if name in asked)
         return near and racer.agree >= _FEWEST and any(not other.ended for other in self._racers)
 
     def unmet(self, winner: Racer) -> tuple[str, ...]:
-        """The tester's rows that the winner fails and no other candidate meets, if enough were judged; and those that
-        hardly any other meets, if they are few beside what the winner meets."""
+        """The tester's rows that the winner fails and no other candidate passes, if enough were judged; and those that
+        hardly any other passes, if they are few compared with those that the winner passes."""
         judged = [racer for racer in self.begun if racer.results]
         if len(judged) < _ENOUGH:
             return ()

@@ -1,4 +1,4 @@
-"""What a source file offers, in a few lines: what stands for it in a prompt that has no room for the whole."""
+"""The signatures of a source file: they replace it in a prompt that has no space for the whole file."""
 
 import ast
 import copy
@@ -9,16 +9,16 @@ from chatdev.agents.completeness import parsed
 
 MARK = "Only the signatures of this file fit here; the file itself is whole. Leave it as it is."
 FIRST_LINES = 12
-"""Lines shown of a file whose language is not read here: enough for its imports and its first declaration."""
+"""Lines shown of a file in a language that is not parsed here: enough for imports and a first declaration."""
 
 _VALUE = 100
-"""Characters of an assignment that is kept: a constant, not a table."""
+"""Characters of the longest assignment that is kept: a constant, not a table."""
 
 
 @lru_cache(maxsize=256)
 def signatures(path: str, text: str) -> str:
-    """Of Python the imports, constants, classes and functions, with each docstring's first line; of others the first
-    lines. A mark says so in both."""
+    """For Python, the imports, constants, classes and functions, with each docstring's first line; for other languages
+    the first lines. A mark says so in both."""
     if path.endswith(".py") and (module := parsed(text)) is not None:
         return f"# {MARK}\n{ast.unparse(ast.Module(list(_bare(module.body)), []))}"
     lines = text.splitlines()
@@ -27,7 +27,7 @@ def signatures(path: str, text: str) -> str:
 
 
 def _bare(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements without what they do. The tree is shared, so that what changes is copied."""
+    """The statements without their bodies. The tree is shared, so changed nodes are copied."""
     for node in body:
         match node:
             case ast.Import() | ast.ImportFrom():

@@ -1,56 +1,56 @@
 """Programs that are written before the tests and not kept: they show whether the task's program takes any input.
 
-A tester who is asked how a program is used invents arguments even if it needs none, and programmers who see such tests
-write a different program from the one that the task describes. When a small model is asked directly, its answer depends
-on the wording of the question. A program that it writes for the task alone is better evidence: it prints the same with
-input and without, or it does not. If the first program takes no input, a second one is written, because some programs
-contain a fixed example where others would read input.
+A tester often invents arguments for a program that needs none, and programmers who see such tests write a different
+program from the one that the task describes. A small model's direct answer depends on the wording of the question. A
+program that it writes for the task alone is better evidence: it prints the same with input and without, or it does not.
+If the first program takes no input, a second one is written, because some programs contain a fixed example where others
+would read input.
 """
 
 from dataclasses import replace
 
 import msgspec
 
-from chatdev.product import examples, rows
-from chatdev.product.rows import Row, Step
-from chatdev.product.sessions import Call
-from chatdev.project import acceptance, snippet, trials
-from chatdev.project.languages import PYTHON
-from chatdev.project.meeting import Meeting
+from chatdev.product import acceptance, examples, rows
+from chatdev.product.languages import PYTHON
+from chatdev.product.rows import Row, RowStep
+from chatdev.product.sessions import Invocation
+from chatdev.project import checks, snippet
+from chatdev.project.context import PhaseContext
 from chatdev.project.state import State
 from chatdev.project.writing import NoProgram
 
-_CALLS = (Call(), Call(("7", "abc"), "7\nabc\n"))
-"""Without any input, and with some, by both of the ways in which a program may take it."""
+_CALLS = (Invocation(), Invocation(("7", "abc"), "7\nabc\n"))
+"""One call without input, and one with input in both ways: as arguments and on standard input."""
 _SKETCHES = 2
 
 
-async def take(meeting: Meeting) -> tuple[State, str]:
-    """The state with one row, a start without any input, if that is how a program for the task is used; and what was
-    found, in a few words.
+async def take(context: PhaseContext) -> tuple[State, str]:
+    """The state with one row, a start without any input, if that is how a program for the task is used; and the finding
+    in a few words.
 
     The row's output is not known yet. If the task contains examples, they show how its program is used, and the model
     is not called.
     """
-    state, way = meeting.state, meeting.state.way
-    if way is None or not state.judged_by_rows or state.acceptance_tests:
+    state, way = context.state, context.state.way
+    if way is None or not state.judged_by_rows or state.has_tests:
         return state, "none is needed"
     if examples.of_task(state.task, way.command, calls=state.language == PYTHON):
         return state, "the task has examples"
     for number in range(1, _SKETCHES + 1):
-        office, desk = replace(meeting.office, candidate=number), meeting.desk.at("candidate", number)
-        if not await _takes_none(replace(meeting, office=office, desk=desk)):
+        run, scope = replace(context.run, candidate=number), context.scope.at("candidate", number)
+        if not await _takes_none(replace(context, run=run, scope=scope)):
             return state, "the tester says how it is used"
-    state = meeting.write({rows.FILE: rows.render([Row((Step(Call()),), "open")], way.command)})
+    state = context.write({rows.FILE: rows.render([Row((RowStep(Invocation()),), "open")], way.command)})
     return msgspec.structs.replace(state, baseline=acceptance.baseline(())), "the program takes no input"
 
 
-async def _takes_none(meeting: Meeting) -> bool:
-    state, way = meeting.state, meeting.state.way
+async def _takes_none(context: PhaseContext) -> bool:
+    state, way = context.state, context.state.way
     assert way is not None
     try:
-        program = state.having({way.main: await snippet.code(meeting)})
+        program = state.having({way.main: await snippet.code(context)})
     except NoProgram:
         return False
-    probed = await trials.probe(meeting.office, meeting.desk.at("probe"), program, _CALLS)
+    probed = await checks.probe(context.run, context.scope.at("probe"), program, _CALLS)
     return len(set(probed.outputs)) == 1 and not {"", acceptance.TIMED_OUT}.intersection(probed.outputs)

@@ -1,6 +1,6 @@
-"""What a run has spent, by its log, and whether it may ask once more.
+"""What a run has spent, according to its log, and whether it may make another call.
 
-A limit is looked at before a call. That it was reached is an effect: recorded, so that a resume stops there, too.
+A limit is checked before a call. Reaching it is an effect: it is recorded, so that a resume stops there, too.
 """
 
 import time
@@ -18,7 +18,7 @@ LIMITS: tuple[Limit, ...] = get_args(Limit)
 
 
 class Exhausted(Exception):
-    """A limit was reached, so that nobody was asked; ``limit`` is what the log holds of it."""
+    """A limit was reached, so the model was not called; ``limit`` is the event in the log."""
 
     def __init__(self, limit: LimitReached) -> None:
         super().__init__(limit.limit)
@@ -26,10 +26,10 @@ class Exhausted(Exception):
 
 
 class Spending:
-    """Counts what the log of a run tells, and what is under way. ``budget`` is the run's, ``phases`` are the phases'
-    own by name; ``alive`` is a clock in seconds that stands still while the machine sleeps.
+    """Counts the calls in the log of a run, and those under way. ``budget`` is the run's, ``phases`` are the phases'
+    own by name; ``alive`` is a clock in seconds that stops while the machine sleeps.
 
-    Time is what all attempts have worked, the present one up to now. A cost that is not known counts as none.
+    Time is the working time of all attempts, the current one up to now. An unknown cost counts as zero.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Spending:
                 self._spent[whose]["calls"] -= 1
 
     def reached(self, phase: str, place: str, digest: str) -> LimitReached | None:
-        """The limit that forbids one more call in a phase: one of the run's, else one of its own."""
+        """The limit that forbids one more call in a phase: one of the run's, else one of the phase's own."""
         minutes = (self._active.seconds + self._alive() - self._taken) / 60
         for whose, budget in (("", self._budget), (phase, self._phases.get(phase, Budget()))):
             for name in LIMITS:

@@ -1,4 +1,4 @@
-"""What the company knows so far: one frozen value that a phase takes and returns the next of."""
+"""What the company knows so far: one frozen value. A phase takes it and returns the next one."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -6,20 +6,20 @@ from functools import lru_cache
 import msgspec
 
 from chatdev.agents import replies
+from chatdev.agents.filenames import belongs_to_tests, is_test
 from chatdev.journal.effects import digest
 from chatdev.journal.events import ProductStarted, TestsRan
+from chatdev.product import languages, plumbing
 from chatdev.product.rows import Row
-from chatdev.project import languages, plumbing
-from chatdev.project.workspace import is_test
 
 REQUIREMENTS, MANUAL = "requirements.txt", "manual.md"
 DOCUMENTS = frozenset({REQUIREMENTS, MANUAL, languages.MANIFEST})
-"""Files that say something of the product and do not change what it does."""
+"""Files that describe the product and do not change what it does."""
 
 MADE = ("document", "chart", "image", "table")
-"""Kinds of product that are judged by the file that they make. Only Python's runner tells of new files."""
+"""Kinds of product that are judged by the file that they make. Only Python's runner reports new files."""
 
-_unfinished = lru_cache(maxsize=256)(replies.unfinished)  # asked before each step, and answered by parsing the file
+_unfinished = lru_cache(maxsize=256)(replies.unfinished)  # needed before each step; parses the file
 
 
 @lru_cache(maxsize=64)
@@ -28,7 +28,7 @@ def _version(files: tuple[tuple[str, str], ...]) -> str:
 
 
 class Best(msgspec.Struct, frozen=True):
-    """The best version so far: the files of its program, what was seen of it, and the ``evidence`` in its favour."""
+    """The best version so far: the files of its program, its results, and the ``evidence`` in its favour."""
 
     program: Mapping[str, str]
     evidence: tuple[bool, int, int, bool]
@@ -41,13 +41,13 @@ class Best(msgspec.Struct, frozen=True):
 class State(msgspec.Struct, frozen=True):
     """A run between two phases. Mappings are never changed in place.
 
-    ``files`` are the product's texts by path, tests and documents among them; ``values`` are conclusions by the name
-    that their phase sets. ``baseline`` are the tests' results without the product; ``tests`` and ``started`` what was
-    last seen of it, true of the version that their digest names. ``stopped``: a limit of the run was reached, and
-    nobody is asked any more. ``given_up`` are unfinished files that nobody works on any more; ``remarks`` tells the
-    next speaker what was not accepted. ``best`` is the version to return to. ``unconfirmed`` names a version that
-    passes the task's few examples and yet is doubtful, for which ``doubt`` gives the reason: one of ``verdict.DOUBTS``.
-    ``further`` are examples of the tester that are no tests, since the task has enough of its own.
+    ``files`` are the product's texts by path, including tests and documents; ``values`` are conclusions by the name
+    that their phase sets. ``baseline`` are the tests' results without the product; ``tests`` and ``started`` are its
+    last results, valid for the version that their digest names. ``stopped``: a limit of the run was reached, and no
+    more calls are made. ``given_up`` are unfinished files that are not worked on any more; ``remarks`` are for the next
+    speaker: what was not accepted. ``best`` is the version to return to. ``unconfirmed`` names a version that passes
+    the task's few examples and yet is doubtful; ``doubt`` gives the reason: one of ``verdict.DOUBTS``. ``further`` are
+    examples of the tester that are not tests, since the task itself has enough.
     """
 
     task: str
@@ -69,13 +69,18 @@ class State(msgspec.Struct, frozen=True):
 
     @property
     def acceptance_tests(self) -> dict[str, str]:
-        """The tests by path."""
-        return {path: text for path, text in self.files.items() if is_test(path)}
+        """The tests by path, with their helpers and data."""
+        return {path: text for path, text in self.files.items() if belongs_to_tests(path)}
+
+    @property
+    def has_tests(self) -> bool:
+        """Whether there is a test that can be run, not only helpers or data."""
+        return any(map(is_test, self.files))
 
     @property
     def program(self) -> dict[str, str]:
         """The files that are neither tests nor documents."""
-        return {path: text for path, text in self.files.items() if not is_test(path) and path not in DOCUMENTS}
+        return {path: text for path, text in self.files.items() if not belongs_to_tests(path) and path not in DOCUMENTS}
 
     @property
     def product(self) -> dict[str, bytes]:
@@ -94,18 +99,18 @@ class State(msgspec.Struct, frozen=True):
 
     @property
     def language(self) -> str:
-        """The language that was chosen; Python until one is."""
+        """The chosen language; Python until one is chosen."""
         return self.values.get("language") or languages.PYTHON
 
     @property
     def makes(self) -> str:
-        """What the product is for, if that is a file which it leaves: a document, a chart, an image, a table."""
+        """The kind of file that the product must make, if any: a document, a chart, an image, a table."""
         modality = self.values.get("modality", "")
         return modality if modality in MADE and self.language == languages.PYTHON else ""
 
     @property
     def way(self) -> languages.Product | None:
-        """How products in the language are started and tested; None where nobody can here."""
+        """How products in the language are started and tested; None if ChatDev cannot run the language."""
         return languages.find(self.language)
 
     @property
@@ -116,7 +121,7 @@ class State(msgspec.Struct, frozen=True):
 
     @property
     def tested(self) -> bool:
-        """Whether the tests' results are true of this version."""
+        """Whether the tests' results are those of this version."""
         return self.tests is not None and self.tests.digest == self.digest
 
     @property
@@ -127,15 +132,15 @@ class State(msgspec.Struct, frozen=True):
 
     @property
     def faulty_tests(self) -> tuple[plumbing.Fault, ...]:
-        """The tests of this version whose failure is their own, and never reached the program."""
+        """The tests of this version that fail by their own fault: the failure never reached the program."""
         if self.tests is None or not self.tested or self.language != languages.PYTHON:
             return ()
         return plumbing.faults(self.tests, self.acceptance_tests, self.program, self.task)
 
     @property
     def sound(self) -> bool:
-        """Whether no test of this version fails by itself, as far as is known once they were run."""
-        return not (self.runnable and self.acceptance_tests) or (self.tested and not self.faulty_tests)
+        """Whether no test of this version is known to be faulty itself; they must have been run."""
+        return not (self.runnable and self.has_tests) or (self.tested and not self.faulty_tests)
 
     @property
     def watched(self) -> bool:
@@ -144,16 +149,16 @@ class State(msgspec.Struct, frozen=True):
 
     @property
     def runnable(self) -> bool:
-        """Whether there is a program, in a language that is known how to be started."""
+        """Whether there is a program in a language that ChatDev can start."""
         return self.way is not None and bool(self.program)
 
     @property
     def passing(self) -> bool:
-        """Whether the tests of this version leave a programmer nothing to mend.
+        """Whether the tests of this version leave a programmer nothing to fix.
 
-        They all passed or were skipped; or there are none; or something is missing that no change of code can bring.
+        They all passed or were skipped; or there are none; or something is missing that no change of code can provide.
         """
-        if not self.runnable or not self.acceptance_tests:
+        if not self.runnable or not self.has_tests:
             return True
         if self.tests is None or not self.tested:
             return False
@@ -164,7 +169,7 @@ class State(msgspec.Struct, frozen=True):
 
     @property
     def starts(self) -> bool:
-        """Whether this version starts and makes what it is for, or lacks for it what no change of code can bring."""
+        """Whether this version starts and makes the required file, or lacks what no change of code can provide."""
         if not self.runnable:
             return True
         started = self.started if self.watched else None
@@ -191,7 +196,7 @@ class State(msgspec.Struct, frozen=True):
                 yield path, why
 
     def on(self, path: str) -> "State":
-        """This state for somebody who works on one unfinished file alone: the others are given up."""
+        """This state for work on one unfinished file alone: the others are given up."""
         others = frozenset(other for other, _ in self.all_unfinished()) - {path}
         return msgspec.structs.replace(self, given_up=self.given_up | others)
 
@@ -217,18 +222,18 @@ class State(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, files={**self.files, **files})
 
     def without(self, paths: Collection[str]) -> "State":
-        """This state with some files gone."""
+        """This state without some files."""
         return msgspec.structs.replace(
             self, files={path: text for path, text in self.files.items() if path not in paths}
         )
 
     def knowing(self, name: str, value: str) -> "State":
-        """This state with one conclusion more."""
+        """This state with one more conclusion."""
         return msgspec.structs.replace(self, values={**self.values, name: value})
 
 
 def merge(base: State, branches: Sequence[State]) -> State:
-    """What branches that began at ``base`` found, put together in their order: where two differ, the later one wins."""
+    """Merge the results of branches that began at ``base``, in their order: where two differ, the later one wins."""
     files, values, tries = dict(base.files), dict(base.values), dict(base.tries)
     merged = base
     for branch in branches:

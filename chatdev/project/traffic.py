@@ -1,4 +1,4 @@
-"""What the model server counted of its own work while an attempt lasted, for the report."""
+"""What the model server counted during an attempt, for the report."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -12,10 +12,10 @@ from chatdev.models.metrics import Load
 
 @contextlib.asynccontextmanager
 async def counted(model: ModelBackend, store: Store, number: int) -> AsyncIterator[None]:
-    """Look at the server's counters before and after the work of attempt ``number``, and log the difference.
+    """Read the server's counters before and after attempt ``number``, and log the difference.
 
-    Two requests for a page that needs no model, or one where there is no such page. An interrupted attempt does not
-    wait for the second: whoever pressed Ctrl-C wants to go.
+    This takes two requests for a page that needs no model, or one if there is no such page. An interrupted attempt does
+    not wait for the second, so that Ctrl-C ends it quickly.
     """
     before = await model.load()
     try:
@@ -33,8 +33,8 @@ async def _count(model: ModelBackend, store: Store, number: int, before: Load | 
 
 
 def between(before: Load, after: Load, number: int) -> ServerCounted | None:
-    """What was counted between two looks; None if there is nothing to tell: no counters, or a server that was started
-    anew in between."""
+    """What was counted between two readings; None if there is nothing to report: no counters, or a server that was
+    restarted in between."""
     pairs = {
         name: (getattr(before, name), getattr(after, name)) for name in ("prefix_queries", "prefix_hits", "preemptions")
     }

@@ -1,1 +1,1 @@
-"""Runs what models wrote."""
+"""Runs model-written programs."""

@@ -1,4 +1,4 @@
-"""The command line of bubblewrap that makes the namespaces and the tree of files; our own process follows inside it."""
+"""Builds the bubblewrap command that creates the namespaces and the file tree; our own process then runs inside it."""
 
 import functools
 import os
@@ -12,7 +12,7 @@ _INSIDE = "import sys; sys.path.append(sys.argv[1]); from sandbox import inside;
 
 
 def executable() -> str | None:
-    """Where bubblewrap is, if it is installed."""
+    """The path of bubblewrap, if it is installed."""
     return shutil.which("bwrap")
 
 
@@ -31,11 +31,11 @@ def command(
     *,
     online: bool = False,
 ) -> tuple[str, ...]:
-    """The command, to which two descriptors are added: see ``inside.main``. ``reads`` hold the folder of this module.
+    """The command, to which the caller appends two descriptors: see ``inside.main``. ``reads`` includes this folder.
 
-    Root keeps its identity and its power until our process inside gives them up: so it can mount what lies in its home.
+    Root keeps its user id and privileges until our process inside drops them, so that it can mount paths in its home.
     """
-    # Made by name, since bubblewrap shuts those that it makes by itself to all but their owner.
+    # Listed, since parent folders that bubblewrap creates by itself are open to their owner only.
     above = sorted({parent for path in (*reads, *writes) for parent in _above(path)} - {"/", "/tmp"})
     names = ("pid", "ipc", "uts", *(() if online else ("net",)))
     apart = [f"--unshare-{name}" for name in (*names, *(["user"] if os.getuid() else []))]

@@ -1,6 +1,6 @@
-"""Starts a program between walls, for the supervisor.
+"""Starts a confined program for the supervisor.
 
-Runs alone beside it, on the standard library.
+Runs standalone beside it, with the standard library only.
 """
 
 import marshal
@@ -12,14 +12,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .launch import Order
+    from .launch import LaunchSpec
 
 
 def start(
-    order: "Order", confinement: "inside.Confinement", limits: "Sequence[tuple[int, int]]"
+    order: "LaunchSpec", confinement: "inside.Confinement", limits: "Sequence[tuple[int, int]]"
 ) -> "tuple[int, int | None]":
-    """Fork the program, or our helper that forks it; and where the helper will report. Raises OSError."""
-    # Where it shares our tree of files, a user of its own may have to pass folders that are ours alone.
+    """Fork the program, or our helper that forks it; its id, and the helper's report pipe if any. Raises OSError."""
+    # In a shared file tree, a separate user may have to traverse folders that only we may enter.
     shares = order.user != os.getuid() and not confinement.alone
     searching = shares and not all(map(_passable, (*confinement.reads, *confinement.places, order.folder)))
     task = inside.Task(order.program, order.folder, order.user, limits, searching, order.status)
@@ -49,7 +49,7 @@ def start(
 
 
 def _wrap(confinement: "inside.Confinement", task: "inside.Task", report: int) -> int:
-    """Start the command that makes the namespaces; in them it executes ``inside.main``."""
+    """Start the command that creates the namespaces and executes ``inside.main`` in them."""
     order, order_end = os.pipe()
     program = os.fork()
     if program == 0:
@@ -66,13 +66,13 @@ def _wrap(confinement: "inside.Confinement", task: "inside.Task", report: int) -
     try:
         with open(order_end, "wb") as file:
             marshal.dump((confinement.packed(), task.packed()), file)
-    except BrokenPipeError:  # it could not even begin, and has said why to standard error
+    except BrokenPipeError:  # it failed to start; its standard error has the reason
         return program
     return program
 
 
 def _passable(path: str) -> bool:
-    """Whether any user may pass the folders above a path."""
+    """Whether every user may traverse the folders above a path."""
     while (path := os.path.dirname(path)) != "/":
         if not os.stat(path).st_mode & 1:
             return False

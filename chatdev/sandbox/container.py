@@ -1,8 +1,9 @@
-"""Programs in a container of Docker's or podman's: for whoever prefers an engine's walls, or has no others.
+"""Runs programs in Docker or podman containers, for users who prefer an engine's isolation or have no other.
 
-Asked for by name, since it takes half a second a run and an image that has the languages. The engine's own client runs
-under our supervisor, which keeps the time, the output and the stream in; memory, processes and the rest the engine
-bounds. The image is fetched by its user, with ``docker pull``: nothing is downloaded in passing. https://docs.docker.com/reference/cli/docker/container/run/
+Used only on request, since it costs half a second a run and needs an image with the languages. The engine's client runs
+under our supervisor for the limits of time and output and for standard input; the engine limits memory, processes
+and the rest. The user fetches the image with ``docker pull``: nothing is downloaded implicitly.
+https://docs.docker.com/reference/cli/docker/container/run/
 """
 
 import asyncio
@@ -22,37 +23,37 @@ import msgspec
 from chatdev.sandbox import launch, seccomp, view
 from chatdev.sandbox.local import LocalSandbox
 from chatdev.sandbox.port import Job, Limits, Outcome, Refused, Stopped
-from chatdev.settings.others import Engine, load_engine
+from chatdev.settings.others import ContainerEngine, load_engine
 
 _NOBODY = 65534
 _FAILED, _SIGNALLED = 125, 128
-"""Exit statuses: of the client's own failure, and from where on they are signals; docker-run(1), "Exit Status"."""
+"""Exit statuses: 125 if the client itself failed, 128 plus its number for a signal; docker-run(1), "Exit Status"."""
 _BY_STATUS: dict[int, Stopped] = {128 + 9: "memory", 128 + 25: "disk"}
-"""What ends a program by signal 9 or 25 in there, where nobody else can signal it: the engine tells of the first only
-where its own process was hit."""
+"""The limits behind signals 9 and 25: in a container no other process can send them. The engine reports the first only
+if it hit the container's main process."""
 _SCRATCH = 64 << 20
 _GRACE = 15.0
-"""Seconds past the longest that it may take after which a container ends by itself, should nobody be left to end it."""
+"""Seconds after its longest allowed time at which a container ends by itself, if no process is left to end it."""
 _CLIENT = Limits(memory=1 << 30, processes=256)
 _CERTIFICATES = ("/etc/ssl", "/etc/pki", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates")
-"""What an image has of its own, too, but not those that this machine's user has added."""
+"""An image has these, too, but without the certificates that this machine's user has added."""
 _NO_IMAGE = ("image not known", "unable to find image", "no such image", "image does not exist")
-"""In the words of podman and Docker."""
+"""The wording of podman and Docker."""
 
 
 class ContainerSandbox:
-    """Runs each job in a container of its own, of an engine that is installed. ``user`` is who this process is."""
+    """Runs each job in its own container, with an installed engine. ``user`` is this process's user id."""
 
     def __init__(
         self,
         engine: str,
         within: Path | None = None,
-        setup: Engine | None = None,
+        setup: ContainerEngine | None = None,
         user: int | None = None,
     ) -> None:
         self._engine = engine
         self._setup = setup or load_engine()
-        self._local = LocalSandbox(within, seen=False)  # the engine is its containers' parent, and not we
+        self._local = LocalSandbox(within, seen=False)  # the engine is its containers' parent, not this process
         self._user = os.getuid() if user is None else user
         self._ready: asyncio.Future[None] | None = None
 
@@ -62,15 +63,17 @@ class ContainerSandbox:
         return self._engine
 
     async def run(self, job: Job) -> Outcome:
-        """See Sandbox."""
+        """See ``Sandbox``."""
         client = shutil.which(self._engine)
         if client is None:
-            raise Refused(f"There is no {self._engine} here.", do=f"Install it, or leave --sandbox {self._engine} out.")
+            raise Refused(
+                f"{self._engine} was not found on PATH.", do=f"Install it, or run without --sandbox {self._engine}."
+            )
         if self._ready is None:
             self._ready = asyncio.ensure_future(self._make_ready(client))
         await asyncio.shield(self._ready)
         name = f"{_names()}{os.getpid()}-{secrets.token_hex(8)}"
-        # The files are laid out by our supervisor, in a folder that only this user can enter and that it removes.
+        # Our supervisor writes the files to a folder that only this user can enter, and removes it afterwards.
         profile = f"printf %s {shlex.quote(seccomp.profile().decode())} >../calls.json"
         words = shlex.join((client, "run", "--name", name, *self._bounds(job)))
         rest = shlex.join((self._setup.image, *self._program(job)))
@@ -99,7 +102,7 @@ class ContainerSandbox:
         return self._told(outcome, full)
 
     async def _make_ready(self, client: str) -> None:
-        """What is done once: remove the containers of processes that were killed before they could do it."""
+        """One-time set-up: remove the containers of processes that were killed before they could do it."""
         if self._engine == "podman" and self._user:
             await self._user_namespace(client)
         said, text = await self._ask(client, "ps", "--all", "--filter", f"name={_names()}", "--format", "{{.Names}}")
@@ -109,9 +112,9 @@ class ContainerSandbox:
                 await self._removed(client, name)
 
     async def _user_namespace(self, client: str) -> None:
-        """Have podman make the one that it keeps for all containers of a user, by a process of its own that lives on.
+        """Have podman create the user namespace that all containers of a user share, held open by a podman process.
 
-        It takes a program with more rights than ours, which the supervisor's programs cannot use: they join it.
+        Creating it takes a more privileged program, unavailable under the supervisor: programs there join it.
         """
         making = await asyncio.create_subprocess_exec(
             *(client, "unshare", "true"),
@@ -121,11 +124,11 @@ class ContainerSandbox:
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
         )
-        await making.wait()  # if it fails, so does the first container, which says why
+        await making.wait()  # if it fails, so does the first container, and that reports the reason
 
     @contextmanager
     def _given(self, places: tuple[str, ...]) -> Iterator[None]:
-        """Folders that a job may write to belong to its user for the time of it, who is nobody if we are root."""
+        """Give a job's writable folders to its user while it runs: an unprivileged user id if we are root."""
         user = self._user or _NOBODY
         for place in places:
             launch.hand_over(place, self._user, user)
@@ -136,11 +139,11 @@ class ContainerSandbox:
                 launch.hand_over(place, user, self._user)
 
     def _bounds(self, job: Job) -> tuple[str, ...]:
-        """What the container may do, as options of the engine's ``run``."""
+        """The container's limits and permissions, as options of the engine's ``run``."""
         limits = job.limits
         keep = ("--userns", "keep-id") if self._engine == "podman" and self._user else ()
         user = f"{self._user}:{os.getgid()}" if self._user else f"{_NOBODY}:{_NOBODY}"
-        network = "private" if self._engine == "podman" else "bridge"  # the first is what podman has without root, too
+        network = "private" if self._engine == "podman" else "bridge"  # podman has ``private`` without root, too
         room = f"rw,nosuid,nodev,size={_SCRATCH},mode=1777"
         reads = [path for path in (*job.reads, *_installed(job.argv[0])) if _is_missed(path)]
         return (
@@ -159,7 +162,7 @@ class ContainerSandbox:
             *("--pids-limit", str(limits.processes), "--memory", str(limits.memory)),
             *("--memory-swap", str(limits.memory), "--ulimit", "nofile=1024:1024", "--ulimit", "core=0:0"),
             *("--ulimit", f"fsize={limits.file_size}:{limits.file_size}", "--ulimit", "nproc=4096:4096"),
-            *("--user", user, *keep, "--tmpfs", f"/tmp:{room}", "--shm-size", str(_SCRATCH)),  # noqa: S108 - of the container
+            *("--user", user, *keep, "--tmpfs", f"/tmp:{room}", "--shm-size", str(_SCRATCH)),  # noqa: S108 - in the container
             *("--workdir", "/product", "--env", "HOME=/tmp", "--env", "TMPDIR=/tmp", "--env", "LANG=C.UTF-8"),
             *(word for key, value in job.environment.items() for word in ("--env", f"{key}={value}")),
             *(word for path in reads for word in ("--volume", f"{path}:{path}:ro")),
@@ -167,13 +170,13 @@ class ContainerSandbox:
         )
 
     def _program(self, job: Job) -> tuple[str, ...]:
-        """The command line inside: our own interpreter is the image's there."""
+        """The command line inside the container, where the image's interpreter replaces ours."""
         first, *others = job.argv
         seconds = str(job.limits.longest + _GRACE)
         return ("timeout", "-s", "KILL", seconds, "python3" if first == sys.executable else first, *others)
 
     def _told(self, outcome: Outcome, out_of_memory: bool) -> Outcome:
-        """What became of the program, of what became of the client and of the container. Raises Refused."""
+        """The program's outcome, derived from the client's and the container's. Raises Refused."""
         stopped: Stopped = "memory" if out_of_memory else _BY_STATUS.get(outcome.exit_status or 0, "")
         if stopped:
             return msgspec.structs.replace(outcome, exit_status=None, signal=None, stopped=stopped)
@@ -181,23 +184,23 @@ class ContainerSandbox:
             return outcome
         if outcome.exit_status == _FAILED:
             image, missing = self._setup.image, any(words in outcome.stderr.lower() for words in _NO_IMAGE)
-            fetch = f"Fetch the image ({self._engine} pull {image}), or name another in CHATDEV_SANDBOX_IMAGE."
+            fetch = f"Fetch the image ({self._engine} pull {image}), or set CHATDEV_SANDBOX_IMAGE to another one."
             raise Refused(
-                f"{self._engine} could not start a container of {image}.",
+                f"{self._engine} could not start a container from {image}.",
                 tried=_told_by(outcome.stderr),
-                do=fetch if missing else f'See that "{self._engine} run --rm {image} true" works.',
+                do=fetch if missing else f'Make sure that "{self._engine} run --rm {image} true" works.',
             )
         if outcome.exit_status > _SIGNALLED:
             return msgspec.structs.replace(outcome, exit_status=None, signal=outcome.exit_status - _SIGNALLED)
         return outcome
 
     async def _out_of_memory(self, client: str, name: str) -> bool:
-        """Whether the engine ended the container for the memory that it took."""
+        """Whether the engine killed the container for exceeding its memory limit."""
         said, text = await self._ask(client, "inspect", "--format", "{{.State.OOMKilled}}", name)
         return said == 0 and text.strip() == "true"
 
     async def _removed(self, client: str, name: str) -> None:
-        """Kill the container, if it lives, and let nothing of it be left."""
+        """Kill the container if it is running, and remove it completely."""
         await self._ask(client, "rm", "--force", "--volumes", name)
 
     async def _ask(self, client: str, *words: str) -> tuple[int, str]:
@@ -207,13 +210,13 @@ class ContainerSandbox:
 
 
 def _told_by(client: str) -> list[str]:
-    """The end of what a client has said, without its advice on its own options."""
+    """The last lines of a client's output, without hints at its own options."""
     return [line.strip() for line in client.splitlines() if line.strip() and "--help" not in line][-2:]
 
 
 def _names() -> str:
-    """How the names of the containers begin whose owners' ids mean something here: an engine may serve other machines,
-    and process namespaces, too."""
+    """The name prefix of containers whose owners' process ids are valid here: an engine may serve other machines and
+    process namespaces, too."""
     here = [platform.node()]
     with suppress(OSError):
         here += [Path("/proc/sys/kernel/random/boot_id").read_text(), str(Path("/proc/self/ns/pid").readlink())]
@@ -231,11 +234,11 @@ def _lives(pid: int) -> bool:
 
 
 def _is_missed(path: str) -> bool:
-    """Whether an image lacks what lies at a path of this machine."""
+    """Whether an image lacks the content of this machine's path."""
     of_ours = any(Path(path).is_relative_to(each) for each in _CERTIFICATES) and Path(path).exists()
     return of_ours or view.is_no_part_of_the_system(path)
 
 
 def _installed(first: str) -> tuple[str, ...]:
-    """Where a program lies that a job names by its path, such as an environment's interpreter, and not by its name."""
+    """The installation of a program that a job names by path (such as an environment's interpreter), not by name."""
     return view.installation(first) if Path(first).is_absolute() and first != sys.executable else ()

@@ -1,7 +1,7 @@
-"""What happens between the supervisor and the program: the last steps in which our own code runs inside the sandbox.
+"""The last steps between the supervisor and the program, in which our own code runs inside the sandbox.
 
-Runs alone, on the standard library. At the levels with namespaces a process of ours is the first in them: it buries
-what dies, and when it ends, the kernel ends all the others.
+Runs standalone, with the standard library only. At the levels with namespaces a process of ours is the first in them:
+it reaps dead processes, and when it ends, the kernel kills all the others.
 """
 
 import marshal
@@ -25,12 +25,12 @@ _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"
 
 
 class Confinement:
-    """What a program may reach; ``level`` is bubblewrap, namespaces or landlock.
+    """What a program may access; ``level`` is bubblewrap, namespaces or landlock.
 
     ``reads`` are paths of the host, parents before children, ``links`` the symbolic links among the system's folders
     as (target, path), ``calls`` the seccomp filter, ``scratch`` the bytes that /tmp and shared memory may each hold,
-    ``wrap`` the command that makes the namespaces, if one does. ``places`` are folders of the host that it may write
-    to, and ``online`` says that the network is the host's.
+    ``wrap`` the command that creates the namespaces, if any. ``places`` are folders of the host that it may write to,
+    and ``online`` means that it uses the host's network.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Confinement:
         self.scratch, self.places, self.online, self.wrap = scratch, tuple(places), online, tuple(wrap)
 
     def packed(self) -> "Packed":
-        """This, for ``marshal``."""
+        """The fields, for ``marshal``."""
         walls = (self.level, self.reads, self.links, self.calls, self.scratch)
         return (*walls, self.places, self.online, self.wrap)
 
@@ -59,7 +59,7 @@ class Confinement:
 
     @property
     def helpers(self) -> int:
-        """How many processes of ours stand between the supervisor and the program."""
+        """How many processes of ours are between the supervisor and the program."""
         return {"bubblewrap": 2, "namespaces": 1}.get(self.level, 0)
 
     def writes(self, folder: str) -> tuple[str, ...]:
@@ -67,14 +67,14 @@ class Confinement:
         return (*(f"{folder}/{name}" for name in _WRITTEN), *self.places)
 
     def made(self, folder: str) -> tuple[tuple[str, str], ...]:
-        """Files of ours that take the place of the system's: as (where it lies, where the program sees it)."""
+        """Our files that replace the system's, as (path on the host, path that the program sees)."""
         names = ("passwd", "group", *(() if self.online else ("hosts",)))
         return tuple((f"{folder}/etc/{name}", f"/etc/{name}") for name in names)
 
 
 class Task:
-    """One program and its bounds. ``user`` is the identity that it takes, if that is another than ours; ``status`` is
-    where its supervisor's reader listens, ``searching`` whether it may pass folders that are not its user's."""
+    """One program and its limits. ``user`` is the user id that it switches to if that is not ours, ``status`` the pipe
+    to its supervisor's reader, ``searching`` whether it may traverse folders that are not its user's."""
 
     def __init__(
         self,
@@ -89,12 +89,12 @@ class Task:
         self.searching, self.status = searching, status
 
     def packed(self) -> "Packed":
-        """This, for ``marshal``."""
+        """The fields, for ``marshal``."""
         return (self.program, self.folder, self.user, self.limits, self.searching, self.status)
 
 
 def main(arguments: list[str]) -> None:
-    """Inside bubblewrap: the first process there. ORDER brings both of the above, REPORT takes how it ended."""
+    """The first process inside bubblewrap. It reads both of the above from ORDER and writes how it ended to REPORT."""
     order, report = (int(argument) for argument in arguments)
     with open(order, "rb") as file:
         confinement, task = marshal.load(file)  # noqa: S302 - our own
@@ -107,7 +107,7 @@ def main(arguments: list[str]) -> None:
 
 
 def serve(confinement: Confinement, task: Task, report: int) -> None:
-    """Run the program as a child and bury what dies, until it has ended; report its wait status and peak, in bytes."""
+    """Run the program as a child and reap processes until it has ended; report its wait status and peak, in bytes."""
     program = os.fork()
     if program == 0:
         os.close(report)
@@ -127,7 +127,7 @@ def execute(confinement: Confinement, task: Task, parent: int) -> None:
             limit(what, value)
         if task.user != os.getuid():
             _become(task.user, task.searching)
-        system.prctl(system.SET_PDEATHSIG, _SIGKILL)  # after that, since it is lost with the identity
+        system.prctl(system.SET_PDEATHSIG, _SIGKILL)  # after that, since a change of user clears it
         if os.getppid() != parent:
             os._exit(1)
         system.prctl(system.SET_NO_NEW_PRIVS, 1)
@@ -149,23 +149,23 @@ def execute(confinement: Confinement, task: Task, parent: int) -> None:
 
 
 def limit(what: int, wanted: int) -> None:
-    """Set a limit of this process, as far as it may be raised."""
+    """Set a limit of this process, as far as the hard limit allows."""
     hard = resource.getrlimit(what)[1]
     value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(what, (value, value))
 
 
 def refuse(status: int, error: OSError) -> None:
-    """Tell the reader that this level cannot be had, and why."""
+    """Report to the reader that this level cannot be set up, and why."""
     place = f"{error.filename}: " if error.filename else ""
     os.write(status, f"refused {place}{error.strerror or error}\n".encode())
 
 
 def _become(user: int, searching: bool) -> None:
-    """Change to another user without any power. ``searching``: it may pass and list folders whoever owns them."""
+    """Switch to another, unprivileged user. ``searching``: it may traverse and list folders of any owner."""
     os.setgroups([])
     os.setresgid(user, user, user)
-    if searching:  # the identity alone shall change, for access(2), too, which else asks without any power
+    if searching:  # change only the user id; otherwise access(2) would check without any capability
         system.prctl(system.SET_SECUREBITS, _NO_SETUID_FIXUP)
     os.setresuid(user, user, user)
     if searching:
@@ -176,5 +176,5 @@ def _restrict(confinement: Confinement, folder: str) -> None:
     writes = confinement.writes(folder)
     if not confinement.alone:
         landlock.restrict(confinement.reads, writes, _DEVICES, network=confinement.online)
-    elif landlock.version():  # a second wall behind the first: there, the tree holds nothing else anyway
+    elif landlock.version():  # a second line of defence: the file tree contains nothing else anyway
         landlock.restrict(("/",), (*writes, "/tmp", "/dev/shm"), _DEVICES, network=True)

@@ -1,6 +1,6 @@
-"""Landlock: the files that a process and its children may reach, whatever their user may.
+"""Landlock: restricts the files that a process and its children may access, whatever their user may.
 
-Runs alone inside the sandbox, on the standard library. Numbers are those of linux/landlock.h.
+Runs standalone inside the sandbox, with the standard library only. Numbers are those of linux/landlock.h.
 """
 
 import os
@@ -17,7 +17,7 @@ _VERSION, _PATH_BENEATH = 1, 1
 _EXECUTE, _WRITE, _READ, _READ_FOLDER = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _REFER, _TRUNCATE, _DEVICE_CONTROL = 1 << 13, 1 << 14, 1 << 15
 _SINCE = {1: (1 << 13) - 1, 2: _REFER, 3: _TRUNCATE, 5: _DEVICE_CONTROL}
-"""The rights over files that each version of the interface brought."""
+"""The file access rights that each ABI version added."""
 _TCP = 0b11  # bind and connect, since 4
 _SCOPES = 0b11  # abstract Unix sockets and signals, since 6
 _ON_FILES = _EXECUTE | _WRITE | _READ | _TRUNCATE | _DEVICE_CONTROL
@@ -26,7 +26,7 @@ DEVICE = _READ | _WRITE
 
 
 def version() -> int:
-    """The kernel's version of the interface; 0 where there is no Landlock."""
+    """The kernel's Landlock ABI version; 0 without Landlock."""
     try:
         return system.call(_CREATE, None, 0, _VERSION)
     except OSError:
@@ -34,11 +34,11 @@ def version() -> int:
 
 
 def restrict(reads: "Sequence[str]", writes: "Sequence[str]", devices: "Sequence[str]", *, network: bool) -> None:
-    """Leave nothing but: reading and executing below some paths, everything below others, reading and writing devices.
+    """Allow only: reading and executing below ``reads``, everything below ``writes``, reading and writing ``devices``.
 
-    Without ``network`` no TCP port is reached or opened, either. Signals and abstract sockets reach only what was
-    started under the same restriction. All this as far as the kernel's version has it; paths that are not there are
-    left out. Needs no_new_privs.
+    Without ``network``, connecting to TCP ports and opening them is denied, too. Signals and abstract sockets reach
+    only what was started under the same restriction. All this as far as the kernel's version supports it; paths that
+    do not exist are skipped. Needs no_new_privs.
     """
     known = version()
     rights = sum(bits for since, bits in _SINCE.items() if known >= since)

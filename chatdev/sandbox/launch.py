@@ -1,19 +1,19 @@
-"""The supervisor: the parent of one program that a model wrote, and the end of everything which that program starts.
+"""The supervisor: the parent of one model-written program; it ends everything that this program starts.
 
-It is a process of its own on the standard library alone, so that the program's parent holds nothing worth reading::
+It is a separate process with the standard library only, so that the program's parent holds nothing worth reading::
 
     python -I -S -B -c "…launch.main…" STATUS LIFELINE ORDER FOLDER
 
-The first three are file descriptors that the program does not inherit. ORDER brings what ``write_order`` gave. On
-STATUS the supervisor writes ``unlaid ERRNO`` if the program's files cannot be written, ``pid N`` when the program was
-forked, ``confined`` when its walls stand or ``refused WHY`` if they cannot, ``failed ERRNO`` if it could not be
+The first three are file descriptors that the program does not inherit. ORDER provides the result of ``write_order``.
+On STATUS the supervisor writes ``unlaid ERRNO`` if the program's files cannot be written, ``pid N`` when the program
+was forked, ``confined`` when it is confined or ``refused WHY`` if it cannot be, ``failed ERRNO`` if it could not be
 executed, and at the end ``exit|signal|limit CODE BYTES SECONDS WAITED``: how it ended, its highest resident set, its
-wall time, and how much of that it had to wait for the machine. The other end of LIFELINE closes when the run is to be
-stopped, or when the process that wanted it has died. FOLDER exists and is empty; it gets ``product`` with the files,
-where the program starts, ``home`` and ``tmp``, and is removed at the end. Standard input, output, error and environment
-are passed on.
+wall time, and how much of that it had to wait for the machine. The other end of LIFELINE closes to stop the run, or
+when the process that requested it dies. FOLDER exists and is empty; the supervisor creates ``product`` (the files, and
+where the program starts), ``home`` and ``tmp`` in it, and removes it at the end. Standard input, output, error and
+environment are passed on.
 
-Imports are few on purpose, since each run pays for them: ``signal`` alone would cost 5 ms, so its numbers stand here.
+Imports are few on purpose, since each run pays for them: ``signal`` alone would cost 5 ms, so its numbers are here.
 """
 
 import marshal
@@ -25,7 +25,7 @@ import time
 
 from . import fair, proc, trees
 
-TYPE_CHECKING = False  # as in typing, which would take 5 ms to import
+TYPE_CHECKING = False  # as in typing, without the 5 ms of importing it
 if TYPE_CHECKING:
     import ctypes
     from collections.abc import Mapping, Sequence
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from .inside import Confinement
 
 _LONGEST_WAIT = 0.05
-_SHORTEST_LEFT = 0.01  # what is left may stay the same for long, where a program gets no processor
-_FILL_RATE = 4e9  # bytes a second that a program can make resident, about
+_SHORTEST_LEFT = 0.01  # the remaining time may not change for long if a program gets no CPU
+_FILL_RATE = 4e9  # bytes per second that a program can make resident, approximately
 _SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
 _EINVAL = 22
-_UNUSED, _UNUSED_COUNT = 60578, 606  # user ids that nobody gives out: uid_gid.md, "Special Systemd UID Ranges"
+_UNUSED, _UNUSED_COUNT = 60578, 606  # user ids that are never assigned: uid_gid.md, "Special Systemd UID Ranges"
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38  # linux/prctl.h
 
 
@@ -53,17 +53,17 @@ def write_order(
     patience: float = fair.PATIENCE,
     asked: "float | None" = None,
 ) -> bytes:
-    """What the supervisor is to do, for the same interpreter: ``files`` is a relative path to content.
+    """The supervisor's order, for the same interpreter: ``files`` maps relative paths to content.
 
-    ``asked`` is the monotonic time of the order, given for a program whose work is done by processes of others.
+    ``asked`` is the monotonic time of the order, given if processes other than the program's own do its work.
     """
     walls = confinement.packed() if confinement else None
     bounds = (seconds, memory, processes, file_size, patience, asked)
     return marshal.dumps((tuple(program), dict(files), bounds, walls))
 
 
-class Order:
-    """The command line and what came with it, by name. Raises EOFError if its sender died over it."""
+class LaunchSpec:
+    """The command line and the order that came with it, by name. Raises EOFError if its sender died while writing."""
 
     def __init__(self, arguments: list[str]) -> None:
         self.status, self.lifeline, order = (int(argument) for argument in arguments[:3])
@@ -84,11 +84,11 @@ class Order:
 
     @property
     def places(self) -> tuple[str, ...]:
-        """The folders of ours that the program writes to."""
+        """Our folders that the program may write to."""
         return self.confinement.places if self.confinement else ()
 
 
-class Ending:
+class ProgramEnd:
     """How the program ended, as far as it is known."""
 
     def __init__(self, report: int | None = None) -> None:
@@ -98,7 +98,7 @@ class Ending:
         self._report = report
 
     def note(self, status: int, peak: int) -> None:
-        """Take the wait status of the program and its peak in bytes; of a helper, what it reported of the program."""
+        """Record the program's wait status and peak in bytes; for a helper, what it reported about the program."""
         if self._report is not None and (told := os.read(self._report, 100)):
             status, peak = map(int, told.split())
         code = os.waitstatus_to_exitcode(status)
@@ -107,11 +107,11 @@ class Ending:
 
 
 def main(arguments: list[str]) -> None:
-    """Run the program, watch it, end all that is left of it, and report."""
+    """Run the program, watch it, kill everything left of it, and report."""
     up, work = time.monotonic(), time.process_time()
     try:
-        order = Order(arguments)
-    except (EOFError, ValueError, TypeError):  # its sender died in the midst of it
+        order = LaunchSpec(arguments)
+    except (EOFError, ValueError, TypeError):  # its sender died while writing it
         trees.remove_tree(arguments[3])
         os._exit(1)
     order.seconds *= fair.slowness(work, None if order.asked is None else up - order.asked)
@@ -135,7 +135,7 @@ def main(arguments: list[str]) -> None:
         inside.refuse(order.status, error)
         os._exit(1)
     _tell(order, f"pid {program}")
-    ending = watch(order, program, Ending(report), began)
+    ending = watch(order, program, ProgramEnd(report), began)
     seconds = time.monotonic() - began
     _end_all(program)
     for place in order.places:
@@ -145,22 +145,22 @@ def main(arguments: list[str]) -> None:
     os._exit(0)
 
 
-def _tell(order: Order, line: str) -> None:
-    """Report to whoever wanted the run; if that has died, what is left to do is to clear up."""
+def _tell(order: LaunchSpec, line: str) -> None:
+    """Report to the process that requested the run; if that has died, only the cleanup is left to do."""
     try:
         os.write(order.status, f"{line}\n".encode())
     except BrokenPipeError:
         return
 
 
-def _lay_out(order: Order) -> None:
-    """The files in ``product``, with ``home`` and ``tmp`` beside it, all of them the program's user's."""
-    os.chdir(order.folder)  # the other user may not pass the folders above
+def _lay_out(order: LaunchSpec) -> None:
+    """Write the files to ``product``, with ``home`` and ``tmp`` beside it, all owned by the program's user."""
+    os.chdir(order.folder)  # the other user may be unable to traverse the folders above
     if order.confinement:
         _lay_out_system(order.user)
     if order.user != os.getuid():
         os.chown(".", order.user, order.user)
-        for stream in range(3):  # else it could not open /dev/stdout
+        for stream in range(3):  # otherwise it could not open /dev/stdout
             os.fchown(stream, order.user, order.user)
         for place in order.places:
             hand_over(place, os.getuid(), order.user)
@@ -182,7 +182,7 @@ def _lay_out(order: Order) -> None:
 
 
 def hand_over(place: str, owner: int, user: int) -> None:
-    """Give all below a folder that belongs to ``owner`` to ``user``. Links are not followed."""
+    """Give ``owner``'s files and folders at and below ``place`` to ``user``. Links are not followed."""
     if owner == user:
         return
     for folder, folders, files in os.walk(place, onerror=_raise):
@@ -196,7 +196,7 @@ def _raise(error: OSError) -> None:
 
 
 def _lay_out_system(user: int) -> None:
-    """What takes the place of the system's files, and where its tree will be put together."""
+    """Write the files that replace the system's, and the folder in which the file tree is assembled."""
     os.mkdir("root")
     os.mkdir("etc")
     accounts = (("passwd", f"user:x:{user}:{user}::/:/bin/sh\n"), ("group", f"user:x:{user}:\n"))
@@ -211,13 +211,13 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _libc() -> "ctypes.CDLL":
-    import ctypes  # not above: whoever only removes a tree needs none
+    import ctypes  # not at the top: removing a tree does not need it
 
     return ctypes.CDLL(None)
 
 
-def _start(order: Order) -> "tuple[int, int | None]":
-    """Fork the program, or our helper that forks it; and where the helper will report. Raises OSError."""
+def _start(order: LaunchSpec) -> "tuple[int, int | None]":
+    """Fork the program, or our helper that forks it; its id, and the helper's report pipe if any. Raises OSError."""
     if order.confinement:
         from . import confined
 
@@ -236,7 +236,7 @@ def _start(order: Order) -> "tuple[int, int | None]":
             hard = resource.getrlimit(what)[1]
             value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
             resource.setrlimit(what, (value, value))
-        for ignored in (_SIGPIPE, _SIGXFSZ):  # Python ignores them, and exec would hand that on
+        for ignored in (_SIGPIPE, _SIGXFSZ):  # Python ignores them, and the program would inherit that
             _libc().signal(ignored, None)  # SIG_DFL is the null pointer
         os.chdir(f"{order.folder}/product")
         os.execvp(order.program[0], order.program)
@@ -246,23 +246,23 @@ def _start(order: Order) -> "tuple[int, int | None]":
         os._exit(127)
 
 
-def limits_of(order: Order) -> list[tuple[int, int]]:
-    """What the kernel itself is to hold the program to."""
+def limits_of(order: LaunchSpec) -> list[tuple[int, int]]:
+    """The limits that the kernel itself enforces."""
     limits = [
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, order.file_size),
-        (resource.RLIMIT_CPU, int(order.seconds * (os.cpu_count() or 1)) + 5),  # a backstop: wall time is watched
+        (resource.RLIMIT_CPU, int(order.seconds * (os.cpu_count() or 1)) + 5),  # a backstop: the time is watched
     ]
-    if order.user != os.getuid():  # a user of its own
+    if order.user != os.getuid():  # a separate user
         limits.append((resource.RLIMIT_NPROC, 16 * order.processes))
     elif order.user != 0 and (running := proc.read("/proc/loadavg")):
-        # The kernel counts all threads of the user, not of this run: those of the whole machine, and room on top.
+        # The kernel counts all threads of the user, not of this run: allow those of the whole machine plus a margin.
         threads = int(running.split()[3].split(b"/")[1])
         limits.append((resource.RLIMIT_NPROC, threads + 16 * order.processes))
     return limits
 
 
-def watch(order: Order, program: int, ending: Ending, began: float) -> Ending:
+def watch(order: LaunchSpec, program: int, ending: ProgramEnd, began: float) -> ProgramEnd:
     """Return when the program has ended, has passed a limit, or is to be stopped."""
     supervisor = os.getpid()
     helpers = order.confinement.helpers if order.confinement else 0
@@ -275,7 +275,7 @@ def watch(order: Order, program: int, ending: Ending, began: float) -> Ending:
     while _reap(program, ending) and not ending.how:
         now = time.monotonic()
         members = proc.descendants(supervisor)[helpers:] if helpers else proc.descendants(supervisor) or [program]
-        if members and clock is None:  # its walls stand, or are its own to raise: now its time begins
+        if members and clock is None:  # it is confined, or confines itself: now its time begins
             clock = fair.Clock(now)
         if clock:
             clock.look(now, wait, *proc.usage(members))
@@ -292,7 +292,7 @@ def watch(order: Order, program: int, ending: Ending, began: float) -> Ending:
         elif now - began > (order.longest if clock else order.patience * fair.SETUP):
             ending.how = "limit starved"
         else:
-            # Look again before the memory that is left could have been filled, but spend at most a twentieth looking.
+            # Look again before the remaining memory could be filled, but spend at most a twentieth of the time looking.
             pause = min(pause * 1.5, _LONGEST_WAIT, (order.memory - memory) / _FILL_RATE)
             wait = min(max(pause, 0.001, 20 * (time.monotonic() - now)), max(left, _SHORTEST_LEFT))
             if any(descriptor == order.lifeline for descriptor, _ in poll.poll(wait * 1000)):
@@ -300,8 +300,8 @@ def watch(order: Order, program: int, ending: Ending, began: float) -> Ending:
     return ending
 
 
-def _reap(program: int, ending: Ending) -> bool:
-    """Bury what has died: orphans come to us, and the program's own status is noted. False once nobody is left."""
+def _reap(program: int, ending: ProgramEnd) -> bool:
+    """Reap the dead: orphans are reparented to us, and the program's own status is noted. False once none is left."""
     while True:
         try:
             pid, status, usage = os.wait4(-1, os.WNOHANG)
@@ -314,10 +314,10 @@ def _reap(program: int, ending: Ending) -> bool:
 
 
 def _end_all(program: int) -> None:
-    """Kill until nothing is left. Whole groups go at once, which a fork cannot outrun; new ones meet the next round."""
+    """Kill until nothing is left. One call kills a whole group, so no fork outruns it; new groups are killed next."""
     supervisor, ours = os.getpid(), os.getpgrp()
     _kill_group(program)
-    while _reap(program, Ending()):
+    while _reap(program, ProgramEnd()):
         for pid in proc.descendants(supervisor):
             try:
                 group = os.getpgid(pid)

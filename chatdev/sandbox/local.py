@@ -1,4 +1,4 @@
-"""Programs under a supervisor: within limits, and nothing of them is left. Walls around them are a level's own."""
+"""Runs programs under a supervisor, within limits, and leaves nothing behind. Isolation is up to the level."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from chatdev.sandbox.pipes import Output, Reader, Writer
 from chatdev.sandbox.port import Job, Outcome, Refused, SandboxError, Stopped
 
 _GRACE = 10.0
-"""Seconds past the time limit after which the supervisor itself is looked at, and given up if it has been stopped."""
+"""Seconds after the time limit at which the supervisor itself is checked, and killed if it is suspended."""
 # Imported rather than run as a script, so that its compiled form is used.
 _HERE = str(Path(__file__).parent.parent)
 _BARE = ("-I", "-S", "-B", "-c")
@@ -30,10 +30,10 @@ _BY_SIGNAL: Mapping[str, Stopped] = {str(int(signal.SIGXFSZ)): "disk", str(int(s
 class LocalSandbox:
     """Keeps a program's processes, time, memory, output and files within limits, and ends all that it started.
 
-    What this level does not do: the program runs as this user. It can read what the user can, reach the network, and
-    signal the user's processes; a program that kills its supervisor can leave a detached process behind. ``within`` is
-    the folder for the disposable folders, else the system's own for temporary files. ``seen``: the work is done by
-    processes that the program starts here, so that it is seen how much of it was done.
+    There is no isolation: the program runs as this user. It can read what the user can, use the network, and signal
+    the user's processes; a program that kills its supervisor can leave a detached process behind. ``within`` is the
+    parent of the disposable folders; by default, the system's temporary folder. ``seen``: the program's own processes
+    do the work, so its CPU time can be observed.
     """
 
     def __init__(self, within: Path | None = None, *, seen: bool = True) -> None:
@@ -41,11 +41,11 @@ class LocalSandbox:
 
     @property
     def level(self) -> str:
-        """What this sandbox promises, in one word for the report."""
+        """The name of this sandbox level, for the report."""
         return "process group"
 
     def walls(self, job: Job, folder: Path) -> Confinement | None:
-        """What the program in this folder may reach; None if that is what this user may."""
+        """What the program in this folder may access; None if it may access all that this user may."""
         return None
 
     async def run(self, job: Job) -> Outcome:
@@ -59,7 +59,7 @@ class LocalSandbox:
             except asyncio.CancelledError:
                 program.stop()
                 await asyncio.wait([following])
-                following.exception()  # what there was to say of it nobody waits for any more
+                following.exception()  # marks its error as seen: no caller waits for it any more
                 raise
         finally:
             if folder.exists():  # the supervisor removes it, unless it was killed
@@ -76,15 +76,15 @@ def _new_folder(within: Path | None) -> Path:
 
 def _not_laid_out(folder: Path, why: str | None) -> SandboxError:
     return SandboxError(
-        f"The program's files cannot be laid out in {folder} ({why}).",
-        do="Make room there, or point TMPDIR to a folder that can be written.",
+        f"The program's files cannot be written to {folder} ({why}).",
+        do="Free space there, or set TMPDIR to a writable folder.",
     )
 
 
 def _order(job: Job, walls: Confinement | None, *, seen: bool) -> bytes:
-    """The job in the supervisor's form; the supervisor trusts its paths."""
+    """The job in the supervisor's format. Checks its paths, since the supervisor trusts them."""
     if any("\0" in word for word in job.argv):
-        raise SandboxError("No program can be started here (its command line holds a null character).")
+        raise SandboxError("The program cannot be started: its command line contains a null character.")
     for path in job.files:
         segments = set(path.split("/"))
         if path.startswith("/") or ".." in segments or segments <= {"", "."}:
@@ -104,7 +104,7 @@ def _order(job: Job, walls: Confinement | None, *, seen: bool) -> bytes:
 
 
 def _environment(job: Job, folder: Path) -> dict[str, str]:
-    """All that the program sees: nothing of ours, above all no key."""
+    """The program's environment variables: none of ours, above all no key."""
     return {
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin")),
         "HOME": str(folder / "home"),
@@ -165,7 +165,7 @@ class _Program:
         self.stop()
 
     async def follow(self) -> Outcome:
-        """Read along until the supervisor has ended, and say how the program did. Raises SandboxError."""
+        """Read until the supervisor has ended, and return the program's outcome. Raises SandboxError."""
         try:
             await self._heard_out()
             await asyncio.wait([reader.closed for reader in (self._reading, *self._streams)], timeout=1)
@@ -174,8 +174,8 @@ class _Program:
         return self._outcome()
 
     async def _heard_out(self) -> None:
-        """Wait for the supervisor's end. It is killed if its program has stopped it, or if nothing is heard of it for
-        longer than any limit: that is the machine's fault."""
+        """Wait until the supervisor ends. It is killed if its program has suspended it, or if it outlasts the longest
+        limit: that is the machine's fault."""
         limits, loop = self._job.limits, asyncio.get_running_loop()
         last = loop.time() + limits.longest + _GRACE
         pause = limits.seconds + _GRACE
@@ -194,13 +194,13 @@ class _Program:
         self.stop()
         if not self._reading.closed.done():
             self._supervisor.kill()
-        self._supervisor.wait()  # at once: it closes its status by ending
+        self._supervisor.wait()  # returns immediately: it closes its status by ending
         for reader in (self._reading, *self._streams):
             reader.close()
         for writer in self._writers:
             writer.close()
         program = self._reported("pid")
-        if program and self._supervisor.returncode != 0:  # killed by its program; the kernel killed that one
+        if program and self._supervisor.returncode != 0:  # killed by its program; the kernel then killed the program
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(int(program[0]), signal.SIGKILL)
 
@@ -208,7 +208,7 @@ class _Program:
         return [line.split() for line in self._status.decode().splitlines()]
 
     def _reported(self, kind: str) -> list[str]:
-        """What the supervisor said of this kind; empty if nothing."""
+        """The supervisor's report of this kind; empty if there is none."""
         return next((report[1:] or [kind] for report in self._reports() if report[0] == kind), [])
 
     def _outcome(self) -> Outcome:
@@ -222,7 +222,7 @@ class _Program:
             raise Refused("The sandbox cannot be set up.", tried=[refused] if refused else stderr.splitlines()[-1:])
         if not reports and not late:
             raise SandboxError(
-                f"No program can be started here: the supervisor ended with status {self._supervisor.returncode}.",
+                f"Programs cannot be started here: the supervisor ended with status {self._supervisor.returncode}.",
                 tried=stderr.splitlines()[-1:],
                 do="Free some memory or processes, and try again.",
             )
@@ -259,4 +259,4 @@ def _launch(
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
-        raise SandboxError(f"No program can be started here ({error}).") from error
+        raise SandboxError(f"The program cannot be started ({error}).") from error

@@ -1,6 +1,6 @@
-"""A process in namespaces of its own, with a private tree of files: what bubblewrap does, by our own means.
+"""Runs a process in its own namespaces with a private file tree: what bubblewrap does, without bubblewrap.
 
-Runs alone inside the sandbox, on the standard library.
+Runs standalone inside the sandbox, with the standard library only.
 """
 
 import os
@@ -21,10 +21,10 @@ _LINKS = (("/proc/self/fd", "fd"), ("fd/0", "stdin"), ("fd/1", "stdout"), ("fd/2
 
 
 def start(confinement: "Confinement", folder: str, user: int, live: "Callable[[], None]") -> int:
-    """Fork a process that is alone in new namespaces, with nothing but the confinement's paths, and calls ``live``.
+    """Fork a process that is alone in new namespaces and calls ``live``; see ``enter`` for its file tree.
 
-    ``user`` is the identity that the program will take, the same inside as outside. Returns the process's id as it is
-    outside. Raises OSError where this is not allowed.
+    ``user`` is the user id that the program will have, the same inside and outside. Returns the process's id outside.
+    Raises OSError where this is not allowed.
     """
     ready, ready_end = os.pipe()
     go, go_end = os.pipe()
@@ -32,9 +32,9 @@ def start(confinement: "Confinement", folder: str, user: int, live: "Callable[[]
     if process == 0:
         os.close(go_end)
         system.prctl(system.SET_PDEATHSIG, 9)
-        system.prctl(system.SET_DUMPABLE, 1)  # else an ordinary user's parent cannot write our maps
+        system.prctl(system.SET_DUMPABLE, 1)  # otherwise an ordinary user's parent cannot write our id maps
         os.write(ready_end, b"1")
-        if not os.read(go, 1):  # the parent died over it
+        if not os.read(go, 1):  # the parent has died
             os._exit(1)
         system.prctl(system.SET_DUMPABLE, 0)
         os.close(go)
@@ -54,7 +54,7 @@ def start(confinement: "Confinement", folder: str, user: int, live: "Callable[[]
 
 
 def _map_users(process: int, user: int) -> None:
-    """Root's process keeps its identity besides the program's, since folders that only root enters are mounted."""
+    """Root's process keeps its user id besides the program's, since it mounts folders that only root may enter."""
     if os.getuid() == 0 != user:
         users = groups = f"0 0 1\n{user} {user} 1"
     else:
@@ -73,7 +73,7 @@ def _write(process: int, name: str, text: str) -> None:
 
 
 def enter(confinement: "Confinement", folder: str) -> None:
-    """Trade the tree of files for one that holds the confinement's paths alone, and bring the network's own end up."""
+    """Replace the file tree with one that contains only the confinement's paths, and bring up the loopback device."""
     os.umask(0o022)
     new = f"{folder}/root"
     system.mount("none", "/", flags=system.PRIVATE | system.RECURSIVE)

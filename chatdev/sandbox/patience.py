@@ -1,4 +1,4 @@
-"""Runs a program again where the machine had no time for it: load is no fact about a program."""
+"""Runs a program again if the machine was too busy to run it: load says nothing about a program."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from msgspec import structs
 from chatdev.sandbox.port import Job, Outcome, Sandbox
 
 TRIES = 3
-"""Runs of one program at most, each with twice the limits of the one before."""
+"""The most runs of one program, each with twice the time of the one before."""
 
 
 def _had_its_time(outcome: Outcome) -> bool:
@@ -15,9 +15,9 @@ def _had_its_time(outcome: Outcome) -> bool:
 
 
 async def run(sandbox: Sandbox, job: Job, tells: Callable[[Outcome], bool] = _had_its_time) -> Outcome:
-    """Run the job, each time on a fresh copy of its files, until its outcome ``tells`` something of the program.
+    """Run the job, each time on a fresh copy of its files, until its outcome ``tells`` something about the program.
 
-    One that was starved never does. Of the last try, what still tells nothing is ``starved``, whatever else it says.
+    A starved run never does. If the last try does not either, its outcome is ``starved``, whatever else it was.
     Raises SandboxError.
     """
     tries = 1

@@ -1,4 +1,4 @@
-"""Our ends of a program's pipes, on the running event loop: nothing here blocks, and nothing runs past a limit."""
+"""Our ends of a program's pipes, on the running event loop: nothing here blocks, and nothing exceeds a limit."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ _CHUNK = 65536
 
 
 class Output:
-    """Both output streams, within one limit."""
+    """Both output streams, within one shared limit."""
 
     def __init__(self, limit: int, full: Callable[[], None]) -> None:
         self._room = limit
@@ -46,7 +46,7 @@ class Reader:
 
 
 class Writer:
-    """Our end of a pipe that is fed as fast as it is read; ``hold`` keeps it open when all is written."""
+    """Our end of a pipe that is fed as fast as it is read; ``hold`` keeps it open after all is written."""
 
     def __init__(self, descriptor: int, data: bytes, *, hold: bool) -> None:
         self._descriptor, self._left, self._hold = descriptor, memoryview(data), hold

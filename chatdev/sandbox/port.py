@@ -1,4 +1,4 @@
-"""What a sandbox takes and gives, whatever its level."""
+"""The interface of a sandbox, whatever its level."""
 
 from collections.abc import Mapping
 from typing import Literal, Protocol
@@ -9,24 +9,24 @@ from chatdev.errors import ChatDevError
 from chatdev.sandbox import fair
 
 Stopped = Literal["", "time", "starved", "memory", "processes", "output", "disk"]
-"""Which limit ended a program; empty when it ended by itself. ``starved``: it was given up before it had had its time,
-since the machine was too busy, which says nothing about the program."""
+"""Which limit ended a program; empty if it ended by itself. ``starved``: it was stopped before it had had its time,
+since the machine was too busy. That says nothing about the program."""
 
 
 class SandboxError(ChatDevError):
-    """A program could not be run at all: its files cannot be laid out here, or no process can be started."""
+    """A program could not be run at all: its files cannot be written, or no process can be started."""
 
 
 class Refused(SandboxError):
-    """This level of the sandbox cannot be had on this machine; nothing was run."""
+    """This sandbox level is not usable on this machine; nothing was run."""
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Bounds of one run. Sizes in bytes, times in seconds; memory is the resident set of all its processes.
+    """Limits of one run. Sizes in bytes, times in seconds; memory is the resident set of all its processes.
 
-    ``seconds`` are counted from the program's own beginning, and as ``fair.Clock`` counts them: its processor time, and
-    the time in which it wanted none. A machine that is slow now gives more of them. ``patience`` says how many times as
-    long it may take by the wall before it is given up.
+    ``seconds`` are counted from the program's own start, as ``fair.Clock`` counts them: its CPU time, and the time in
+    which it needed none. On a machine that is slow now they are extended. ``patience`` is how many times as long it may
+    take in wall time before it is stopped.
     """
 
     seconds: float = 30.0
@@ -38,7 +38,7 @@ class Limits(msgspec.Struct, frozen=True):
 
     @property
     def longest(self) -> float:
-        """The seconds after which a run is over in any case, by the wall."""
+        """The wall time in seconds after which a run ends in any case."""
         return fair.longest(self.seconds, self.patience)
 
 
@@ -46,10 +46,10 @@ class Job(msgspec.Struct, frozen=True):
     """One program to run, in a disposable folder made of ``files`` (relative path to content).
 
     ``stdin`` is fed and closed; with ``hold_stdin`` it stays open afterwards, so that a program that waits for its
-    user waits instead of meeting an end of file. ``environment`` is added to the clean one. ``reads`` are paths of this
-    machine that the program needs besides the system's, our interpreter and what ``argv`` begins with. ``writes`` are
-    folders that it may write to, for good; they are there already. ``online`` grants the machine's network. Both are
-    for programs of our own choice, such as pip, and never for what a model wrote.
+    user keeps waiting instead of reading an end of file. ``environment`` is added to the clean one. ``reads`` are paths
+    of this machine that the program needs besides the system's, our interpreter and the command. ``writes`` are
+    existing folders that it may change permanently. ``online`` grants the machine's network. Both are for programs that
+    we choose, such as pip, and never for what a model wrote.
     """
 
     argv: tuple[str, ...]
@@ -64,11 +64,11 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """How a program ended. ``exit_status`` is None where a signal or a limit ended it.
+    """How a program ended. ``exit_status`` is None if a signal or a limit ended it.
 
-    ``stdout`` and ``stderr`` are decoded without ever raising and hold at most the output limit; ``memory`` is the
-    highest resident set seen, in bytes. ``seconds`` passed by the wall; in ``waited`` of them it had to wait for the
-    machine, which had other work.
+    ``stdout`` and ``stderr`` are decoded without ever raising, up to the output limit; ``memory`` is the highest
+    resident set seen, in bytes. ``seconds`` is the wall time; for ``waited`` of them it had to wait, since the
+    machine was busy.
     """
 
     exit_status: int | None
@@ -86,7 +86,7 @@ class Sandbox(Protocol):
 
     @property
     def level(self) -> str:
-        """What this sandbox promises, in one word for the report."""
+        """The name of this sandbox level, for the report."""
         ...
 
     async def run(self, job: Job) -> Outcome:

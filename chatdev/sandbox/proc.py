@@ -1,18 +1,18 @@
-"""What Linux tells of the processes below one of ours: who they are, what they hold, what they have used.
+"""Reads the descendants of a process from ``/proc``: their ids, the memory they hold, the CPU time they have used.
 
-Runs alone, on the standard library, beside and inside the sandbox. Where there is no ``/proc``, nothing is told.
+Runs standalone beside and inside the sandbox, with the standard library only. Without ``/proc``, results are empty.
 """
 
 import os
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
-_STATE, _PARENT, _USED, _THREADS = 0, 1, slice(11, 15), 17  # proc_pid_stat(5), counted from the state on
+_STATE, _PARENT, _USED, _THREADS = 0, 1, slice(11, 15), 17  # proc_pid_stat(5), counted from the state field
 _WANTING = (b"R", b"D")  # runnable or running; waiting for a disk
 
 
 def descendants(root: int) -> list[int]:
-    """The ids of all living processes below ``root``; empty where the system has no ``/proc``."""
+    """The ids of all living processes below ``root``; empty if the system has no ``/proc``."""
     by_parent = {} if os.path.exists(_list_of_children(root, root)) else _all_by_parent()
     found: list[int] = []
     pending = [root]
@@ -40,7 +40,7 @@ def _threads(pid: int) -> list[str]:
 
 
 def _all_by_parent() -> dict[int, list[int]]:
-    """Every process of the machine under its parent: the slower way, where the kernel lists no children."""
+    """All processes of the machine by their parents: the slower way, if the kernel does not list children."""
     by_parent: dict[int, list[int]] = {}
     try:
         pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
@@ -53,8 +53,8 @@ def _all_by_parent() -> dict[int, list[int]]:
 
 
 def usage(pids: list[int]) -> tuple[float, bool]:
-    """The seconds of processor time that these processes and the children they have buried took so far, and whether
-    one of their threads wants a processor or waits for a disk at this moment."""
+    """The CPU time in seconds that these processes and their reaped children have used so far, and whether one of
+    their threads wants a CPU or waits for a disk at this moment."""
     ticks, wants = 0, False
     for pid in pids:
         fields = _stat(f"/proc/{pid}/stat")
@@ -70,7 +70,7 @@ def _a_thread_wants(pid: int) -> bool:
 
 
 def is_stopped(pid: int) -> bool:
-    """Whether a signal has stopped a process, which then does nothing until another one."""
+    """Whether a signal has suspended a process."""
     return _stat(f"/proc/{pid}/stat")[:1] == [b"T"]
 
 
@@ -81,13 +81,13 @@ def _stat(path: str) -> list[bytes]:
 
 
 def resident(pid: int) -> int:
-    """The bytes of memory that a process holds."""
+    """The resident memory of a process, in bytes."""
     fields = read(f"/proc/{pid}/statm").split()
     return int(fields[1]) * _PAGE if fields else 0
 
 
 def read(path: str) -> bytes:
-    """What a file of ``/proc`` says; nothing if its process is gone."""
+    """The content of a file in ``/proc``; empty if its process is gone."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -1,8 +1,8 @@
 """The system calls that a program may not make, as a seccomp filter: a small program for the kernel's BPF machine.
 
-What is refused is what no product needs and what a way out of a sandbox goes through: other processes' memory, new
-namespaces, mounts, keys, kernel machinery with a history of holes, sockets that no network namespace holds. A refused
-call fails with an error; it does not kill, so that a program which only tries (a JIT, a test framework) goes on.
+Refused are calls that no product needs and that sandbox escapes use: other processes' memory, new namespaces, mounts,
+keys, kernel features with a history of vulnerabilities, sockets that no network namespace isolates. A refused call
+fails with an error; it does not kill, so that a program that only tries (a JIT, a test framework) continues.
 
 Numbers: arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h of Linux 6.18. The filter's format
 is that of linux/filter.h and linux/seccomp.h.
@@ -23,23 +23,23 @@ _ALLOW, _ERROR, _KILL = 0x7FFF0000, 0x00050000, 0x80000000  # SECCOMP_RET_*
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 
 _FIRST_UNKNOWN = 467
-"""Calls from here on are newer than this table: refused as not implemented, and so is x32, whose numbers are huge."""
+"""Calls from this number on are newer than this table: refused as not implemented, like x32 with its huge numbers."""
 
 _NEW_NAMESPACES = 0x7E020000  # CLONE_NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET
-_TIOCSTI, _TIOCLINUX = 0x5412, 0x541C  # both put characters into a terminal
+_TIOCSTI, _TIOCLINUX = 0x5412, 0x541C  # both insert characters into a terminal
 _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK = 1, 2, 10, 16
 _SOCK_STREAM, _SOCK_SEQPACKET, _SOCK_TYPE = 1, 5, 0xF
 
 
 class _Machine(NamedTuple):
-    """A processor: its name for the kernel's audit, and the column of the table."""
+    """An architecture: its id in the kernel's audit, and its column in the table."""
 
     audit: int
     column: int
 
 
 MACHINES = {"x86_64": _Machine(0xC000003E, 0), "aarch64": _Machine(0xC00000B7, 1)}
-"""The processors that a filter can be made for, as ``os.uname().machine`` names them."""
+"""The architectures that a filter can be built for, as ``os.uname().machine`` names them."""
 
 # name: (number on x86_64, on aarch64); None where the call does not exist.
 _REFUSED: dict[str, tuple[int | None, int | None]] = {
@@ -68,11 +68,11 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "mount_setattr": (442, 442),
     "statmount": (457, 457),
     "listmount": (458, 458),
-    # the kernel's key rings are not held by a namespace of their own
+    # the kernel's key rings have no namespace of their own
     "keyctl": (250, 219),
     "add_key": (248, 217),
     "request_key": (249, 218),
-    # machinery with a history of holes
+    # kernel features with a history of vulnerabilities
     "io_uring_setup": (425, 425),
     "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427),
@@ -83,7 +83,7 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "memfd_secret": (447, 447),
     "vmsplice": (278, 75),
     "modify_ldt": (154, None),
-    # the way to a file by its number, past any folder
+    # opening a file by its handle, past any folder
     "open_by_handle_at": (304, 265),
     "name_to_handle_at": (303, 264),
     # the machine as a whole
@@ -112,7 +112,7 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "lookup_dcookie": (212, 18),
 }
 
-# Without namespaces of their own these reach what others on the machine have made.
+# Without separate namespaces these reach what other processes on the machine have created.
 _REFUSED_WITHOUT_NAMESPACES: dict[str, tuple[int | None, int | None]] = {
     "connect": (42, 203),
     "bind": (49, 200),
@@ -133,7 +133,7 @@ _SOCKET, _SOCKETPAIR = (41, 198), (53, 199)
 
 
 class _Step(NamedTuple):
-    """One instruction; the jumps say how many of the following are skipped if it holds, and if not."""
+    """One instruction; the jumps are how many of the following are skipped if it is true, and if not."""
 
     code: int
     operand: int
@@ -146,11 +146,11 @@ class _Step(NamedTuple):
 
 @functools.cache
 def program(machine: str, *, sockets: bool, online: bool = False) -> bytes:
-    """The filter for a processor, one of ``MACHINES``, as an array of ``struct sock_filter``.
+    """The filter for an architecture, one of ``MACHINES``, as an array of ``struct sock_filter``.
 
-    With ``sockets`` a program may make those of the internet and the Unix kind, since it lives in a network namespace
-    of its own; without, none but pairs that are connected to each other. ``online``: it shares the machine's network,
-    and may make sockets of the internet; not those of the Unix kind, of which some are found by name there.
+    With ``sockets`` a program may create internet and Unix sockets, since it has its own network namespace; without,
+    only pairs that are connected to each other. ``online``: it shares the machine's network and may create internet
+    sockets, but not Unix sockets, since some of these are found by name there.
     """
     audit, column = MACHINES[machine]
     steps = [
@@ -167,7 +167,7 @@ def program(machine: str, *, sockets: bool, online: bool = False) -> bytes:
     for numbers in refused.values():
         if (number := numbers[column]) is not None:
             steps += [_Step(_EQUAL, number, 0, 1), _error(_EPERM)]
-    # Its flags lie in memory, where a filter cannot look; told that there is no such call, libc uses clone.
+    # A filter cannot read its flags, since they are in memory; after ENOSYS, libc uses clone.
     steps += [_Step(_EQUAL, _CLONE3[column], 0, 1), _error(_ENOSYS)]
     for call, body in _looked_into(sockets, online):
         steps += [_Step(_EQUAL, call[column], 0, len(body)), *body]
@@ -176,8 +176,8 @@ def program(machine: str, *, sockets: bool, online: bool = False) -> bytes:
 
 
 def profile() -> bytes:
-    """The same with ``sockets``, in the JSON that container engines take: config-linux.md of the OCI runtime
-    specification, "Seccomp"."""
+    """The same with ``sockets``, as JSON for container engines: see config-linux.md of the OCI runtime specification,
+    "Seccomp"."""
 
     def refused(*names: str, error: int = _EPERM, args: Sequence[tuple[int, str, int, int]] = ()) -> dict[str, object]:
         tests = [{"index": index, "op": op, "value": value, "valueTwo": two} for index, op, value, two in args]
@@ -198,26 +198,26 @@ def profile() -> bytes:
 
 
 def _looked_into(sockets: bool, online: bool) -> Iterator[tuple[tuple[int, int], Sequence[_Step]]]:
-    """The calls that are allowed or refused by their arguments, with what decides; each ends with a return."""
+    """The calls that are allowed or refused by their arguments, with the deciding steps; these end with a return."""
     yield _CLONE, [_argument(0), _Step(_ANY_BIT, _NEW_NAMESPACES, 0, 1), _error(_EPERM), _Step(_RETURN, _ALLOW)]
     yield _IOCTL, _none_of(1, (_TIOCSTI, _TIOCLINUX))
-    yield _PRLIMIT, _only(0, (0,), _EPERM)  # another process's limits are set with nothing but the same user
+    yield _PRLIMIT, _only(0, (0,), _EPERM)  # the same user id is enough to set another process's limits
     yield _PERSONALITY, _only(0, (0, 0xFFFFFFFF), _EPERM)
     if online:
         yield _SOCKET, _only(0, (_AF_INET, _AF_INET6, _AF_NETLINK), _EAFNOSUPPORT)
     elif sockets:
-        # VSOCK, packets, Bluetooth and the like are not held by a network namespace, or have a history of holes.
+        # VSOCK, packets, Bluetooth etc. are not isolated by a network namespace, or have a history of vulnerabilities.
         yield _SOCKET, _only(0, (_AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK), _EAFNOSUPPORT)
     else:
         yield _SOCKET, [_error(_EAFNOSUPPORT)]
     if not sockets:
-        # A pair of datagram sockets could still send to any address; of these kinds, only to each other.
+        # A pair of datagram sockets could still send to any address; pairs of these kinds only to each other.
         kinds = (_SOCK_STREAM, _SOCK_SEQPACKET)
         yield _SOCKETPAIR, [_argument(1), _Step(_AND, _SOCK_TYPE), *_accumulated(kinds, _EPERM)]
 
 
 def _argument(index: int) -> _Step:
-    """Load the low half of an argument: both machines store that first, and the kernel reads no more of these."""
+    """Load the low half of an argument: both architectures store it first, and the kernel reads no more of these."""
     return _Step(_LOAD, _ARGUMENTS + 8 * index)
 
 
@@ -230,7 +230,7 @@ def _only(index: int, values: Sequence[int], error: int) -> list[_Step]:
 
 
 def _accumulated(values: Sequence[int], error: int) -> list[_Step]:
-    """Allow if what was loaded is one of the values, else fail."""
+    """Allow if the loaded value is one of these, else fail."""
     tests = [_Step(_EQUAL, value, len(values) - place, 0) for place, value in enumerate(values)]
     return [*tests, _error(error), _Step(_RETURN, _ALLOW)]
 

@@ -1,4 +1,4 @@
-"""A program that tries the ways out of a sandbox: what it gets hold of is told, and then that level does not hold."""
+"""Runs a program that tries to escape from a sandbox. Each success is reported, and makes the level unusable."""
 
 import os
 import socket
@@ -9,7 +9,7 @@ from pathlib import Path
 from chatdev.sandbox import patience
 from chatdev.sandbox.port import Job, Limits, Outcome, Sandbox
 
-# Each try that succeeds is a way out. It runs on the bare interpreter; what it is told comes as arguments.
+# Each try that succeeds is an escape. The program runs on the bare interpreter; its inputs are arguments.
 _PROGRAM = """
 import os, sys
 import _ctypes, _socket
@@ -25,19 +25,19 @@ def abstract():
 def asks(*words):
     if libc.syscall(*words) < 0: raise OSError
 def elsewhere():
-    if os.getpid() <= 2: raise OSError  # alone here: the number would name us or our parent
+    if os.getpid() <= 2: raise OSError  # isolated: this id would be ours or our parent's
     return host
 tries = {
     "it reads a file outside": lambda: read(outside),
-    "it writes outside": lambda: write(folder + "/new"),
+    "it creates a file outside": lambda: write(folder + "/new"),
     "it empties a file outside": lambda: os.truncate(outside, 0),
-    "it deletes outside": lambda: os.unlink(outside),
+    "it deletes a file outside": lambda: os.unlink(outside),
     "it reaches this machine's network": connect,
     "it reaches an abstract socket": abstract,
     "it reads the environment of another process": lambda: open("/proc/%d/environ" % elsewhere()).read(1),
     "it can signal another process": lambda: os.kill(elsewhere(), 0),
-    "it makes namespaces": lambda: asks(SYS_UNSHARE, 0x10000000),
-    "it traces": lambda: asks(SYS_PTRACE, 0, 0, 0, 0),
+    "it creates namespaces": lambda: asks(SYS_UNSHARE, 0x10000000),
+    "it traces a process": lambda: asks(SYS_PTRACE, 0, 0, 0, 0),
     "it uses io_uring": lambda: asks(425, 1, 0),
 }
 for what, way in tries.items():
@@ -56,19 +56,19 @@ try:
         child = os.fork()
         if child == 0: time.sleep(60); os._exit(0)
         children.append(child)
-    print("it starts more processes than it may", flush=True)
+    print("it starts more processes than allowed", flush=True)
 except OSError: pass
 for child in children:
     os.kill(child, 9); os.waitpid(child, 0)
 held = b"x" * memory
-print("it holds more memory than it may", flush=True)
+print("it uses more memory than allowed", flush=True)
 """
 _LITTLE = Limits(seconds=20, memory=96 << 20, processes=24)
 _NUMBERS = {"x86_64": ("272", "101"), "aarch64": ("97", "117")}
 
 
 async def ways_out(sandbox: Sandbox) -> str:
-    """The ways out that a program in this sandbox has found, in words; empty if there are none. Raises SandboxError."""
+    """The escapes that a program in this sandbox has found, as text; empty if there are none. Raises SandboxError."""
     unshare, ptrace = _NUMBERS.get(os.uname().machine, ("-1", "-1"))
     program = _PROGRAM.replace("SYS_UNSHARE", unshare).replace("SYS_PTRACE", ptrace)
     with (
@@ -76,7 +76,7 @@ async def ways_out(sandbox: Sandbox) -> str:
         socket.create_server(("127.0.0.1", 0)) as server,
         socket.socket(socket.AF_UNIX) as abstract,
     ):
-        Path(folder).chmod(0o777)  # so that nothing but the sandbox keeps it from that
+        Path(folder).chmod(0o777)  # so that only the sandbox denies access
         outside = Path(folder, "secret")
         outside.write_text("secret")
         outside.chmod(0o666)
@@ -87,12 +87,12 @@ async def ways_out(sandbox: Sandbox) -> str:
         outcome = await patience.run(sandbox, job, _was_done)
     found = outcome.stdout.splitlines()
     if outcome.exit_status != 0 or found[-1:] != ["tried"]:
-        return f"the program that tries it failed: {_why(outcome)}"
+        return f"the self-test program failed: {_why(outcome)}"
     return "; ".join(found[:-1])
 
 
 async def limits_passed(sandbox: Sandbox) -> str:
-    """The limits that a program in this sandbox was not held to, in words; empty if there are none. Raises
+    """The limits that a program in this sandbox was able to exceed, as text; empty if there are none. Raises
     SandboxError."""
     words = (str(2 * _LITTLE.processes), str(2 * _LITTLE.memory))
     job = Job((sys.executable, "-I", "-S", "-B", "-c", _GREEDY, *words), {}, limits=_LITTLE)
@@ -101,11 +101,11 @@ async def limits_passed(sandbox: Sandbox) -> str:
         return "; ".join(passed)
     if outcome.stopped in ("memory", "processes") or "MemoryError" in outcome.stderr:
         return ""
-    return f"the program that tries its limits failed: {_why(outcome)}"
+    return f"the self-test program for limits failed: {_why(outcome)}"
 
 
 def _was_done(outcome: Outcome) -> bool:
-    """Whether the try came to an end: that a level holds, or does not, is never said for want of time."""
+    """Whether the program ended: running out of time never decides whether a level is usable."""
     return outcome.stopped != "time"
 
 

@@ -1,6 +1,6 @@
-"""Linux's own calls that Python does not offer, through ctypes: what a sandbox is built with.
+"""Linux system calls that Python does not offer, through ctypes: what a sandbox is built with.
 
-Runs alone inside the sandbox, on the standard library. Each function raises OSError as ``os`` does.
+Runs standalone inside the sandbox, with the standard library only. Each function raises OSError as ``os`` does.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _CLONE = {"x86_64": 56, "aarch64": 220}
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _CAPSET = {"x86_64": 126, "aarch64": 91}
-_MOUNT_SETATTR = 442  # new calls have one number on every machine
+_MOUNT_SETATTR = 442  # new calls have the same number on every architecture
 _SIGCHLD = 17
 
 # linux/prctl.h
@@ -32,7 +32,7 @@ Argument = int | bytes | None
 
 
 def call(number: int, *arguments: "Argument | ctypes.Array[ctypes.c_char]") -> int:
-    """The system call of that number."""
+    """Make the system call with that number."""
     words = [ctypes.c_long(word) if isinstance(word, int) else word for word in arguments]
     return _checked(_LIBC.syscall, ctypes.c_long(number), *words)
 
@@ -52,13 +52,13 @@ def prctl(option: int, *values: "int | ctypes.Structure") -> None:
 
 
 def default_signal(number: int) -> None:
-    """Let a signal do what it does by default: Python ignores some, and exec would hand that on."""
+    """Restore the default action of a signal: Python ignores some, and an executed program would inherit that."""
     _LIBC.signal(number, None)  # SIG_DFL is the null pointer
 
 
 def clone(flags: int) -> int:
-    """Fork into the namespaces that the flags name. Only for a process of one thread."""
-    # PyDLL keeps the interpreter's lock, so that the child finds it as the parent left it.
+    """Fork into the new namespaces that the flags name. Only for a process with one thread."""
+    # PyDLL keeps the global interpreter lock, so that the child finds it as the parent left it.
     fork = ctypes.PyDLL(None, use_errno=True).syscall
     zeros = [ctypes.c_long(0)] * 4
     return _checked(fork, ctypes.c_long(_CLONE[os.uname().machine]), ctypes.c_long(flags | _SIGCHLD), *zeros)
@@ -82,7 +82,7 @@ def restrict_mount(target: str, attributes: int, *, below: bool = True) -> None:
 
 
 def enter_root(new: str) -> None:
-    """Make a mount the root of this mount namespace and let go of the old one."""
+    """Make a mount the root of this mount namespace and detach the old one."""
     os.chdir(new)
     call(_PIVOT_ROOT[os.uname().machine], b".", b".")
     _checked(_LIBC.umount2, b".", _DETACH)
@@ -90,7 +90,7 @@ def enter_root(new: str) -> None:
 
 
 def bring_loopback_up() -> None:
-    """A new network namespace has a loopback device that is down."""
+    """Bring up the loopback device, since it is down in a new network namespace."""
     socket = _checked(_LIBC.socket, 2, 2, 0)
     request = b"lo".ljust(16, b"\0") + _IFF_UP.to_bytes(2, "little") + bytes(22)  # struct ifreq
     _checked(_LIBC.ioctl, socket, ctypes.c_ulong(_SIOCSIFFLAGS), request)
@@ -98,12 +98,12 @@ def bring_loopback_up() -> None:
 
 
 def set_host_name(name: bytes) -> None:
-    """In a UTS namespace of one's own."""
+    """Set the host name of this UTS namespace."""
     _checked(_LIBC.sethostname, name, ctypes.c_size_t(len(name)))
 
 
 def keep_only_capability(number: int) -> None:
-    """Give up every capability but one, and hand that on to the program that is executed."""
+    """Drop every capability but one, and pass that one on to the executed program."""
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this process
     mask = 1 << number
     sets = (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)
@@ -116,5 +116,5 @@ class _Filter(ctypes.Structure):
 
 
 def filter_calls(program: bytes) -> None:
-    """Load a seccomp filter, an array of ``struct sock_filter``, for good."""
+    """Load a seccomp filter, an array of ``struct sock_filter``, permanently."""
     prctl(SET_SECCOMP, 2, _Filter(len(program) // 8, program))

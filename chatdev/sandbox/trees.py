@@ -1,6 +1,6 @@
 """Removes folders that a program may have filled with anything.
 
-Runs alone beside the supervisor, on the standard library.
+Runs standalone beside the supervisor, with the standard library only.
 """
 
 import os
@@ -10,7 +10,7 @@ def remove_tree(root: str) -> None:
     """Remove a folder that a program may have filled with anything: links, folders without permissions, any depth.
 
     Nested folders are moved up before they are emptied, so that no path grows long; links are removed, not followed.
-    What cannot be removed stays, without an error: there is nobody left who could do better.
+    What cannot be removed stays, without an error: no caller could do better.
     """
     heap = f"{root}/{os.urandom(8).hex()}"
     moved = 0

@@ -1,4 +1,4 @@
-"""What of this machine a confined program sees: the system's folders and the tools that it is run with, to read."""
+"""What a confined program can read of this machine: the system's folders and the tools that it is run with."""
 
 import functools
 import os
@@ -11,7 +11,7 @@ _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix
 # Of /etc, what libraries and toolchains read; nothing that names accounts, hosts or secrets.
 _OF_ETC = """alternatives fonts gtk-3.0 host.conf java java-* ld.so.cache localtime mime.types nsswitch.conf os-release
     pki/tls/certs protocols services ssl/certs ssl/openssl.cnf timezone X11""".split()
-# Where a program shares the system's own /proc, of which it may not see other processes.
+# For a program that shares the system's own /proc: it may not see other processes there.
 _OF_PROC = ("cpuinfo", "filesystems", "loadavg", "meminfo", "stat", "sys", "uptime", "version")
 _SHARED = ("/etc/passwd", "/etc/group", "/etc/hosts", "/sys/devices/system", "/sys/kernel/mm")
 
@@ -31,20 +31,20 @@ def _system() -> tuple[str, ...]:
 
 
 def online() -> tuple[str, ...]:
-    """What of /etc a program needs besides that finds hosts by their names, trusts them, and tells its system."""
+    """What a networked program also needs of /etc: to resolve host names, trust hosts, and identify its system."""
     return tuple(str(path) for name in _ONLINE for path in Path("/etc").glob(name))
 
 
 def shared() -> tuple[str, ...]:
-    """What a program sees besides where it has no tree of files of its own."""
+    """What a program also sees if it has no file tree of its own."""
     return (*_SHARED, *(f"/proc/{name}" for name in _OF_PROC))
 
 
 def reads(argv: Iterable[str], wanted: Iterable[str]) -> tuple[str, ...]:
     """Every path that a program may read, parents before children, none below another.
 
-    The system's folders, our interpreter's, those of the first word's installation, and what the job wants. Home
-    folders as a whole are left out, whoever wants them.
+    The system's folders, our interpreter's, those of the first word's installation, and the ``wanted`` paths.
+    Whole home folders are left out, even if wanted.
     """
     first = next(iter(argv), "")
     tool = shutil.which(first) if first else None
@@ -54,7 +54,7 @@ def reads(argv: Iterable[str], wanted: Iterable[str]) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=256)
 def _reads(tool: str, wanted: tuple[str, ...], home: str, *interpreter: str) -> tuple[str, ...]:
-    """The same for a tool by its path, reckoned once: it takes 5 ms, and many projects' programs need the same."""
+    """The same for a tool by its path, cached: it takes 5 ms, and programs of many projects need the same."""
     executable, *prefixes = interpreter
     places = {
         *_system(),
@@ -67,12 +67,12 @@ def _reads(tool: str, wanted: tuple[str, ...], home: str, *interpreter: str) -> 
 
 
 def is_no_part_of_the_system(path: str) -> bool:
-    """Whether a path is there and does not lie in the system's folders, which an image has of its own."""
+    """Whether a path exists outside the system's folders; an image has its own versions of those."""
     return Path(path).exists() and not any(Path(path).is_relative_to(each) for each in (*_SYSTEM, "/etc"))
 
 
 def _beside_links(path: str) -> str:
-    """A path below ``/bin`` or the like as one below ``/usr/bin``, where the first is a link to the second."""
+    """A path below ``/bin`` or the like as one below ``/usr/bin``, if the first is a link to the second."""
     for _, link in links():
         if path == link or path.startswith(f"{link}/"):
             return os.path.realpath(link) + path.removeprefix(link)
@@ -80,10 +80,10 @@ def _beside_links(path: str) -> str:
 
 
 def installation(executable: str) -> tuple[str, ...]:
-    """The folders that an executable needs, as far as they lie outside the system's: of each link on the way to it.
+    """The folders outside the system's that an executable needs: one for each link on the way to it.
 
-    That is where its ``bin`` lies (``…/node-22`` of ``…/node-22/bin/node``), but never a home folder, and of a hidden
-    folder right in one (``~/.cargo``, ``~/.local``), which holds more than tools, its ``bin`` alone.
+    That is the parent of its ``bin`` (``…/node-22`` of ``…/node-22/bin/node``), but never a home folder. In a hidden
+    folder directly in a home (``~/.cargo``, ``~/.local``) it is ``bin`` alone, since the rest is more than tools.
     """
     return tuple(dict.fromkeys(_folder(hop) for hop in _hops(Path(executable).absolute())))
 

@@ -1,7 +1,7 @@
-"""What the user set: environment variables and ``chatdev.toml``. The only room that reads the environment.
+"""The user's settings: environment variables and ``chatdev.toml``. Only this package reads the environment.
 
-Every variable may stand in ``chatdev.toml`` under its name in lower case; the environment wins. The file may also hold
-what has no variable: deadlines, extra headers, a CA file, a proxy, a window. ``chatdev.toml.example`` shows them all.
+Every variable can be set in ``chatdev.toml`` under its name in lower case; the environment wins. The file also holds
+settings without a variable: deadlines, extra headers, a CA file, a proxy, a window. ``chatdev.toml.example`` shows all.
 """
 
 import os
@@ -18,7 +18,7 @@ from chatdev import redaction
 from chatdev.errors import SettingsError
 
 DEFAULT_ENDPOINT = "http://localhost:8000/v1"
-"""Where ``vllm serve`` listens when it is told nothing."""
+"""Where ``vllm serve`` listens by default."""
 
 FILE = "chatdev.toml"
 
@@ -26,7 +26,7 @@ Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class Secret:
-    """A text that no ``repr``, log line or traceback shows by accident."""
+    """A string that no ``repr``, log line or traceback shows by accident."""
 
     __slots__ = ("_text",)
 
@@ -34,7 +34,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The text itself."""
+        """The secret string itself."""
         return self._text
 
     def __repr__(self) -> str:
@@ -50,9 +50,9 @@ class Secret:
 class Deadlines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long a model server may take, in seconds.
 
-    ``connect`` until the connection stands; ``first_token`` from the request to the first piece of the answer (a long
-    prompt on a busy server takes minutes); ``idle`` between two pieces, where a slow server may read another's prompt;
-    ``total`` for the whole answer.
+    ``connect``: until the connection is open; ``first_token``: from the request to the first piece of the answer (a
+    long prompt on a busy server takes minutes); ``idle``: between two pieces, while a slow server may process another
+    prompt; ``total``: for the whole answer.
     """
 
     connect: Seconds = 2.0
@@ -62,18 +62,17 @@ class Deadlines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that was set, checked. What was not set is None or the default.
+    """All settings, checked. A setting that was not set is None or the default.
 
-    ``vllm_endpoint`` is None unless somebody set it, and then the first of several; ``more_endpoints`` are the others,
-    in their order. ``endpoint`` is where to look in any case. ``own_endpoints`` are those that ``vllm_api_key``,
-    ``headers`` and ``window`` were set for; None: all of these. Base URLs are normalised: a scheme, a version segment
-    such as ``/v1``, no closing slash. ``window`` is the context window, in tokens, of a server that does not tell it.
-    ``keys`` are those of other endpoints, by base URL. ``cache`` is the folder for what was found out about endpoints.
-    ``otlp_traces`` is where OpenTelemetry's spans go, None for nowhere.
-    ``local_only``: nothing goes to a company's server; ``max_cost`` is the most that a run may pay, in US dollars.
-    ``second_opinion``: another endpoint is asked where one's answers stay unusable. ``budget`` limits each run, by the
-    names of a company's ``[budget]``. ``other_keys`` are those of other services that this process was started with.
-    ``sources`` says of each name that was set where. ``notes`` are lines to print.
+    ``vllm_endpoint`` is None if not set, else the first of several; ``more_endpoints`` are the others, in order.
+    ``endpoint`` is the one to use in any case. ``own_endpoints`` are those that ``vllm_api_key``, ``headers`` and
+    ``window`` belong to; None: all of these. Base URLs are normalised: a scheme, a version segment such as ``/v1``, no
+    trailing slash. ``window`` is the context window, in tokens, of a server that does not report it. ``keys`` are the
+    keys of other endpoints, by base URL. ``cache`` is the folder for findings about endpoints. ``otlp_traces`` is where
+    OpenTelemetry spans go, None for nowhere. ``local_only``: nothing goes to OpenAI; ``max_cost`` is the most that
+    a run may pay, in US dollars. ``second_opinion``: ask another endpoint if the answers of one stay unusable.
+    ``budget`` limits each run, keyed by the names of a company's ``[budget]``. ``other_keys`` are keys of other
+    services in this process's environment. ``sources`` says where each name was set. ``notes`` are lines to print.
     """
 
     vllm_endpoint: str | None = None
@@ -108,17 +107,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def endpoints(self) -> tuple[str, ...]:
-        """The base URLs of all the user's own model servers, in the order in which they are asked."""
+        """The base URLs of all the user's own model servers, in the order in which they are tried."""
         return (self.endpoint, *self.more_endpoints)
 
     def owns(self, url: str) -> bool:
-        """Whether the key, the headers and the window that were set are meant for the server at this base URL."""
+        """Whether the configured key, headers and window belong to the server at this base URL."""
         return url in (self.endpoints if self.own_endpoints is None else self.own_endpoints)
 
     def reaching(self, typed: Sequence[str]) -> "Settings":
-        """These settings with other endpoints, as they were typed; the same if there are none. Raises SettingsError.
+        """These settings with other endpoints, as typed; unchanged if there are none. Raises SettingsError.
 
-        A key that was set beside VLLM_ENDPOINT goes to the endpoints named there, and to no others.
+        A key that was set along with VLLM_ENDPOINT goes only to the endpoints in that variable.
         """
         if not typed:
             return self
@@ -131,7 +130,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def secrets(self) -> set[str]:
-        """Every text that gives away a key, a header's value or the proxy's password; see ``redaction.values``."""
+        """Every string that reveals a key, a header's value or the proxy's password; see ``redaction.values``."""
         own = (self.vllm_api_key, self.openai_api_key)
         known = (*own, *self.headers.values(), *self.keys.values(), *self.other_keys)
         return redaction.values(
@@ -143,7 +142,7 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class _Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The form of ``[budget]``."""
+    """The format of ``[budget]``."""
 
     calls: Count | None = None
     tokens: Count | None = None
@@ -152,11 +151,11 @@ class _Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 OTHER_KEYS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "CHATDEV_WEB_TOKEN")
-"""Variables that hold keys of services beside the model servers."""
+"""Variables with keys of services other than the model servers."""
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The form of ``chatdev.toml``."""
+    """The format of ``chatdev.toml``."""
 
     vllm_endpoint: str | list[str] = ""
     vllm_model_name: str = ""
@@ -179,14 +178,14 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_here(folder: Path = Path()) -> Settings:
-    """The settings of this process: its environment and a folder, as a rule the working one. Raises SettingsError."""
+    """The settings of this process: its environment and a folder, by default the current one. Raises SettingsError."""
     return load(os.environ, folder)
 
 
 def load(environ: Mapping[str, str], folder: Path) -> Settings:
     """Read ``environ`` and ``folder/chatdev.toml``; a variable that is set and not blank wins.
 
-    Raises SettingsError, which names the variable, or the file and its key.
+    Raises SettingsError that names the variable, or the file and its key.
     """
     file = _read(folder / FILE)
     sources: dict[str, str] = {}
@@ -209,7 +208,9 @@ def load(environ: Mapping[str, str], folder: Path) -> Settings:
     endpoints = _urls(text("VLLM_ENDPOINT").split(","), "VLLM_ENDPOINT")
     ca_file = folder / file.ca_file if file.ca_file else None
     if ca_file and not ca_file.is_file():
-        raise SettingsError(f"{folder / FILE}: ca_file names {ca_file}, which is not a file.", do="Correct its path.")
+        raise SettingsError(
+            f"{folder / FILE}: ca_file names {ca_file}, but that is not a file.", do="Correct its path."
+        )
     return Settings(
         vllm_endpoint=endpoints[0] if endpoints else None,
         more_endpoints=endpoints[1:],
@@ -239,18 +240,18 @@ def load(environ: Mapping[str, str], folder: Path) -> Settings:
 
 
 def _switch(environ: Mapping[str, str], name: str, otherwise: bool) -> bool:
-    """What a variable switches on or off; blank counts as not set."""
+    """Whether a variable is on or off; blank counts as not set."""
     said = environ.get(name, "").strip().lower()
     return said not in ("0", "false", "no", "off") if said else otherwise
 
 
 def _urls(typed: Sequence[str], name: str) -> tuple[str, ...]:
-    """Base URLs as typed, each once, in their order. Raises SettingsError."""
+    """Base URLs as typed, without duplicates, in order. Raises SettingsError."""
     return tuple(dict.fromkeys(base_url(each.strip(), name) for each in typed if each.strip()))
 
 
 def _cache(environ: Mapping[str, str]) -> Path | None:
-    """The folder for what may be deleted at any time, as the XDG Base Directory Specification has it."""
+    """The cache folder, as the XDG Base Directory Specification defines it."""
     stated, home = environ.get("XDG_CACHE_HOME", ""), environ.get("HOME", "")
     if stated.startswith("/"):
         return Path(stated) / "chatdev"
@@ -262,8 +263,8 @@ def _secret(text: str) -> Secret | None:
 
 
 def _otlp(environ: Mapping[str, str], endpoint: str) -> tuple[str | None, tuple[str, ...]]:
-    """Where spans go by OpenTelemetry's own variables, and what to say where they cannot. Those are often set for a
-    whole machine, for other programs' sake: nothing in them stops a run."""
+    """Where spans go by OpenTelemetry's own variables, and a note if they cannot be sent. These variables are often set
+    for a whole machine and for other programs, so no value of them stops a run."""
 
     def of(name: str) -> str:
         return environ.get(name, "").strip()
@@ -275,12 +276,14 @@ def _otlp(environ: Mapping[str, str], endpoint: str) -> tuple[str | None, tuple[
     protocol = of("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or of("OTEL_EXPORTER_OTLP_PROTOCOL") or "http/protobuf"
     if protocol == "http/protobuf" and re.match(r"https?://[^/\s]+", url):
         return url, ()
-    why = f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol}" if protocol != "http/protobuf" else f"{url} is no http address"
-    return None, (f"No OpenTelemetry spans are sent: {why}. They go over http/protobuf, as a rule to port 4318.",)
+    why = (
+        f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol}" if protocol != "http/protobuf" else f"{url} is not an HTTP address"
+    )
+    return None, (f"No OpenTelemetry spans are sent: {why}. Use http/protobuf, usually on port 4318.",)
 
 
 def traces_url(endpoint: str) -> str:
-    """Where a collector at this base address takes spans, as OpenTelemetry specifies."""
+    """Where a collector at this base address receives spans, as OpenTelemetry specifies."""
     return f"{endpoint.rstrip('/')}/v1/traces"
 
 
@@ -292,7 +295,7 @@ _PLACEHOLDER = re.compile(
 
 
 def is_placeholder(key: str) -> bool:
-    """Whether a key is a stand-in that somebody forgot to replace, such as ``your_openai_api_key_here``."""
+    """Whether a key is a placeholder that was never replaced, such as ``your_openai_api_key_here``."""
     return bool(key) and _PLACEHOLDER.fullmatch(key) is not None
 
 
@@ -300,10 +303,10 @@ _VERSION = re.compile(r"/v\d[^/]*(/|$)")
 
 
 def base_url(text: str, name: str) -> str:
-    """The base URL that a person meant: ``localhost:8000`` becomes ``http://localhost:8000/v1``.
+    """The base URL that the user meant: ``localhost:8000`` becomes ``http://localhost:8000/v1``.
 
-    A path that has a version segment already (``/v1``, ``/api/v3``, ``/v1beta/openai``) is kept. ``name`` is the
-    setting, for the SettingsError that is raised if this is no HTTP address.
+    A path that already has a version segment (``/v1``, ``/api/v3``, ``/v1beta/openai``) is kept. ``name`` is the
+    setting's name for the SettingsError that is raised if this is not an HTTP address.
     """
     wrong = f"{name} is not the address of a model server: "
     do = f"Set it to an address like {DEFAULT_ENDPOINT}."
@@ -317,15 +320,15 @@ def base_url(text: str, name: str) -> str:
         raise SettingsError(f"{wrong}{shown!r}.", do=do)
     if "@" in parts.netloc:
         raise SettingsError(
-            f"{wrong}it holds a user name or a password.",
-            do=f'Take them out, and send them as a header instead: [headers] Authorization = "Basic …" in {FILE}.',
+            f"{wrong}it contains a user name or a password.",
+            do=f'Remove them, and send them as a header instead: [headers] Authorization = "Basic …" in {FILE}.',
         )
     path = parts.path.rstrip("/").removesuffix("/chat/completions").rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path if _VERSION.search(path) else path + '/v1'}"
 
 
 def _hidden(part: re.Match[str]) -> str:
-    """What stands in an error for a login or a query, where people put keys."""
+    """What an error shows instead of a login or a query, because people put keys there."""
     return "//***@" if part[0].startswith("//") else "?***"
 
 
@@ -335,7 +338,9 @@ def _read(path: Path) -> _File:
     except FileNotFoundError:
         return _File()
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path} is not valid TOML: {error}.", do="chatdev.toml.example shows its form.") from None
+        raise SettingsError(
+            f"{path} is not valid TOML: {error}.", do="See chatdev.toml.example for the format."
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}.") from None
     try:
@@ -345,25 +350,25 @@ def _read(path: Path) -> _File:
 
 
 _WORDS = {
-    "str": "a text",
+    "str": "a string",
     "float": "a number above 0",
     "bool": "true or false",
     "object": "a table",
     "int": "a whole number",
-    "str | array": "a text or a list of texts",
+    "str | array": "a string or a list of strings",
     "float | null": "a number above 0",
     "int | null": "a whole number above 0",
 }
 
 
 def _complaint(path: Path, raw: dict[str, Any], said: str) -> SettingsError:
-    """msgspec's complaint in the user's words: the file, the key, what was expected and what was found."""
+    """msgspec's error in the user's terms: the file, the key, what was expected and what was found."""
     where = match[1] if (match := re.search(r"`\$\.?(.*)`$", said)) else ""
     if unknown := re.match(r"Object contains unknown field `(.*?)`", said):
         known = Deadlines.__struct_fields__ if where else _File.__struct_fields__
         key = f"{where}.{unknown[1]}" if where else unknown[1]
-        return SettingsError(f"{path}: there is no setting {key}.", do=f"There are: {', '.join(known)}.")
-    where = re.sub(r"\[\d+\]$", "", where)  # of a list, all of it is shown
+        return SettingsError(f"{path}: unknown setting {key}.", do=f"Known settings: {', '.join(known)}.")
+    where = re.sub(r"\[\d+\]$", "", where)  # a list is shown as a whole
     if where.endswith("[...]"):
         table = where.removesuffix("[...]")
         where = f"{table}." + next(name for name, value in raw[table].items() if not isinstance(value, str))
@@ -374,4 +379,6 @@ def _complaint(path: Path, raw: dict[str, Any], said: str) -> SettingsError:
     assert expected
     words = _WORDS[expected[1]]
     shown = f"of type {type(found).__name__}" if re.search("key|headers|proxy", where) else repr(found)
-    return SettingsError(f"{path}: {where} must be {words}, and is {shown}.", do="chatdev.toml.example shows its form.")
+    return SettingsError(
+        f"{path}: {where} must be {words}, but is {shown}.", do="See chatdev.toml.example for the format."
+    )

@@ -1,4 +1,4 @@
-"""What the user set for the programs that we call: the Hugging Face Hub, pip, GPUs."""
+"""The user's settings for tools that ChatDev uses: the Hugging Face Hub, container engines, pip, GPUs."""
 
 import contextlib
 import os
@@ -11,8 +11,8 @@ import msgspec
 from chatdev.settings import Secret
 
 
-class Hub(msgspec.Struct, frozen=True, kw_only=True):
-    """The Hugging Face Hub as its own library is set up here; ``cache`` is where that keeps the models."""
+class HubSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The Hugging Face Hub settings that its own library uses; ``cache`` is where that library stores models."""
 
     endpoint: str
     token: Secret | None
@@ -20,15 +20,15 @@ class Hub(msgspec.Struct, frozen=True, kw_only=True):
     offline: bool
 
 
-def load_hub(environ: Mapping[str, str] = os.environ) -> Hub:
-    """The Hub's variables: HF_ENDPOINT, HF_TOKEN (or the token that a log-in left), HF_HOME, HF_HUB_OFFLINE."""
+def load_hub(environ: Mapping[str, str] = os.environ) -> HubSettings:
+    """Read the Hub's variables: HF_ENDPOINT, HF_TOKEN (or the token stored by a login), HF_HOME, HF_HUB_OFFLINE."""
     caches = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     home = Path(environ.get("HF_HOME") or caches / "huggingface")
     token = environ.get("HF_TOKEN", "").strip()
     if not token:
         with contextlib.suppress(OSError, UnicodeDecodeError):
             token = Path(environ.get("HF_TOKEN_PATH") or home / "token").read_text(encoding="utf-8").strip()
-    return Hub(
+    return HubSettings(
         endpoint=(environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/"),
         token=Secret(token) if token else None,
         cache=Path(environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE") or home / "hub"),
@@ -36,8 +36,8 @@ def load_hub(environ: Mapping[str, str] = os.environ) -> Hub:
     )
 
 
-class Engine(msgspec.Struct, frozen=True, kw_only=True):
-    """A container engine as it is set up here: the ``image`` that programs run in, and what its client needs."""
+class ContainerEngine(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of a container engine: the ``image`` that programs run in, and the variables that its client needs."""
 
     image: str = "docker.io/library/python:3.12-slim"
     environment: Mapping[str, str] = {}
@@ -48,15 +48,15 @@ _OF_ENGINES = re.compile(
 )
 
 
-def load_engine(environ: Mapping[str, str] = os.environ) -> Engine:
-    """CHATDEV_SANDBOX_IMAGE, and the variables by which Docker's and podman's clients find their engine."""
+def load_engine(environ: Mapping[str, str] = os.environ) -> ContainerEngine:
+    """Read CHATDEV_SANDBOX_IMAGE, and the variables that Docker's and podman's clients use to find their engine."""
     needed = {name: value for name, value in environ.items() if _OF_ENGINES.fullmatch(name)}
     image = environ.get("CHATDEV_SANDBOX_IMAGE", "").strip()
-    return Engine(image=image, environment=needed) if image else Engine(environment=needed)
+    return ContainerEngine(image=image, environment=needed) if image else ContainerEngine(environment=needed)
 
 
-class Pip(msgspec.Struct, frozen=True, kw_only=True):
-    """How the user's pip is set up: its variables, those of proxies and certificates, and its configuration file."""
+class PipSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The user's pip settings: its variables, those of proxies and certificates, and its configuration file."""
 
     environment: Mapping[str, str] = {}
     config: bytes = b""
@@ -67,8 +67,8 @@ _OF_PIP = re.compile(
 )
 
 
-def load_pip(environ: Mapping[str, str] = os.environ) -> Pip:
-    """What pip needs of ``environ`` to reach an index from here, and nothing else of it: no key of a model server."""
+def load_pip(environ: Mapping[str, str] = os.environ) -> PipSettings:
+    """Only what pip needs of ``environ`` to reach an index, so no key of a model server is passed on."""
     home = Path(environ.get("HOME") or "/nonexistent")
     own = Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip" / "pip.conf"
     stated = environ.get("PIP_CONFIG_FILE")
@@ -77,7 +77,7 @@ def load_pip(environ: Mapping[str, str] = os.environ) -> Pip:
         with contextlib.suppress(OSError):
             config = path.read_bytes()
             break
-    return Pip(
+    return PipSettings(
         environment={
             name: value for name, value in environ.items() if _OF_PIP.fullmatch(name) and name != "PIP_CONFIG_FILE"
         },
@@ -86,7 +86,7 @@ def load_pip(environ: Mapping[str, str] = os.environ) -> Pip:
 
 
 def visible_gpus(environ: Mapping[str, str] = os.environ) -> tuple[str, ...] | None:
-    """The GPUs that programs are to use, by index or by name, as CUDA and ROCm are told; None for all of them."""
+    """The GPUs that programs should use, by index or name, from the variables of CUDA and ROCm; None for all GPUs."""
     for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"):
         if (listed := environ.get(name)) is not None:
             return tuple(filter(None, (each.strip() for each in listed.split(","))))
@@ -94,15 +94,15 @@ def visible_gpus(environ: Mapping[str, str] = os.environ) -> tuple[str, ...] | N
 
 
 def inherited(suggested: Mapping[str, str], forced: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a server that we start: the user's own, which wins over ``suggested`` but not ``forced``."""
+    """The environment of a server that we start: the user's own overrides ``suggested``; ``forced`` overrides both."""
     return {**suggested, **os.environ, **forced}
 
 
 def is_set(name: str, environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether the user has set a variable that is none of ours."""
+    """Whether the user has set a variable that does not belong to ChatDev."""
     return bool(environ.get(name))
 
 
 def suggest(name: str, value: str) -> None:
-    """Set a variable of this process for a library that reads it when it is loaded, unless the user has set it."""
+    """Set a variable for a library that reads it when it is imported, unless the user has set it."""
     os.environ.setdefault(name, value)

@@ -1,9 +1,9 @@
-"""A run as JSON lines, for a collector of logs: one record of the journal a line, as it happens.
+"""A run as JSON lines for a log collector: one line per journal record, as it happens.
 
 ``{"time": "2026-11-25T22:41:03.123Z", "n": 7, "type": "model.answered", "place": …, …}``: ``n`` is the record's number
-in ``events.jsonl``, ``type`` the event's tag; then come the event's own fields, without those that hold their default.
-A text of more than LONGEST characters is cut, and ``cut`` names its field: the journal holds it whole. Lines that are
-no record bear no ``n``: ``notice``, ``error``, ``debug`` (whole), and at the end ``ended``.
+in ``events.jsonl``, ``type`` the event's tag. The event's own fields follow, except those that hold their default.
+A text longer than LONGEST characters is cut, and ``cut`` names its field; the journal holds the full text. Lines that
+are not records have no ``n``: ``notice``, ``error``, ``debug`` (never cut), and at the end ``ended``.
 """
 
 import time
@@ -16,7 +16,7 @@ import msgspec
 from chatdev.journal.store import Record
 
 LONGEST = 4_000
-"""Characters: two such texts still leave a line below the 16 KB at which Docker's log drivers split it."""
+"""Characters. Two such texts still fit in 16 KB, the length at which Docker's log drivers split a line."""
 
 
 def line(at: float, kind: str, /, **fields: Any) -> str:
@@ -26,14 +26,14 @@ def line(at: float, kind: str, /, **fields: Any) -> str:
 
 
 def of(record: Record) -> str:
-    """The line of a record, its long texts cut."""
+    """The line of a record, with long texts cut."""
     fields = msgspec.to_builtins(record.event)
     kind, cut = fields.pop("type"), [name for name, value in fields.items() if _fit(value) != _fit(value, LONGEST)]
     return line(record.at, kind, n=record.n, **_fit(fields, LONGEST), **({"cut": cut} if cut else {}))
 
 
 def _fit(value: Any, longest: int | None = None) -> Any:
-    """A value whose texts have at most so many characters. A lone surrogate, which no JSON can hold, becomes ``?``."""
+    """A value with texts of at most ``longest`` characters. JSON cannot hold a lone surrogate: it becomes ``?``."""
     if isinstance(value, str):
         return value[:longest].encode("utf-8", "replace").decode()
     if isinstance(value, list | tuple):
@@ -44,12 +44,12 @@ def _fit(value: Any, longest: int | None = None) -> Any:
 
 
 class JsonLines:
-    """Writes a run to ``stream``, each line flushed. A stream that takes no more is given up in silence."""
+    """Writes a run to ``stream`` and flushes each line. Stops silently once the stream accepts no more."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.time) -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(encoding="utf-8")  # JSON is, whatever the locale
+            reconfigure(encoding="utf-8")  # JSON is UTF-8, whatever the locale
         self._stream: TextIO | None = stream
         self._clock = clock
 
@@ -58,7 +58,7 @@ class JsonLines:
         self._write(of(record))
 
     def say(self, kind: str, /, **fields: Any) -> None:
-        """A line that is no record."""
+        """Write a line that is not a record."""
         self._write(line(self._clock(), kind, **fields))
 
     def _write(self, text: str) -> None:

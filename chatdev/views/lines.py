@@ -1,11 +1,11 @@
-"""A run as it goes, in terse lines: what the terminal shows while it happens and ``chatdev show`` shows later."""
+"""A run in terse lines: the terminal shows them as they happen, ``chatdev show`` shows them later."""
 
 import re
 
 import msgspec
 
 from chatdev.journal import events
-from chatdev.views import races, words
+from chatdev.views import formatting, races
 from chatdev.views.summary import is_baseline
 from chatdev.views.text import cut, one_line
 
@@ -16,7 +16,7 @@ _ORDINALS = re.compile(r"\.(\d+)(?:/|$)")
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One line of clean text, a style in rich's words, and whether it is worth showing when quiet."""
+    """One line of clean text, its style in rich's syntax, and whether quiet mode shows it."""
 
     text: str
     style: str = ""
@@ -24,11 +24,11 @@ class Line(msgspec.Struct, frozen=True):
 
 
 def of(event: events.Any) -> list[Line]:
-    """The lines that tell of an event; none for what only the log needs."""
+    """The lines that describe an event; none for an event that only the log needs."""
     match event:
         case events.ModelAnswered():
             who = ", ".join(filter(None, (one_line(event.role, 40), races.candidate(event.place))))
-            answer = Line(f"  {who}: {_said(event.text)}  ({words.call(event)})")
+            answer = Line(f"  {who}: {_said(event.text)}  ({formatting.call(event)})")
             return [*_way(event), answer]
         case events.FileWritten():
             return _file(event)
@@ -38,7 +38,7 @@ def of(event: events.Any) -> list[Line]:
             return _tests(event)
         case events.ProductStarted():
             style = "red" if event.how in ("crashed", "missing") else ""
-            return [Line(f"  the product {one_line(words.started(event), 160)}", style)]
+            return [Line(f"  the product {one_line(formatting.started(event), 160)}", style)]
         case events.VerdictReached():
             return _verdict(event)
         case _:
@@ -54,41 +54,41 @@ def _aside(event: events.Any) -> list[Line]:
             return [Line(f"  removed {one_line(event.path, 60)}", "yellow")]
         case events.FileRefused():
             return [Line(f"  refused {one_line(event.path, 60)}: {one_line(event.why)}", "yellow")]
-        case events.Noted():
+        case events.Diagnostic():
             return [Line(f"  {event.kind}: {one_line(event.text, 160)}", "yellow")]
         case events.RunStarted():
             return [Line(f"{one_line(event.name)}: {one_line(event.task, 200)}", "bold", loud=True)]
         case events.AttemptStarted():
             return _attempt(event)
         case events.RaceDecided():
-            told = map(words.standing, event.standings)
+            told = map(formatting.standing, event.standings)
             return [Line(f"  {one_line(each, 300)}", "green" if each.endswith("won") else "dim") for each in told]
         case events.LimitReached():
-            return [Line(f"  limit: {one_line(words.limit(event), 160)}", "yellow", loud=True)]
+            return [Line(f"  limit: {one_line(formatting.limit(event), 160)}", "yellow", loud=True)]
         case events.ClockJumped():
-            return [Line(f"  {words.jump(event)}", "dim")]
+            return [Line(f"  {formatting.jump(event)}", "dim")]
         case events.AttemptStopped():
             return [Line(f"stopped: {one_line(event.why, 200)}", "bold red")]
-        case events.ServerCounted() if words.server(event):
-            return [Line(f"the server meanwhile, all its clients together: {words.server(event)}", "dim")]
+        case events.ServerCounted() if formatting.server(event):
+            return [Line(f"server counters of this attempt, all clients: {formatting.server(event)}", "dim")]
         case _:
             return []
 
 
 def _way(event: events.ModelAnswered) -> list[Line]:
-    """What happened on the way to an answer: what was cut of the question, and which endpoints failed."""
+    """What happened before an answer: what was cut from the prompt, and which endpoints failed."""
     cuts = [Line(f"  cut to fit: {one_line('; '.join(event.cuts), 240)}", "yellow")] if event.cuts else []
     if not event.passed_over:
         return cuts
     why = one_line("; ".join(event.passed_over), 240)
     return [
         *cuts,
-        Line(f"  answered by {one_line(event.model, 60)} at {one_line(event.endpoint)}, since {why}", "yellow"),
+        Line(f"  fell back to {one_line(event.model, 60)} at {one_line(event.endpoint)} ({why})", "yellow"),
     ]
 
 
 def _said(text: str) -> str:
-    """What an answer says before its first block of code, or how it begins."""
+    """The text of an answer before its first code block, or its beginning."""
     head = text[:600].strip()
     return one_line(head.partition("```")[0].strip() or head) or "(nothing)"
 
@@ -105,18 +105,18 @@ def _file(event: events.FileWritten) -> list[Line]:
     lines = [Line(f"  wrote {one_line(event.path)}  +{event.added} -{event.removed}", "bold")]
     _, found, body = event.diff[:8000].partition("@@ ")
     if not found or body.startswith("-0,0"):
-        return lines  # a new file: its length says it
+        return lines  # a new file: the line count is enough
     changes = [line for line in body.split("\n")[1:] if line[:1] in ("+", "-")][:_DIFF_LINES]
     lines += [Line(f"    {cut(line)}", "green" if line[0] == "+" else "red") for line in changes]
     if (more := event.added + event.removed - len(changes)) > 0:
-        lines.append(Line(f"    ... {words.count(more, 'more changed line')}", "dim"))
+        lines.append(Line(f"    ... {formatting.count(more, 'more changed line')}", "dim"))
     return lines
 
 
 def _tests(event: events.TestsRan) -> list[Line]:
-    passed, total = words.score(event)
+    passed, total = formatting.score(event)
     if is_baseline(event):
-        return [Line(f"  tests without the product: {total - passed} of {total} fail, as all should", loud=True)]
+        return [Line(f"  tests without the product: {total - passed} of {total} fail (all should)", loud=True)]
     good = passed == total > 0 and not event.trouble
     whose = races.candidate(event.place)
     told = f"  {f'{whose}, ' if whose else ''}tests: {passed} of {total} pass"
@@ -141,7 +141,7 @@ def _verdict(event: events.VerdictReached) -> list[Line]:
 
 def _attempt(event: events.AttemptStarted) -> list[Line]:
     again = f"attempt {event.number}: " if event.number > 1 else ""
-    window = f", a window of {event.window:,} tokens" if event.window else ""
+    window = f", window {event.window:,} tokens" if event.window else ""
     where = f" at {one_line(event.endpoint)}" if event.endpoint else ""
     who = f"{again}{one_line(event.model)}{where}{window}, sandbox {one_line(event.sandbox)}"
     return [Line(who, "dim"), *(Line(one_line(note, 200), "yellow", loud=True) for note in event.notes)]

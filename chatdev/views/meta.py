@@ -1,4 +1,4 @@
-"""``meta.txt``: what was decided, under the headings of ChatDev 1.0."""
+"""``meta.txt``: the run's decisions, under the headings of ChatDev 1.0."""
 
 from collections.abc import Collection, Sequence
 
@@ -11,8 +11,8 @@ def render(
     records: Sequence[Record], deliverable_files: Collection[str] = (), folded: summary.Summary | None = None
 ) -> str:
     """The file's text: a heading with a colon, its value on the lines below, an empty line. ``deliverable_files`` are
-    the relative paths in the run's folder; its images are those that were made and used. ``folded``
-    is the summary of these records, where the caller has it.
+    the relative paths in the run's folder; every image among them counts as proposed and as incorporated. ``folded``
+    is the summary of these records, if the caller has it already.
     """
     run = folded or summary.fold(records)
     info = statistics.software_info(records, deliverable_files, run)

@@ -1,4 +1,4 @@
-"""A collaboration network and what came of it, as an SVG picture: read off the places of its answers in the log."""
+"""A collaboration network and its result as an SVG picture, drawn from the places of the answers in the log."""
 
 import html
 import json
@@ -12,9 +12,9 @@ from chatdev.journal.store import Record
 _NODE = re.compile(r"^(?P<phase>[^/]+)/node\.(?P<node>\d+)/")
 _EDGE = re.compile(r"^(?P<phase>[^/]+)/edge-(?P<before>\d+)\.(?P<after>\d+)/")
 _COLUMNS = 40
-"""Levels side by side; a longer network goes on in the next row."""
+"""Levels per row; a longer network continues in the next row."""
 _LINES = 4_000
-"""Edges that are drawn; of more, so many."""
+"""The most edges that are drawn."""
 _STYLE = """<style>
 text { font: 12px system-ui, "DejaVu Sans", sans-serif; fill: #1f2328; } .title { font-size: 15px; font-weight: 600; }
 .paper { fill: #fff; } .edge { stroke: #8c959f; fill: none; } .once { fill: #2e9e6b; } .again { fill: #d9822b; }
@@ -24,7 +24,7 @@ text { font: 12px system-ui, "DejaVu Sans", sans-serif; fill: #1f2328; } .title 
 
 
 class _Agent:
-    """What the log says of a node: its calls by attempt, its merges, its completion tokens."""
+    """What the log says about a node: its calls, merges and completion tokens."""
 
     def __init__(self) -> None:
         self.calls = self.merges = self.tokens = 0
@@ -71,7 +71,7 @@ def _drawn(title: str, agents: Mapping[int, _Agent], edges: Sequence[tuple[int, 
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">{_STYLE}',
         f'<rect class="paper" width="{width}" height="{height}"/>',
         f'<text class="title" x="20" y="28">{html.escape(title)}</text>',
-        '<text x="20" y="48">green: solved at once; orange: was asked again; with a rim: put several together'
+        '<text x="20" y="48">green: one answer; orange: several answers; outlined: merged several inputs'
         f"{f'; {_LINES:,} of {len(edges):,} edges are drawn' if len(edges) > _LINES else ''}</text>",
     ]
     opacity = 0.6 if len(edges) <= 300 else 0.15
@@ -90,8 +90,8 @@ def _drawn(title: str, agents: Mapping[int, _Agent], edges: Sequence[tuple[int, 
 
 
 def _spots(agents: Mapping[int, _Agent], edges: Sequence[tuple[int, int]]) -> dict[int, tuple[int, int]]:
-    """Where each agent stands: by its level, which is one more than the highest of those before it. Numbers are in an
-    order in which each comes after those."""
+    """Where each agent is drawn: by its level, one more than the highest level of its inputs. Inputs have lower
+    numbers than the agent itself."""
     before: dict[int, list[int]] = defaultdict(list)
     for first, second in edges:
         before[second].append(first)
@@ -111,7 +111,7 @@ def _spots(agents: Mapping[int, _Agent], edges: Sequence[tuple[int, int]]) -> di
 
 
 def _tops(columns: Mapping[int, Sequence[int]]) -> Iterator[int]:
-    """The row in which each stretch of levels begins."""
+    """The row in which each band of levels begins."""
     top = 0
     for first in range(0, len(columns), _COLUMNS):
         yield top

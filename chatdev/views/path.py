@@ -1,9 +1,9 @@
-"""The critical path: which calls and programs, one after another, made up a run's wall time. From the log alone.
+"""The critical path: which calls and programs, one after another, made up a run's elapsed time. From the log alone.
 
-An effect's record is written when it ends, and tells how long it took. The path is found from the end backwards: before
-an effect stands the one that ended last of all those which it could have waited for. Those are what ended in its own
-phase and branch before it began, and whatever belongs to a phase that had ended when its own began. Phases that overlap
-ran side by side: neither waited for the other.
+An effect's record is written when the effect ends, and says how long it took. The path is found backwards from the end:
+each effect is preceded by the last one to end among those it could have waited for. These are the effects of its own
+phase and branch that ended before it began, and all effects of phases that ended before its own phase began. Phases
+that overlap ran in parallel: neither waited for the other.
 """
 
 import re
@@ -17,12 +17,13 @@ from chatdev.journal.store import Record
 
 _BRANCH = re.compile(r"(?:^|/)((?:candidate|beside)\.\d+)(?:/|$)")
 _SLACK = 0.005
-"""Seconds by which a beginning may seem to lie before an end: clocks in a record have milliseconds."""
+"""Tolerance in seconds when a start is compared with an end: times in records are rounded to milliseconds."""
 
 
-class Leg(msgspec.Struct, frozen=True):
-    """One stretch of the path, in seconds of the run's work: a call (``what`` is its role) or a program (``tests`` or
-    ``start``). ``waited`` passed before it with neither: our own work, a queue of ours, pauses before another try."""
+class PathSegment(msgspec.Struct, frozen=True):
+    """One step of the path, in seconds of the run's working time: a call (``what`` is its role) or a program (``tests``
+    or ``start``). ``waited`` is the time before it without either: ChatDev's own work, queueing, pauses before retries.
+    """
 
     what: str
     phase: str
@@ -34,9 +35,9 @@ class Leg(msgspec.Struct, frozen=True):
 
 
 class Path(msgspec.Struct, frozen=True):
-    """The legs in order, and ``rest``: the seconds after the last one."""
+    """The steps in order, and ``rest``: the seconds after the last one."""
 
-    legs: tuple[Leg, ...]
+    legs: tuple[PathSegment, ...]
     rest: float
 
     @property
@@ -56,7 +57,7 @@ class Path(msgspec.Struct, frozen=True):
 
 
 class _Span(msgspec.Struct, frozen=True):
-    """When something was under way: an effect, with the place of its phase, and when that began and ended."""
+    """An effect and when it began and ended, with its phase's place and when the phase began and ended."""
 
     event: events.ModelAnswered | events.TestsRan | events.ProductStarted
     began: float
@@ -71,7 +72,7 @@ class _Span(msgspec.Struct, frozen=True):
         return found[1] if found else ""
 
     def could_wait_for(self, other: "_Span") -> bool:
-        """Whether this may have begun because the other one had ended."""
+        """Whether this effect may have waited for the other one to end."""
         if other.ended > self.began + _SLACK:
             return False
         if other.phase == self.phase:
@@ -83,7 +84,7 @@ class _Span(msgspec.Struct, frozen=True):
 
 
 def _parting(one: str, two: str) -> tuple[bool, str, str]:
-    """Whether two places part below a segment ``together.N``, and the segments there."""
+    """Whether two places diverge below a ``together.N`` segment, and the two segments there."""
     above = ""
     for mine, theirs in zip(one.split("/"), two.split("/"), strict=False):
         if mine != theirs:
@@ -93,14 +94,14 @@ def _parting(one: str, two: str) -> tuple[bool, str, str]:
 
 
 def critical(records: Sequence[Record]) -> Path:
-    """The path of a run, finished or not; without legs if nothing was asked or run."""
+    """The path of a run, finished or not; without steps if the run made no call and started no program."""
     clock = Active()
     moments = [clock.take(record) for record in records]
     spans = _spans(records, moments)
     if not spans:
         return Path((), clock.seconds)
     chain = [spans.pop()]
-    while spans:  # from the end backwards: what was recorded later cannot have been waited for
+    while spans:  # backwards from the end: an effect cannot wait for one recorded later
         if chain[-1].could_wait_for(spans[-1]):
             chain.append(spans[-1])
         spans.pop()
@@ -135,15 +136,15 @@ def _phase(place: str, began: Mapping[str, float]) -> str:
     return place
 
 
-def _legs(chain: Iterable[_Span], names: Mapping[str, str]) -> Iterable[Leg]:
+def _legs(chain: Iterable[_Span], names: Mapping[str, str]) -> Iterable[PathSegment]:
     now = 0.0
     for span in chain:
         event = span.event
         call = isinstance(event, events.ModelAnswered)
         what = event.role if isinstance(event, events.ModelAnswered) else _program(event)
         phase = names.get(span.phase, event.place.partition("/")[0].partition(".")[0])
-        began = max(now, span.began)  # two clocks in milliseconds
-        yield Leg(what, phase, event.place, began, span.ended - began, began - now, call)
+        began = max(now, span.began)  # both times are rounded to milliseconds
+        yield PathSegment(what, phase, event.place, began, span.ended - began, began - now, call)
         now = span.ended
 
 

@@ -1,7 +1,7 @@
 """A run as metrics: a fold over the log, in Prometheus' text format (version 0.0.4).
 
-Counters count the whole run, what earlier attempts did included. Labels hold what the company names (phases, roles) and
-what the server calls its models, never a text that a model wrote.
+Counters cover the whole run, earlier attempts included. Labels hold the company's names (phases, roles) and the
+server's model names, never text that a model wrote.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ from chatdev.views.text import one_line
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
-"""Upper bounds of the buckets: from a small model that answers at once to a whole file from a busy server."""
+"""Upper bounds of the buckets: from an instant answer of a small model to a whole file from a busy server."""
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -36,7 +36,7 @@ class _Histogram(msgspec.Struct):
 
 
 class Metrics:
-    """Takes the records of a run in order, the old ones first, and renders what they come to."""
+    """Takes the records of a run in order, the old ones first, and renders the resulting metrics."""
 
     def __init__(self, before: Sequence[Record] = ()) -> None:
         self._info: Labels = ()
@@ -61,7 +61,7 @@ class Metrics:
             self.take(record)
 
     def take(self, record: Record) -> None:
-        """Count what a record tells."""
+        """Count one record."""
         event = record.event
         match event:
             case events.RunStarted():
@@ -125,28 +125,26 @@ class Metrics:
 
     def _lines(self) -> Iterator[str]:
         phases = Counter(_labels(phase=phase) for phase in self._phases.values())
-        yield from _family(
-            "chatdev_run_info", "gauge", "The run that is at work.", {self._info: 1} if self._info else {}
-        )
-        yield from _family("chatdev_attempts_total", "counter", "Processes that took up the run.", {(): self._attempts})
-        yield from _family("chatdev_errors_total", "counter", "Attempts that gave up, by the error.", self._errors)
-        yield from _family("chatdev_phases_open", "gauge", "Phases under way.", phases)
+        yield from _family("chatdev_run_info", "gauge", "The run in progress.", {self._info: 1} if self._info else {})
+        yield from _family("chatdev_attempts_total", "counter", "Attempts at the run.", {(): self._attempts})
+        yield from _family("chatdev_errors_total", "counter", "Attempts that stopped early, by error.", self._errors)
+        yield from _family("chatdev_phases_open", "gauge", "Phases in progress.", phases)
         yield from _family("chatdev_phases_ended_total", "counter", "Phases that ended.", self._ended)
-        yield from _family("chatdev_calls_total", "counter", "Answers of models.", self._calls)
-        yield from _family("chatdev_retries_total", "counter", "Requests beyond the first of a call.", self._retries)
+        yield from _family("chatdev_calls_total", "counter", "Model answers.", self._calls)
+        yield from _family("chatdev_retries_total", "counter", "Requests after the first one of a call.", self._retries)
         for kind, counts in self._tokens.items():
             words = kind.replace("_", " ")
             yield from _family(f"chatdev_{kind}_tokens_total", "counter", f"Tokens: {words}.", counts)
         yield from _family(
-            "chatdev_files_written_total", "counter", "Files of the product, each version.", {(): self._files}
+            "chatdev_files_written_total", "counter", "Product files written, every version counted.", {(): self._files}
         )
         yield from _family("chatdev_sandbox_runs_total", "counter", "Programs run in the sandbox.", self._sandbox)
-        yield from _family("chatdev_tests", "gauge", "Acceptance tests, as they last went.", self._tests)
+        yield from _family("chatdev_tests", "gauge", "Results of the latest acceptance test run.", self._tests)
         yield from _family("chatdev_verdicts_total", "counter", "Runs that reached a verdict.", self._verdicts)
         for what, name, told in (
-            ("call", "chatdev_call_duration_seconds", "Time of the request that was answered."),
-            ("first", "chatdev_time_to_first_token_seconds", "Time from a request to the first piece of its answer."),
-            ("sandbox", "chatdev_sandbox_duration_seconds", "Time of programs in the sandbox."),
+            ("call", "chatdev_call_duration_seconds", "Duration of the request that was answered."),
+            ("first", "chatdev_time_to_first_token_seconds", "Time from a request to the first token of its answer."),
+            ("sandbox", "chatdev_sandbox_duration_seconds", "Duration of programs in the sandbox."),
         ):
             yield from _histograms(name, told, self._durations[what])
 

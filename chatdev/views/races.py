@@ -1,4 +1,4 @@
-"""Phases that several candidates solved at once, as the log tells of them."""
+"""Phases that several candidates solved in parallel, as recorded in the log."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -11,16 +11,16 @@ _BRANCH = re.compile(r"(?:^|/)candidate\.(\d+)(?:/|$)")
 
 
 def candidate(place: str) -> str:
-    """Whose branch of a race a place is in, in words: ``candidate 2``; empty outside of all races."""
+    """The candidate whose branch a place is in (``candidate 2``); empty outside of races."""
     found = _BRANCH.search(place)
     return f"candidate {found[1]}" if found else ""
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """What one candidate did: its answers, their tokens (prompts and answers, and what had come of a call that was cut
-    off), the seconds of its calls, and how it stood when the race was decided."""
+    """What one candidate did: its answers, their tokens (prompt and completion, partial answers of cancelled calls
+    included), the seconds of its calls, and its result when the race was decided."""
 
-    standing: events.Standing
+    standing: events.CandidateResult
     calls: int
     tokens: int
     seconds: float
@@ -34,8 +34,8 @@ class Race(msgspec.Struct, frozen=True):
     candidates: tuple[Candidate, ...]
 
 
-class Lost:
-    """Knows the branches that lost: what happened there is no part of the product's story."""
+class LosingBranches:
+    """Knows the branches that lost: what happened there is not part of the product's history."""
 
     def __init__(self, decided: Iterable[events.RaceDecided]) -> None:
         self._branches = tuple(
@@ -46,19 +46,21 @@ class Lost:
         )
 
     def holds(self, place: str) -> bool:
-        """Whether a place is in such a branch."""
+        """Whether a place is in a losing branch."""
         return place.startswith(self._branches)
 
 
 def told(decided: Iterable[events.RaceDecided], calls: Sequence[events.ModelAnswered]) -> tuple[Race, ...]:
-    """The races in the log's order, with what each candidate spent."""
+    """The races in log order, with what each candidate used."""
     return tuple(
         Race(race.place, race.winner, tuple(_candidate(race, standing, calls) for standing in race.standings))
         for race in decided
     )
 
 
-def _candidate(race: events.RaceDecided, standing: events.Standing, calls: Sequence[events.ModelAnswered]) -> Candidate:
+def _candidate(
+    race: events.RaceDecided, standing: events.CandidateResult, calls: Sequence[events.ModelAnswered]
+) -> Candidate:
     branch = f"{race.place}/candidate.{standing.number}/"
     theirs = [call for call in calls if call.place.startswith(branch)]
     return Candidate(

@@ -1,10 +1,10 @@
-"""``REPORT.md``: what a person reads first about a run, the verdict before everything else."""
+"""``REPORT.md``: what a person reads first about a run, with the verdict on top."""
 
 import shlex
 from collections.abc import Iterable, Sequence
 
 from chatdev.journal.store import Record
-from chatdev.views import path, summary, words
+from chatdev.views import formatting, path, summary
 from chatdev.views.path import Path
 from chatdev.views.summary import Summary
 from chatdev.views.text import code, indent, md
@@ -12,15 +12,15 @@ from chatdev.views.text import code, indent, md
 _OPTIONS = {"calls": "--max-calls", "tokens": "--max-tokens-total", "minutes": "--max-minutes"}
 
 _LEGS = 20
-"""Stretches of the critical path that are shown, the longest ones."""
+"""Steps of the critical path that are shown: the longest ones."""
 
 _TOLD = 5
-"""Failures told in full below the table of tests, and reasons why an endpoint did not answer; the log has them all."""
+"""Failures shown in full below the table of tests, and reasons for endpoint failures; the log has them all."""
 
 
 def render(records: Sequence[Record], folded: Summary | None = None) -> str:
-    """The report in Markdown. What models, servers and programs said is escaped, cut and kept to one line. ``folded``
-    is the summary of these records, where the caller has it."""
+    """The report in Markdown. Text from models, servers and programs is escaped, cut and kept to one line. ``folded``
+    is the summary of these records, if the caller has it already."""
     run = folded or summary.fold(records)
     blocks = [
         *_verdict(run),
@@ -38,16 +38,16 @@ def render(records: Sequence[Record], folded: Summary | None = None) -> str:
 
 
 def _verdict(run: Summary) -> Iterable[str]:
-    yield f"# {md(words.headline(run), 300)}"
+    yield f"# {md(formatting.headline(run), 300)}"
     yield md(run.why, 1000)
     yield from _ended_early(run)
     if run.tests and run.tests.trouble:
-        yield f"The test run itself cannot be believed: {md(run.tests.trouble, 500)}"
+        yield f"The test results are unreliable: {md(run.tests.trouble, 500)}"
     if not run.verdict and run.folder:
-        yield f"Go on with it where it stands: {code(f'chatdev resume {shlex.quote(run.folder)}', 300)}"
+        yield f"Resume it with: {code(f'chatdev resume {shlex.quote(run.folder)}', 300)}"
     if run.started:
         start = run.started
-        yield f"The task: {md(start.task, 1000)}"
+        yield f"Task: {md(start.task, 1000)}"
         yield (
             f"Run {code(run.folder, 300)}, company {code(start.company)}, model {code(start.model)}, "
             f"ChatDev {code(start.version)}."
@@ -55,40 +55,40 @@ def _verdict(run: Summary) -> Iterable[str]:
 
 
 def _ended_early(run: Summary) -> Iterable[str]:
-    """The limit that ended the run, and how to go on with a higher one."""
+    """The limit that ended the run, and how to continue with a higher one."""
     reached = next((limit for limit in run.limits if not limit.phase), None)
     if reached is None:
         return
-    yield f"The run was ended early: {md(words.limit(reached), 200)}. What there was is delivered, and was judged."
+    yield f"The run ended early: {md(formatting.limit(reached), 200)}. The partial result was delivered and judged."
     phase = summary.nearest({phase.place: phase.name for phase in run.phases}, reached.place)
     if phase:
         option = f" {_OPTIONS[reached.limit]} NUMBER" if reached.limit in _OPTIONS else ""
-        how = "with a higher limit" if option else "once its budget is higher in `.chatdev/company/company.toml`"
+        how = "with a higher limit" if option else "after raising the budget in `.chatdev/company/company.toml`"
         command = f"chatdev resume {shlex.quote(run.folder)} --from {phase}{option}"
-        yield f"Go on, in a new run, {how}: {code(command, 300)}"
+        yield f"Continue in a new run {how}: {code(command, 300)}"
 
 
 def _start(run: Summary) -> Iterable[str]:
     if not run.files:
         return
-    yield "## Start it, and test it again"
+    yield "## Run and test it"
     paths = {file.path for file in run.files}
     commands = ["python3 main.py"] if "main.py" in paths else []
     yield "In this folder:"
     yield "\n".join(f"    {command}" for command in [*commands, "chatdev test ."])
     if "main.py" not in paths:
-        yield "There is no `main.py`, so nothing that starts the product."
+        yield "There is no `main.py`, so the start command is unknown."
     if run.product:
-        yield f"When it was started here, it {md(words.started(run.product), 500)}."
+        yield f"Start check: the product {md(formatting.started(run.product), 500)}."
 
 
 def _tests(run: Summary) -> Iterable[str]:
     if run.tests is None:
         return
-    passed, total = words.score(run.tests)
+    passed, total = formatting.score(run.tests)
     yield f"## Acceptance tests: {passed} of {total} pass"
     if not run.verdict:
-        yield "This is how they went when they were last run; the run was not finished."
+        yield "These are the latest results; the run is not finished."
     rows = []
     for result in run.tests.results:
         remarks = [
@@ -106,7 +106,7 @@ def _tests(run: Summary) -> Iterable[str]:
 def _answers(run: Summary) -> Iterable[str]:
     if not run.voices:
         return
-    yield "## Who answered"
+    yield "## Models by role"
     rows = []
     for voice in run.voices:
         work = voice.work
@@ -117,17 +117,17 @@ def _answers(run: Summary) -> Iterable[str]:
             f"{work.rate:.0f}" if work.rate else "",
         )
         rows.append((md(voice.role), md(voice.model), md(voice.endpoint), str(work.calls), *counts))
-    yield _table(("role", "model", "endpoint", "calls", "prompt", "completion", "tokens/s"), rows)
+    yield _table(("role", "model", "endpoint", "calls", "prompt tokens", "completion tokens", "tokens/s"), rows)
     if run.adapted:
-        yield "Asked differently because of the endpoint: " + "; ".join(md(change) for change in run.adapted) + "."
+        yield "Requests were adapted to the endpoint: " + "; ".join(md(change) for change in run.adapted) + "."
     if run.tried:
         yield (
-            f"Trouble with endpoints: {run.fell_back} of {words.count(run.work.calls, 'call')} fell back to another "
-            f"endpoint than was asked first, in {words.count(run.work.requests, 'request')}."
+            f"Endpoint failures: {run.fell_back} of {formatting.count(run.work.calls, 'call')} fell back to another "
+            f"endpoint. All calls together took {formatting.count(run.work.requests, 'request')}."
         )
-        yield "\n".join(f"- {words.count(number, 'call')}: {md(why, 300)}" for why, number in run.tried[:_TOLD])
+        yield "\n".join(f"- {formatting.count(number, 'call')}: {md(why, 300)}" for why, number in run.tried[:_TOLD])
     if len(run.tried) > _TOLD:
-        yield f"{words.count(len(run.tried) - _TOLD, 'more reason')} stand in the log."
+        yield f"The log has {formatting.count(len(run.tried) - _TOLD, 'more reason')}."
 
 
 def _cost(run: Summary) -> Iterable[str]:
@@ -135,17 +135,17 @@ def _cost(run: Summary) -> Iterable[str]:
         return
     yield "## Tokens, time and cost"
     yield (
-        f"- Tokens: {words.tokens(run.work)}\n"
-        f"- Calls: {run.work.calls}, in {words.count(run.work.requests, 'request')}\n"
-        f"- Time: {words.seconds(run.duration)}; the calls add up to {words.seconds(run.work.seconds)}\n"
-        f"- Cost: {words.money(run.work.cost)}"
+        f"- Tokens: {formatting.tokens(run.work)}\n"
+        f"- Calls: {run.work.calls}, in {formatting.count(run.work.requests, 'request')}\n"
+        f"- Time: {formatting.seconds(run.duration)}; the calls add up to {formatting.seconds(run.work.seconds)}\n"
+        f"- Cost: {formatting.money(run.work.cost)}"
     )
     rows = [
         (
-            md(phase.name) + ("" if phase.ended else " (not ended)"),
+            md(phase.name) + ("" if phase.ended else " (unfinished)"),
             str(phase.work.calls),
             f"{phase.work.tokens:,}",
-            words.seconds(phase.seconds),
+            formatting.seconds(phase.seconds),
             md(phase.conclusion, 80) + (" (after a reflection)" if phase.reflected else ""),
         )
         for phase in run.phases
@@ -157,49 +157,49 @@ def _path(found: Path) -> Iterable[str]:
     if not found.legs:
         return
     yield "## Critical path"
-    yield (f"What the time went by, one after another: {words.critical(found)}. Everything else was done beside that.")
+    yield (f"The run's elapsed time, step by step: {formatting.critical(found)}. Everything else ran in parallel.")
     shown = sorted(found.legs, key=lambda leg: -leg.seconds)[:_LEGS]
     rows = [
-        (f"{leg.began:.1f} s", words.seconds(leg.seconds), md(leg.what), md(leg.phase))
+        (f"{leg.began:.1f} s", formatting.seconds(leg.seconds), md(leg.what), md(leg.phase))
         for leg in sorted(shown, key=lambda leg: leg.began)
     ]
-    yield _table(("from", "took", "what", "in"), rows)
+    yield _table(("start", "duration", "step", "phase"), rows)
     if len(found.legs) > _LEGS:
-        yield f"{words.count(len(found.legs) - _LEGS, 'shorter one')} of the path are not shown."
+        yield f"Not shown: {formatting.count(len(found.legs) - _LEGS, 'shorter step')}."
 
 
 def _races(run: Summary) -> Iterable[str]:
     if not run.races:
         return
     yield "## Candidates"
-    yield "So many solved one phase at once; the first whose product held won, and its files were taken."
+    yield "These candidates solved a phase in parallel. The winner's files were used."
     names = {phase.place: phase.name for phase in run.phases}
     rows = []
     for race in run.races:
         for each in race.candidates:
-            number, _, how = words.standing(each.standing).partition(": ")
-            spent = (str(each.calls), f"{each.tokens:,}", words.seconds(each.seconds))
+            number, _, how = formatting.standing(each.standing).partition(": ")
+            spent = (str(each.calls), f"{each.tokens:,}", formatting.seconds(each.seconds))
             rows.append((md(names.get(race.place, race.place)), number, *spent, md(how, 300)))
-    yield _table(("phase", "candidate", "calls", "tokens", "time of calls", "how it stood"), rows)
+    yield _table(("phase", "candidate", "calls", "tokens", "call time", "result"), rows)
 
 
 def _notes(run: Summary) -> Iterable[str]:
     notes: list[tuple[str, str]] = [(note.kind, md(note.text, 300)) for note in run.notes]
-    notes += [("limit", md(words.limit(limit), 300)) for limit in run.limits if limit.phase]
+    notes += [("limit", md(formatting.limit(limit), 300)) for limit in run.limits if limit.phase]
     notes += [("refused", f"the file {code(refused.path)}: {md(refused.why)}") for refused in run.refused]
     if run.work.cut:
-        notes.append(("cut", f"{words.count(run.work.cut, 'answer')} ended at the token limit"))
+        notes.append(("cut", f"{formatting.count(run.work.cut, 'answer')} ended at the token limit"))
     if run.work.stopped:
-        notes.append(("stopped early", f"{words.count(run.work.stopped, 'answer')}, whose tokens are estimated"))
+        notes.append(("stopped early", f"{formatting.count(run.work.stopped, 'answer')}, with estimated token counts"))
     notes += [("cut to fit", f"{md(call.place, 120)}: {md('; '.join(call.cuts), 20_000)}") for call in run.fitted]
     if notes:
-        yield "## Cut, refused, guessed or asked again"
+        yield "## Notes"
         yield "\n".join(f"- **{kind}**: {text}" for kind, text in sorted(notes, key=lambda note: note[0]))
 
 
 def _files(run: Summary) -> Iterable[str]:
     if run.files:
-        yield f"## Files: {len(run.files)}, with {words.count(sum(file.lines for file in run.files), 'line')}"
+        yield f"## Files: {len(run.files)}, with {formatting.count(sum(file.lines for file in run.files), 'line')}"
         rows = sorted((code(file.path), str(file.lines), f"{file.size:,}") for file in run.files)
         yield _table(("file", "lines", "bytes"), rows)
 
@@ -211,19 +211,19 @@ def _attempts(run: Summary) -> Iterable[str]:
     yield f"## Attempts: {len(run.attempts)}"
     rows = []
     for attempt in run.attempts:
-        window = f"{attempt.window:,}" if attempt.window else "not known"
+        window = f"{attempt.window:,}" if attempt.window else "unknown"
         said = "; ".join((*attempt.notes, stops.get(attempt.number, ""))).strip("; ")
         where = (md(attempt.endpoint), md(attempt.model), window, md(attempt.sandbox))
         rows.append((str(attempt.number), *where, md(said, 400)))
     yield _table(("attempt", "endpoint", "model", "window", "sandbox", "remarks"), rows)
-    told = [f"- attempt {each.number}: {words.server(each)}" for each in run.servers if words.server(each)]
+    told = [f"- attempt {each.number}: {formatting.server(each)}" for each in run.servers if formatting.server(each)]
     if told:
-        yield "What the model server counted meanwhile. It is all of its traffic, other clients' included:"
+        yield "Model server counters during each attempt, other clients' traffic included:"
         yield "\n".join(told)
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """A table whose cells are Markdown already; nothing without rows."""
+    """A table of cells that are already Markdown; empty without rows."""
     if not rows:
         return ""
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows))

@@ -1,4 +1,4 @@
-"""``chatdev show`` and ``chatdev runs``: a run told from its log, as text, as JSON, and in one line."""
+"""``chatdev show`` and ``chatdev runs``: a run from its log, as text, as JSON, and in one line."""
 
 import shlex
 from collections.abc import Sequence
@@ -7,26 +7,26 @@ from typing import Any
 import msgspec
 
 from chatdev.journal.store import Record
-from chatdev.views import lines, path, summary, text, words
+from chatdev.views import formatting, lines, path, summary, text
 
 
 def render(records: Sequence[Record]) -> str:
-    """The verdict, then the run as it went (phases, talk, files, tests), then its totals. Plain, clean text."""
+    """The verdict, then the course of the run (phases, answers, files, tests), then its totals. Plain, clean text."""
     run = summary.fold(records)
     told = [line.text for record in records for line in lines.of(record.event)]
     totals = [
-        f"files: {len(run.files)}, with {words.count(sum(file.lines for file in run.files), 'line')}",
-        f"calls: {run.work.calls}, {words.tokens(run.work)}",
-        f"time:  {words.seconds(run.duration)} in {words.count(len(run.attempts), 'attempt')}",
-        *([f"path:  {words.critical(found)}"] if (found := path.critical(records)).legs else []),
-        f"cost:  {words.money(run.work.cost)}",
+        f"files: {len(run.files)}, with {formatting.count(sum(file.lines for file in run.files), 'line')}",
+        f"calls: {run.work.calls}, {formatting.tokens(run.work)}",
+        f"time:  {formatting.seconds(run.duration)} in {formatting.count(len(run.attempts), 'attempt')}",
+        *([f"path:  {formatting.critical(found)}"] if (found := path.critical(records)).legs else []),
+        f"cost:  {formatting.money(run.work.cost)}",
     ]
-    verdict = [text.one_line(words.headline(run), 300), text.one_line(run.why, 300)]
+    verdict = [text.one_line(formatting.headline(run), 300), text.one_line(run.why, 300)]
     return "\n".join([*filter(None, verdict), *told, *totals]) + "\n"
 
 
 def one_line(folder_name: str, records: Sequence[Record]) -> str:
-    """A run's row in ``chatdev runs``: its folder, the verdict or how to go on, and what it took."""
+    """A run's row in ``chatdev runs``: its folder, the verdict or how to resume it, and what it used."""
     run = summary.fold(records)
     if run.verdict:
         state = text.one_line(run.verdict)
@@ -35,10 +35,9 @@ def one_line(folder_name: str, records: Sequence[Record]) -> str:
         state = f"{how}; resume with: chatdev resume {shlex.quote(folder_name)}"
     else:
         state = "empty"
-    took = (
-        f"{words.count(run.work.calls, 'call')}, {words.count(run.work.tokens, 'token')}, {words.seconds(run.duration)}"
-    )
-    return f"{text.one_line(folder_name, 200)}  {state}  ({took})"
+    took = [formatting.count(run.work.calls, "call"), formatting.count(run.work.tokens, "token")]
+    took.append(formatting.seconds(run.duration))
+    return f"{text.one_line(folder_name, 200)}  {state}  ({', '.join(took)})"
 
 
 def as_json(records: Sequence[Record]) -> dict[str, Any]:
@@ -47,7 +46,7 @@ def as_json(records: Sequence[Record]) -> dict[str, Any]:
     facts = {
         "run": run.folder,
         "task": run.started.task if run.started else "",
-        "headline": words.headline(run),
+        "headline": formatting.headline(run),
         "finished": run.finished is not None,
         "verdict": run.verdict,
         "why": run.why,
@@ -61,7 +60,7 @@ def as_json(records: Sequence[Record]) -> dict[str, Any]:
         "files": [{"path": file.path, "lines": file.lines, "size": file.size} for file in run.files],
         "refused": [{"path": file.path, "why": file.why} for file in run.refused],
         "notes": [{"kind": note.kind, "text": note.text, "place": note.place} for note in run.notes],
-        "limits": [{"limit": words.limit(limit), "place": limit.place} for limit in run.limits],
+        "limits": [{"limit": formatting.limit(limit), "place": limit.place} for limit in run.limits],
         "races": run.races,
         "critical_path": path.critical(records),
         "attempts": len(run.attempts),

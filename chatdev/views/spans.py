@@ -1,14 +1,14 @@
 """A run as spans: a fold over the log, by OpenTelemetry's conventions for generative AI.
 
-    invoke_workflow COMPANY       the run, from its order to its verdict; sent when it is finished
+    invoke_workflow COMPANY       the run, from its start to its verdict; sent when it is finished
       attempt 1                   each process that worked on it
-        phase Coding              a phase, as far as this attempt took it
-          chat MODEL              one call, its retries included in its attributes
+        phase Coding              a phase, or the part of it that this attempt worked on
+          chat MODEL              one call; its attributes count its retries
         sandbox tests             the product's tests; "sandbox start": the product was started and watched
 
 Names of attributes: semantic-conventions-genai 0.1 (``gen_ai.*``), semantic conventions 1.45 (``server.*``,
-``error.type``); what they have no name for begins with ``chatdev.``. No word of a message, a task or a program's output
-is in a span. Ids follow from the run and the place, so that all attempts at a run make up one trace.
+``error.type``); names that they do not define begin with ``chatdev.``. A span has no text of a message, a task or a
+program's output. Ids are derived from the run and the place, so all attempts at a run form one trace.
 """
 
 import hashlib
@@ -20,19 +20,19 @@ import msgspec
 
 from chatdev.journal import events
 from chatdev.journal.store import Record
-from chatdev.views import words
+from chatdev.views import formatting
 from chatdev.views.summary import is_baseline, nearest
 
 Value = str | int | float | bool | Sequence[str]
 Kind = Literal["client", "internal"]
 _Lasting = events.ModelAnswered | events.TestsRan | events.ProductStarted
-"""Effects that take their time."""
+"""Effects that have a duration."""
 _PORTS = {"http": 80, "https": 443}
 
 
 class Span(msgspec.Struct, frozen=True):
     """One span that has ended. Ids in OpenTelemetry's widths, 128 and 64 bits; times in seconds since 1970. ``error``
-    is empty if all went well."""
+    is empty on success."""
 
     trace: int
     id: int
@@ -56,10 +56,10 @@ class _Open(msgspec.Struct):
 
 
 class Spans:
-    """Takes the records of a run in order and gives the spans that each of them ends.
+    """Takes the records of a run in order and returns the spans that each of them ends.
 
-    ``before`` is what the log held already: on a resume, the phases that an earlier attempt began. ``left`` are the
-    spans of an attempt that was killed before it could end them: they end with its last record.
+    ``before`` is what the log already held: on a resume, the phases that an earlier attempt began. ``left`` are the
+    spans that a killed attempt could not end; they end with its last record.
     """
 
     def __init__(self, before: Sequence[Record] = ()) -> None:
@@ -72,7 +72,7 @@ class Spans:
             self.take(record)
         self.left = tuple(self._close("killed"))
         if self.left and self.left[-1].end - self.left[-1].start < 1:
-            self.left = ()  # a forked log: it holds another run's attempts, all of them at one moment
+            self.left = ()  # a forked log holds another run's attempts, all at the same moment
 
     def take(self, record: Record) -> list[Span]:
         """The spans that this record ends, inner ones first."""
@@ -107,13 +107,13 @@ class Spans:
 
     @property
     def _trace(self) -> str:
-        """What names the run: its folder and the moment of its order, since a name may come again elsewhere."""
+        """The run's folder name and start time. The time is needed since another machine may use the same name."""
         assert self._run is not None
         start, at = self._run
         return f"{start.name}_{start.org}_{start.stamp}_{at:.3f}"
 
     def _id(self, *names: object) -> int:
-        """Never 0, which OpenTelemetry takes for no id."""
+        """Never 0: OpenTelemetry treats 0 as a missing id."""
         digest = hashlib.sha256("\n".join((self._trace, *map(str, names))).encode("utf-8", "replace")).digest()
         return int.from_bytes(digest[: 8 if names else 16], "big") or 1
 
@@ -126,7 +126,7 @@ class Spans:
         self._attempt, self._open = (event, span), {}
 
     def _parent(self, place: str, start: float) -> _Open:
-        """The span of the phase that holds a place, which an earlier attempt may have begun; else the attempt's."""
+        """The span of the phase that holds a place (an earlier attempt may have begun it), else the attempt's span."""
         phase = nearest({place: place for place in self._phases}, place)
         if phase is not None:
             return self._phase(phase, start)
@@ -173,7 +173,7 @@ class Spans:
         at_openai = str(address.get("server.address", "")).endswith("openai.com")
         return {
             "gen_ai.operation.name": "chat",
-            # Whoever speaks OpenAI's protocol and does not say what it is counts as that flavour.
+            # A server that speaks OpenAI's protocol without naming its engine counts as OpenAI.
             "gen_ai.provider.name": "openai" if at_openai else engine or "openai",
             "gen_ai.request.model": event.asked or event.model,
             "gen_ai.response.model": event.model,
@@ -192,7 +192,7 @@ class Spans:
         return [self._ended(self._open.pop(place), error) for place in sorted(ending, key=len, reverse=True)]
 
     def _close(self, error: str = "") -> list[Span]:
-        """End the attempt and what it left open."""
+        """End the attempt and the phases that it left open."""
         spans = self._close_phases(error=error)
         if self._attempt:
             spans.append(self._ended(self._attempt[1], error))
@@ -238,7 +238,7 @@ def _address(endpoint: str) -> dict[str, Value]:
 
 
 def _tests(event: events.TestsRan) -> dict[str, Value]:
-    passed, total = words.score(event)
+    passed, total = formatting.score(event)
     return {"chatdev.tests.passed": passed, "chatdev.tests.total": total, "chatdev.tests.baseline": is_baseline(event)}
 
 

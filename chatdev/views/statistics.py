@@ -1,4 +1,4 @@
-"""ChatDev 1.0's "Software Info": the 14 values that its users compare runs by."""
+"""ChatDev 1.0's "Software Info": the 14 values by which its users compare runs."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
@@ -38,9 +38,9 @@ class SoftwareInfo(msgspec.Struct, frozen=True):
 def software_info(
     records: Sequence[Record], deliverable_files: Iterable[str] = (), folded: summary.Summary | None = None
 ) -> SoftwareInfo:
-    """The statistics of a run. Code (tests too) is what the log says was written; images and documents are also
-    counted from ``deliverable_files``, the relative paths of what lies in the run's folder. ``folded`` is
-    the summary of these records, where the caller has it.
+    """The statistics of a run. Code, including tests, is counted from the log; images and documents also from
+    ``deliverable_files``, the relative paths of the files in the run's folder. ``folded`` is the summary of these
+    records, if the caller has it already.
     """
     run = folded or summary.fold(records)
     lines = {file.path: file.lines for file in run.files}
@@ -67,7 +67,7 @@ def software_info(
 
 
 def render(info: SoftwareInfo) -> str:
-    """The text block: one ``**name**=value`` a line, as scripts written for 1.0 look for them."""
+    """The text block: one ``**name**=value`` per line, the format that scripts written for 1.0 look for."""
     values = msgspec.structs.asdict(info)
     values["cost"] = "unknown" if info.cost is None else f"${info.cost:.6f}"
     values["duration"] = f"{info.duration:.2f}s"

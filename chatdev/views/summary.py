@@ -13,17 +13,17 @@ from chatdev.journal.store import Record
 from chatdev.views import races
 
 T = TypeVar("T")
-L = TypeVar("L", events.FileRefused, events.Noted, events.LimitReached, events.TestsRan, events.ProductStarted)
+L = TypeVar("L", events.FileRefused, events.Diagnostic, events.LimitReached, events.TestsRan, events.ProductStarted)
 E = TypeVar("E", events.TestsRan, events.ProductStarted)
 
 _TRIES = re.compile(r" \(\d+ tries\)")
 
 
-class Work(msgspec.Struct, frozen=True):
-    """What a number of calls took. Tokens; ``seconds`` of wall time in calls, ``writing`` of them after the first
-    token; ``cost`` in US dollars, None if the price of any call is unknown. ``requests`` counts what was sent, tries
-    too; ``estimated`` the calls whose tokens no server confirmed; ``cut`` the answers that ended at the token limit,
-    and ``stopped`` those that we did not hear to their end.
+class CallTotals(msgspec.Struct, frozen=True):
+    """What a number of calls used: tokens; ``seconds`` of elapsed time, ``writing`` the part after the first token;
+    ``cost`` in US dollars, None if the price of any call is unknown. ``requests`` counts every request, retries
+    included; ``estimated`` the calls whose token counts the server did not confirm; ``cut`` the answers that ended at
+    the token limit, ``stopped`` those that ChatDev stopped reading early.
     """
 
     calls: int = 0
@@ -45,55 +45,55 @@ class Work(msgspec.Struct, frozen=True):
 
     @property
     def rate(self) -> float:
-        """Completion tokens per second of writing; 0 where that is not known, or was too short to tell."""
+        """Completion tokens per second of writing; 0 if that is unknown or was too short to measure."""
         return self.completion_tokens / self.writing if self.writing > 0.05 else 0.0
 
 
-class Phase(msgspec.Struct, frozen=True):
-    """One phase, in the order of beginning. ``seconds`` of wall time, without the gaps between attempts."""
+class PhaseSummary(msgspec.Struct, frozen=True):
+    """One phase, in the order in which they began. ``seconds`` is elapsed time, without the gaps between attempts."""
 
     place: str
     name: str
     assistant: str
     user: str
-    work: Work
+    work: CallTotals
     seconds: float
     ended: bool
     conclusion: str = ""
     reflected: bool = False
 
 
-class Voice(msgspec.Struct, frozen=True):
-    """Who answered for a role: one model at one endpoint (a base URL)."""
+class Responder(msgspec.Struct, frozen=True):
+    """What answered for a role: one model at one endpoint (a base URL)."""
 
     role: str
     endpoint: str
     model: str
-    work: Work
+    work: CallTotals
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """What the log says of a run. Tuples are in the log's order; ``files`` holds each path once, as last written.
+    """What the log says about a run. Tuples are in log order; ``files`` holds each path once, as last written.
 
     ``verdict`` is empty while there is none. ``duration`` is in seconds: each attempt from its first record to its
-    last, without sleep. ``limits`` are those that were reached. ``races`` were decided between candidates; what losers
-    did is in no other field but ``work`` and what counts calls. ``fell_back`` counts the calls that another endpoint
-    answered than the one that was asked first; ``tried`` are the reasons, ``BASE_URL: why``, with the number of calls
-    that met each, also where the same endpoint answered in the end. ``fitted`` are the answers to conversations that
-    were cut to the window. ``tests`` are the last that ran on the product; ``utterances`` counts the answers and those
-    of the questions that no model wrote.
+    last, without sleep. ``limits`` are those that were reached. ``races`` are the decided races between candidates;
+    apart from them, losers count only in ``work`` and in numbers of calls. ``fell_back`` counts the calls that another
+    endpoint than the first one answered; ``tried`` are the reasons, ``BASE_URL: why``, each with its number of calls,
+    including calls that the same endpoint answered in the end. ``fitted`` are the answers to prompts that were cut to
+    the window. ``tests`` is the latest test run on the product; ``utterances`` counts the answers, and the questions
+    that no model wrote.
     """
 
     started: events.RunStarted | None
     attempts: tuple[events.AttemptStarted, ...]
     stops: tuple[events.AttemptStopped, ...]
     servers: tuple[events.ServerCounted, ...]
-    phases: tuple[Phase, ...]
-    voices: tuple[Voice, ...]
-    work: Work
+    phases: tuple[PhaseSummary, ...]
+    voices: tuple[Responder, ...]
+    work: CallTotals
     files: tuple[events.FileWritten, ...]
     refused: tuple[events.FileRefused, ...]
-    notes: tuple[events.Noted, ...]
+    notes: tuple[events.Diagnostic, ...]
     limits: tuple[events.LimitReached, ...]
     races: tuple[races.Race, ...]
     adapted: tuple[str, ...]
@@ -112,7 +112,7 @@ class Summary(msgspec.Struct, frozen=True):
 
     @property
     def stopped(self) -> events.AttemptStopped | None:
-        """How the last attempt gave up, if it said so."""
+        """How the last attempt stopped, if it recorded that."""
         number = self.attempts[-1].number if self.attempts else 1
         return next((stop for stop in self.stops if stop.number == number), None)
 
@@ -134,7 +134,7 @@ def fold(records: Sequence[Record]) -> Summary:
     def last(kind: type[T]) -> T | None:
         return (every(kind) or (None,))[-1]
 
-    lost = races.Lost(every(events.RaceDecided))
+    lost = races.LosingBranches(every(events.RaceDecided))
 
     def kept(kind: type[L]) -> tuple[L, ...]:
         return tuple(event for event in every(kind) if not lost.holds(event.place))
@@ -153,7 +153,7 @@ def fold(records: Sequence[Record]) -> Summary:
         work=_work(calls),
         files=_files(records),
         refused=kept(events.FileRefused),
-        notes=kept(events.Noted),
+        notes=kept(events.Diagnostic),
         limits=kept(events.LimitReached),
         races=races.told(every(events.RaceDecided), calls),
         adapted=tuple(dict.fromkeys(change for call in calls for change in call.adapted)),
@@ -173,13 +173,13 @@ def fold(records: Sequence[Record]) -> Summary:
 
 
 def is_baseline(ran: events.TestsRan) -> bool:
-    """Whether the tests were run on the empty project, where they must fail: the place says so."""
+    """Whether the tests ran on the empty project, where they must fail; the place shows it."""
     return ran.place.rpartition("/")[2].startswith("baseline.")
 
 
 def questions(records: Iterable[Record]) -> dict[int, str]:
-    """By the number of a call's record: the question that was put, where no model wrote it (a phase's opening, or
-    what is asked again). Where two models talk, a question is what the other said, and stands in the log as that.
+    """By the number of a call's record: its question, if no model wrote it (a phase's opening, or a repeated request).
+    In a conversation of two models, a question is the other one's answer, and the log holds it as that.
     """
     stored: dict[str, events.MessageStored] = {}
     users: dict[str, str] = {}
@@ -201,7 +201,7 @@ def questions(records: Iterable[Record]) -> dict[int, str]:
 
 
 def _beginning(text: str) -> str:
-    """Enough of a text to know it again, also where its end was cut on the way into a prompt."""
+    """Enough of a text to recognise it, even if its end was cut for a prompt."""
     return text.strip()[:1000]
 
 
@@ -212,10 +212,10 @@ def nearest(known: Mapping[str, T], place: str) -> T | None:
     return known.get(place)
 
 
-def _work(calls: Sequence[events.ModelAnswered]) -> Work:
+def _work(calls: Sequence[events.ModelAnswered]) -> CallTotals:
     costs = [call.cost for call in calls]
     known = [cost for cost in costs if cost is not None]
-    return Work(
+    return CallTotals(
         calls=len(calls),
         requests=sum(call.tries for call in calls),
         prompt_tokens=sum(call.prompt_tokens for call in calls),
@@ -230,21 +230,21 @@ def _work(calls: Sequence[events.ModelAnswered]) -> Work:
     )
 
 
-def _voices(calls: Iterable[events.ModelAnswered]) -> tuple[Voice, ...]:
+def _voices(calls: Iterable[events.ModelAnswered]) -> tuple[Responder, ...]:
     theirs: dict[tuple[str, str, str], list[events.ModelAnswered]] = {}
     for call in calls:
         theirs.setdefault((call.role, call.endpoint, call.model), []).append(call)
-    return tuple(Voice(*who, _work(spoken)) for who, spoken in theirs.items())
+    return tuple(Responder(*who, _work(spoken)) for who, spoken in theirs.items())
 
 
 def _judged(seen: Sequence[E], verdict: events.VerdictReached | None) -> E | None:
-    """The last of these that is about the version which the verdict is about; the last one where there is none."""
+    """The last of these for the version that the verdict covers; if there is none, the last of all."""
     of_version = [one for one in seen if verdict and one.digest == verdict.version]
     return next(reversed(of_version or seen), None)
 
 
 def _files(records: Sequence[Record]) -> tuple[events.FileWritten, ...]:
-    """The last version of each file that is still there."""
+    """The last version of each file that still exists."""
     files: dict[str, events.FileWritten] = {}
     for record in records:
         if isinstance(record.event, events.FileWritten):
@@ -256,7 +256,7 @@ def _files(records: Sequence[Record]) -> tuple[events.FileWritten, ...]:
 
 def _phases(
     records: Sequence[Record], clock: Sequence[float], calls: Iterable[events.ModelAnswered]
-) -> tuple[Phase, ...]:
+) -> tuple[PhaseSummary, ...]:
     began: dict[str, tuple[events.PhaseBegan, float]] = {}
     ended: dict[str, tuple[events.PhaseEnded, float]] = {}
     for record, active in zip(records, clock, strict=True):
@@ -273,7 +273,7 @@ def _phases(
     for place, (begin, start) in began.items():
         end, stop = ended.get(place, (None, clock[-1]))
         phases.append(
-            Phase(
+            PhaseSummary(
                 place=place,
                 name=begin.phase,
                 assistant=begin.assistant,

@@ -1,6 +1,6 @@
-"""A run while it happens: in colour with a live status on a terminal, in plain lines otherwise.
+"""A run as it happens: in colour with a live status on a terminal, in plain lines otherwise.
 
-Showing must never harm the run: a stream that takes no more (a closed pipe, a lost terminal) is given up in silence.
+Output must never harm the run: once the stream accepts no more (a closed pipe, a lost terminal), it stops silently.
 """
 
 import re
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 _REDRAW = 0.1
-"""Seconds between two redraws of the live status, at least."""
+"""The least number of seconds between two redraws of the live status."""
 
 _FIRST_NOTICE = 15.0
-"""Seconds of waiting after which plain output says so; the next notice comes after twice the time."""
+"""Seconds of waiting before plain output says so; the next notice comes after twice that time."""
 
 _RACING = re.compile(r", candidate \d+$")
 
 _TAIL = 60
-"""Characters of an answer's end that the status shows while it is written."""
+"""Characters at the end of an unfinished answer that the status shows."""
 _KEPT = 2_000
-"""Characters of it that are kept to be looked through for secrets: more than a key has."""
+"""Characters of it that are kept and searched for secrets: more than a key has."""
 
 
 class _Progress(Protocol):
-    """What is heard of a call in flight, as ``chatdev.models.types.Progress`` says it: ``waiting`` (nothing came yet),
-    ``reasoning`` or ``text`` (a piece came); seconds since the request was sent, tokens so far, and which call it is.
+    """The progress of a call in flight, as in ``chatdev.models.types.Progress``: ``waiting`` (nothing received yet),
+    ``reasoning`` or ``text`` (a piece arrived); seconds since the request was sent, tokens so far, and its place.
     """
 
     @property
@@ -51,12 +51,12 @@ class _Progress(Protocol):
 
 
 class Terminal:
-    """Shows a run on ``stream``: give ``on_record`` to the store, ``on_progress`` to whatever asks the models.
+    """Shows a run on ``stream``: give ``on_record`` to the store, ``on_progress`` to the code that calls the models.
 
     A terminal gets colours and a live status; a pipe, a file, a dumb terminal and ``quiet`` get plain lines, flushed
-    with each record. ``quiet`` leaves phases, test counts, warnings and the verdict. ``redact`` takes secrets out of
-    an answer as it comes; a last word that is not whole yet is not shown, since it may be the beginning of one. Use it
-    in a ``with``, or close it.
+    with each record. ``quiet`` shows only phases, test counts, warnings and the verdict. ``redact`` removes secrets
+    from an answer as it arrives; an incomplete last word is not shown, since it may be the start of a secret. Use it in
+    a ``with`` statement, or close it.
     """
 
     def __init__(
@@ -79,16 +79,16 @@ class Terminal:
 
     @property
     def live(self) -> bool:
-        """Whether there is a status that redraws in place."""
+        """Whether a live status is shown."""
         return self._live and self._screen is not None
 
     def on_record(self, record: Record) -> None:
-        """Show what a record tells: a listener for the store."""
+        """Show a record: a listener for the store."""
         event = record.event
         if isinstance(event, events.ModelAnswered):
             whose = races.candidate(event.place)
             self._forget(f"{event.role}, {whose}" if whose else event.role, event.place)
-        elif isinstance(event, events.RaceDecided | events.PhaseEnded):  # calls that were cut off end without an answer
+        elif isinstance(event, events.RaceDecided | events.PhaseEnded):  # cancelled calls end without an answer
             for who, speaker in list(self._speakers.items()):
                 for call in [call for call in speaker.calls if _is_over(who, call, event)]:
                     self._forget(who, call)
@@ -97,7 +97,7 @@ class Terminal:
             self._do(lambda screen: screen.show(told))
 
     def on_progress(self, role: str, progress: _Progress) -> None:
-        """Show that a role's call is alive. Redraws at most ten times a second; a pipe gets a line if it waits long."""
+        """Show that a role's call is alive: at most ten redraws a second; on a pipe, a line for each long wait."""
         if self._quiet or not (self._live or progress.kind == "waiting"):
             return
         speaker = self._speakers.setdefault(role, _Speaker())
@@ -111,18 +111,18 @@ class Terminal:
             self._status()
 
     def on_server(self, told: str) -> None:
-        """Show what the model server says of itself, below the calls in flight; nothing while there are none."""
+        """Show the model server's own metrics below the calls in flight; nothing while there are none."""
         self._server = one_line(told, 100)
         if self._speakers:
             self._status()
 
     def say(self, text: str, style: str = "") -> None:
-        """Show lines that are not in the log, such as a warning; ``style`` in rich's words."""
+        """Show lines that are not in the log, such as a warning; ``style`` in rich's syntax."""
         told = [Line(line, style) for line in clean(text).split("\n")]
         self._do(lambda screen: screen.show(told))
 
     def close(self) -> None:
-        """Take the live status away and give the cursor back."""
+        """Remove the live status and restore the cursor."""
         self._speakers.clear()
         self._status()
 
@@ -144,7 +144,7 @@ class Terminal:
             return
         try:
             act(self._screen)
-        except (OSError, ValueError):  # the pipe is closed, the terminal gone, the file shut
+        except (OSError, ValueError):  # the pipe, the terminal or the file is closed
             self._screen = None
 
     def __enter__(self) -> "Terminal":
@@ -163,7 +163,7 @@ def _is_over(who: str, call: str, event: events.RaceDecided | events.PhaseEnded)
 
 
 class _Speaker:
-    """The calls in flight of one role. ``notice``: what plain output waits for before it says that a call waits."""
+    """The calls in flight of one role. ``notice``: the seconds of waiting after which plain output reports it."""
 
     def __init__(self) -> None:
         self.calls: dict[str, _Call] = {}
@@ -171,7 +171,7 @@ class _Speaker:
 
     def hear(self, progress: _Progress) -> None:
         call = self.calls.get(progress.call)
-        if call is None or progress.seconds < call.last.seconds:  # a clock that went back is another request
+        if call is None or progress.seconds < call.last.seconds:  # a smaller time means another request
             call = self.calls[progress.call] = _Call(progress)
             if len(self.calls) == 1:
                 self.notice = _FIRST_NOTICE
@@ -179,18 +179,18 @@ class _Speaker:
 
     @property
     def longest(self) -> float:
-        """The seconds for which a call waits already, of those of which nothing came yet."""
+        """The longest waiting time, in seconds, among calls that have received nothing yet."""
         return max((call.last.seconds for call in self.calls.values() if call.began is None), default=0.0)
 
     def state(self, redact: Callable[[str], str]) -> str:
-        """That of the call that is farthest, and how many there are besides."""
+        """The state of the call that has got furthest, and the number of other calls."""
         call = max(self.calls.values(), key=lambda call: (call.last.tokens, call.last.seconds))
-        more = f"  (and {len(self.calls) - 1} more at once)" if len(self.calls) > 1 else ""
+        more = f"  (and {len(self.calls) - 1} more in parallel)" if len(self.calls) > 1 else ""
         return call.state(redact) + more
 
 
 class _Call:
-    """A call in flight, as far as it was heard of."""
+    """A call in flight and its progress so far."""
 
     def __init__(self, first: _Progress) -> None:
         self.last = first
@@ -213,7 +213,7 @@ class _Call:
         return f"{doing}{last.tokens:,} tokens{rate}  {one_line(self._shown(redact), 4 * _TAIL)[-_TAIL:]}"
 
     def _shown(self, redact: Callable[[str], str]) -> str:
-        """The end of what came, up to the last word that is whole."""
+        """The end of what arrived, up to the last complete word."""
         whole = max(self.tail.rfind(space) for space in " \n\t") + 1
         return redact(self.tail[:whole])[-4 * _TAIL :]
 
@@ -235,11 +235,11 @@ class _Plain:
         self._stream.flush()
 
     def status(self, states: Sequence[str]) -> None:
-        """Nothing: a status that does not move is no status."""
+        """Does nothing: plain output has no live status."""
 
 
 class _Rich:
-    """Colours, and below them a status that redraws in place."""
+    """Coloured lines, and below them a status that is redrawn in place."""
 
     def __init__(self, console: "Console") -> None:
         self._console = console
@@ -274,7 +274,7 @@ class _Rich:
 
 
 def _screen(stream: TextIO) -> _Screen:
-    """The best screen that a terminal can have. rich is imported here: 60 ms that a pipe need not pay."""
+    """The best screen for a terminal. rich is imported here, so that a pipe is spared the 60 ms."""
     from rich.console import Console
 
     console = Console(file=stream, highlight=False, markup=False, emoji=False)

@@ -1,7 +1,7 @@
-"""The readable log: every word that was said, every change to a file, every test, and what each call took.
+"""The readable log: every question and answer, every change to a file, every test, and what each call used.
 
-Our own lines begin at the margin with a time (UTC) in brackets; whatever models and programs wrote stands four spaces
-in, so that neither can be taken for the other.
+ChatDev's own lines begin at the margin with a time (UTC) in brackets. Text from models and programs is indented by four
+spaces, so that neither can be mistaken for the other.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from chatdev.journal import events
 from chatdev.journal.store import Record
-from chatdev.views import lines, statistics, summary, words
-from chatdev.views.summary import Phase
+from chatdev.views import formatting, lines, statistics, summary
+from chatdev.views.summary import PhaseSummary
 from chatdev.views.text import indent, one_line
 
 
@@ -18,7 +18,7 @@ def render(
     records: Sequence[Record], deliverable_files: Iterable[str] = (), folded: summary.Summary | None = None
 ) -> str:
     """The whole log as text, with ChatDev 1.0's Software Info at its end. ``folded`` is the summary of these records,
-    where the caller has it."""
+    if the caller has it already."""
     run = folded or summary.fold(records)
     phases = {phase.place: phase for phase in run.phases}
     asked = summary.questions(records)
@@ -30,7 +30,7 @@ def render(
     return "\n\n".join(entries) + "\n"
 
 
-def _entries(record: Record, phases: dict[str, Phase], asked: dict[int, str]) -> Iterator[str]:
+def _entries(record: Record, phases: dict[str, PhaseSummary], asked: dict[int, str]) -> Iterator[str]:
     event = record.event
     match event:
         case events.RunStarted():
@@ -45,11 +45,11 @@ def _entries(record: Record, phases: dict[str, Phase], asked: dict[int, str]) ->
             if event.cuts:
                 yield f"cut to fit the context window: {one_line('; '.join(event.cuts), 20_000)}"
             who = f"{one_line(event.model)} at {one_line(event.endpoint)}"
-            yield f"{words.call(event)}, {words.money(event.cost)}, {who}, {one_line(event.finish_reason)}"
+            yield f"{formatting.call(event)}, {formatting.money(event.cost)}, {who}, {one_line(event.finish_reason)}"
         case events.FileWritten():
             yield f"{one_line(event.path)}: +{event.added} -{event.removed}, {event.lines} lines\n{indent(event.diff)}"
         case events.TestsRan():
-            passed, total = words.score(event)
+            passed, total = formatting.score(event)
             trouble = f" ({one_line(event.trouble, 300)})" if event.trouble else ""
             where = " without the product" if summary.is_baseline(event) else ""
             results = "\n".join(f"{test.outcome}  {test.id}  {test.why}".rstrip() for test in event.results)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chatdev.agents import replies
-from chatdev.project.workspace import is_test
+from chatdev.agents.filenames import belongs_to_tests
 
 RUNS = Path(__file__).parent / "real_runs" / "answers.jsonl"
 ANSWERS = [json.loads(line) for line in RUNS.read_text(encoding="utf-8").splitlines()]
@@ -15,13 +15,13 @@ TESTS = "tests/test_acceptance.py"
 EXAMPLES = frozenset(('"""The words of a greeting."""\n\nHELLO = "hello"',))
 
 
-def read(answer: dict[str, Any], known: dict[str, str]) -> replies.Reading:
+def read(answer: dict[str, Any], known: dict[str, str]) -> replies.ParsedReply:
     testing = answer["kind"] in ("tests", "amend")
     return replies.read(
         answer["answer"],
         finish_reason=answer["finish_reason"],
         expected=[TESTS if testing else "main.py"],
-        known={path: text for path, text in known.items() if is_test(path) == testing},
+        known={path: text for path, text in known.items() if belongs_to_tests(path) == testing},
         examples=EXAMPLES,
     )
 
@@ -34,7 +34,9 @@ def test_each_block_is_taken_for_what_it_is(run: str) -> None:
             continue
         reading = read(answer, known)
         testing = answer["kind"] in ("tests", "amend")
-        taken = {file.path: file.text for file in reading.files if file.whole and is_test(file.path) == testing}
+        taken = {
+            file.path: file.text for file in reading.files if file.whole and belongs_to_tests(file.path) == testing
+        }
         lines = answer["answer"].split("\n")
         ruled = {path: "\n".join([*lines[first:last], ""]) for path, (first, last) in answer["files"].items()}
         assert taken == ruled, (answer["place"], answer["ruling"])

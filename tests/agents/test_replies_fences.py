@@ -183,7 +183,7 @@ def test_thoughts_are_removed(thought: str) -> None:
 
 
 def test_an_unclosed_thought_leaves_nothing() -> None:
-    assert replies.read("<think>\na.py\n```\nx = 1\n```\n") == replies.Reading()
+    assert replies.read("<think>\na.py\n```\nx = 1\n```\n") == replies.ParsedReply()
 
 
 def test_thinking_tags_inside_a_file_are_its_own() -> None:

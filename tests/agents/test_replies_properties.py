@@ -21,7 +21,7 @@ PIECES = [
 ANSWERS = st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=60).map("".join))
 
 
-def everything(answer: str) -> replies.Reading:
+def everything(answer: str) -> replies.ParsedReply:
     reading = replies.read(answer, finish_reason="length", expected=["main.py"])
     replies.conclusion(answer)
     replies.finished(answer)

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from chatdev.agents.chat_agent import QUOTED, Answer, Lack, Seat, insist
+from chatdev.agents.chat_agent import QUOTED, Missing, Participant, RoleAnswer, insist
 from chatdev.agents.reflection import reflect
 from chatdev.agents.role_playing import talk
 from chatdev.models.types import Message
 
-CPO, CEO = Seat("CPO", (Message("system", "you all"),)), Seat("CEO", (Message("system", "you all"),))
+CPO, CEO = Participant("CPO", (Message("system", "you all"),)), Participant("CEO", (Message("system", "you all"),))
 
 
 class Script:
@@ -19,9 +19,9 @@ class Script:
 
     async def __call__(
         self, role: str, turn: int, attempt: int, messages: Sequence[Message], choices: Sequence[str] = ()
-    ) -> Answer:
+    ) -> RoleAnswer:
         self.asked.append((role, turn, attempt, tuple(messages)))
-        return Answer(self.answers.pop(0))
+        return RoleAnswer(self.answers.pop(0))
 
     @property
     def order(self) -> list[tuple[str, int, int]]:
@@ -76,10 +76,10 @@ async def test_each_role_sees_strict_turns_that_end_with_the_other() -> None:
 
 
 async def test_insist_asks_again_with_the_last_answer_only_and_tells_why() -> None:
-    script, wishes = Script("one", "two", "three"), [Lack("more", "short"), Lack("still more", "shorter"), None]
+    script, wishes = Script("one", "two", "three"), [Missing("more", "short"), Missing("still more", "shorter"), None]
     told: list[tuple[int, str]] = []
 
-    async def read(answer: Answer) -> Lack | None:
+    async def read(answer: RoleAnswer) -> Missing | None:
         return wishes.pop(0)
 
     answer = await insist(script, CPO, "q", read, lambda number, why: told.append((number, why)))
@@ -92,8 +92,8 @@ async def test_insist_asks_again_with_the_last_answer_only_and_tells_why() -> No
 async def test_insist_gives_up_after_its_attempts() -> None:
     told: list[int] = []
 
-    async def read(answer: Answer) -> Lack | None:
-        return Lack("more", "short")
+    async def read(answer: RoleAnswer) -> Missing | None:
+        return Missing("more", "short")
 
     answer = await insist(Script("a", "b"), CPO, "q", read, lambda number, why: told.append(number), attempts=2)
     assert answer.text == "b"
@@ -103,8 +103,8 @@ async def test_insist_gives_up_after_its_attempts() -> None:
 async def test_a_useless_answer_re_enters_short_and_never_empty() -> None:
     script = Script("x" * 99_999, "  ", "good")
 
-    async def read(answer: Answer) -> Lack | None:
-        return None if answer.text == "good" else Lack("again", "")
+    async def read(answer: RoleAnswer) -> Missing | None:
+        return None if answer.text == "good" else Missing("again", "")
 
     await insist(script, CPO, "q", read, lambda number, why: None)
     assert len(script.asked[1][3][2].content) < QUOTED + 10
@@ -113,5 +113,5 @@ async def test_a_useless_answer_re_enters_short_and_never_empty() -> None:
 
 async def test_a_reflection_reads_a_conclusion_out_of_one_answer() -> None:
     script = Script("<INFO> game")
-    assert await reflect(script, Seat("Counselor"), "what was decided?", concluded) == "game"
-    assert await reflect(Script("who knows"), Seat("Counselor"), "what was decided?", concluded) is None
+    assert await reflect(script, Participant("Counselor"), "what was decided?", concluded) == "game"
+    assert await reflect(Script("who knows"), Participant("Counselor"), "what was decided?", concluded) is None

@@ -211,7 +211,7 @@ def test_ctrl_c_saves_the_run_and_prints_the_command_to_go_on_with(tmp_path: Pat
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in said
-    command = said.strip().rpartition("Go on with: ")[2]
+    command = said.strip().rpartition("Continue with: ")[2]
     bare = {name: value for name, value in environment().items() if name != "PYTHONPATH"}
     with serving(tmp_path, "greet.recording") as endpoint:
         done = subprocess.run(
@@ -323,7 +323,7 @@ def test_limits_are_typed_and_a_run_that_met_one_goes_on_with_more(tmp_path: Pat
     words = ("run.py", "--task", "greet", "--name", "Greeting", "--model", "VLLM", *FULL, "--max-calls", "4")
     done = type_in(tmp_path, *words, "--max-tokens-total", "1000000", "--max-minutes", "60", VLLM_ENDPOINT=server)
     assert done.returncode == 0, done.stderr
-    assert "limit: the run's limit, 4 calls, was reached (4 calls spent)" in done.stdout
+    assert "limit: the run's limit of 4 calls was reached (4 calls spent)" in done.stdout
     (folder,) = (tmp_path / "WareHouse").iterdir()
     (command,) = re.findall(r"`chatdev (resume .*) NUMBER`", (folder / "REPORT.md").read_text())
     more = type_in(tmp_path, "chatdev", *command.split(), "50", VLLM_ENDPOINT=server)

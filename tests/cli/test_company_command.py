@@ -41,7 +41,7 @@ def test_list_names_those_built_in_and_ones_own(company: Type, old: Path) -> Non
     (old.parent / "Broken" / "RoleConfig.json").write_text("{")
     lines = company("list").stdout.splitlines()
     assert [line.partition(":")[0] for line in lines] == ["Broken", "Old", "classic", "default", "full", "once"]
-    assert "cannot be used. RoleConfig.json" in lines[0]
+    assert "not usable. RoleConfig.json" in lines[0]
 
 
 @pytest.mark.parametrize("name", ["default", "Full", "Classic", "Old"])
@@ -59,12 +59,12 @@ def test_show_draws_each_step_twice(company: Type, old: Path, name: str) -> None
 def test_show_tells_cycles_ends_turns_and_reflections(company: Type) -> None:
     tree = company("show", "classic").stdout
     assert (
-        "  CodeReview, up to 3 times, until somebody says <INFO> Finished\n    CodeReviewComment: Code Reviewer" in tree
+        "  CodeReview, up to 3 times, until a role says <INFO> Finished\n    CodeReviewComment: Code Reviewer" in tree
     )
     assert "(up to 10 turns, reflection, sets language)" in tree
     assert "s2 --> s3\n" in tree
     assert "s4_1 -.-> s4_0\n" in tree
-    assert "side by side\n    start the product\n" in company("show", "full").stdout
+    assert "in parallel\n    start the product\n" in company("show", "full").stdout
 
 
 def test_new_makes_a_folder_to_edit_that_check_accepts(company: Type) -> None:
@@ -73,10 +73,10 @@ def test_new_makes_a_folder_to_edit_that_check_accepts(company: Type) -> None:
     assert "company check" in done.stdout
     made = config.load(config.find("Mine"))
     assert (made.name, made.chain) == ("Mine", config.load(config.find("classic")).chain)
-    assert company("check", "Mine").stdout == "Mine is fine: 10 phases, 6 roles that speak.\n"
+    assert company("check", "Mine").stdout == "Mine is valid: 10 phases, 6 roles in use.\n"
     again = company("new", "Mine")
     assert again.exit_code == 2
-    assert "there already" in again.stderr
+    assert "already exists" in again.stderr
 
 
 def test_check_tells_a_placeholder_that_does_not_exist(company: Type) -> None:

@@ -22,17 +22,17 @@ from chatdev.journal import events
 from chatdev.journal.store import read
 from chatdev.models.background import BACKGROUND
 from chatdev.models.choose import choose
-from chatdev.playback.faults import Manner
+from chatdev.playback.faults import FaultSpec
 from chatdev.playback.server import Playback
 from chatdev.settings import load
 
 BUILD = ("-m", "chatdev", "build", "greet", "--name", "Greeting", "--model", "VLLM", "--config", "full")
-SLOW = Manner(place="Coding.1", first_token=600.0)
-AWHILE = Manner(place="Coding.1", first_token=2.0)
+SLOW = FaultSpec(place="Coding.1", first_token=600.0)
+AWHILE = FaultSpec(place="Coding.1", first_token=2.0)
 
 
 @contextmanager
-def serving(*manners: Manner) -> Iterator[str]:
+def serving(*manners: FaultSpec) -> Iterator[str]:
     """A model server in this process, beside the test."""
     playback = Playback(recording(ANSWERS), manners=manners)
     endpoint = BACKGROUND.wait_for(playback.start())
@@ -135,7 +135,7 @@ def test_a_closed_terminal_saves_the_run(tmp_path: Path) -> None:
 
 def test_a_process_that_was_stopped_for_longer_than_its_deadlines_goes_on(tmp_path: Path) -> None:
     (tmp_path / "chatdev.toml").write_text("[deadlines]\nidle = 1.5\nfirst_token = 2.0\ntotal = 60.0\n")
-    pace = Manner(place="Coding.1", first_token=0.5, per_token=0.002)
+    pace = FaultSpec(place="Coding.1", first_token=0.5, per_token=0.002)
     with serving(pace) as endpoint, started(tmp_path, endpoint) as process:
         until(lambda: asked_to_code(tmp_path))
         process.send_signal(signal.SIGSTOP)
@@ -269,6 +269,6 @@ def test_a_damaged_log_is_named_and_repaired_on_demand(tmp_path: Path) -> None:
     with serving() as endpoint:
         done = type_in(tmp_path, "chatdev", "resume", str(run), "--repair", VLLM_ENDPOINT=endpoint)
     assert done.returncode == 0, done.stderr
-    assert "kept in events.jsonl.cut" in done.stderr
+    assert "moved to events.jsonl.cut" in done.stderr
     assert b"Pythin" in log.with_name("events.jsonl.cut").read_bytes()
     assert len(answers_of(run)) == len(ANSWERS)

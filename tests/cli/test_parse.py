@@ -47,7 +47,7 @@ def test_a_person_sees_files_doubts_and_what_is_no_file(tmp_path: Path) -> None:
 def test_standard_input_an_expected_file_a_conclusion_and_a_loop() -> None:
     assert "file        app.py" in typed("-", "--expected", "app.py", stdin="```python\nx = 1\n```\n")[1]
     assert "conclusion  Finished" in typed("-", stdin="<INFO> Finished")[1]
-    assert "over and over" in typed("-", stdin="and again\n" * 100)[1]
+    assert "repeating the same words" in typed("-", stdin="and again\n" * 100)[1]
 
 
 @pytest.mark.parametrize("name", ["answers.jsonl", "answers.jsonl.gz"])
@@ -70,7 +70,7 @@ def test_a_cut_answer_is_known_by_its_finish_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"), [("{", "no JSON"), ("[]", "no response"), ('{"response": 1}', "no response")]
+    ("line", "said"), [("{", "is not JSON"), ("[]", "has no text"), ('{"response": 1}', "has no text")]
 )
 def test_a_bad_line_is_said_by_its_number(line: str, said: str) -> None:
     status, told = typed("--jsonl", "-", stdin=f'{{"response": ""}}\n{line}\n')

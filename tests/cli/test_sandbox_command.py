@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from test_commands import type_in
 
 from chatdev.cli.main import cli
-from chatdev.sandbox import ladder
-from chatdev.sandbox.ladder import Finding
+from chatdev.sandbox import levels
+from chatdev.sandbox.levels import LevelCheck
 
 MAIN = "print('hello')\n"
 TESTS = "import unittest\nimport main\n\nclass T(unittest.TestCase):\n    def test_it(self):\n        assert main\n"
@@ -25,24 +25,24 @@ def invoke(*words: str, stdin: str = "") -> tuple[int, str, str]:
 
 @pytest.fixture
 def nothing_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ladder, "tried", lambda level: Finding(level, "no such thing here"))
-    monkeypatch.setattr(ladder.best, "__defaults__", (ladder.tried,))
+    monkeypatch.setattr(levels, "tried", lambda level: LevelCheck(level, "no such thing here"))
+    monkeypatch.setattr(levels.best, "__defaults__", (levels.tried,))
 
 
 def test_check_names_each_level_and_the_one_that_runs_use() -> None:
     status, said, _ = invoke("sandbox", "check")
     lines = said.splitlines()
-    assert [line.split()[0] for line in lines[:3]] == list(ladder.LEVELS)
-    holding = [line.split()[0] for line in lines[:3] if line.endswith(" holds")]
+    assert [line.split()[0] for line in lines[:3]] == list(levels.LEVELS)
+    holding = [line.split()[0] for line in lines[:3] if line.endswith(" usable")]
     assert status == (0 if holding else 2)
-    assert [line.split()[0] for line in lines[3:-1]] == [each for each in ladder.ENGINES if shutil.which(each)]
+    assert [line.split()[0] for line in lines[3:-1]] == [each for each in levels.ENGINES if shutil.which(each)]
     assert lines[-1].startswith(f"Runs use: {holding[0]}" if holding else "Runs are refused")
 
 
 @pytest.mark.usefixtures("nothing_holds")
 def test_where_nothing_holds_check_and_test_say_why_and_leave_with_2(tmp_path: Path) -> None:
     status, said, _ = invoke("sandbox", "check")
-    assert (status, said.splitlines()[0]) == (2, "bubblewrap   does not hold: no such thing here")
+    assert (status, said.splitlines()[0]) == (2, "bubblewrap   not usable: no such thing here")
     status, _, told = invoke("test", str(tmp_path))
     assert status == 2
     assert "tried: landlock: no such thing here" in told
@@ -59,8 +59,8 @@ def test_without_a_sandbox_a_product_is_judged_only_when_asked_for(tmp_path: Pat
 
 @pytest.mark.parametrize("level", ["process-group", None])
 def test_a_command_runs_with_its_own_status_streams_and_files(level: str | None, tmp_path: Path) -> None:
-    if level is None and ladder.tried("namespaces").why:
-        pytest.skip(f"namespaces does not hold here: {ladder.tried('namespaces').why}")
+    if level is None and levels.tried("namespaces").why:
+        pytest.skip(f"namespaces does not hold here: {levels.tried('namespaces').why}")
     (tmp_path / "given").write_text("file")
     words = ["--level", level or "namespaces", "--dir", str(tmp_path)]
     script = "cat given - ; echo err >&2; exit 3"

@@ -26,7 +26,7 @@ from support import ANSWERS, recording
 from test_commands import ROOT, environment, serving, type_in
 
 from chatdev.cli import watch
-from chatdev.cli.voice import Text
+from chatdev.cli.run_output import Text
 from chatdev.models.backend import StubModel
 from chatdev.models.metrics import Load
 from chatdev.playback.recording import write
@@ -154,7 +154,7 @@ def test_a_metrics_port_that_is_taken_stops_the_run_before_it_begins(tmp_path: P
         port = endpoint.split(":")[2].removesuffix("/v1")
         done = type_in(tmp_path, *GREET, "--metrics-port", port, VLLM_ENDPOINT=endpoint)
     assert done.returncode == 2
-    assert f"No metrics can be served on 127.0.0.1, port {port}" in done.stderr
+    assert f"Cannot serve metrics on 127.0.0.1, port {port}" in done.stderr
     assert not (tmp_path / "WareHouse").exists()
 
 
@@ -196,7 +196,7 @@ def test_without_the_extra_the_run_goes_on_and_the_command_to_install_it_is_told
             VLLM_ENDPOINT=endpoint, PYTHONPATH=os.pathsep.join((str(bare), str(ROOT))),
         )  # fmt: skip
     assert done.returncode == 0
-    assert "No spans are sent to http://127.0.0.1:9/v1/traces: opentelemetry is not installed here.\n" in done.stderr
+    assert "Cannot send spans to http://127.0.0.1:9/v1/traces: opentelemetry is not installed.\n" in done.stderr
     assert "-m pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http" in done.stderr
 
 
@@ -242,7 +242,7 @@ def test_a_live_terminal_shows_what_the_server_says_of_itself_and_the_report_its
     assert "server: 0 running, 7 waiting, KV cache 0 % full" in shown
     assert "server: " not in plain.stdout
     for report in tmp_path.glob("WareHouse/*/REPORT.md"):
-        assert "all of its traffic, other clients' included:\n\n- attempt 1: 25 % of " in report.read_text()
+        assert "other clients' traffic included:\n\n- attempt 1: 25 % of " in report.read_text()
 
 
 async def test_a_server_that_falls_silent_is_no_longer_shown_and_looked_at_again(

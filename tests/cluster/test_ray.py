@@ -20,8 +20,8 @@ from chatdev import runs
 from chatdev.fleet import tasks
 from chatdev.fleet.cluster import Cluster
 from chatdev.fleet.engine import RayEngine
-from chatdev.fleet.ledger import Ledger, Plan, Result
-from chatdev.fleet.node import Setup
+from chatdev.fleet.ledger import BatchPlan, Ledger, Result
+from chatdev.fleet.node import NodeSetup
 from chatdev.journal.events import AttemptStarted, ModelAnswered, RunFinished
 from chatdev.journal.store import Record, read
 from chatdev.settings import load
@@ -130,7 +130,7 @@ def test_a_killed_worker_a_removed_node_and_a_new_one(nodes: Nodes, endpoint: st
     attempts = [sum(isinstance(record.event, AttemptStarted) for record in records) for records in found.values()]
     assert max(attempts) > 1
     told = (out.parent / "driver.log").read_text()
-    assert told.count("given up for dead") >= 2
+    assert told.count("is unreachable") >= 2
 
 
 def test_a_killed_driver_is_started_again(nodes: Nodes, endpoint: str, listed: Path, out: Path) -> None:
@@ -155,10 +155,10 @@ def test_a_killed_driver_is_started_again(nodes: Nodes, endpoint: str, listed: P
 
 async def test_a_late_writer_is_refused(nodes: Nodes, endpoint: str, listed: Path, out: Path) -> None:
     settings = load({"VLLM_ENDPOINT": endpoint}, out.parent)
-    ledger = Ledger(out, Plan(config="full"))
+    ledger = Ledger(out, BatchPlan(config="full"))
     asked = ledger.add(tasks.identities(tasks.read(listed)))
     code, _ = ledger.share()
-    setup = Setup(folder=out.resolve(), code=code, plan=ledger.plan, settings=settings, jobs=2)
+    setup = NodeSetup(folder=out.resolve(), code=code, plan=ledger.plan, settings=settings, jobs=2)
     told: list[str] = []
     engine = await RayEngine.joined(nodes.address)
     late: set[str] = set()
@@ -175,7 +175,7 @@ async def test_a_late_writer_is_refused(nodes: Nodes, endpoint: str, listed: Pat
             await asyncio.sleep(0.05)
         stopped = next(iter(pids))
         os.kill(stopped, signal.SIGSTOP)
-        while not any("given up for dead" in each for each in told):
+        while not any("is unreachable" in each for each in told):
             await asyncio.sleep(0.05)
         late = {each.name for each in (out / ".batch" / "given-up").iterdir()}
         os.kill(stopped, signal.SIGCONT)

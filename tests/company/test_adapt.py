@@ -16,7 +16,7 @@ DEFAULT = config.load(config.find("default"))
 def test_the_effort_follows_the_size(size: float | None, effort: str) -> None:
     found, why = adapt.effort_for(size)
     assert found == effort
-    assert (f"{size:.3g} billion" in why) if size else "does not tell" in why
+    assert (f"{size:.3g} billion" in why) if size else "does not report" in why
 
 
 def test_steps_for_more_effort_are_left_out_of_less() -> None:
@@ -44,12 +44,12 @@ def test_a_key_is_set_and_a_step_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        ("Drafting", "not understood"),
-        ("Manual=on", "not understood"),
+        ("Drafting", "not valid"),
+        ("Manual=on", "not valid"),
         ("Nothing.candidates=3", "no phase"),
         ("Nothing=off", "no step"),
-        ("Drafting.colour=3", "no key of a phase"),
-        ("Drafting.question=Why?", "no key of a phase"),
+        ("Drafting.colour=3", "not a key of a phase"),
+        ("Drafting.question=Why?", "not a key of a phase"),
         ("Drafting.candidates=many", "candidates"),
         ("Drafting.candidates=99", "candidates"),
     ],

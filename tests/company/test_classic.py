@@ -6,8 +6,8 @@ import pytest
 from support import ANSWERS, MAIN, TESTS, UNHEARD_OF, WORDS, Ran, recording, run
 
 from chatdev.company import config
-from chatdev.company.config import CHIEF, Company, Step
-from chatdev.journal.events import FileWritten, MessageStored, ModelAnswered, Noted, PhaseBegan, PhaseEnded
+from chatdev.company.config import CHIEF, ChainStep, Company
+from chatdev.journal.events import Diagnostic, FileWritten, MessageStored, ModelAnswered, PhaseBegan, PhaseEnded
 from chatdev.playback import demo
 
 CPO, CTO, PROGRAMMER = "Chief Product Officer", "Chief Technology Officer", "Programmer"
@@ -53,7 +53,7 @@ def test_role_pairs_turns_and_reflections(
 
 
 def test_order_cycles_and_early_exits(classic: Company) -> None:
-    def told(step: Step) -> str:
+    def told(step: ChainStep) -> str:
         return f"{step.loop} x{step.cycles} until {step.until}" if step.loop else step.name
 
     assert [told(step) for step in classic.chain] == [
@@ -141,7 +141,7 @@ async def test_an_unfinished_file_is_given_up_after_five_tries(tmp_path: Path) -
     tries = {f"CodeCompleteAll.{n}/CodeComplete.1/Programmer.1/ask.1": stub for n in range(1, 6)}
     ran = await play(tmp_path, {CODING: f"{stub}\n{MAIN}"} | tries)
     assert [began.phase for began in ran.events(PhaseBegan)].count("CodeComplete") == 5
-    assert any("after 5 tries" in note.text for note in ran.events(Noted))
+    assert any("after 5 tries" in note.text for note in ran.events(Diagnostic))
 
 
 async def test_requirements_that_nobody_wrote_come_from_a_reflection(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from support import ANSWERS, MAIN, WORDS, Ran, recording, run
 
 from chatdev.company import classic_folder, config
-from chatdev.company.config import CompanyError, Step
+from chatdev.company.config import ChainStep, CompanyError
 from chatdev.journal.events import MessageStored, ModelAnswered, PhaseBegan
 from chatdev.project.prompts import Prompts
 from chatdev.project.state import State
@@ -98,7 +98,7 @@ def whole(make: Make) -> Path:
     return make(settings=chain(), phases=PHASES, roles=ROLES)
 
 
-def shape(steps: tuple[Step, ...]) -> list[Any]:
+def shape(steps: tuple[ChainStep, ...]) -> list[Any]:
     return [(step.name, step.cycles, step.until, shape(step.steps)) if step.loop else step.name for step in steps]
 
 
@@ -184,13 +184,13 @@ def test_switches_that_are_not_yet_here_are_named(make: Make, switch: str, on: A
 @pytest.mark.parametrize("phase", ["Art", "HumanAgentInteraction"])
 def test_phases_that_are_not_yet_here_are_named(make: Make, phase: str) -> None:
     settings = chain() | {"chain": [composed(phase, 1, simple("CodeReviewHuman"))]}
-    with pytest.raises(CompanyError, match=f"ChatChainConfig.json: chain.0..phase: {phase} is not yet here"):
+    with pytest.raises(CompanyError, match=f"ChatChainConfig.json: chain.0..phase: {phase} is not yet supported"):
         classic_folder.load(make(settings=settings))
 
 
 @pytest.mark.parametrize("name", ["Art", "human", "INCREMENTAL"])
 def test_companies_that_are_not_yet_here_are_named(name: str) -> None:
-    with pytest.raises(CompanyError, match="not yet here") as caught:
+    with pytest.raises(CompanyError, match="not yet supported") as caught:
         config.find(name)
     assert caught.value.exit_status == 2
 
@@ -224,7 +224,7 @@ def steps(*given: dict[str, Any]) -> dict[str, Any]:
         ({"settings": chain() | {"gui_design": "yes"}}, "gui_design: expected .True. or .False., found 'yes'"),
         ({"settings": {"chain": []}}, "missing required field `recruitments`"),
         ({"phases": {"Coding": {"assistant_role_name": 3}}}, "PhaseConfig.json: .*Expected `str`, got `int`"),
-        ({"phases": {"Coding": asks(CTO, CTO, "Go.")}}, "user_role_name: expected another role"),
+        ({"phases": {"Coding": asks(CTO, CTO, "Go.")}}, "user_role_name: expected a role other"),
         ({"roles": {"a/b": []}}, "RoleConfig.json: "),
     ],
 )
@@ -237,7 +237,7 @@ def test_a_fault_is_told_with_file_key_expectation_and_finding(make: Make, chang
 
 
 def test_a_role_that_cannot_name_a_file_is_refused(make: Make) -> None:
-    with pytest.raises(CompanyError, match="expected a name that can name a file"):
+    with pytest.raises(CompanyError, match="cannot be used as a file name"):
         classic_folder.load(make(roles=dict.fromkeys(RECRUITED, "") | {"../x": ""}))
 
 

@@ -54,12 +54,14 @@ def test_the_default_company_writes_examples_before_code_and_asks_nobody_what_it
         "Drafting",
         "Repair",
         "EnvironmentDoc",
+        "tests",
         "Manual",
     ]
     assert not any(company.phases[name].ask for name in ("DemandAnalysis", "LanguageChoose"))
     assert company.phases["ExampleWriting"].kind == "rows"
     drafting = company.phases["Drafting"]
-    assert (drafting.candidates, drafting.at_once, drafting.further_temperature, drafting.attempts) == (8, 2, 0.8, 1)
+    assert (drafting.candidates, drafting.at_once, drafting.further_temperature) == (8, 2, 0.8)
+    assert (drafting.attempts, drafting.repairs) == (1, 1)
     assert company.parameters(drafting, "Programmer") == {"temperature": 0}
     assert company.tests
 
@@ -105,7 +107,7 @@ def test_the_model_is_asked_as_company_role_and_phase_say_in_this_order(folder: 
         ("company.toml", "cycles = 10", 'cycles = "ten"', r"Expected `int`, got `str` - at `\$.chain\[4\].cycles`"),
         ("company.toml", "cycles = 10", "cicles = 10", "unknown field `cicles`"),
         ("company.toml", 'until = "passing"', 'until = "late"', "Invalid enum value 'late'"),
-        ("company.toml", 'loop = "Test"', 'loop = "CodeReview"', "names of their own"),
+        ("company.toml", 'loop = "Test"', 'loop = "CodeReview"', "different names"),
         ("company.toml", 'steps = [{ phase = "CodeComplete" }]', "", "a loop has steps"),
         ("company.toml", "no_files", "no_flies", "missing required field|unknown field"),
         ("company.toml", "[requests]", "[requests", "not valid TOML"),

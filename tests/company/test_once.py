@@ -28,7 +28,7 @@ async def ask(folder: Path, answer: str, *, sample: int = 0, config: str = "once
     async with Playback(recording({CODING: answer})) as endpoint:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, folder))
         choice.backend.debug = told.append
-        order = runs.Order(task=TASK, name="Greeting", config=config, sample=sample)
+        order = runs.RunRequest(task=TASK, name="Greeting", config=config, sample=sample)
         begun = runs.begin(order, folder)
         verdict = await wiring.work(begun, choice)
         await choice.backend.aclose()

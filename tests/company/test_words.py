@@ -80,5 +80,5 @@ async def test_a_company_may_ask_only_where_the_task_does_not_say(tmp_path: Path
 
 def test_words_for_what_is_no_option_are_told(tmp_path: Path) -> None:
     sources = dict(read(Path(company(tmp_path, 'words = { Python = ["python"], Ada = ["ada"] }'))))
-    with pytest.raises(CompanyError, match=r"LanguageChoose.*words: Ada is none of the options"):
+    with pytest.raises(CompanyError, match=r"LanguageChoose.*words: Ada is not one of the options"):
         from_sources(sources)

@@ -3,7 +3,7 @@
 from chatdev.cli.evaluating import parse_words
 from chatdev.company.graph import Network
 from chatdev.evaluation import arms
-from chatdev.fleet.ledger import Plan
+from chatdev.fleet.ledger import BatchPlan
 
 
 def test_names_say_what_is_taken_and_companies_how_they_work() -> None:
@@ -16,7 +16,7 @@ def test_names_say_what_is_taken_and_companies_how_they_work() -> None:
     once, best, default, classic = arms.parse(typed, parse_words)
     assert (once.best, best.best, default.best) == (1, 12, 0)
     assert once.folder == best.folder == "once"
-    assert default.plan == Plan(
+    assert default.plan == BatchPlan(
         config="default", candidates=3, limits={"minutes": 2.5}, role_models=("Code Reviewer=x y",)
     )
     assert (once.tests, default.tests, classic.tests) == (False, True, False)

@@ -18,14 +18,14 @@ from chatdev.cli.main import cli
 from chatdev.journal import events
 from chatdev.journal.store import read
 from chatdev.models.background import BACKGROUND
-from chatdev.playback.faults import Manner
+from chatdev.playback.faults import FaultSpec
 from chatdev.playback.server import Playback
 
 OURS = ("VLLM_", "OPENAI_", "BASE_URL", "CHATDEV_", "OTEL_")
 
 
 @contextmanager
-def serving(*manners: Manner) -> Iterator[str]:
+def serving(*manners: FaultSpec) -> Iterator[str]:
     playback = Playback(evaluated.says(), manners=manners)
     endpoint = BACKGROUND.wait_for(playback.start())
     try:
@@ -100,7 +100,7 @@ def test_what_is_done_is_neither_asked_nor_judged_again(here: Path) -> None:
     assert second.stdout == first.stdout
     with serving() as endpoint:  # more answers take the one that is there for the first
         third = type_in("small-set", "--arm", "once", "--ceiling", "2", "--out", "out", "--endpoint", endpoint)
-    assert third.exit_code == 0 and "3 of 6 projects are left" in third.stderr
+    assert third.exit_code == 0 and "3 of 6 projects to run" in third.stderr
     assert report(out)["ceiling"]["answers"] == 2
     logs = list(out.glob("arms/once/projects/*/.chatdev/events.jsonl"))
     started = [record.event for log in logs for record in read(log) if isinstance(record.event, events.RunStarted)]
@@ -125,7 +125,7 @@ def test_another_model_in_the_same_folder_is_refused(here: Path) -> None:
         begun.write_text(begun.read_text().replace("small", "large"))
         done = type_in("small-set", "--arm", "best-of-2", "--out", "out", "--endpoint", endpoint)
     assert done.exit_code == 2
-    assert "measures large, and small answers now" in done.stderr
+    assert "measures large, but small answers now" in done.stderr
 
 
 def test_an_evaluation_that_is_killed_goes_on_and_asks_nothing_twice(here: Path) -> None:
@@ -137,7 +137,7 @@ def test_an_evaluation_that_is_killed_goes_on_and_asks_nothing_twice(here: Path)
         results = out / "arms" / "once" / "results.jsonl"
         return results.read_bytes().count(b"\n") if results.exists() else 0
 
-    with serving(Manner(first_token=0.05)) as endpoint:
+    with serving(FaultSpec(first_token=0.05)) as endpoint:
         process = subprocess.Popen(
             [sys.executable, "-m", "chatdev", "eval", *words, "--endpoint", endpoint],
             cwd=here,
@@ -164,11 +164,11 @@ def test_an_evaluation_that_is_killed_goes_on_and_asks_nothing_twice(here: Path)
 
 def test_runs_that_ended_in_an_error_are_counted_and_can_be_taken_up_anew(here: Path) -> None:
     words = ("small-set", "--arm", "once", "--out", "out", "--quiet")
-    with serving(Manner(window=16)) as endpoint:
+    with serving(FaultSpec(window=16)) as endpoint:
         first = type_in(*words, "--endpoint", endpoint)
     assert first.exit_code == 0
     assert report(here / "out")["arms"][0]["errors"] == 3
-    assert "count as not solved unless they delivered: `once` 3." in first.stdout
+    assert "Runs with an error: `once` 3." in first.stdout
     again = type_in(*words, "--endpoint", "127.0.0.1:9")
     assert again.exit_code == 0
     with serving() as endpoint:
@@ -184,17 +184,17 @@ def test_ctrl_c_says_that_nothing_is_lost(here: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("chatdev.cli.evaluating.common.run", interrupted)
     done = type_in("small-set", "--arm", "once")
-    assert done.exit_code == 130 and "Nothing is lost: the same command goes on." in done.stderr
+    assert done.exit_code == 130 and "Nothing is lost: run the same command again to continue." in done.stderr
 
 
 def test_a_disk_that_refuses_is_told_in_words(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refusing(*_: object) -> None:
         raise OSError(28, "No space left on device", "report.md")
 
-    monkeypatch.setattr("chatdev.cli.evaluating.Place.write", refusing)
+    monkeypatch.setattr("chatdev.cli.evaluating.EvalFolder.write", refusing)
     with serving() as endpoint:
         done = type_in("small-set", "--arm", "once", "--endpoint", endpoint)
-    assert done.exit_code == 1 and "The system refused: No space left on device (report.md)" in done.stderr
+    assert done.exit_code == 1 and "Operating system error: No space left on device (report.md)" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -203,13 +203,13 @@ def test_a_disk_that_refuses_is_told_in_words(here: Path, monkeypatch: pytest.Mo
         (("nowhere",), "nowhere cannot be read"),
         (("small-set", "--arm", "once --candidates 3"), "one-shot answers take no options"),
         (("small-set", "--arm", "tested --loudly"), "No such option"),
-        (("small-set", "--arm", "tested --candidates many"), "An arm takes: --role-model, "),
+        (("small-set", "--arm", "tested --candidates many"), "Options of an arm: --role-model, "),
         (("small-set", "--arm", "nobody"), 'no company called "nobody"'),
         (("small-set", "--arm", "tested 'x"), "No closing quotation"),
         (("small-set", "--arm", " "), "An --arm is empty"),
         (("small-set", "--arm", "once", "--arm", "once"), "is given twice"),
         (("small-set", "--arm", "tested --role-model Poet=x"), "Poet"),
-        (("small-set", "--out", "small-set/tasks.jsonl/out"), "No evaluation can be kept"),
+        (("small-set", "--out", "small-set/tasks.jsonl/out"), "Cannot create an evaluation"),
         (("small-set", "--endpoint", "127.0.0.1:9"), "No model server answered"),
     ],
 )

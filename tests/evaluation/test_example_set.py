@@ -7,8 +7,8 @@ import pytest
 
 from chatdev.errors import UserError
 from chatdev.evaluation import answers, judging, own_tests, sets
-from chatdev.evaluation.sets import Task
-from chatdev.sandbox import ladder
+from chatdev.evaluation.sets import EvalTask
+from chatdev.sandbox import levels
 from chatdev.sandbox.port import Sandbox
 
 SET = sets.load(Path(__file__).parents[2] / "examples" / "eval")
@@ -16,7 +16,7 @@ SET = sets.load(Path(__file__).parents[2] / "examples" / "eval")
 
 @pytest.fixture(scope="module")
 def sandbox() -> Sandbox:
-    return ladder.at(ladder.UNSAFE)
+    return levels.at(levels.UNSAFE)
 
 
 def test_it_has_twelve_tasks_of_six_difficulties() -> None:
@@ -25,14 +25,14 @@ def test_it_has_twelve_tasks_of_six_difficulties() -> None:
 
 
 @pytest.mark.parametrize("task", SET.tasks, ids=lambda task: task.name)
-async def test_its_reference_solves_each_task(sandbox: Sandbox, task: Task) -> None:
+async def test_its_reference_solves_each_task(sandbox: Sandbox, task: EvalTask) -> None:
     judged = await judging.judge(sandbox, "reference", task, 1, task.reference)
     assert judged.solved and judged.missed == () and judged.of >= 9
     assert judged.examples in (True, None)
 
 
 @pytest.mark.parametrize("task", [task for task in SET.tasks if task.hidden], ids=lambda task: task.name)
-def test_its_examples_stand_in_the_description_and_its_hidden_cases_do_not(task: Task) -> None:
+def test_its_examples_stand_in_the_description_and_its_hidden_cases_do_not(task: EvalTask) -> None:
     assert len(task.cases) == 2
     for case in task.cases:
         assert answers.request(case.property, case.input).strip() in task.description
@@ -88,9 +88,9 @@ def test_names_fit_their_folders() -> None:
 async def test_tests_in_a_language_that_is_not_here_are_no_verdict(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatdev.project.recipe.shutil.which", lambda name: None)
-    task = Task("name", "description", tests={"main.test.js": b"// a test"})
-    with pytest.raises(UserError, match="The hidden tests of name need node, which is not here"):
+    monkeypatch.setattr("chatdev.product.toolchain.shutil.which", lambda name: None)
+    task = EvalTask("name", "description", tests={"main.test.js": b"// a test"})
+    with pytest.raises(UserError, match="The hidden tests of name need node, but it is not installed"):
         await judging.judge(sandbox, "once", task, 1, {"main.js": b"", "product.toml": b'language = "JavaScript"'})
 
 

@@ -1,20 +1,24 @@
 """From judged products to figures."""
 
 import json
+import math
+from itertools import product
 
 import pytest
 
 from chatdev.evaluation import arms, figures, picture, report
 from chatdev.evaluation.arms import Arm
-from chatdev.evaluation.figures import Report, Says
-from chatdev.evaluation.judging import Judged
-from chatdev.evaluation.place import Begun
-from chatdev.evaluation.sets import Case, Task, TaskSet
-from chatdev.evaluation.work import Built, Unit, Wanted
-from chatdev.fleet.ledger import Plan, Result
+from chatdev.evaluation.figures import EvalReport, VerdictReliability
+from chatdev.evaluation.judging import HiddenResult
+from chatdev.evaluation.place import EvalStart
+from chatdev.evaluation.sets import Case, EvalTask, TaskSet
+from chatdev.evaluation.work import Built, EvalRequest, Unit
+from chatdev.fleet.ledger import BatchPlan, Result
 
 CASE = Case("p", 1, 2)
-SET = TaskSet("mine", tuple(Task(name, "d", level, (), (CASE, CASE)) for name, level in (("a", 1), ("b", 1), ("c", 2))))
+SET = TaskSet(
+    "mine", tuple(EvalTask(name, "d", level, (), (CASE, CASE)) for name, level in (("a", 1), ("b", 1), ("c", 2)))
+)
 
 
 def built(
@@ -38,31 +42,49 @@ def built(
         folder="",
         error=error,
     )
-    return Built(result, Judged("", task, number, "", "", held, 2, (), examples, own_tests=4, own_failed=1))
+    return Built(result, HiddenResult("", task, number, "", "", held, 2, (), examples, own_tests=4, own_failed=1))
 
 
 def shots(*each: tuple[str, int, int, bool | None]) -> dict[Unit, Built]:
     return {(task, number): built(task, number, held, examples=examples) for task, number, held, examples in each}
 
 
-def reported(wanted: Wanted, **batches: dict[Unit, Built]) -> Report:
-    return figures.report(wanted, batches, Begun("model", "2026-01-02"))
+def reported(wanted: EvalRequest, **batches: dict[Unit, Built]) -> EvalReport:
+    return figures.report(wanted, batches, EvalStart("model", "2026-01-02"))
 
 
 @pytest.mark.parametrize(
     ("won", "lost", "p"),
     [(0, 0, 1.0), (1, 0, 1.0), (5, 0, 0.0625), (0, 6, 0.03125), (8, 1, 0.0390625), (10, 2, 158 / 4096), (3, 3, 1.0)],
 )
-def test_mcnemar_s_exact_p(won: int, lost: int, p: float) -> None:
-    assert figures.mcnemar(won, lost) == pytest.approx(p, rel=1e-12)
-    assert figures.mcnemar(lost, won) == figures.mcnemar(won, lost)
+def test_with_one_repeat_p_is_mcnemar_s(won: int, lost: int, p: float) -> None:
+    assert figures.sign_flip_p([1] * won + [0] * 7 + [-1] * lost) == pytest.approx(p, rel=1e-12)
+    assert figures.sign_flip_p([-1] * won + [1] * lost) == pytest.approx(p, rel=1e-12)
 
 
-def test_mcnemar_bears_many_pairs() -> None:
-    assert 0 < figures.mcnemar(3_000, 2_000) < 1e-40
+@pytest.mark.parametrize("differences", [[3, 2, -1], [3, 3, 1, 1, -2], [2, -2, 1], [1, 2, 3, 3, 0], []])
+def test_p_counts_the_signs_that_give_a_sum_as_far_from_zero(differences: list[int]) -> None:
+    flipped = [
+        sum(map(math.prod, zip(signs, differences, strict=True))) for signs in product((1, -1), repeat=len(differences))
+    ]
+    far = [abs(each) >= abs(sum(differences)) for each in flipped]
+    assert figures.sign_flip_p(differences) == pytest.approx(sum(far) / len(far), rel=1e-12)
 
 
-BEST = Wanted(SET, (Arm("once", 1), Arm("best-of-3", 3)))
+def test_repeats_of_a_task_are_one_piece_of_evidence() -> None:
+    once = {(name, number): built(name, number, 0) for name in "abc" for number in (1,)}
+    better = {(name, number): built(name, number, 2) for name in "abc" for number in (1, 2, 3)}
+    wanted = EvalRequest(SET, (Arm("once", 1), Arm("default", plan=BatchPlan())), repeat=3)
+    paired = reported(wanted, once=once, default=better).arms[1].paired
+    assert paired is not None
+    assert (paired.won, paired.lost, paired.p) == (9, 0, 0.25)
+
+
+def test_p_of_many_tasks() -> None:
+    assert 0 < figures.sign_flip_p([1] * 3_000 + [-1] * 2_000) < 1e-40
+
+
+BEST = EvalRequest(SET, (Arm("once", 1), Arm("best-of-3", 3)))
 
 
 def test_best_of_n_takes_the_first_that_holds_the_examples_else_the_first() -> None:
@@ -98,7 +120,7 @@ def test_without_examples_the_first_answer_is_taken() -> None:
 def test_repeats_have_the_first_answer_in_common() -> None:
     assert arms.samples(1, 3) == (1, 2, 3)
     assert arms.samples(2, 3) == (1, 1002, 1003)
-    assert Wanted(SET, (Arm("once", 1),), repeat=3).units(Arm("once", 1)) == (("a", 1), ("b", 1), ("c", 1))
+    assert EvalRequest(SET, (Arm("once", 1),), repeat=3).units(Arm("once", 1)) == (("a", 1), ("b", 1), ("c", 1))
 
 
 def test_what_a_verdict_is_worth() -> None:
@@ -107,20 +129,20 @@ def test_what_a_verdict_is_worth() -> None:
         ("b", 1): built("b", 1, 1, verdict="passed"),
         ("c", 1): built("c", 1, 2, error="the window is too small"),
     }
-    found = reported(Wanted(SET, (Arm("default", plan=Plan()),)), default=tested)
+    found = reported(EvalRequest(SET, (Arm("default", plan=BatchPlan()),)), default=tested)
     (arm,) = found.arms
-    assert arm.says == Says(passed=2, precision=0.5, recall=0.5)
+    assert arm.says == VerdictReliability(passed=2, precision=0.5, recall=0.5)
     assert arm.own_tests is not None and (arm.own_tests.ran, arm.own_tests.failed, arm.own_tests.share) == (12, 3, 0.25)
     assert (arm.errors, arm.paired, found.ceiling) == (1, None, None)
     told = report.markdown(found)
-    assert "| `default`             | 2      | 50 %      | 50 %   | 3 of 12     |" in told
-    assert "Runs that ended in an error, which count as not solved unless they delivered: `default` 1." in told
+    assert "| `default`           | 2      | 50 %      | 50 %   | 3 of 12     |" in told
+    assert "Runs with an error: `default` 1. They count as solved only if they delivered a solution." in told
 
 
 def test_nothing_to_share_is_none() -> None:
     tested = {(name, 1): built(name, 1, 0) for name in "abc"}
-    (arm,) = reported(Wanted(SET, (Arm("default", plan=Plan()),)), default=tested).arms
-    assert arm.says == Says(0, None, None)
+    (arm,) = reported(EvalRequest(SET, (Arm("default", plan=BatchPlan()),)), default=tested).arms
+    assert arm.says == VerdictReliability(0, None, None)
 
 
 def test_the_report_is_the_same_each_time_and_holds_no_text_of_a_task() -> None:
@@ -142,8 +164,8 @@ def test_the_picture_has_a_bar_for_each_arm_and_a_line_for_the_ceiling() -> None
 
 
 def test_a_long_name_is_cut_in_the_picture_and_marks_of_html_do_no_harm() -> None:
-    arm = Arm("default --role-model 'Programmer=a<b>'", plan=Plan())
-    found = reported(Wanted(SET, (arm,)), **{arm.folder: {(name, 1): built(name, 1, 0) for name in "abc"}})
+    arm = Arm("default --role-model 'Programmer=a<b>'", plan=BatchPlan())
+    found = reported(EvalRequest(SET, (arm,)), **{arm.folder: {(name, 1): built(name, 1, 0) for name in "abc"}})
     drawn = picture.svg(found)
     assert "default --role-model" in drawn and "…</text>" in drawn
     assert "<b>" not in drawn

@@ -4,7 +4,7 @@ import pytest
 
 from chatdev.evaluation import own_tests
 from chatdev.product import rows
-from chatdev.sandbox import ladder
+from chatdev.sandbox import levels
 from chatdev.sandbox.port import Sandbox
 
 REFERENCE = {"main.py": b"import sys\nprint(sum(map(int, sys.argv[1:])))\n"}
@@ -27,7 +27,7 @@ $ python3 main.py 9 9
 
 @pytest.fixture
 async def sandbox() -> Sandbox:
-    return await ladder.chosen(unsafe=False)
+    return await levels.chosen(unsafe=False)
 
 
 async def test_rows_that_a_model_wrote_count_and_those_of_the_task_do_not(sandbox: Sandbox) -> None:

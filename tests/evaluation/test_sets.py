@@ -59,15 +59,15 @@ _NAMED = (("a", ""), ("b", ', "difficulty": 4'), ("c", ', "difficulty": 1'))
         ('{"description": "d"}', "line 2: Object missing required field `name`"),
         ('{"name": "b", "description": "d", "hidden": [{"property": "p", "input": 1}]}', "`expected`"),
         ('{"name": "b", "description": "d", "difficulty": "hard"}', "Expected `int | null`, got `str`"),
-        (f'{{"name": "A", "description": "d", "hidden": [{CASE}]}}', "line 2: the name 'A' stands in line 1 already"),
-        (f'{{"name": "../b", "description": "d", "hidden": [{CASE}]}}', "line 2: the name '../b' cannot name a folder"),
+        (f'{{"name": "A", "description": "d", "hidden": [{CASE}]}}', "line 2: the name 'A' is already used in line 1"),
+        (f'{{"name": "../b", "description": "d", "hidden": [{CASE}]}}', "line 2: the name '../b' is not a valid"),
         (f'{{"name": "b", "description": " ", "hidden": [{CASE}]}}', "line 2: b: the description is empty"),
-        ('{"name": "b", "description": "d"}', "line 2: b: neither hidden cases nor a folder tests/b with files"),
+        ('{"name": "b", "description": "d"}', "line 2: b: no hidden cases, and no files in tests/b"),
     ],
 )
 def test_a_line_that_cannot_be_used_is_named(tmp_path: Path, line: str, told: str) -> None:
     said = refused(tmp_path, f'{{"name": "a", "description": "d", "hidden": [{CASE}]}}', line)
-    assert told in said and "tasks.jsonl cannot be used as it is" in said
+    assert told in said and "tasks.jsonl has invalid lines" in said
 
 
 def test_cases_and_tests_for_one_task_are_too_much(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_many_faults_are_counted(tmp_path: Path) -> None:
 
 
 def test_an_empty_set_is_none(tmp_path: Path) -> None:
-    assert "holds no task" in refused(tmp_path, "")
+    assert "contains no tasks" in refused(tmp_path, "")
 
 
 def test_a_set_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from chatdev.company import config
 from chatdev.fleet import batch, tasks
-from chatdev.fleet.ledger import Ledger, Plan, Result
-from chatdev.models.breaker import Switchboard
+from chatdev.fleet.ledger import BatchPlan, Ledger, Result
+from chatdev.models.breaker import BreakerRegistry
 from chatdev.models.choose import Choice, choose
-from chatdev.models.purse import SharedPurse
-from chatdev.playback.faults import Manner
+from chatdev.models.cost_budget import SharedCostBudget
+from chatdev.playback.faults import FaultSpec
 from chatdev.playback.recording import Entry, Recording
 from chatdev.playback.server import Playback
-from chatdev.sandbox import ladder
+from chatdev.sandbox import levels
 from chatdev.settings import load
 
 CALLS = 3
@@ -39,10 +39,10 @@ def says(text: str = "<INFO> so it is", *entries: Entry) -> Recording:
     return Recording(model="plain", entries=(*entries, Entry(when="", text=text)))
 
 
-def rows(number: int) -> list[tasks.Named]:
+def rows(number: int) -> list[tasks.NamedRow]:
     return list(
         tasks.identities(
-            tasks.Row(f"Project {each}", f"task {each}", "odd" if each % 2 else "even") for each in range(number)
+            tasks.TaskRow(f"Project {each}", f"task {each}", "odd" if each % 2 else "even") for each in range(number)
         )
     )
 
@@ -50,7 +50,7 @@ def rows(number: int) -> list[tasks.Named]:
 @contextlib.asynccontextmanager
 async def met(endpoint: str, folder: Path, **environ: str) -> AsyncIterator[Choice]:
     settings = load({"VLLM_ENDPOINT": endpoint, **environ}, folder)
-    choice = await choose("VLLM", settings, Switchboard((0.01,), rest=0.001), SharedPurse(settings.max_cost))
+    choice = await choose("VLLM", settings, BreakerRegistry((0.01,), rest=0.001), SharedCostBudget(settings.max_cost))
     try:
         yield choice
     finally:
@@ -59,18 +59,18 @@ async def met(endpoint: str, folder: Path, **environ: str) -> AsyncIterator[Choi
 
 async def carried(
     folder: Path,
-    named: Iterable[tasks.Named],
+    named: Iterable[tasks.NamedRow],
     recording: Recording | None = None,
-    *manners: Manner,
+    *manners: FaultSpec,
     jobs: int | None = 4,
-    plan: Plan | None = None,
+    plan: BatchPlan | None = None,
 ) -> dict[str, Result]:
     """Carry these to their ends in a batch's folder; all results by the projects' names."""
     made = folder / "company"
-    plan = plan or Plan(config=str(made if made.exists() else company(made)))
+    plan = plan or BatchPlan(config=str(made if made.exists() else company(made)))
     async with Playback(recording or says(), manners=manners) as endpoint, met(endpoint, folder) as choice:
         with contextlib.closing(Ledger(folder / "batch", plan)) as ledger:
             left = ledger.left(ledger.add(named))
-            async with batch.pooled(ledger.place, choice, ladder.at(ladder.UNSAFE), jobs) as pool:
+            async with batch.pooled(ledger.place, choice, levels.at(levels.UNSAFE), jobs) as pool:
                 await batch.carry(pool, ledger, left, lambda result: None, lambda: None)
             return {each.name: each for each in ledger.results.values()}

@@ -21,14 +21,14 @@ from chatdev.cli.main import cli
 from chatdev.journal import events
 from chatdev.journal.store import read
 from chatdev.models.background import BACKGROUND
-from chatdev.playback.faults import Manner
+from chatdev.playback.faults import FaultSpec
 from chatdev.playback.server import Playback
 
 OURS = ("VLLM_", "OPENAI_", "BASE_URL", "CHATDEV_", "OTEL_")
 
 
 @contextmanager
-def serving(*manners: Manner) -> Iterator[str]:
+def serving(*manners: FaultSpec) -> Iterator[str]:
     """A model server in this process, beside the test."""
     playback = Playback(plain.says(), manners=manners)
     endpoint = BACKGROUND.wait_for(playback.start())
@@ -75,13 +75,13 @@ def test_a_file_of_tasks_becomes_results_and_the_same_command_goes_on(here: Path
         batch = here / "WareHouse" / "tasks_batch"
         assert sorted(row["name"] for row in table(batch)) == [f"Project {number}" for number in (0, 2, 4, 6)]
         assert "[4/4]" in first.stderr
-        assert "4 of 4 projects have ended: 0 passed, 4 failed, 0 error." in first.stdout
+        assert "4 of 4 projects finished: passed 0, failed 4, error 0." in first.stdout
         assert "--retry-failed" in first.stdout
         second = type_in(*words)
         assert Counter(row["name"] for row in table(batch)) == {f"Project {number}": 1 for number in range(9)}
         assert "[9/9]" in second.stderr and "[4/9]" not in second.stderr
         third = type_in(str(batch))
-        assert "9 of 9 projects have ended" in third.stdout and "[" not in third.stderr
+        assert "9 of 9 projects finished" in third.stdout and "[" not in third.stderr
         fourth = type_in(str(batch), "--retry-failed", "--quiet", "--limit", "2", "--unsafe-no-sandbox")
         assert fourth.stderr == ""
         assert len(table(batch)) == 9
@@ -95,7 +95,7 @@ def test_recorded_answers_make_whole_products(here: Path) -> None:
     (here / "tasks.jsonl").write_text('{"name": "Hello", "task": "create a hello world program"}\n')
     done = type_in("tasks.jsonl", "--model", "DEMO", "--out", "out")
     assert done.exit_code == 0
-    assert "1 of 1 projects have ended: 1 passed" in done.stdout and "Go on" not in done.stdout
+    assert "1 of 1 projects finished: passed 1" in done.stdout and "Continue with" not in done.stdout
     assert [row["verdict"] for row in table(here / "out")] == ["passed"]
 
 
@@ -103,15 +103,15 @@ def test_recorded_answers_make_whole_products(here: Path) -> None:
     ("words", "told"),
     [
         (("nothing.csv",), "nothing.csv cannot be read (No such file or directory)"),
-        (("plain",), "plain is a folder, and no batch"),
+        (("plain",), "plain is a folder, but not a batch"),
         (("tasks.csv", "--where", "Size=L"), "names no column"),
         (("tasks.csv", "--config", "nowhere"), "nowhere"),
-        (("tasks.csv", "--role-model", "Programmer"), "does not say who is answered by what"),
+        (("tasks.csv", "--role-model", "Programmer"), "is not of the form ROLE=MODEL"),
         (
             ("tasks.csv", "--config", "plain", "--unsafe-no-sandbox", "--endpoint", "127.0.0.1:9"),
             "No model server answered",
         ),
-        (("tasks.csv", "--out", "tasks.csv/out"), "No batch can be kept in tasks.csv/out"),
+        (("tasks.csv", "--out", "tasks.csv/out"), "Cannot create a batch in tasks.csv/out"),
     ],
 )
 def test_what_cannot_be_is_said_in_words(here: Path, words: tuple[str, ...], told: str) -> None:
@@ -123,7 +123,7 @@ def test_what_cannot_be_is_said_in_words(here: Path, words: tuple[str, ...], tol
 def test_nothing_left_after_the_conditions_is_a_batch_that_has_ended(here: Path) -> None:
     done = type_in("tasks.csv", "--config", "plain", "--where", "category=none")
     assert done.exit_code == 0
-    assert "0 of 0 projects have ended" in done.stdout
+    assert "0 of 0 projects finished" in done.stdout
 
 
 def test_a_disk_that_refuses_is_told_in_words(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +133,7 @@ def test_a_disk_that_refuses_is_told_in_words(here: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("chatdev.cli.batching.summary.write", refusing)
     done = type_in("tasks.csv", "--config", "plain", "--where", "category=none")
     assert done.exit_code == 1
-    assert "The system refused: Permission denied (summary.md)" in done.stderr
+    assert "Operating system error: Permission denied (summary.md)" in done.stderr
 
 
 def test_all_traffic_is_kept_in_one_file_for_whoever_debugs(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +177,7 @@ def started(here: Path, endpoint: str, *words: str) -> Iterator[subprocess.Popen
 
 def test_ctrl_c_saves_all_projects_and_says_how_to_go_on(here: Path) -> None:
     batch = here / "WareHouse" / "tasks_batch"
-    with serving(Manner(place="Plain2.1", first_token=600.0)) as endpoint, started(here, endpoint) as process:
+    with serving(FaultSpec(place="Plain2.1", first_token=600.0)) as endpoint, started(here, endpoint) as process:
         until(lambda: len(list(batch.glob("projects/*/.chatdev/events.jsonl"))) == 4)
         until(lambda: all(b'"Plain2"' in log.read_bytes() for log in batch.glob("projects/*/.chatdev/events.jsonl")))
         process.send_signal(signal.SIGINT)
@@ -185,7 +185,7 @@ def test_ctrl_c_saves_all_projects_and_says_how_to_go_on(here: Path) -> None:
     assert process.returncode == 130
     assert "Traceback" not in err
     assert "Interrupted. Nothing is lost." in err
-    assert f'batch "{batch.relative_to(here)}"' in out and "0 of 9 projects have ended" in out
+    assert f'batch "{batch.relative_to(here)}"' in out and "0 of 9 projects finished" in out
     for log in batch.glob("projects/*/.chatdev/events.jsonl"):
         assert isinstance(read(log)[-1].event, events.AttemptStopped)
         assert "Not finished: interrupted" in (log.parents[1] / "REPORT.md").read_text()
@@ -194,7 +194,7 @@ def test_ctrl_c_saves_all_projects_and_says_how_to_go_on(here: Path) -> None:
 def test_a_batch_that_is_killed_again_and_again_gives_every_result_once(here: Path) -> None:
     batch = here / "WareHouse" / "tasks_batch"
     chance = random.Random(9)
-    with serving(Manner(first_token=0.03)) as endpoint:
+    with serving(FaultSpec(first_token=0.03)) as endpoint:
         for _ in range(6):
             with started(here, endpoint) as process:
                 before = sum(log.stat().st_size for log in batch.glob("projects/*/.chatdev/events.jsonl"))
@@ -208,7 +208,7 @@ def test_a_batch_that_is_killed_again_and_again_gives_every_result_once(here: Pa
                 process.kill()
         with started(here, endpoint) as process:
             out, err = process.communicate(timeout=120)
-    assert "9 of 9 projects have ended" in out, err
+    assert "9 of 9 projects finished" in out, err
     assert Counter(row["name"] for row in table(batch)) == {f"Project {number}": 1 for number in range(9)}
     assert len((batch / "results.jsonl").read_bytes().splitlines()) == 9
     for row in table(batch):
@@ -231,11 +231,11 @@ def test_many_jobs_that_race_through_faults_and_kills_end_once_and_right(here: P
     again = {place.replace("ask.1", f"ask.{number}"): text for place, text in ANSWERS.items() for number in (1, 2, 3)}
     chance = random.Random(seed)
     faults = [
-        Manner(share=0.02, status=500),
-        Manner(share=0.02, fault="cut", after=3),
-        Manner(share=0.1, place="Coding.1", empty=True),
+        FaultSpec(share=0.02, status=500),
+        FaultSpec(share=0.02, fault="cut", after=3),
+        FaultSpec(share=0.1, place="Coding.1", empty=True),
     ]
-    playback = Playback(recording(again), manners=[Manner(first_token=0.05), *faults])
+    playback = Playback(recording(again), manners=[FaultSpec(first_token=0.05), *faults])
     endpoint = BACKGROUND.wait_for(playback.start())
     seen: dict[str, set[str]] = {}
     try:
@@ -252,7 +252,7 @@ def test_many_jobs_that_race_through_faults_and_kills_end_once_and_right(here: P
             out, err = process.communicate(timeout=300)
     finally:
         BACKGROUND.wait_for(playback.stop())
-    assert f"{count} of {count} projects have ended: {count} passed" in out, err
+    assert f"{count} of {count} projects finished: passed {count}" in out, err
     assert Counter(row["name"] for row in table(batch)) == {f"Greeting {number}": 1 for number in range(count)}
     for row in table(batch):
         log = batch / row["folder"] / ".chatdev" / "events.jsonl"

@@ -8,7 +8,7 @@ import pytest
 from chatdev.fleet import picture, summary
 from chatdev.fleet.display import Display, clock
 from chatdev.fleet.ledger import Result, Status
-from chatdev.fleet.pool import Standing
+from chatdev.fleet.pool import PoolStatus
 
 
 def result(name: str, status: Status = "passed", category: str = "", **more: object) -> Result:
@@ -40,10 +40,10 @@ def test_the_summary_has_figures_pictures_and_what_did_not_pass(tmp_path: Path) 
     ]
     path = summary.write(tmp_path, results, 5)
     text = path.read_text()
-    assert "3 of 5 projects have ended: 1 passed, 1 failed, 1 error." in text
+    assert "3 of 5 projects finished: passed 1, failed 1, error 1." in text
     assert "| Game | 2 | 1 | 1 | 0 |" in text
     assert "| tokens | 12,400 | 1,200 | 10,000 |" in text
-    assert "| wall time | 0:04:30 | 0:01:30 | 0:01:30 |" in text
+    assert "| elapsed time | 0:04:30 | 0:01:30 | 0:01:30 |" in text
     assert "- [B](<projects/B/REPORT.md>): failed (1 of 2)" in text
     assert r"C\|\<x\>" in text and "the server broke" in text
     assert "cost ($) | 0.50" in text
@@ -55,7 +55,7 @@ def test_the_summary_has_figures_pictures_and_what_did_not_pass(tmp_path: Path) 
 def test_a_summary_of_nothing_or_of_nothing_but_success_says_so(tmp_path: Path) -> None:
     assert "0 of 2 projects" in summary.write(tmp_path, [], 2).read_text()
     assert not list(tmp_path.glob("*.svg"))
-    assert "Everything passed." in summary.write(tmp_path, [result("A")], 1).read_text()
+    assert "Every finished project passed." in summary.write(tmp_path, [result("A")], 1).read_text()
 
 
 def test_of_many_failures_the_first_are_listed(tmp_path: Path) -> None:
@@ -87,8 +87,8 @@ class Terminal(io.StringIO):
         return True
 
 
-def standing() -> Standing:
-    return Standing(running=5, limit=8, out=4, calls=30, tokens=6000)
+def standing() -> PoolStatus:
+    return PoolStatus(running=5, limit=8, out=4, calls=30, tokens=6000)
 
 
 def test_a_terminal_has_one_line_that_is_drawn_over() -> None:
@@ -100,8 +100,8 @@ def test_a_terminal_has_one_line_that_is_drawn_over() -> None:
     display.close()
     assert "\r\x1b[K[2/10] B: error: no window (3 calls, 0:01:30)\n" in out.getvalue()
     assert (
-        "2 of 10 done: 1 passed, 0 failed · 1 errors · 5 running (at most 8) · 4 calls out, 300 tokens/s · $1.25 · "
-        "0:02:40 left"
+        "2 of 10 finished: 1 passed, 0 failed · errors: 1 · 5 running (limit 8) · 4 calls in flight, 300 tokens/s · "
+        "$1.25 · 0:02:40 left"
     ) in out.getvalue()
     assert out.getvalue().endswith("\r\x1b[K")
 
@@ -115,7 +115,7 @@ def test_a_log_has_plain_lines_each_half_a_minute() -> None:
     display.close()
     lines = out.getvalue().splitlines()
     assert len(lines) == 3
-    assert "left" not in lines[0] and "0 of 3 done" in lines[0]
+    assert "left" not in lines[0] and "0 of 3 finished" in lines[0]
     assert "\x1b" not in out.getvalue()
 
 

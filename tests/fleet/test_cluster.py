@@ -12,11 +12,11 @@ from support import ANSWERS, recording
 from chatdev import runs
 from chatdev.errors import ChatDevError, UserError
 from chatdev.fleet import cluster, tasks
-from chatdev.fleet.cluster import Cluster, Lost, Member
-from chatdev.fleet.ledger import Ledger, Plan, Result, Task, given_up
-from chatdev.fleet.node import Failure, FencedStore, GivenUp, Node, Opened, Setup, Turn
-from chatdev.fleet.pool import Standing
-from chatdev.fleet.tasks import Row
+from chatdev.fleet.cluster import Cluster, Worker, WorkerLost
+from chatdev.fleet.ledger import BatchPlan, BatchTask, Ledger, Result, given_up
+from chatdev.fleet.node import Failure, FencedStore, GivenUp, Node, NodeOpened, NodeReport, NodeSetup
+from chatdev.fleet.pool import PoolStatus
+from chatdev.fleet.tasks import TaskRow
 from chatdev.journal import events
 from chatdev.journal.events import ModelAnswered, RunFinished
 from chatdev.journal.store import Store, read
@@ -35,10 +35,10 @@ class Far:
         self.node, self.hangs, self.killed = node, False, False
         self.dead = asyncio.Event()
 
-    async def open(self, limit: float | None) -> Opened:
+    async def open(self, limit: float | None) -> NodeOpened:
         return await self._called(self.node.open(limit))
 
-    async def turn(self, more: Sequence[Task], limit: float | None) -> Turn:
+    async def turn(self, more: Sequence[BatchTask], limit: float | None) -> NodeReport:
         return await self._called(self.node.turn(more, limit))
 
     async def close(self) -> None:
@@ -54,7 +54,7 @@ class Far:
             await asyncio.Event().wait()
         if self.dead.is_set():
             await asyncio.wait((calling,))  # the process goes on, and nobody hears what it says
-            raise Lost("the test pulled its plug")
+            raise WorkerLost("the test pulled its plug")
         plug.cancel()
         return await calling
 
@@ -62,14 +62,16 @@ class Far:
 class Scripted:
     """A node's process that says what a test wants."""
 
-    def __init__(self, script: Callable[[Sequence[Task], float | None], Turn], opened: Opened | None = None) -> None:
-        self.script, self.opened = script, opened or Opened("there")
+    def __init__(
+        self, script: Callable[[Sequence[BatchTask], float | None], NodeReport], opened: NodeOpened | None = None
+    ) -> None:
+        self.script, self.opened = script, opened or NodeOpened("there")
 
-    async def open(self, limit: float | None) -> Opened:
+    async def open(self, limit: float | None) -> NodeOpened:
         await asyncio.sleep(0)
         return self.opened
 
-    async def turn(self, more: Sequence[Task], limit: float | None) -> Turn:
+    async def turn(self, more: Sequence[BatchTask], limit: float | None) -> NodeReport:
         await asyncio.sleep(0)
         return self.script(more, limit)
 
@@ -83,13 +85,13 @@ class Scripted:
 class Fake:
     """An engine: ``start`` makes members."""
 
-    def __init__(self, nodes: Sequence[str], start: Callable[[str, Setup], Member]) -> None:
+    def __init__(self, nodes: Sequence[str], start: Callable[[str, NodeSetup], Worker]) -> None:
         self.there, self._start = list(nodes), start
 
     async def nodes(self) -> Sequence[str]:
         return list(self.there)
 
-    def start(self, node: str, setup: Setup) -> Member:
+    def start(self, node: str, setup: NodeSetup) -> Worker:
         return self._start(node, setup)
 
 
@@ -98,12 +100,12 @@ class Batch:
 
     def __init__(self, folder: Path, endpoint: str, count: int, **settings: Any) -> None:
         self.folder = folder
-        self.ledger = Ledger(folder, Plan(config="full"))
-        rows = [Row(f"Greeting {number}", f"greet, for the {number}th time") for number in range(count)]
-        self.asked: Sequence[Task] = self.ledger.add(tasks.identities(rows))
+        self.ledger = Ledger(folder, BatchPlan(config="full"))
+        rows = [TaskRow(f"Greeting {number}", f"greet, for the {number}th time") for number in range(count)]
+        self.asked: Sequence[BatchTask] = self.ledger.add(tasks.identities(rows))
         code, self.before = self.ledger.share()
         set_up = msgspec.structs.replace(load({"VLLM_ENDPOINT": endpoint}, folder), **settings)
-        self.setup = Setup(folder=folder, code=code, plan=self.ledger.plan, settings=set_up, jobs=2)
+        self.setup = NodeSetup(folder=folder, code=code, plan=self.ledger.plan, settings=set_up, jobs=2)
         self.said: list[str] = []
         self.ended: list[Result] = []
 
@@ -138,7 +140,7 @@ async def test_all_nodes_work_and_each_project_ends_once(home: Path, endpoint: s
     batch = Batch(home, endpoint, 7)
     far: list[Far] = []
 
-    def start(node: str, setup: Setup) -> Far:
+    def start(node: str, setup: NodeSetup) -> Far:
         far.append(Far(Node(setup)))
         return far[-1]
 
@@ -158,7 +160,7 @@ async def test_a_node_that_is_given_up_writes_no_more_and_its_projects_go_on(
     batch = Batch(home, endpoint, 4)
     far: list[Far] = []
 
-    def start(node: str, setup: Setup) -> Far:
+    def start(node: str, setup: NodeSetup) -> Far:
         far.append(Far(Node(setup)))
         return far[-1]
 
@@ -175,7 +177,7 @@ async def test_a_node_that_is_given_up_writes_no_more_and_its_projects_go_on(
     far[0].dead.set()
     while not batch.said[1:]:
         await asyncio.sleep(0.005)
-    assert "is given up for dead" in batch.said[-1]
+    assert "is unreachable" in batch.said[-1]
     await work
     assert [each.status for each in batch.ended] == ["passed"] * 4
     late = await far[0].node.turn((), None)  # the one that was given up went on all the while
@@ -233,13 +235,13 @@ async def test_a_project_that_ended_unheard_is_told_and_not_done_again(home: Pat
     batch.ledger.close()
 
 
-def answers(home: Path, *, dies: bool = False, failure: Failure | None = None) -> Callable[[str, Setup], Scripted]:
+def answers(home: Path, *, dies: bool = False, failure: Failure | None = None) -> Callable[[str, NodeSetup], Scripted]:
     """Members of which each turn fails one way."""
 
-    def script(more: Sequence[Task], limit: float | None) -> Turn:
+    def script(more: Sequence[BatchTask], limit: float | None) -> NodeReport:
         if dies and more:
-            raise Lost("gone")
-        return Turn(standing=Standing(0, 4, 0, 0, 0), failure=failure)
+            raise WorkerLost("gone")
+        return NodeReport(standing=PoolStatus(0, 4, 0, 0, 0), failure=failure)
 
     return lambda node, setup: Scripted(script)
 
@@ -257,7 +259,7 @@ async def test_what_stops_the_last_node_stops_the_batch(home: Path, endpoint: st
 
 async def test_a_cluster_without_nodes_is_said(home: Path, endpoint: str) -> None:
     batch = Batch(home, endpoint, 1)
-    with pytest.raises(UserError, match="no node to work on"):
+    with pytest.raises(UserError, match="no available nodes"):
         await batch.cluster(Fake([], answers(home))).carry(batch.asked, batch.take)
     batch.ledger.close()
 
@@ -286,10 +288,10 @@ async def test_nodes_together_never_may_spend_more_than_the_limit(home: Path, en
     spent: dict[str, float] = {}
     over: list[float] = []
 
-    def start(node: str, setup: Setup) -> Scripted:
-        held: list[Task] = []
+    def start(node: str, setup: NodeSetup) -> Scripted:
+        held: list[BatchTask] = []
 
-        def script(more: Sequence[Task], limit: float | None) -> Turn:
+        def script(more: Sequence[BatchTask], limit: float | None) -> NodeReport:
             assert limit is not None
             granted[node] = max(limit, spent.get(node, 0.0))
             held.extend(more)
@@ -304,7 +306,7 @@ async def test_nodes_together_never_may_spend_more_than_the_limit(home: Path, en
                 )
                 for each in done
             )  # fmt: skip
-            return Turn(results, Standing(0, 1, 0, 0, 0), granted[node], spent[node])
+            return NodeReport(results, PoolStatus(0, 1, 0, 0, 0), granted[node], spent[node])
 
         return Scripted(script)
 
@@ -317,7 +319,7 @@ async def test_nodes_together_never_may_spend_more_than_the_limit(home: Path, en
 
 async def test_a_folder_that_is_not_shared_and_another_version_are_refused(home: Path, endpoint: str) -> None:
     batch = Batch(home, endpoint, 1)
-    for wrong, told in (({"code": "another"}, "not the batch's folder"), ({"version": "0.0.1"}, "is installed here")):
+    for wrong, told in (({"code": "another"}, "not the batch's folder"), ({"version": "0.0.1"}, "node has ChatDev")):
         opened = await Node(msgspec.structs.replace(batch.setup, **wrong)).open(None)
         assert opened.failure
         assert told in opened.failure.what
@@ -348,7 +350,7 @@ async def test_a_node_stops_when_nobody_asks_it_any_more(home: Path, endpoint: s
     await asyncio.sleep(0.2)
     turn = await node.turn(batch.asked, None)
     assert turn.failure
-    assert "Nobody has asked" in turn.failure.what
+    assert "received no calls" in turn.failure.what
     await node.close()
     batch.ledger.close()
 

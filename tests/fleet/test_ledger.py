@@ -5,16 +5,16 @@ import pytest
 
 from chatdev.errors import UserError
 from chatdev.fleet import tasks
-from chatdev.fleet.ledger import Ledger, Plan, Result, Task, plan_of
-from chatdev.fleet.tasks import Row
+from chatdev.fleet.ledger import BatchPlan, BatchTask, Ledger, Result, plan_of
+from chatdev.fleet.tasks import TaskRow
 from chatdev.journal.lock import Busy
 
 
-def rows(*names: str) -> list[tasks.Named]:
-    return list(tasks.identities(Row(name, f"make {name}", "Game") for name in names))
+def rows(*names: str) -> list[tasks.NamedRow]:
+    return list(tasks.identities(TaskRow(name, f"make {name}", "Game") for name in names))
 
 
-def result(task: Task, status: str = "passed", cost: float = 0.0) -> Result:
+def result(task: BatchTask, status: str = "passed", cost: float = 0.0) -> Result:
     return Result(
         name=task.row.name,
         verdict="passed" if status == "passed" else "" if status == "error" else "failed (1 of 2)",
@@ -38,7 +38,7 @@ def table(folder: Path) -> list[dict[str, str]]:
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path / "b", Plan())
+    return Ledger(tmp_path / "b", BatchPlan())
 
 
 def test_a_batch_is_found_again_with_its_tasks_and_results(ledger: Ledger) -> None:
@@ -138,34 +138,34 @@ def test_two_projects_of_one_name_have_folders_of_their_own(ledger: Ledger) -> N
 
 
 def test_only_one_process_works_on_a_batch(ledger: Ledger) -> None:
-    with pytest.raises(Busy, match=f"The run in {ledger.folder} is being worked on"):
-        Ledger(ledger.folder, Plan())
+    with pytest.raises(Busy, match=f"The run in {ledger.folder} is in use by"):
+        Ledger(ledger.folder, BatchPlan())
     ledger.close()
     Ledger(ledger.folder).close()
 
 
 def test_a_batch_keeps_its_company_and_its_organization(ledger: Ledger) -> None:
     ledger.close()
-    for plan in (Plan(config="classic"), Plan(org="Mine")):
-        with pytest.raises(UserError, match="was begun with --config default and --org DefaultOrganization"):
+    for plan in (BatchPlan(config="classic"), BatchPlan(org="Mine")):
+        with pytest.raises(UserError, match="was started with --config default and --org DefaultOrganization"):
             Ledger(ledger.folder, plan)
-    Ledger(ledger.folder, Plan(model="STUB")).close()
+    Ledger(ledger.folder, BatchPlan(model="STUB")).close()
     known = plan_of(ledger.folder)
     assert known is not None and known.model == "STUB"
 
 
 def test_what_cannot_be_a_batch_is_refused_in_words(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is no batch that was begun"):
+    with pytest.raises(UserError, match="contains no batch"):
         Ledger(tmp_path / "nothing")
-    with pytest.raises(UserError, match="--org 'a/b' cannot name a folder"):
-        Ledger(tmp_path / "b", Plan(org="a/b"))
+    with pytest.raises(UserError, match="--org 'a/b' is not a valid folder name"):
+        Ledger(tmp_path / "b", BatchPlan(org="a/b"))
     with pytest.raises(UserError, match="nowhere"):
-        Ledger(tmp_path / "c", Plan(config="nowhere"))
+        Ledger(tmp_path / "c", BatchPlan(config="nowhere"))
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="No batch can be kept in"):
-        Ledger(tmp_path / "file" / "b", Plan())
+    with pytest.raises(UserError, match="Cannot create a batch in"):
+        Ledger(tmp_path / "file" / "b", BatchPlan())
     (tmp_path / "b" / ".batch" / "plan.json").write_text("{")
-    with pytest.raises(UserError, match="whose plan cannot be read"):
+    with pytest.raises(UserError, match="Cannot read the plan"):
         Ledger(tmp_path / "b")
 
 

@@ -13,20 +13,20 @@ from support import ANSWERS, recording
 
 from chatdev import runs, wiring
 from chatdev.errors import ChatDevError, UserError
-from chatdev.fleet import batch, pace, pool, shared
-from chatdev.fleet.ledger import Ledger, Plan, Result, Task
-from chatdev.fleet.shared import FAST, Aside, Bounded, Guest, Traffic
-from chatdev.fleet.tasks import Row
+from chatdev.fleet import batch, concurrency, pool, shared
+from chatdev.fleet.ledger import BatchPlan, BatchTask, Ledger, Result
+from chatdev.fleet.shared import FAST, Bounded, SharedModelHandle, SyncThread, Traffic
+from chatdev.fleet.tasks import TaskRow
 from chatdev.journal import events
 from chatdev.journal.store import JournalError, Record, Store, read
 from chatdev.models.backend import StubModel
 from chatdev.models.choose import Choice, choose
 from chatdev.models.errors import CostLimit, KeyRefused, Unreachable
-from chatdev.models.types import Completion, Early, Message, Options, Receipt, Target, Usage, Watch
-from chatdev.playback.faults import Manner
+from chatdev.models.types import Completion, EarlyStop, Message, Options, Receipt, Target, Usage, Watch
+from chatdev.playback.faults import FaultSpec
 from chatdev.playback.recording import Entry, Recording
 from chatdev.playback.server import Playback
-from chatdev.sandbox import ladder
+from chatdev.sandbox import levels
 from chatdev.sandbox.port import Job, Outcome
 from chatdev.settings import load
 
@@ -49,19 +49,19 @@ async def test_every_project_is_carried_to_its_end(tmp_path: Path) -> None:
 
 
 async def test_a_product_is_built_and_judged_as_in_a_run_of_its_own(tmp_path: Path) -> None:
-    named = [("1", Row("Greeting", "greet"))]
-    results = await plain.carried(tmp_path, named, recording(ANSWERS), plan=Plan(config="full"))
+    named = [("1", TaskRow("Greeting", "greet"))]
+    results = await plain.carried(tmp_path, named, recording(ANSWERS), plan=BatchPlan(config="full"))
     assert (results["Greeting"].verdict, results["Greeting"].status) == ("passed", "passed")
 
 
 async def test_what_has_ended_is_not_done_again_and_what_was_interrupted_goes_on(tmp_path: Path) -> None:
     named = plain.rows(6)
     first = await plain.carried(tmp_path, named[:2])
-    slow = Playback(plain.says(), manners=[Manner(place="Plain2.1", first_token=600.0)])
+    slow = Playback(plain.says(), manners=[FaultSpec(place="Plain2.1", first_token=600.0)])
     async with slow as endpoint, plain.met(endpoint, tmp_path) as choice:
         with contextlib.closing(Ledger(tmp_path / "batch")) as ledger:
             left = ledger.left(ledger.add(named))
-            async with batch.pooled(ledger.place, choice, ladder.at(ladder.UNSAFE), 4) as carrier:
+            async with batch.pooled(ledger.place, choice, levels.at(levels.UNSAFE), 4) as carrier:
                 work = asyncio.create_task(batch.carry(carrier, ledger, left, print, lambda: None))
                 while sum(
                     len(list((ledger.place.projects / task.folder).glob("*/events.jsonl"))) for task in left
@@ -93,7 +93,7 @@ async def test_a_run_that_ended_before_anybody_was_told_is_told_now(tmp_path: Pa
 
 async def test_a_folder_whose_maker_died_over_it_is_made_anew(tmp_path: Path) -> None:
     with contextlib.closing(
-        Ledger(tmp_path / "batch", Plan(config=str(plain.company(tmp_path / "company"))))
+        Ledger(tmp_path / "batch", BatchPlan(config=str(plain.company(tmp_path / "company"))))
     ) as ledger:
         (task, other) = ledger.add(plain.rows(2))
         log_file = runs.log_of(ledger.place.projects / task.folder)
@@ -146,14 +146,14 @@ def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_rest")
 async def test_a_server_that_is_gone_stops_the_batch_and_no_project_has_failed(tmp_path: Path) -> None:
-    plan = Plan(config=str(plain.company(tmp_path / "company")))
+    plan = BatchPlan(config=str(plain.company(tmp_path / "company")))
     playback = Playback(plain.says())
     async with plain.met(await playback.start(), tmp_path) as choice:
         await playback.stop()
         with contextlib.closing(Ledger(tmp_path / "batch", plan)) as ledger:
             left = ledger.add(plain.rows(12))
-            async with batch.pooled(ledger.place, choice, ladder.at(ladder.UNSAFE), 4) as carrier:
-                with pytest.raises(Unreachable, match="The batch has stopped there"):
+            async with batch.pooled(ledger.place, choice, levels.at(levels.UNSAFE), 4) as carrier:
+                with pytest.raises(Unreachable, match="The batch has stopped"):
                     await batch.carry(carrier, ledger, left, lambda result: None, lambda: None)
             assert ledger.results == {}
     assert len(await plain.carried(tmp_path, plain.rows(12))) == 12
@@ -161,24 +161,24 @@ async def test_a_server_that_is_gone_stops_the_batch_and_no_project_has_failed(t
 
 async def test_a_server_that_comes_back_in_time_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "LONGEST", 0.01)
-    plan = Plan(config=str(plain.company(tmp_path / "company")))
+    plan = BatchPlan(config=str(plain.company(tmp_path / "company")))
     playback = Playback(plain.says())
     endpoint = await playback.start()
     asked = 0
 
-    async def answers(self: shared.Common) -> bool:
+    async def answers(self: shared.SharedModel) -> bool:
         nonlocal asked
         asked += 1
         if asked == 3:
             await playback.start(port=int(endpoint.rpartition(":")[2].partition("/")[0]))
         return False
 
-    monkeypatch.setattr(shared.Common, "answers", answers)
+    monkeypatch.setattr(shared.SharedModel, "answers", answers)
     async with plain.met(endpoint, tmp_path) as choice:
         await playback.stop()
         with contextlib.closing(Ledger(tmp_path / "batch", plan)) as ledger:
             left = ledger.add(plain.rows(5))
-            async with batch.pooled(ledger.place, choice, ladder.at(ladder.UNSAFE), 1) as carrier:
+            async with batch.pooled(ledger.place, choice, levels.at(levels.UNSAFE), 1) as carrier:
                 await batch.carry(carrier, ledger, left, lambda result: None, lambda: None)
             assert {each.status for each in ledger.results.values()} == {"failed"}
     await playback.stop()
@@ -187,7 +187,7 @@ async def test_a_server_that_comes_back_in_time_is_waited_for(tmp_path: Path, mo
 
 @pytest.mark.usefixtures("no_rest")
 async def test_faults_of_a_server_count_as_a_project_s_end_after_some_goes(tmp_path: Path) -> None:
-    results = await plain.carried(tmp_path, plain.rows(1), None, Manner(place="Plain2.1", status=500))
+    results = await plain.carried(tmp_path, plain.rows(1), None, FaultSpec(place="Plain2.1", status=500))
     assert results["Project 0"].status == "error"
     attempts = [event for event in log(tmp_path, results["Project 0"]) if isinstance(event, events.AttemptStarted)]
     assert len(attempts) == pool.GOES
@@ -195,7 +195,7 @@ async def test_faults_of_a_server_count_as_a_project_s_end_after_some_goes(tmp_p
 
 async def test_a_key_that_is_refused_stops_the_batch(tmp_path: Path) -> None:
     with pytest.raises(KeyRefused):
-        await plain.carried(tmp_path, plain.rows(4), None, Manner(place="Plain2.1", status=401))
+        await plain.carried(tmp_path, plain.rows(4), None, FaultSpec(place="Plain2.1", status=401))
     assert len(await plain.carried(tmp_path, plain.rows(4))) == 4
 
 
@@ -213,10 +213,10 @@ async def test_a_disk_that_takes_no_more_stops_the_batch(tmp_path: Path, monkeyp
 
 async def test_what_a_display_does_wrong_stops_the_batch_in_words(tmp_path: Path) -> None:
     async with Playback(plain.says()) as endpoint, plain.met(endpoint, tmp_path) as choice:
-        plan = Plan(config=str(plain.company(tmp_path / "company")))
+        plan = BatchPlan(config=str(plain.company(tmp_path / "company")))
         with contextlib.closing(Ledger(tmp_path / "batch", plan)) as ledger:
             left = ledger.add(plain.rows(3))
-            async with batch.pooled(ledger.place, choice, ladder.at(ladder.UNSAFE), 2) as carrier:
+            async with batch.pooled(ledger.place, choice, levels.at(levels.UNSAFE), 2) as carrier:
                 for error, told in (
                     (OSError(28, "No space left on device"), "No space"),
                     (ValueError("x"), "ValueError: x"),
@@ -239,11 +239,11 @@ async def paid(tmp_path: Path, max_cost: str) -> dict[str, Result]:
         environ = {"OPENAI_API_KEY": "sk-proj-4711", "OPENAI_BASE_URL": "http://api.openai.com/v1"}
         environ |= {"VLLM_MODEL_NAME": "not-served-there", "OPENAI_MODEL": "gpt-6-luna"}
         made = tmp_path / "company"
-        plan = Plan(config=str(made if made.exists() else plain.company(made)))
+        plan = BatchPlan(config=str(made if made.exists() else plain.company(made)))
         async with plain.met("http://gpu:8000/v1", tmp_path, **environ) as choice:
             with contextlib.closing(Ledger(tmp_path / "batch", plan)) as ledger:
                 left = ledger.left(ledger.add(plain.rows(8)))
-                async with batch.pooled(ledger.place, choice, ladder.at(ladder.UNSAFE), 2) as carrier:
+                async with batch.pooled(ledger.place, choice, levels.at(levels.UNSAFE), 2) as carrier:
                     try:
                         await batch.carry(carrier, ledger, left, lambda result: None, lambda: None)
                     finally:
@@ -253,7 +253,7 @@ async def paid(tmp_path: Path, max_cost: str) -> dict[str, Result]:
                             for record in read(path)
                             if isinstance(event := record.event, events.ModelAnswered)
                         )
-                        assert choice.purse.spent >= costs - 1e-9  # what was broken off may have been charged
+                        assert choice.cost_budget.spent >= costs - 1e-9  # what was broken off may have been charged
                 return dict(ledger.results)
 
 
@@ -271,7 +271,7 @@ async def test_the_cost_of_all_projects_together_is_bounded_and_more_money_goes_
 
 async def test_another_model_for_a_role_is_met_once_for_all_projects(tmp_path: Path) -> None:
     async with Playback(Recording(model="adept", entries=(Entry(when="", text="<INFO> other"),))) as other:
-        plan = Plan(config=str(plain.company(tmp_path / "company")), role_models=(f"Programmer=@{other}",))
+        plan = BatchPlan(config=str(plain.company(tmp_path / "company")), role_models=(f"Programmer=@{other}",))
         met = 0
         meet = Choice.colleague
 
@@ -293,7 +293,9 @@ async def test_another_model_for_a_role_is_met_once_for_all_projects(tmp_path: P
 
 @pytest.mark.usefixtures("no_rest")
 async def test_another_model_that_does_not_answer_is_tried_again_for_each_project(tmp_path: Path) -> None:
-    plan = Plan(config=str(plain.company(tmp_path / "company")), role_models=("Programmer=@http://127.0.0.1:9/v1",))
+    plan = BatchPlan(
+        config=str(plain.company(tmp_path / "company")), role_models=("Programmer=@http://127.0.0.1:9/v1",)
+    )
     results = await plain.carried(tmp_path, plain.rows(1), plan=plan)
     assert (results["Project 0"].status, results["Project 0"].calls) == ("error", 0)
     assert "127.0.0.1:9" in results["Project 0"].error
@@ -301,13 +303,13 @@ async def test_another_model_that_does_not_answer_is_tried_again_for_each_projec
 
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_a_person_may_say_how_answers_come(tmp_path: Path, streamed: bool) -> None:
-    plan = Plan(config=str(plain.company(tmp_path / "company")))
+    plan = BatchPlan(config=str(plain.company(tmp_path / "company")))
     told: list[str] = []
     async with Playback(plain.says()) as endpoint, plain.met(endpoint, tmp_path) as choice:
         choice.backend.debug = told.append
         with contextlib.closing(Ledger(tmp_path / "batch", plan)) as ledger:
             left = ledger.add(plain.rows(1))
-            async with batch.pooled(ledger.place, choice, ladder.at(ladder.UNSAFE), 1, streamed=streamed) as carrier:
+            async with batch.pooled(ledger.place, choice, levels.at(levels.UNSAFE), 1, streamed=streamed) as carrier:
                 await batch.carry(carrier, ledger, left, lambda result: None, lambda: None)
                 assert (carrier.standing.calls, carrier.standing.tokens) == (plain.CALLS, plain.CALLS * 4)
     asked = [text for text in told if '"messages"' in text]
@@ -334,7 +336,7 @@ ASKED = [Message("user", "ask")]
 
 async def asked(server: Server, at_once: int, options: Options, traffic: Traffic) -> list[bool]:
     """What was streamed of so many calls at once."""
-    guest = Guest(server, traffic)
+    guest = SharedModelHandle(server, traffic)
     server.streamed.clear()
     await asyncio.gather(*(guest.complete(ASKED, options) for _ in range(at_once)))
     return server.streamed
@@ -343,14 +345,14 @@ async def asked(server: Server, at_once: int, options: Options, traffic: Traffic
 async def test_answers_are_streamed_while_the_server_is_slow() -> None:
     server, traffic = Server(8.0), Traffic()
     for at_once in (4, 4, 8):
-        assert await asked(server, at_once, Options(early=Early()), traffic) == [True] * at_once
+        assert await asked(server, at_once, Options(early=EarlyStop()), traffic) == [True] * at_once
 
 
 async def test_answers_of_a_fast_server_and_of_hundreds_at_once_come_whole() -> None:
     fast, traffic = Server(2_000.0), Traffic()
-    assert await asked(fast, 1, Options(early=Early()), traffic) == [True]  # nothing is known yet
-    assert await asked(fast, 3, Options(early=Early()), traffic) == [False] * 3
-    streamed = await asked(Server(8.0), 300, Options(early=Early()), Traffic())
+    assert await asked(fast, 1, Options(early=EarlyStop()), traffic) == [True]  # nothing is known yet
+    assert await asked(fast, 3, Options(early=EarlyStop()), traffic) == [False] * 3
+    streamed = await asked(Server(8.0), 300, Options(early=EarlyStop()), Traffic())
     assert streamed.count(True) == FAST / 10
 
 
@@ -388,7 +390,7 @@ async def test_programs_wait_for_a_core() -> None:
 
 
 async def test_functions_beside_the_loop_are_called_together_and_each_hears_its_own_error() -> None:
-    aside, called = Aside(), []
+    aside, called = SyncThread(), []
 
     def failing() -> None:
         raise ValueError("no")
@@ -413,7 +415,7 @@ async def test_more_projects_than_files_may_be_open_is_refused_at_once(
     limits = [(256, 1024)]
     monkeypatch.setattr(resource, "getrlimit", lambda which: limits[-1])
     monkeypatch.setattr(resource, "setrlimit", lambda which, wanted: limits.append(wanted))
-    with pytest.raises(UserError, match="--jobs 149 at most"):
+    with pytest.raises(UserError, match="--jobs 149 or less"):
         await plain.carried(tmp_path, plain.rows(1), jobs=1000)
     assert limits[-1] == (1024, 1024)
     unlimited = resource.RLIM_INFINITY
@@ -422,7 +424,7 @@ async def test_more_projects_than_files_may_be_open_is_refused_at_once(
 
 
 def test_tasks_bear_the_time_of_their_folder() -> None:
-    task = Task("1", "A", "A_x_y_20260102030405", Row("A", "a"))
+    task = BatchTask("1", "A", "A_x_y_20260102030405", TaskRow("A", "a"))
     assert task.begun.isoformat() == "2026-01-02T03:04:05"
 
 
@@ -451,20 +453,20 @@ async def test_the_number_of_projects_follows_what_the_server_tells(
     app.add_routes(
         [web.post("/v1/chat/completions", chat), web.get("/metrics", metrics), web.get("/v1/models", models)]
     )
-    plan = Plan(config=str(plain.company(tmp_path / "company")))
+    plan = BatchPlan(config=str(plain.company(tmp_path / "company")))
     async with TestServer(app) as server, plain.met(str(server.make_url("/v1")), tmp_path) as choice:
         with contextlib.closing(Ledger(tmp_path / "batch", plan)) as ledger:
             left = ledger.add(plain.rows(20))
-            async with batch.pooled(ledger.place, choice, ladder.at(ladder.UNSAFE), None) as carrier:
-                assert carrier.standing.limit == pace.FIRST
+            async with batch.pooled(ledger.place, choice, levels.at(levels.UNSAFE), None) as carrier:
+                assert carrier.standing.limit == concurrency.FIRST
                 await batch.carry(carrier, ledger, left, lambda result: None, lambda: None)
-                assert carrier.standing.limit > pace.FIRST
+                assert carrier.standing.limit > concurrency.FIRST
         assert len(ledger.results) == 20
 
 
 async def test_the_same_backend_serves_all_projects_where_there_is_one_alone(tmp_path: Path) -> None:
     choice = await choose("STUB", load({}, tmp_path))
-    common = shared.Common(choice)
+    common = shared.SharedModel(choice)
     guest = common.guest().backend
     assert guest.run(messages=[{"role": "user", "content": "x"}])["choices"]
     assert (await guest.facts()).model == "stub"
@@ -476,7 +478,7 @@ async def test_the_same_backend_serves_all_projects_where_there_is_one_alone(tmp
 
 async def test_a_colleague_that_did_not_answer_is_met_by_the_next_project(tmp_path: Path) -> None:
     async with Playback(plain.says()) as endpoint, plain.met(endpoint, tmp_path) as choice:
-        common = shared.Common(choice)
+        common = shared.SharedModel(choice)
         with pytest.raises(Unreachable):
             await common.guest().colleague(Target(endpoint="http://127.0.0.1:9/v1"))
         with pytest.raises(Unreachable):

@@ -5,7 +5,7 @@ import pytest
 from chatdev import runs
 from chatdev.errors import UserError
 from chatdev.fleet import tasks
-from chatdev.fleet.tasks import Row
+from chatdev.fleet.tasks import TaskRow
 
 
 def file(tmp_path: Path, text: str | bytes, name: str = "tasks.csv") -> Path:
@@ -23,16 +23,16 @@ def refused(path: Path) -> str:
 def test_srdd_s_columns_work_as_they_are(tmp_path: Path) -> None:
     text = 'Name,Description,Category\nPong,"a game, for two",Game\nNotes,"takes\r\nnotes",Tool\n'
     assert tasks.read(file(tmp_path, text)) == (
-        Row("Pong", "a game, for two", "Game", 2),
-        Row("Notes", "takes\r\nnotes", "Tool", 3),
+        TaskRow("Pong", "a game, for two", "Game", 2),
+        TaskRow("Notes", "takes\r\nnotes", "Tool", 3),
     )
 
 
 def test_a_spreadsheet_s_mark_and_semicolons_and_empty_lines_do_no_harm(tmp_path: Path) -> None:
     text = b"\xef\xbb\xbf\r\nTASK;Name;Owner\r\n\r\nwrite a poem;Poem;Ann\r\nb;;\r\n"
     assert tasks.read(file(tmp_path, text)) == (
-        Row("Poem", "write a poem", number=4, more={"Owner": "Ann"}),
-        Row("b", "b", number=5, more={"Owner": ""}),
+        TaskRow("Poem", "write a poem", number=4, more={"Owner": "Ann"}),
+        TaskRow("b", "b", number=5, more={"Owner": ""}),
     )
 
 
@@ -44,21 +44,21 @@ def test_a_task_alone_gives_the_project_its_name(tmp_path: Path) -> None:
 def test_json_lines_are_read(tmp_path: Path) -> None:
     text = '{"task": "a", "name": "A", "size": 3}\n\n{"description": "b", "category": null}\n'
     assert tasks.read(file(tmp_path, text, "tasks.jsonl")) == (
-        Row("A", "a", number=1, more={"size": "3"}),
-        Row("b", "b", number=3),
+        TaskRow("A", "a", number=1, more={"size": "3"}),
+        TaskRow("b", "b", number=3),
     )
 
 
 def test_every_bad_row_is_named_by_its_line(tmp_path: Path) -> None:
     told = refused(file(tmp_path, "name,task\nA,\nB,b,c\nC,c\n"))
     assert "line 2: the task is empty" in told
-    assert "line 3: 3 fields under 2 columns" in told
+    assert "line 3: 3 fields, but 2 columns" in told
     assert "line 4" not in told
 
 
 def test_bad_lines_of_json_are_named(tmp_path: Path) -> None:
     told = refused(file(tmp_path, '{"task": "a"}\n{"task": \n["a"]\n{"task": {}}\n', "tasks.jsonl"))
-    assert all(f"line {number}: no JSON object" in told for number in (2, 3, 4))
+    assert all(f"line {number}: not a JSON object" in told for number in (2, 3, 4))
 
 
 def test_only_the_first_of_many_bad_rows_are_told(tmp_path: Path) -> None:
@@ -76,15 +76,17 @@ def test_a_file_without_a_column_for_tasks_says_which_it_has(tmp_path: Path) -> 
 
 
 def test_a_file_without_a_row_or_that_is_not_there_or_no_utf8_is_refused(tmp_path: Path) -> None:
-    assert "holds no task" in refused(file(tmp_path, "name,task\n"))
-    assert "holds no task" in refused(file(tmp_path, ""))
+    assert "contains no tasks" in refused(file(tmp_path, "name,task\n"))
+    assert "contains no tasks" in refused(file(tmp_path, ""))
     assert "No such file" in refused(tmp_path / "nothing.csv")
     assert "byte 11: 0xfc" in refused(file(tmp_path, "name,task\nü,a\n".encode("latin-1")))
 
 
 def test_conditions_of_one_column_add_up_and_those_of_several_narrow() -> None:
     named = list(
-        tasks.identities([Row("A", "a", "Game"), Row("B", "b", "Tool"), Row("C", "c", "Web", more={"Size": "L"})])
+        tasks.identities(
+            [TaskRow("A", "a", "Game"), TaskRow("B", "b", "Tool"), TaskRow("C", "c", "Web", more={"Size": "L"})]
+        )
     )
 
     def kept(*conditions: str) -> list[str]:
@@ -100,9 +102,9 @@ def test_conditions_of_one_column_add_up_and_those_of_several_narrow() -> None:
 
 
 def test_a_row_keeps_its_identity_while_others_come_before_it() -> None:
-    a, b = Row("A", "a", number=2), Row("B", "b", number=3)
+    a, b = TaskRow("A", "a", number=2), TaskRow("B", "b", number=3)
     before = {row.name: name for name, row in tasks.identities([a, b])}
-    after = [name for name, _ in tasks.identities([Row("New", "n"), b, a, a])]
+    after = [name for name, _ in tasks.identities([TaskRow("New", "n"), b, a, a])]
     assert after[1:3] == [before["B"], before["A"]]
     assert len(set(after)) == 4
 

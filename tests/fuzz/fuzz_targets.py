@@ -16,13 +16,13 @@ from chatdev.journal import events, store
 from chatdev.journal.store import JournalError, Store
 from chatdev.models.errors import CutShort
 from chatdev.models.refusals import Refusal
-from chatdev.models.stream import Answer, AnswerReader
+from chatdev.models.stream import AnswerReader, ServerAnswer
 from chatdev.product import compare, examples, probes
 from chatdev.product import rows as acceptance_rows
+from chatdev.product.packages import requirements
 from chatdev.product.sessions import Ended
-from chatdev.project.packages import requirements
+from chatdev.product.workspace import PathRefused, Workspace, safe_path
 from chatdev.project.prompts import checked, fenced
-from chatdev.project.workspace import PathRefused, Workspace, safe_path
 
 
 def answers(data: bytes) -> None:
@@ -73,7 +73,7 @@ def _log(place: Path) -> bytes:
         events.RunStarted(1, "0", "G", "O", "1", "greet", "default", "VLLM"),
         events.MessageStored("id", "user", "hello"),
         events.ModelAnswered("a.1", "d", "CEO", ("id",), "<INFO> é", "stop", 1, 2, "http://h/v1", "m"),
-        events.Noted("a.1", "guessed", "x"),
+        events.Diagnostic("a.1", "guessed", "x"),
     ):
         log.append(event)
     log.close()
@@ -105,7 +105,7 @@ def log(data: bytes) -> None:
             assert tuple(opened.records) == read
             if edits:
                 assert read == before[: len(read)]
-            opened.append(events.Noted("b.1", "cut", "after"))
+            opened.append(events.Diagnostic("b.1", "cut", "after"))
         finally:
             opened.close()
         assert store.read(path)[:-1] == read
@@ -152,7 +152,7 @@ def rows(data: bytes) -> None:
     assert compare.matches(text, Ended(0, text), exact=False)
 
 
-def _heard(pieces: list[bytes]) -> Answer | Refusal | str:
+def _heard(pieces: list[bytes]) -> ServerAnswer | Refusal | str:
     reader = AnswerReader()
     for piece in pieces:
         reader.feed(piece)
@@ -171,7 +171,7 @@ def stream(data: bytes) -> None:
     size, body = (data[0] % 64 + 1, data[1:]) if data else (1, b"")
     whole = _heard([body])
     assert _heard([body[at : at + size] for at in range(0, len(body), size)]) == whole
-    if isinstance(whole, Answer):
+    if isinstance(whole, ServerAnswer):
         whole.text.encode()
         whole.reasoning.encode()
 

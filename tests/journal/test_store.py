@@ -11,11 +11,11 @@ import pytest
 
 from chatdev.journal import events, store
 from chatdev.journal.active import Active
-from chatdev.journal.store import Busy, Damaged, JournalError, Newer, Record, Store
+from chatdev.journal.store import Busy, Damaged, JournalError, NewerVersion, Record, Store
 
 
-def noted(text: str, place: str = "A.1") -> events.Noted:
-    return events.Noted(place, "guessed", text)
+def noted(text: str, place: str = "A.1") -> events.Diagnostic:
+    return events.Diagnostic(place, "guessed", text)
 
 
 def written(path: Path, *texts: str) -> bytes:
@@ -27,7 +27,7 @@ def written(path: Path, *texts: str) -> bytes:
 
 
 def texts(records: tuple[Record, ...] | list[Record]) -> list[str]:
-    return [record.event.text for record in records if isinstance(record.event, events.Noted)]
+    return [record.event.text for record in records if isinstance(record.event, events.Diagnostic)]
 
 
 def test_what_was_appended_is_read_back_in_order(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def whole(n: int, event: bytes) -> bytes:
 def test_a_whole_record_of_an_unknown_kind_is_an_error_with_advice(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(whole(1, b'{"type":"from.the.future"}'))
-    with pytest.raises(Newer, match="record 1 is whole") as caught:
+    with pytest.raises(NewerVersion, match="record 1 is intact") as caught:
         store.read(path)
     assert str(path) in str(caught.value)
 
@@ -144,7 +144,7 @@ def test_a_log_in_a_newer_form_is_refused_in_plain_words_and_left_alone(tmp_path
     data = written(path, "one") + whole(2, b'{"type":"%s","schema":99,"version":"7.1","x":1}' % kind.encode())
     path.write_bytes(data)
     for opened in (store.read, Store, store.repair):
-        with pytest.raises(Newer, match=r"written by ChatDev 7\.1, in form 99 .* forms up to"):
+        with pytest.raises(NewerVersion, match=r"written by ChatDev 7\.1 in log format 99; .* formats up to"):
             opened(path)
     assert path.read_bytes() == data
 
@@ -159,7 +159,7 @@ def test_two_processes_cannot_hold_one_run(tmp_path: Path) -> None:
 
 
 def test_no_log_is_a_plain_error(tmp_path: Path) -> None:
-    with pytest.raises(JournalError, match="No log"):
+    with pytest.raises(JournalError, match="cannot be read"):
         store.read(tmp_path / "absent")
 
 
@@ -269,7 +269,7 @@ def test_a_sleep_of_the_machine_is_recorded_and_is_no_work(tmp_path: Path) -> No
 
 def test_a_folder_that_cannot_be_made_is_a_plain_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(JournalError, match="cannot be made"):
+    with pytest.raises(JournalError, match="cannot be created"):
         Store(tmp_path / "file" / ".chatdev" / "log")
 
 

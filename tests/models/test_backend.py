@@ -332,9 +332,7 @@ async def test_what_no_server_counted_is_estimated_and_marked() -> None:
 async def test_an_answer_to_a_prompt_that_was_cut_without_a_word_is_no_answer() -> None:
     cut = streams(sse(delta(content="x"), delta("stop"), usage(prompt_tokens=2048)))
     async with model(cut, models={"data": [{"id": "m", "max_model_len": 32768}]}) as (backend, server):
-        with pytest.raises(
-            errors.PromptCut, match=r"it read 2048 tokens of about 8411.*\n.*OLLAMA_CONTEXT_LENGTH"
-        ) as told:
+        with pytest.raises(errors.PromptCut, match=r"it read 2048 of about 8411.*\n.*OLLAMA_CONTEXT_LENGTH") as told:
             await backend.complete([Message("user", "word " * 6000)], Options(max_tokens=10))
     assert (told.value.exit_status, len(server.asked)) == (2, 1)
 
@@ -350,7 +348,7 @@ async def test_a_prompt_that_grows_while_its_count_stands_still_teaches_nothing(
 
 
 THOUGHT = streams(sse(delta(reasoning="Hm, "), delta("length", reasoning="well"), usage(completion_tokens=1000)))
-AGAIN = "asked again with thinking off: an answer was cut before it had ended its thoughts"
+AGAIN = "retried with thinking off: an answer reached its token limit while the model was still thinking"
 
 
 async def test_an_answer_that_is_all_thought_is_asked_for_without_thinking_and_with_more_room() -> None:
@@ -466,7 +464,7 @@ async def test_a_backend_of_ones_own_that_gives_no_answer_is_told() -> None:
     class Odd(Own):
         answer: ClassVar = {"error": "no"}
 
-    with pytest.raises(errors.ServerBroke, match=r"Odd\.run gave no chat\.completion: no"):
+    with pytest.raises(errors.ServerBroke, match=r"Odd\.run did not return a chat\.completion: no"):
         await Odd().complete(HI, Options())
     silent = msgspec.json.decode(msgspec.json.encode(whole("Hi"))) | {"usage": None}
     Odd.answer = silent

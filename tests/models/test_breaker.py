@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from chatdev.models.breaker import LONGEST, Breaker, Switchboard
+from chatdev.models.breaker import LONGEST, Breaker, BreakerRegistry
 from chatdev.models.errors import KeyRefused, ModelError, ServerBroke, Unreachable, WindowTooSmall
 
 
@@ -98,6 +98,6 @@ def test_many_failures_at_once_open_it_once(breaker: Breaker, clock: Clock) -> N
 
 
 def test_an_endpoint_and_a_model_have_one_breaker_on_a_board() -> None:
-    board = Switchboard()
-    assert board.breaker("http://a/v1", "m") is board.breaker("http://a/v1", "m")
-    assert board.breaker("http://a/v1", "m") is not board.breaker("http://a/v1", "n")
+    breakers = BreakerRegistry()
+    assert breakers.breaker("http://a/v1", "m") is breakers.breaker("http://a/v1", "m")
+    assert breakers.breaker("http://a/v1", "m") is not breakers.breaker("http://a/v1", "n")

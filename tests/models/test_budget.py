@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatdev.models import budget
-from chatdev.models.budget import Doubt, Fitted, Gauge
+from chatdev.models.budget import Doubt, Fitted, TokenEstimator
 from chatdev.models.errors import WindowTooSmall
 from chatdev.models.types import Message, Part
 
@@ -30,24 +30,24 @@ def test_every_message_costs_something() -> None:
 
 
 def test_a_count_beyond_the_span_widens_it_at_once() -> None:
-    counted = 3 * Gauge().span(LONG)[1]
-    low, high = Gauge().learn(LONG, counted).span(LONG)
+    counted = 3 * TokenEstimator().span(LONG)[1]
+    low, high = TokenEstimator().learn(LONG, counted).span(LONG)
     assert high >= 1.1 * counted
-    assert low >= Gauge().span(LONG)[0]
-    assert Gauge().learn(LONG, 100).span(LONG)[0] <= 100
+    assert low >= TokenEstimator().span(LONG)[0]
+    assert TokenEstimator().learn(LONG, 100).span(LONG)[0] <= 100
 
 
 def test_the_span_closes_in_on_what_is_counted_again_and_again() -> None:
-    gauge = Gauge()
+    estimator = TokenEstimator()
     for _ in range(40):
-        gauge = gauge.learn(LONG, 1000)
-    low, high = gauge.span(LONG)
+        estimator = estimator.learn(LONG, 1000)
+    low, high = estimator.span(LONG)
     assert 890 <= low <= 1000 <= high <= 1110
 
 
 def test_small_prompts_and_no_counts_teach_nothing() -> None:
-    assert Gauge().learn([Message("user", "hi")], 500) == Gauge()
-    assert Gauge().learn(LONG, 0) == Gauge()
+    assert TokenEstimator().learn([Message("user", "hi")], 500) == TokenEstimator()
+    assert TokenEstimator().learn(LONG, 0) == TokenEstimator()
 
 
 @pytest.mark.parametrize(
@@ -92,23 +92,23 @@ def test_room_is_plenty_where_a_quarter_of_it_does(window: int | None, roomy: bo
 
 def test_parts_are_cut_by_rank_and_no_more_than_needed() -> None:
     talk = [Message("system", "S"), joined(Part("("), cuttable("a", 2), cuttable("b", 1), Part(")"), cuttable("c", 3))]
-    assert budget.fit(talk, Gauge(), 4096, 8192) == Fitted(tuple(talk))
-    assert budget.fit(talk, Gauge(), 4096, None) == Fitted(tuple(talk))
-    fitted = budget.fit(talk, Gauge(), 4096, 3400)  # a third is the answer's; b is cut, and then there is room
+    assert budget.fit(talk, TokenEstimator(), 4096, 8192) == Fitted(tuple(talk))
+    assert budget.fit(talk, TokenEstimator(), 4096, None) == Fitted(tuple(talk))
+    fitted = budget.fit(talk, TokenEstimator(), 4096, 3400)  # a third is the answer's; b is cut, and then there is room
     assert fitted.messages == (talk[0], Message("user", f"({'a' * 2500}-){'c' * 2500}"))
     assert fitted.cuts == ("b shortened (1 of 2,500 characters)",)
-    assert len(budget.fit(talk, Gauge(), 4096, 1000).cuts) == 3
+    assert len(budget.fit(talk, TokenEstimator(), 4096, 1000).cuts) == 3
 
 
 def test_a_part_that_grows_no_shorter_stays() -> None:
     talk = [joined(cuttable("a", 1, size=2500, shorter="b" * 2500))]
-    assert budget.fit(talk, Gauge(), 4096, 600) == Fitted(tuple(talk))
+    assert budget.fit(talk, TokenEstimator(), 4096, 600) == Fitted(tuple(talk))
 
 
 def test_a_small_answer_asks_for_no_more_room_than_it_needs() -> None:
     talk = [joined(cuttable("a", 1))]
-    assert not budget.fit(talk, Gauge(), 100, 1200).cuts
-    assert budget.fit(talk, Gauge(), 4096, 1200).cuts
+    assert not budget.fit(talk, TokenEstimator(), 100, 1200).cuts
+    assert budget.fit(talk, TokenEstimator(), 4096, 1200).cuts
 
 
 def test_what_was_cut_in_vain_is_told() -> None:

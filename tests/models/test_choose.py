@@ -31,7 +31,7 @@ async def test_the_own_endpoint_is_asked_who_it_is(label: str | None) -> None:
         choice = await chosen(label, vllm_endpoint=server.url, openai_api_key=KEY, notes=("A placeholder.",))
     assert (choice.label, choice.facts.model, choice.facts.window) == ("VLLM", "qwen", 4096)
     assert choice.notes[0] == "A placeholder."
-    assert choice.notes[1].startswith("If no server of yours answers, OpenAI is asked instead: ")
+    assert choice.notes[1].startswith("If none of your servers answers, OpenAI is used instead: ")
     assert "--local-only forbids that" in choice.notes[2]
 
 
@@ -39,7 +39,7 @@ async def test_without_an_endpoint_a_key_means_openai_and_that_is_announced() ->
     async with serving(models={"data": [{"id": "gpt-6-luna", "context_window": 1}]}) as server:
         choice = await chosen(None, openai_api_key=KEY, openai_base_url=server.url)
     assert (choice.label, choice.facts.model) == ("openai:gpt-6-luna", "gpt-6-luna")
-    assert choice.notes[0] == "VLLM_ENDPOINT is not set and OPENAI_API_KEY is: OpenAI is asked."
+    assert choice.notes[0] == "Using OpenAI: OPENAI_API_KEY is set and VLLM_ENDPOINT is not."
 
 
 @pytest.mark.parametrize("label", ["VLLM", None])
@@ -51,7 +51,7 @@ async def test_a_dead_endpoint_beside_a_key_means_openai_announced_with_the_reas
         )
     assert (choice.label, choice.facts.model) == ("VLLM", "gpt-9")  # the label of a run that goes back when it can
     assert choice.notes[0].startswith(f"No model server answered at {url} (connection refused).")
-    assert choice.notes[1].startswith("No server of yours answers: OpenAI is asked instead, until one does (gpt-9 at ")
+    assert choice.notes[1].startswith("None of your servers answers. OpenAI is used until one does: gpt-9 at ")
 
 
 async def test_a_dead_endpoint_without_a_key_is_the_plain_error() -> None:
@@ -67,7 +67,7 @@ async def test_without_an_endpoint_the_error_points_to_what_does_listen_here(mon
         monkeypatch.setattr("chatdev.settings.DEFAULT_ENDPOINT", dead())
         with pytest.raises(errors.Unreachable) as error:
             await chosen("VLLM")
-    assert error.value.do == f"qwen is served at {server.url}: set VLLM_ENDPOINT to that."
+    assert error.value.do == f"qwen is served at {server.url}: set VLLM_ENDPOINT to that address."
 
 
 async def test_a_living_server_that_is_no_model_server_is_no_reason_to_ask_openai() -> None:
@@ -103,7 +103,7 @@ async def test_the_stub_needs_no_server() -> None:
 
 @pytest.mark.parametrize("label", ["GPT_5", "openai:", ""])
 async def test_an_unknown_label_lists_all_there_are(label: str) -> None:
-    with pytest.raises(UserError, match=r"There are: VLLM, VLLM_LOCAL, DEMO, .*GPT_4O, .*STUB, and openai:NAME\."):
+    with pytest.raises(UserError, match=r"Choose one of: VLLM, VLLM_LOCAL, DEMO, .*GPT_4O, .*STUB, or openai:NAME\."):
         await chosen(label)
 
 

@@ -41,7 +41,7 @@ async def test_an_answer_tells_its_ids_its_times_its_tokens_and_every_word() -> 
     lines = told.split("\n")
     assert lines[:2] == [f"< HTTP 200 from {url}/chat/completions", "  request Coding.1;1;f00d"]
     assert lines[2].startswith("  first token after 0.")
-    assert " s, all of it after 0." in lines[2]
+    assert " s, complete after 0." in lines[2]
     assert lines[3] == (
         "  answer chatcmpl-1 of default, finish reason stop, 9 prompt (8 of them cached) "
         "+ 2 completion tokens (1 of them reasoning)"
@@ -59,8 +59,8 @@ async def test_a_refusal_tells_its_status_its_words_and_the_wait_that_it_asks_fo
     busy = says({"error": {"message": "slow down"}}, 429, Retry_After="7", X_Request_Id="req_9")
     (_, told), url = await seen_of(busy)
     assert told.startswith(f"< HTTP 429 from {url}/chat/completions\n")
-    assert "request Coding.1;1;f00d, which the server calls req_9\n" in told
-    assert told.endswith("  refused with 429, to be asked again after 7 s\nslow down")
+    assert "request Coding.1;1;f00d; the server's X-Request-Id: req_9\n" in told
+    assert told.endswith("  refused with 429, Retry-After 7 s\nslow down")
 
 
 async def test_what_breaks_is_told_too() -> None:
@@ -83,9 +83,7 @@ async def test_what_is_tried_again_is_told_with_the_wait_and_the_reason() -> Non
         await backend.complete([Message("user", "hi")], Options(request_id="Coding.1"))
         await backend.aclose()
     (again,) = [text for text in seen if text.startswith("~")]
-    assert (
-        again == f"~ Coding.1: asked again in 0.0 s, since The server at {server.url} failed (HTTP status 500): boom."
-    )
+    assert again == f"~ Coding.1: retrying in 0.0 s: The server at {server.url} failed (HTTP status 500): boom."
 
 
 async def test_no_secret_is_shown_however_it_is_quoted_back() -> None:

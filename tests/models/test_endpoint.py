@@ -95,7 +95,7 @@ async def test_a_model_that_tells_its_window_once_it_is_loaded_is_asked_again() 
         found = await backend.facts()
         await backend.aclose()
     assert (found.window, found.assumed) == (2048, False)
-    told = ("the server told its window after its first answer: 2,048 tokens",)
+    told = ("the server reported its context window after its first answer: 2,048 tokens",)
     assert [receipt.adapted for receipt in receipts] == [told, ()]
     assert server.got.count("/api/ps") == 2
 
@@ -113,7 +113,7 @@ def test_default_is_whatever_is_served_and_chats(served: list[str], picked: str)
     name, notes = endpoint.pick("default", {name: {"id": name} for name in served}, PLACE)
     assert name == picked
     passed_over = len(served) > 1 and picked != "default"
-    assert notes == ((f"Model: {picked}, of {len(served)} served.",) if passed_over else ())
+    assert notes == ((f"Model: {picked}, one of {len(served)} served.",) if passed_over else ())
 
 
 def test_what_the_server_says_of_a_model_tells_whether_it_chats() -> None:
@@ -135,7 +135,7 @@ def test_a_name_that_is_served_in_a_longer_form_is_taken_and_told(wanted: str, e
 async def test_a_name_that_is_not_served_lists_those_that_are() -> None:
     with pytest.raises(errors.ModelNotServed, match=r'"gpt" is not served.*Served there: a, b\.\nSet VLLM_MODEL_NAME'):
         await facts(listed("a", "b"), "gpt")
-    with pytest.raises(errors.ModelNotServed, match="Nothing is served there"):
+    with pytest.raises(errors.ModelNotServed, match="The server lists no models"):
         await facts(listed())
 
 
@@ -148,8 +148,8 @@ async def test_a_name_that_is_not_served_lists_those_that_are() -> None:
         (says(b"pong"), errors.NotAModelServer, "not JSON"),
         (says({"hello": 1}), errors.NotAModelServer, "without a list"),
         (says(b"", 302, Location="https://other/"), errors.NotAModelServer, "a redirect to https://other/"),
-        (says({"error": "Unauthorized"}, 401), errors.KeyRefused, r"wants a key: Unauthorized\.\nSet VLLM_API_KEY"),
-        (says({"error": {"message": "Loading model"}}, 503), errors.Overloaded, "Loading model"),
+        (says({"error": "Unauthorized"}, 401), errors.KeyRefused, r"an API key: Unauthorized\.\nSet VLLM_API_KEY"),
+        (says({"error": {"message": "Loading model"}}, 503), errors.Loading, "is not ready yet: Loading model"),
     ],
 )
 async def test_what_is_no_model_server_is_told_plainly(page: object, kind: type[Exception], words: str) -> None:
@@ -173,7 +173,7 @@ async def test_the_server_is_asked_once() -> None:
 async def test_a_name_that_was_set_is_asked_for_where_the_server_lists_no_model() -> None:
     found = await facts({"data": []}, "mine")
     assert (found.model, found.served) == ("mine", ())
-    assert found.notes[0] == "The server lists no model; mine is asked for, as it was set."
+    assert found.notes[0] == "The server lists no models; using mine, as configured."
 
 
 async def test_a_server_that_accepts_and_says_nothing_is_given_up(silent_server: str) -> None:

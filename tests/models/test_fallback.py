@@ -7,11 +7,11 @@ import msgspec
 import pytest
 from fake_server import FakeServer, delta, hello, refuses, says, serving, sse, streams, usage
 
-from chatdev.models import errors
+from chatdev.models import errors, retry
 from chatdev.models.backend import OpenAIModel, VLLMModel
-from chatdev.models.breaker import Switchboard
+from chatdev.models.breaker import BreakerRegistry
+from chatdev.models.cost_budget import CostBudget
 from chatdev.models.fallback import Fallback
-from chatdev.models.purse import Purse
 from chatdev.models.types import Completion, Message, Options, Target
 from chatdev.settings import Deadlines, Secret, Settings
 
@@ -32,15 +32,15 @@ class Make:
     def __call__(
         self,
         *urls: str,
-        board: Switchboard | None = None,
+        breakers: BreakerRegistry | None = None,
         last: OpenAIModel | None = None,
         deadlines: Deadlines | None = None,
         backoff: Sequence[float] = (0.0,),
     ) -> Fallback:
         settings = Settings(vllm_endpoint=urls[0], more_endpoints=urls[1:], deadlines=deadlines or Deadlines())
-        board = board or Switchboard(backoff, rest=3600)
-        own = [VLLMModel.at(Target("", url), settings, board=board) for url in urls]
-        self.made.append(Fallback(own, last, backoff=board.backoff))
+        breakers = breakers or BreakerRegistry(backoff, rest=3600)
+        own = [VLLMModel.at(Target("", url), settings, breakers=breakers) for url in urls]
+        self.made.append(Fallback(own, last, backoff=breakers.backoff))
         return self.made[-1]
 
 
@@ -58,21 +58,21 @@ async def asked(model: Fallback, times: int = 1) -> list[Completion]:
 
 def openai(server: FakeServer, limit: float | None = None, *, paid: bool = True) -> OpenAIModel:
     settings = Settings(openai_base_url=server.url, openai_api_key=Secret("sk-123456"), openai_model="gpt-x")
-    model = OpenAIModel(settings=settings, purse=Purse(limit))
+    model = OpenAIModel(settings=settings, cost_budget=CostBudget(limit))
     model.address = msgspec.structs.replace(model.address, free=not paid)
     return model
 
 
 async def test_an_endpoint_that_fails_is_asked_again_then_left_alone_and_tried_once_after_its_rest(of: Make) -> None:
-    board = Switchboard((0.0,), rest=0.05)
+    breakers = BreakerRegistry((0.0,), rest=0.05)
     async with serving(BROKEN, BROKEN, BROKEN, streams(hello())) as bad, serving() as good:
-        model = of(bad.url, good.url, board=board)
+        model = of(bad.url, good.url, breakers=breakers)
         first, second = await asked(model, 2)
         assert (first.receipt.endpoint, first.receipt.tries) == (good.url, 3)
         assert first.receipt.tried == (f"{bad.url}: The server failed (HTTP status 500): engine. (2 tries)",)
         assert second.receipt.tries == 2 and len(bad.asked) == 3
         (third,) = await asked(model)
-        assert third.receipt.tries == 1 and "left alone, since it failed before" in third.receipt.tried[0]
+        assert third.receipt.tries == 1 and "skipped (circuit breaker open)" in third.receipt.tried[0]
         while model._own[0].breaker.state != "half-open":
             await asyncio.sleep(0.01)
         (fourth,) = await asked(model)
@@ -82,7 +82,7 @@ async def test_an_endpoint_that_fails_is_asked_again_then_left_alone_and_tried_o
 async def test_while_one_call_probes_the_others_do_not_wait_for_it(of: Make) -> None:
     slow = streams(0.3, hello())
     async with serving(slow) as first, serving() as second:
-        model = of(first.url, second.url, board=Switchboard((), rest=0.0))
+        model = of(first.url, second.url, breakers=BreakerRegistry((), rest=0.0))
         await model.facts()
         model._own[0].breaker.trip("it was down")
         answers = await asyncio.gather(*(model.complete(HI, Options()) for _ in range(5)))
@@ -93,10 +93,10 @@ async def test_an_endpoint_that_was_down_at_the_start_is_used_when_it_is_up(of: 
     async with serving() as good:
         async with serving(models={"data": [{"id": "larger"}]}) as later:
             url = later.url
-        model = of(url, good.url, board=Switchboard((), rest=0.0))
+        model = of(url, good.url, breakers=BreakerRegistry((), rest=0.0))
         assert (await model.facts()).base_url == good.url
         assert model.notes[0].startswith(f"No model server answered at {url}")
-        assert "(not met)" in model.notes[1]
+        assert "(not reached)" in model.notes[1]
         (answer,) = await asked(model)
         assert answer.receipt.endpoint == good.url
 
@@ -119,7 +119,7 @@ async def test_what_a_person_must_mend_puts_an_endpoint_out_for_the_run(
         first, second = await asked(model, 2)
         assert len(bad.asked) == 1
         assert [each.receipt.endpoint for each in (first, second)] == [good.url] * 2
-        assert second.receipt.tried[0].startswith(f"{bad.url}: out for this run: ")
+        assert second.receipt.tried[0].startswith(f"{bad.url}: skipped for the rest of this run: ")
         alone = of(bad.url)
         for _ in range(2):
             with pytest.raises(error) as raised:
@@ -168,7 +168,7 @@ async def test_a_timeout_is_not_sent_again_into_a_queue_that_is_full(of: Make, p
         with pytest.raises(errors.Stalled) as error:
             await asked(model)
         assert len(server.asked) == requests
-    assert ("3 requests wait there already" in str(error.value)) == (requests == 1)
+    assert ("3 requests are already waiting there" in str(error.value)) == (requests == 1)
 
 
 async def test_without_metrics_the_breaker_says_whether_a_timeout_is_worth_another_try(of: Make) -> None:
@@ -187,7 +187,7 @@ async def test_retry_after_is_honoured_up_to_the_deadline(of: Make) -> None:
         assert (await asked(model))[0].receipt.tries == 2
     async with serving(never) as server:
         model = of(server.url, deadlines=Deadlines(total=600))
-        with pytest.raises(errors.Overloaded, match="not asked again: it would be later than deadlines"):
+        with pytest.raises(errors.Overloaded, match=r"not retried: waiting [0-9]+ s more would exceed deadlines"):
             await asked(model)
         assert len(server.asked) == 1
     async with serving(never) as server, serving() as good:
@@ -196,10 +196,28 @@ async def test_retry_after_is_honoured_up_to_the_deadline(of: Make) -> None:
         assert (answer.receipt.endpoint, answer.receipt.tries) == (good.url, 2)
 
 
+async def test_a_server_that_loads_its_model_is_waited_for_unless_another_is_left(
+    of: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "LOADING", 0.0)
+    loading = refuses("Loading model", 503)
+    async with serving(*[loading] * 9, streams(hello())) as server:
+        (answer,) = await asked(of(server.url, backoff=()))
+        assert answer.receipt.tries == 10
+    async with serving(loading) as server:
+        monkeypatch.setattr(retry, "LOADING", 1000.0)
+        with pytest.raises(errors.Loading, match="is not ready yet: Loading model"):
+            await asked(of(server.url, deadlines=Deadlines(total=600)))
+        assert len(server.asked) == 1
+    async with serving(loading) as server, serving() as good:
+        (answer,) = await asked(of(server.url, good.url))
+        assert (answer.receipt.endpoint, answer.receipt.tries) == (good.url, 3)
+
+
 async def test_runs_are_spread_over_replicas_and_each_is_kept_on_its_own(of: Make) -> None:
-    board = Switchboard((), rest=3600)
+    breakers = BreakerRegistry((), rest=3600)
     async with serving() as first, serving() as second:
-        runs = [of(first.url, second.url, board=board) for _ in range(4)]
+        runs = [of(first.url, second.url, breakers=breakers) for _ in range(4)]
         homes = [(await run.facts()).base_url for run in runs]
         assert homes == [first.url, second.url, first.url, second.url]
         for run, home in zip(runs, homes, strict=True):
@@ -207,7 +225,7 @@ async def test_runs_are_spread_over_replicas_and_each_is_kept_on_its_own(of: Mak
             assert {each.receipt.endpoint for each in many} == {home}
         for run in runs:
             await run.aclose()
-        again = of(first.url, second.url, board=board)
+        again = of(first.url, second.url, breakers=breakers)
         assert (await again.facts()).base_url == first.url
         await again.aclose()
 
@@ -222,8 +240,8 @@ async def test_a_run_begins_on_the_replica_that_says_it_has_less_to_do(of: Make)
 
 async def test_a_replica_that_fails_is_replaced_by_the_other_until_it_is_well(of: Make) -> None:
     async with serving() as first, serving(BROKEN, streams(hello())) as second:
-        board = Switchboard((), rest=0.0)
-        other, model = of(first.url, second.url, board=board), of(first.url, second.url, board=board)
+        breakers = BreakerRegistry((), rest=0.0)
+        other, model = of(first.url, second.url, breakers=breakers), of(first.url, second.url, breakers=breakers)
         await other.facts()
         one, two = await asked(model, 2)
         assert [one.receipt.endpoint, two.receipt.endpoint] == [first.url, second.url]
@@ -232,10 +250,10 @@ async def test_a_replica_that_fails_is_replaced_by_the_other_until_it_is_well(of
 
 
 async def test_another_model_is_no_replica_but_the_next_one_to_ask(of: Make) -> None:
-    board = Switchboard((), rest=3600)
+    breakers = BreakerRegistry((), rest=3600)
     async with serving() as first, serving(models={"data": [{"id": "other"}]}) as second:
-        await of(first.url, second.url, board=board).facts()
-        model = of(first.url, second.url, board=board)
+        await of(first.url, second.url, breakers=breakers).facts()
+        model = of(first.url, second.url, breakers=breakers)
         assert (await model.facts()).base_url == first.url
     assert "(default)" in model.notes[0] and "(other)" in model.notes[0]
 
@@ -245,14 +263,14 @@ async def test_openai_is_not_spoken_to_before_it_is_needed_and_left_again(of: Ma
         serving(streams(hello()), BROKEN, streams(hello())) as own,
         serving(models={"data": [{"id": "gpt-x"}]}) as cloud,
     ):
-        model = of(own.url, last=openai(cloud), board=Switchboard((), rest=0.0))
+        model = of(own.url, last=openai(cloud), breakers=BreakerRegistry((), rest=0.0))
         (first,) = await asked(model)
         assert not cloud.got and not cloud.asked
         second, third = await asked(model, 2)
     assert [each.receipt.endpoint for each in (first, second, third)] == [own.url, cloud.url, own.url]
     assert second.receipt.cost is None  # nobody knows the price of gpt-x
-    assert model.notes[0] == f"If no server of yours answers, OpenAI is asked instead: gpt-x at {cloud.url}."
-    assert "takes money; --local-only forbids that" in model.notes[1]
+    assert model.notes[0] == f"If none of your servers answers, OpenAI is used instead: gpt-x at {cloud.url}."
+    assert "calls cost money; --local-only forbids that" in model.notes[1]
 
 
 async def test_a_private_server_in_openais_place_takes_no_money_and_no_warning(of: Make) -> None:
@@ -281,7 +299,7 @@ async def test_a_model_that_openai_shut_down_is_told_at_the_start_and_not_asked_
         await asked(model)
         with pytest.raises(errors.ServerBroke) as error:
             await asked(model)
-    assert "out for this run: OpenAI shut gpt-4 down" in error.value.tried[1]
+    assert "skipped for the rest of this run: OpenAI shut gpt-4 down" in error.value.tried[1]
     with pytest.raises(errors.Unreachable) as nobody:
         await of(DEAD, last=OpenAIModel(settings=settings)).facts()
     assert nobody.value.tried[0].startswith("OpenAI shut gpt-4 down")
@@ -322,7 +340,7 @@ async def test_the_plain_dictionaries_work_as_with_one_endpoint(of: Make) -> Non
         model.debug = told.append
         answer = await model.arun([{"role": "user", "content": "hi"}], temperature=0)
         assert answer["choices"][0]["message"]["content"] == "Hello"
-        assert any("the next endpoint is asked, since" in text for text in told)
+        assert any("trying the next endpoint: " in text for text in told)
         await model.aclose()
         await model.aclose()
 
@@ -337,5 +355,5 @@ async def test_an_answer_that_ignores_its_limit_is_left(of: Make) -> None:
     endless = [delta(content="again ")] * 500
     async with serving(streams(sse(*endless, delta("stop"), usage()))) as server:
         model = of(server.url, backoff=())
-        with pytest.raises(errors.CutShort, match="did not stop at the limit"):
+        with pytest.raises(errors.CutShort, match="ignored the token limit"):
             await model.complete(HI, Options(max_tokens=20))

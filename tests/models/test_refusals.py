@@ -106,10 +106,10 @@ def test_other_refusals_are_no_overflow() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "kind", "words"),
     [
-        (401, {"error": "Unauthorized"}, errors.KeyRefused, "refused the key: Unauthorized"),
+        (401, {"error": "Unauthorized"}, errors.KeyRefused, "rejected the API key: Unauthorized"),
         # LiteLLM's proxy without a database, to any key that is not its master key
-        (400, {"error": {"message": "No connected db.", "code": "400"}}, errors.KeyRefused, "refused the key"),
-        (403, b"<html>", errors.KeyRefused, "refused the key"),
+        (400, {"error": {"message": "No connected db.", "code": "400"}}, errors.KeyRefused, "rejected the API key"),
+        (403, b"<html>", errors.KeyRefused, "rejected the API key"),
         (404, {"error": {"message": "The model `m` does not exist.", "param": "model"}}, errors.ModelNotServed, "a, b"),
         (400, {"error": {"message": "Invalid model name passed in model=m"}}, errors.ModelNotServed, '"m"'),
         (404, b"<html>", errors.NotAModelServer, "a web page"),
@@ -135,13 +135,13 @@ def test_each_refusal_is_the_error_of_whoever_must_act(
 
 def test_a_server_that_wants_a_key_is_told_apart_from_one_that_refuses_it() -> None:
     error = refusals.error(read({"error": "Unauthorized"}, 401), Address(base_url="http://host/v1", key_name="K"))
-    assert str(error) == "The server at http://host/v1 wants a key: Unauthorized.\nSet K."
+    assert str(error) == "The server at http://host/v1 needs an API key: Unauthorized.\nSet K."
 
 
 def test_long_lists_of_models_are_cut() -> None:
     names = tuple(f"m{n}" for n in range(25))
     assert refusals.not_served(PLACE, "x", names).what.endswith("m19 and 5 more.")
-    assert "Nothing is served" in refusals.not_served(PLACE, "x", ()).what
+    assert "The server lists no models" in refusals.not_served(PLACE, "x", ()).what
 
 
 def test_retry_after_is_read_in_seconds() -> None:

@@ -129,7 +129,7 @@ def test_messages_come_in_openais_form() -> None:
         {"role": "user"},
     ]
     assert request.messages_from(dicts) == (Message("system", "S"), Message("user", "ab"), Message("user", ""))
-    with pytest.raises(ValueError, match="not 'tool'"):
+    with pytest.raises(ValueError, match="unknown message role 'tool'"):
         request.messages_from([{"role": "tool", "content": "x"}])
 
 

@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 
 from chatdev.models.errors import CutShort
 from chatdev.models.refusals import Refusal
-from chatdev.models.stream import Answer, AnswerReader, split_reasoning
+from chatdev.models.stream import AnswerReader, ServerAnswer, split_reasoning
 from chatdev.models.types import Usage
 
 
-def read(data: bytes, *cuts: int) -> Answer:
+def read(data: bytes, *cuts: int) -> ServerAnswer:
     """The answer in ``data``, fed in pieces that end at ``cuts``."""
     outcome = outcome_of(data, *cuts)
-    assert isinstance(outcome, Answer)
+    assert isinstance(outcome, ServerAnswer)
     return outcome
 
 
-def outcome_of(data: bytes, *cuts: int) -> Answer | Refusal:
+def outcome_of(data: bytes, *cuts: int) -> ServerAnswer | Refusal:
     reader, start = AnswerReader(), 0
     for cut in [*sorted(cuts), len(data)]:
         reader.feed(data[start:cut])
@@ -137,7 +137,7 @@ def test_a_whole_answer_without_a_finish_reason_is_whole_all_the_same() -> None:
     ],
 )
 def test_without_a_finish_reason_it_is_no_answer(data: bytes) -> None:
-    with pytest.raises(CutShort, match="no finish reason"):
+    with pytest.raises(CutShort, match="finish reason"):
         if isinstance(outcome := outcome_of(data), Refusal):
             raise CutShort(f"no finish reason: {outcome.message}")
 

@@ -56,7 +56,7 @@ async def test_nobody_there_is_told_in_plain_words() -> None:
 
 async def test_an_unknown_host_is_told_by_name() -> None:
     error = await failure("http://no-such-host.invalid/v1")
-    assert (type(error), "no host is called no-such-host.invalid" in error.what) == (errors.Unreachable, True)
+    assert (type(error), "resolve the host name no-such-host.invalid" in error.what) == (errors.Unreachable, True)
 
 
 async def test_a_connection_that_never_stands_is_given_up() -> None:
@@ -80,7 +80,7 @@ async def test_https_to_a_plain_port_says_so() -> None:
     assert (type(error), "TLS" in error.what, error.do) == (
         errors.Unreachable,
         True,
-        "Write http:// instead of https://.",
+        "Use http:// instead of https://.",
     )
 
 
@@ -104,20 +104,20 @@ async def test_no_first_token_in_time_is_a_stall_that_names_the_deadline() -> No
 async def test_silence_in_the_middle_is_a_stall() -> None:
     async with serving(streams(sse(delta(content="Hel"), done=False), hang=True)) as server:
         error = await failure(server.url, idle=0.2)
-    assert (type(error), "fell silent for 0.2 s after 1 pieces" in error.what) == (errors.Stalled, True)
+    assert (type(error), "sent nothing for 0.2 s after 1 chunks" in error.what) == (errors.Stalled, True)
 
 
 async def test_comments_are_no_sign_of_life() -> None:
     pings: list[bytes | float] = [b": ping\n\n", 0.05] * 40
     async with serving(streams(sse(delta(content="Hel"), done=False), *pings, hang=True)) as server:
-        assert "fell silent" in (await failure(server.url, idle=0.3)).what
+        assert "sent nothing for" in (await failure(server.url, idle=0.3)).what
 
 
 async def test_an_endless_answer_meets_the_total_deadline() -> None:
     endless: list[bytes | float] = [sse(delta(content="la"), done=False), 0.02] * 500
     async with serving(streams(*endless)) as server:
         error = await failure(server.url, total=0.4, idle=5)
-    assert (type(error), "not done after 0.4 s" in error.what) == (errors.Stalled, True)
+    assert (type(error), "did not finish within 0.4 s" in error.what) == (errors.Stalled, True)
 
 
 async def test_an_unstreamed_answer_may_take_the_whole_time() -> None:
@@ -154,7 +154,7 @@ async def test_a_connection_that_breaks_in_the_middle_cuts_the_answer_short() ->
 
     async with listening(cut(sse(delta(content="Hel"), done=False))) as url:
         error = await failure(url)
-    assert (type(error), "after 1 pieces" in error.what) == (errors.CutShort, True)
+    assert (type(error), "after 1 chunks" in error.what) == (errors.CutShort, True)
     async with listening(cut(sse(delta(role="assistant"), done=False))) as url:
         assert type(await failure(url)) is errors.ServerBroke
     async with listening(cut(hello())) as url:

@@ -6,18 +6,18 @@ from pathlib import Path
 from chatdev.models.types import Message, Usage
 from chatdev.ops.bench.contenders import Contender, contender
 from chatdev.ops.bench.figures import EndpointFigures, LevelFigures, Spread
-from chatdev.ops.bench.measure import Plan
-from chatdev.ops.bench.report import Report
+from chatdev.ops.bench.measure import BenchPlan
+from chatdev.ops.bench.report import BenchReport
 from chatdev.ops.bench.run import bench
-from chatdev.ops.bench.workload import Call, Workload
+from chatdev.ops.bench.workload import RecordedCall, Workload
 from chatdev.playback.recording import Entry, Recording
 from chatdev.settings import Settings, load
 
 QUESTION, TASK = "Question.1/Programmer.1/ask.1", "greet the world"
 SYSTEM = Message("system", f"You are a company.\n\n{TASK}\n\nBe brief.")
 CALLS = (
-    Call(QUESTION, (SYSTEM, Message("user", "What shall we do?")), 4),
-    Call("Coding.1/Programmer.1/ask.1", (SYSTEM, Message("user", "Write the code.")), 12),
+    RecordedCall(QUESTION, (SYSTEM, Message("user", "What shall we do?")), 4),
+    RecordedCall("Coding.1/Programmer.1/ask.1", (SYSTEM, Message("user", "Write the code.")), 12),
 )
 WORKLOAD = Workload('the run "Greeting"', TASK, CALLS)
 RECORDING = Recording(
@@ -28,7 +28,7 @@ RECORDING = Recording(
         Entry(place=CALLS[1].place, text="print('hello, world, and a long goodbye, too, as it is polite to say')"),
     ),
 )
-ONCE = Plan(levels=(1, 3), seconds=60, projects=1)
+ONCE = BenchPlan(levels=(1, 3), seconds=60, projects=1)
 
 
 def settings(**variables: str) -> Settings:
@@ -40,7 +40,9 @@ def named(text: str, **variables: str) -> Contender:
     return contender(text, settings(**variables), backoff=(0.01, 0.01))
 
 
-async def benched(*whom: Contender, plan: Plan = ONCE, workload: Workload = WORKLOAD) -> tuple[Report, list[str]]:
+async def benched(
+    *whom: Contender, plan: BenchPlan = ONCE, workload: Workload = WORKLOAD
+) -> tuple[BenchReport, list[str]]:
     """The report, and what would be paid or was told on the way."""
     told: list[str] = []
 
@@ -90,14 +92,14 @@ def endpoint(name: str = "tiny at localhost:8001", *levels: LevelFigures) -> End
 DEAD = EndpointFigures("10.0.0.9:8000", "http://10.0.0.9:8000/v1", measured=False, why="No model server | answered.")
 
 
-def report(*endpoints: EndpointFigures) -> Report:
-    return Report(
+def report(*endpoints: EndpointFigures) -> BenchReport:
+    return BenchReport(
         date="2026-11-25",
         version="0.1.0",
         workload=WORKLOAD.title,
         calls=2,
         tokens=16,
-        plan=Plan(levels=(1, 8)),
+        plan=BenchPlan(levels=(1, 8)),
         endpoints=endpoints,
         notes=("An answer may be as long as the recorded one.",),
     )

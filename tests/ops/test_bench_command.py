@@ -15,7 +15,7 @@ from chatdev import runs
 from chatdev.cli import bench
 from chatdev.cli.main import cli
 from chatdev.errors import UserError
-from chatdev.journal.effects import Desk
+from chatdev.journal.effects import JournalScope
 from chatdev.journal.events import ModelAnswered
 from chatdev.journal.store import Store
 from chatdev.playback.server import Playback
@@ -24,11 +24,11 @@ from chatdev.playback.server import Playback
 @pytest.fixture
 def run_folder(tmp_path: Path) -> Path:
     """A run of the user's, with the two calls of the small workload."""
-    folder = runs.begin(runs.Order(task=WORKLOAD.task, name="Greeting", config="full"), tmp_path)
+    folder = runs.begin(runs.RunRequest(task=WORKLOAD.task, name="Greeting", config="full"), tmp_path)
     store = Store(runs.log_of(folder))
-    desk = Desk(store)
+    scope = JournalScope(store)
     for call in WORKLOAD.calls:
-        ids = tuple(desk.keep_message(message.role, message.content) for message in call.messages)
+        ids = tuple(scope.keep_message(message.role, message.content) for message in call.messages)
         store.append(ModelAnswered(call.place, "0", "Programmer", ids, "text", "stop", 40, call.tokens, "", "tiny"))
     store.close()
     return folder
@@ -66,7 +66,7 @@ SHORT = ("--levels", "1,2", "--projects", "1")
 def test_a_table_is_printed_and_saved_beside_a_picture(run_folder: Path, server: str, tmp_path: Path) -> None:
     done = type_in(server, "--run", str(run_folder), *SHORT, "--markdown", "out.md", "--svg", "out.svg")
     assert done.exit_code == 0, done.output
-    assert f"| `tiny at {server}` |" in done.stdout
+    assert f"| `tiny at {server}`" in done.stdout
     assert "100 % (6 of 6)" in done.stdout
     assert run_folder.name.replace("_", "") in done.stdout.replace("_", "")
     assert (tmp_path / "out.md").read_text() == done.stdout
@@ -95,7 +95,7 @@ def test_what_takes_money_is_refused_when_nobody_can_agree(
     monkeypatch.setattr("chatdev.models.address.is_private", lambda host: False)
     done = type_in(server, "--run", str(run_folder), *SHORT)
     assert done.exit_code == 2
-    assert "its price is not known here, for 3 projects of 2 calls" in done.stderr
+    assert "its price is not known, for 3 projects of 2 calls" in done.stderr
     assert "--yes" in done.stderr
     assert not done.stdout
     agreed = type_in(server, "--run", str(run_folder), *SHORT, "--yes")
@@ -115,8 +115,8 @@ def test_at_a_terminal_it_asks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--levels", "1,many"), "--levels takes numbers"),
-        (("--levels", "0"), "--levels takes numbers"),
+        (("--levels", "1,many"), "--levels takes comma-separated numbers"),
+        (("--levels", "0"), "--levels takes comma-separated numbers"),
         (("--seconds", "0"), "--seconds takes a number above 0"),
         (("--svg", "not/here.svg"), "cannot be written"),
         (("--run", "Nowhere"), 'There is no run "Nowhere"'),

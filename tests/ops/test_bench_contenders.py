@@ -11,7 +11,7 @@ from chatdev.errors import SettingsError
 from chatdev.models.endpoint import Facts
 from chatdev.models.profile import Profile, Profiles
 from chatdev.ops.bench import contenders
-from chatdev.ops.bench.contenders import Met, contender
+from chatdev.ops.bench.contenders import MeasurableContender, contender
 from chatdev.playback.server import Playback
 from chatdev.settings import Secret
 
@@ -82,9 +82,9 @@ def test_a_private_openai_base_url_takes_no_money() -> None:
     assert not contender("openai:x", settings(OPENAI_BASE_URL="http://localhost:4000/v1")).paid
 
 
-def met(text: str, model: str) -> Met:
+def met(text: str, model: str) -> MeasurableContender:
     found = named(text, OPENAI_API_KEY="sk-1")
-    return Met(found, Facts(found.backend.address.base_url, model))
+    return MeasurableContender(found, Facts(found.backend.address.base_url, model))
 
 
 def test_prices_are_those_of_the_price_file() -> None:
@@ -96,9 +96,9 @@ def test_prices_are_those_of_the_price_file() -> None:
 
 def test_an_estimate_names_money_calls_and_tokens() -> None:
     line = contenders.estimate(met("openai:gpt-6-luna", "gpt-6-luna"), WORKLOAD, 41)
-    assert line.startswith("gpt-6-luna at api.openai.com: about 0.00 US dollars at most, for 41 projects of 2 calls")
+    assert line.startswith("gpt-6-luna at api.openai.com: at most about 0.00 US dollars, for 41 projects of 2 calls")
     assert "656 completion tokens" in line
-    assert "its price is not known here" in contenders.estimate(met("openai:other", "other"), WORKLOAD, 1)
+    assert "its price is not known" in contenders.estimate(met("openai:other", "other"), WORKLOAD, 1)
 
 
 async def test_a_dead_endpoint_is_met_with_its_reason() -> None:

@@ -9,9 +9,9 @@ from benching import CALLS, ONCE, QUESTION, RECORDING, WORKLOAD, benched, named
 
 from chatdev.models.types import Completion, Progress, Receipt, Usage
 from chatdev.ops.bench import measure
-from chatdev.ops.bench.measure import Bench, Pace, Plan
-from chatdev.ops.bench.workload import Call, Workload
-from chatdev.playback.faults import Manner
+from chatdev.ops.bench.measure import AnswerTiming, Bench, BenchPlan
+from chatdev.ops.bench.workload import RecordedCall, Workload
+from chatdev.playback.faults import FaultSpec
 from chatdev.playback.server import Playback
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -37,14 +37,14 @@ async def test_each_place_makes_the_calls_of_its_project() -> None:
             16 * level.in_flight
         )  # each answer at its limit
         assert level.projects_per_hour * level.seconds == pytest.approx(3600 * level.in_flight)
-        assert level.prefix_source == "not told"
+        assert level.prefix_source == "not reported"
     assert found.answered == 1
     assert found.cost_per_project == found.cost_per_1k_tokens == 0
     assert any("1 in flight" in line for line in told)
 
 
 async def test_passing_faults_are_retried_and_counted() -> None:
-    async with Playback(RECORDING, manners=[Manner(attempt=1, status=503)]) as url:
+    async with Playback(RECORDING, manners=[FaultSpec(attempt=1, status=503)]) as url:
         report, _ = await benched(named(url))
     (found,) = report.endpoints
     assert [level.retries for level in found.levels] == [2, 6]
@@ -52,7 +52,7 @@ async def test_passing_faults_are_retried_and_counted() -> None:
 
 
 async def test_calls_that_fail_are_errors_and_the_others_are_measured() -> None:
-    async with Playback(RECORDING, manners=[Manner(place=QUESTION, status=500)]) as url:
+    async with Playback(RECORDING, manners=[FaultSpec(place=QUESTION, status=500)]) as url:
         report, _ = await benched(named(url))
     (found,) = report.endpoints
     assert found.measured
@@ -62,8 +62,8 @@ async def test_calls_that_fail_are_errors_and_the_others_are_measured() -> None:
 
 
 async def test_a_server_that_refuses_everything_is_not_asked_on_and_on() -> None:
-    async with Playback(RECORDING, manners=[Manner(place=call.place, status=422) for call in CALLS]) as url:
-        report, _ = await benched(named(url), plan=Plan(levels=(1, 2), seconds=60))
+    async with Playback(RECORDING, manners=[FaultSpec(place=call.place, status=422) for call in CALLS]) as url:
+        report, _ = await benched(named(url), plan=BenchPlan(levels=(1, 2), seconds=60))
     (found,) = report.endpoints
     assert not found.measured
     assert [level.failed for level in found.levels] == [2, 4]
@@ -76,27 +76,27 @@ async def test_a_dead_endpoint_does_not_keep_the_others_from_being_measured() ->
         report, told = await benched(named("127.0.0.1:9"), named(url))
     assert [found.measured for found in report.endpoints] == [False, True]
     assert report.exit_status == 1
-    assert "127.0.0.1:9 does not answer." in told
+    assert "127.0.0.1:9 cannot be measured." in told
     assert "connection refused" in report.endpoints[0].why
 
 
 async def test_what_is_in_flight_at_the_end_is_cut_and_its_tokens_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "SETTLING", 0.0)
-    manners = [Manner(place=CALLS[1].place, fault="stall", after=5)]
+    manners = [FaultSpec(place=CALLS[1].place, fault="stall", after=5)]
     async with Playback(RECORDING, manners=manners) as url:
-        report, _ = await benched(named(url), plan=Plan(levels=(2,), seconds=3))
+        report, _ = await benched(named(url), plan=BenchPlan(levels=(2,), seconds=3))
     (found,) = report.endpoints
     (level,) = found.levels
     assert (level.answered, level.failed, level.cut) == (2, 0, 2)
     assert level.projects_finished == 0
     assert level.tokens_per_second * level.seconds == pytest.approx(2 * (4 + 5))
-    assert any("No project got to its end at 2 in flight" in note for note in found.notes)
+    assert any("No project finished at 2 in flight" in note for note in found.notes)
 
 
 async def test_an_endpoint_too_slow_for_the_time_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "SETTLING", 0.0)
-    async with Playback(RECORDING, manners=[Manner(first_token=60)]) as url:
-        report, _ = await benched(named(url), plan=Plan(levels=(1,), seconds=0.1))
+    async with Playback(RECORDING, manners=[FaultSpec(first_token=60)]) as url:
+        report, _ = await benched(named(url), plan=BenchPlan(levels=(1,), seconds=0.1))
     (found,) = report.endpoints
     assert not found.measured
     assert "--seconds" in found.why
@@ -105,14 +105,14 @@ async def test_an_endpoint_too_slow_for_the_time_is_told(monkeypatch: pytest.Mon
 async def test_what_takes_money_ends_after_one_project_in_each_place() -> None:
     async with Playback(RECORDING) as url:
         paid = msgspec.structs.replace(named(url), paid=True)
-        report, told = await benched(paid, plan=Plan(levels=(1, 2), seconds=60))
+        report, told = await benched(paid, plan=BenchPlan(levels=(1, 2), seconds=60))
     (found,) = report.endpoints
     assert "for 3 projects of 2 calls" in told[0]
     assert told[1] == "1 of 1 endpoints answer; measuring them takes about 2 minutes."
     assert [level.answered for level in found.levels] == [2, 4]
     assert found.cost_per_project is None
     assert not found.own
-    assert "in each place in flight: 1." in found.notes[-1]
+    assert "per parallel slot: 1." in found.notes[-1]
 
 
 async def test_no_two_projects_are_alike() -> None:
@@ -191,7 +191,7 @@ def completion(first: float | None, tokens: int) -> Completion:
 
 
 def test_inter_token_latency_is_first_piece_to_last_by_the_tokens_between() -> None:
-    pace = Pace()
+    pace = AnswerTiming()
     pace(Progress("waiting", seconds=0.4))
     pace(Progress("text", "a", 0.5, 1))
     pace(Progress("text", "bcd", 1.5, 2))  # three tokens in one piece
@@ -210,7 +210,7 @@ async def test_the_first_call_is_the_shortest_and_is_not_counted() -> None:
 
 
 async def test_the_figures_say_where_the_task_does_not_stand() -> None:
-    other = Workload("a run", "sing", (Call(QUESTION, CALLS[0].messages, 4),))
+    other = Workload("a run", "sing", (RecordedCall(QUESTION, CALLS[0].messages, 4),))
     async with Playback(RECORDING) as url:
-        report, _ = await benched(named(url), plan=Plan((1,), 60, 1), workload=other)
-    assert "In 1 calls the task does not stand" in report.notes[-1]
+        report, _ = await benched(named(url), plan=BenchPlan((1,), 60, 1), workload=other)
+    assert "the same in all projects: 1." in report.notes[-1]

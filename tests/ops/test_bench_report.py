@@ -8,7 +8,7 @@ from benching import DEAD, WORKLOAD, endpoint, level, named, report
 
 from chatdev.models.endpoint import Facts
 from chatdev.ops.bench import figures, picture
-from chatdev.ops.bench.contenders import Met
+from chatdev.ops.bench.contenders import MeasurableContender
 from chatdev.ops.bench.figures import Spread, spread
 from chatdev.ops.bench.measure import Level, Sample
 from chatdev.ops.bench.report import as_json, markdown
@@ -29,7 +29,7 @@ def sample(cost: float | None, cached_tokens: int | None = None) -> Sample:
 def of(*samples: Sample, busy: float = 0.1) -> figures.EndpointFigures:
     found = named("openai:gpt-6-luna", OPENAI_API_KEY="sk-1")
     one = Level(1, 2.0, busy, 1, samples)
-    return figures.of_endpoint(Met(found, Facts("", "gpt-6-luna")), [one], WORKLOAD)
+    return figures.of_endpoint(MeasurableContender(found, Facts("", "gpt-6-luna")), [one], WORKLOAD)
 
 
 def test_cost_is_reckoned_per_project_and_per_thousand_tokens() -> None:
@@ -64,7 +64,7 @@ def test_the_table_has_a_column_for_each_endpoint_and_a_dead_one_says_so() -> No
     assert cells["errors"] == ["2", "–"]
     assert cells["retries"] == ["4", "–"]
     assert cells["cost per project (US dollars)"] == ["0", "–"]
-    assert cells["engine"] == ["not told", "–"]
+    assert cells["engine"] == ["not reported", "–"]
     assert cells["context window (tokens)"] == ["4,096 (assumed)", "–"]
     assert cells["model, adapters and flags"] == ["yours to change", "–"]
     assert r"- `10.0.0.9:8000`: No model server \| answered." in text
@@ -81,7 +81,7 @@ def test_what_is_not_told_is_not_made_up() -> None:
     silent = msgspec.structs.replace(level(wait=None), prefix_hits=None)
     unknown = msgspec.structs.replace(endpoint("x", silent, silent), window=None, cost_per_project=None, own=False)
     text = markdown(report(unknown))
-    for line in ("not told / not told", "| not known", "| the provider's"):
+    for line in ("not reported / not reported", "| not known", "| the provider's"):
         assert line in text
 
 

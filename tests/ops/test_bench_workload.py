@@ -10,7 +10,7 @@ from chatdev import runs
 from chatdev.errors import UserError
 from chatdev.models.types import Message
 from chatdev.ops.bench import workload
-from chatdev.ops.bench.workload import Call, Workload
+from chatdev.ops.bench.workload import RecordedCall, Workload
 
 
 async def test_a_runs_requests_are_those_of_its_log(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ async def test_a_runs_requests_are_those_of_its_log(tmp_path: Path) -> None:
 
 
 def test_a_run_without_answers_is_refused(tmp_path: Path) -> None:
-    folder = runs.begin(runs.Order(task="greet", name="Greeting", config="full"), tmp_path)
+    folder = runs.begin(runs.RunRequest(task="greet", name="Greeting", config="full"), tmp_path)
     with pytest.raises(UserError, match="No model answered"):
         workload.of_run(folder)
 
@@ -46,7 +46,7 @@ def test_projects_share_what_stands_before_the_task_and_no_more() -> None:
 
 
 def test_only_the_task_as_words_is_marked() -> None:
-    call = Call("A.1", (Message("user", "greeting"), Message("user", "greet, greet")), 1)
+    call = RecordedCall("A.1", (Message("user", "greeting"), Message("user", "greet, greet")), 1)
     marked = Workload("", "greet", (call,)).project("1")[0].messages
     assert [message.content for message in marked] == ["greeting", "(project 1) greet, greet"]
     assert not Workload("", "sing", (call,)).bears_task(call)

@@ -22,11 +22,11 @@ from chatdev.models import discover
 from chatdev.models.backend import VLLMModel
 from chatdev.models.profile import Profile, Profiles
 from chatdev.models.types import Message, Options
-from chatdev.ops.doctor import skill, surroundings
+from chatdev.ops.doctor import host, skill
 from chatdev.ops.doctor.examine import examine, find
 from chatdev.ops.doctor.findings import Diagnosis, Finding, lines
 from chatdev.playback import demo
-from chatdev.playback.faults import Manner
+from chatdev.playback.faults import FaultSpec
 from chatdev.playback.server import Playback
 from chatdev.settings import Secret, Settings, load
 
@@ -39,7 +39,7 @@ def cache(tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 
-async def diagnosed(cache: Path, manner: Manner = Manner(), **settings: object) -> Diagnosis:  # noqa: B008
+async def diagnosed(cache: Path, manner: FaultSpec = FaultSpec(), **settings: object) -> Diagnosis:  # noqa: B008
     async with Playback(*RECORDINGS, manners=(manner,)) as url:
         given = Settings(vllm_endpoint=url, cache=cache, **settings)  # type: ignore[arg-type]
         return await examine(addresses.of_vllm(given), "default", given)
@@ -55,9 +55,9 @@ async def test_a_good_endpoint_passes_every_check_and_its_profile_is_kept(cache:
     assert diagnosis.exit_status == 0
     assert {name for name, finding in checks.items() if finding.verdict == "bad"} == set()
     assert "in flight" in checks and "latency" in checks and "GPU" in checks
-    assert checks["models"].seen == "1 served: recorded-coder. A run would ask recorded-coder."
+    assert checks["models"].seen == "1 served: recorded-coder. A run would use recorded-coder."
     assert checks["engine"].seen.startswith("vLLM ")
-    assert checks["structured output"].seen.startswith("Choices are asked for by structured_outputs.")
+    assert checks["structured output"].seen.startswith("Choices are requested with structured_outputs.")
     assert "ignored: grammar, guided_choice, regex" in checks["structured output"].seen
     profile = diagnosis.profile
     assert profile is not None
@@ -70,30 +70,30 @@ async def test_a_good_endpoint_passes_every_check_and_its_profile_is_kept(cache:
 @pytest.mark.parametrize(
     ("manner", "check", "verdict", "seen", "do"),
     [
-        (Manner(html=True), "protocol", "bad", "it gave a web page", "VLLM_ENDPOINT"),
-        (Manner(status=401), "key", "bad", "wants a key: Unauthorized", "Set VLLM_API_KEY"),
-        (Manner(status=500), "protocol", "bad", "failed (HTTP status 500)", ""),
-        (Manner(window=2048), "context window", "bad", "2,048 tokens", "--max-model-len"),
-        (Manner(window=4096), "context window", "warning", "4,096 tokens", "8,192 or more"),
-        (Manner(no_window=True), "context window", "warning", "4,096 tokens are assumed", "window = 16384"),
-        (Manner(ignore_constraints=True), "structured output", "bad", "No kind of constraint is kept", "vLLM"),
-        (Manner(null_content=True), "chat", "bad", "stood in the field reasoning", "--reasoning-parser"),
-        (Manner(null_content=True), "reasoning", "good", "enable_thinking", ""),
-        (Manner(no_template=True), "chat", "bad", "no chat template", "--chat-template"),
-        (Manner(no_usage=True), "usage", "bad", "counts no tokens", "include_usage"),
-        (Manner(no_usage=True), "tokens", "warning", "estimated", ""),
-        (Manner(no_done=True), "end of stream", "warning", "No data: [DONE] came", "Nothing need be done"),
-        (Manner(fault="cut", after=5), "streaming", "bad", "broke off after 5 pieces", "proxy"),
-        (Manner(fault="drop", after=5), "streaming", "bad", "5 pieces", "proxy"),
-        (Manner(fault="error", after=5), "streaming", "bad", "EngineCore encountered an issue", ""),
-        (Manner(plain_json=True), "streaming", "warning", "in one piece", "proxy_buffering"),
-        (Manner(cut_prompt=100), "tokens", "bad", "may have cut them", "OLLAMA_CONTEXT_LENGTH"),
-        (Manner(refuse_fields=("top_p",)), "dialect", "good", "without top_p", ""),
-        (Manner(refuse_fields=("seed",)), "seed", "good", "the same answer", ""),
+        (FaultSpec(html=True), "protocol", "bad", "it returned a web page", "VLLM_ENDPOINT"),
+        (FaultSpec(status=401), "key", "bad", "needs an API key: Unauthorized", "Set VLLM_API_KEY"),
+        (FaultSpec(status=500), "protocol", "bad", "failed (HTTP status 500)", ""),
+        (FaultSpec(window=2048), "context window", "bad", "2,048 tokens", "--max-model-len"),
+        (FaultSpec(window=4096), "context window", "warning", "4,096 tokens", "8,192 or more"),
+        (FaultSpec(no_window=True), "context window", "warning", "4,096 tokens are assumed", "window = 16384"),
+        (FaultSpec(ignore_constraints=True), "structured output", "bad", "No kind of constraint is enforced", "vLLM"),
+        (FaultSpec(null_content=True), "chat", "bad", "were in the field reasoning", "--reasoning-parser"),
+        (FaultSpec(null_content=True), "reasoning", "good", "enable_thinking", ""),
+        (FaultSpec(no_template=True), "chat", "bad", "no chat template", "--chat-template"),
+        (FaultSpec(no_usage=True), "usage", "bad", "does not count tokens", "include_usage"),
+        (FaultSpec(no_usage=True), "tokens", "warning", "estimated", ""),
+        (FaultSpec(no_done=True), "end of stream", "warning", 'without "data: [DONE]"', "No action is needed"),
+        (FaultSpec(fault="cut", after=5), "streaming", "bad", "ended after 5 chunks", "proxy"),
+        (FaultSpec(fault="drop", after=5), "streaming", "bad", "5 chunks", "proxy"),
+        (FaultSpec(fault="error", after=5), "streaming", "bad", "EngineCore encountered an issue", ""),
+        (FaultSpec(plain_json=True), "streaming", "warning", "in one piece", "proxy_buffering"),
+        (FaultSpec(cut_prompt=100), "tokens", "bad", "may have truncated the prompt", "OLLAMA_CONTEXT_LENGTH"),
+        (FaultSpec(refuse_fields=("top_p",)), "dialect", "good", "without top_p", ""),
+        (FaultSpec(refuse_fields=("seed",)), "seed", "good", "the same answer", ""),
     ],
 )
 async def test_the_right_check_fails_with_the_right_next_step(
-    cache: Path, manner: Manner, check: str, verdict: str, seen: str, do: str
+    cache: Path, manner: FaultSpec, check: str, verdict: str, seen: str, do: str
 ) -> None:
     diagnosis = await diagnosed(cache, manner)
     finding = by_check(diagnosis)[check]
@@ -105,7 +105,7 @@ async def test_the_right_check_fails_with_the_right_next_step(
 
 
 async def test_a_wrong_key_is_told_from_none(cache: Path) -> None:
-    async with Playback(*RECORDINGS, manners=(Manner(api_key="right-key"),)) as url:
+    async with Playback(*RECORDINGS, manners=(FaultSpec(api_key="right-key"),)) as url:
         given = Settings(vllm_endpoint=url, cache=cache, vllm_api_key=Secret("wrong-key"))
         diagnosis = await examine(addresses.of_vllm(given), "default", given)
     assert by_check(diagnosis)["key"].do == "Correct VLLM_API_KEY."
@@ -133,7 +133,7 @@ async def test_an_open_server_on_this_machine_is_warned_of(cache: Path) -> None:
         await playback.stop()
     finding = by_check(diagnosis)["network"]
     assert finding.verdict == "warning"
-    assert "everybody in its network" in finding.seen
+    assert "anyone on its network" in finding.seen
 
 
 def free_port() -> int:
@@ -149,7 +149,7 @@ def test_nothing_there_is_exit_status_2_with_the_way_to_start_one(monkeypatch: p
     told = " ".join(done.output.split())
     assert "(connection refused)" in told
     assert 'Start one with "chatdev serve MODEL"' in told
-    assert "Nothing answers there." in done.output
+    assert "No server answered." in done.output
     assert "Traceback" not in done.output
 
 
@@ -166,9 +166,9 @@ async def typed(url: str, tmp_path: Path, **environment: str) -> str:
 
 
 async def test_another_endpoint_is_sent_no_key_of_the_own_one(tmp_path: Path) -> None:
-    async with Playback(*RECORDINGS, manners=(Manner(api_key="own-key"),)) as url:
+    async with Playback(*RECORDINGS, manners=(FaultSpec(api_key="own-key"),)) as url:
         told = await typed(url, tmp_path, VLLM_API_KEY="own-key", VLLM_ENDPOINT="http://own:8000/v1")
-        assert "wants a key" in told
+        assert "needs an API key" in told
         assert "VLLM_API_KEY is accepted." in await typed(url, tmp_path, VLLM_API_KEY="own-key")
 
 
@@ -189,7 +189,7 @@ def test_all_findings_come_as_json_too(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     done = CliRunner().invoke(command, [f"localhost:{free_port()}", "--json"])
     told = json.loads(done.stdout)
-    assert (told["exit_status"], told["summary"]) == (2, "Nothing answers there.")
+    assert (told["exit_status"], told["summary"]) == (2, "No server answered.")
     assert [finding["check"] for finding in told["findings"]] == ["settings", "listens"]
     assert done.exit_code == 2
 
@@ -200,7 +200,7 @@ def test_a_finding_is_told_in_columns() -> None:
 
 
 @pytest.mark.parametrize("reading", skill.READINGS)
-def test_the_programs_of_the_trial_print_what_is_expected(reading: skill.Reading) -> None:
+def test_the_programs_of_the_trial_print_what_is_expected(reading: skill.ReadingTask) -> None:
     ran = subprocess.run([sys.executable, "-c", reading.program], capture_output=True, text=True, check=True)
     assert ran.stdout == f"{reading.output}\n"
 
@@ -220,7 +220,7 @@ async def test_the_effort_follows_the_trial_where_no_size_is_known(
 
     async with serving(answer) as server:
         checks = await examined(server, cache)
-        assert checks["skill"].seen.startswith(f"It knows what {right} of 10 small programs print.")
+        assert checks["skill"].seen.startswith(f"The model predicted the output of {right} of 10 small programs.")
         backend = VLLMModel(settings=run_settings(server.url, cache))
         facts = await backend.facts()
         await backend.aclose()
@@ -249,7 +249,7 @@ async def test_a_run_uses_the_kind_of_constraint_that_the_profile_names(cache: P
 
 
 async def test_a_profile_that_turns_out_wrong_is_corrected(cache: Path) -> None:
-    async with Playback(*RECORDINGS, manners=(Manner(ignore_constraints=True),)) as url:
+    async with Playback(*RECORDINGS, manners=(FaultSpec(ignore_constraints=True),)) as url:
         wrong = Profile(url, "recorded-coder", version=VERSION, choices="structured_outputs", thinks=False)
         Profiles(cache).put(wrong)
         model = VLLMModel(settings=run_settings(url, cache))
@@ -279,7 +279,7 @@ async def test_a_server_without_a_model_is_told_to_load_one(cache: Path) -> None
         finding = (await examined(server, cache))["models"]
     assert (finding.verdict, finding.do) == (
         "bad",
-        "Load a model on that server first, or name it with VLLM_MODEL_NAME if it lists none.",
+        "Load a model on that server, or set VLLM_MODEL_NAME if the server never lists its models.",
     )
 
 
@@ -336,7 +336,7 @@ async def test_a_server_that_takes_one_call_at_a_time_is_found_out(cache: Path) 
     async with serving(one_by_one) as server:
         checks = await examined(server, cache)
     assert checks["in flight"].verdict == "warning"
-    assert checks["in flight"].seen.startswith("1 at once")
+    assert checks["in flight"].seen.startswith("1 in parallel")
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ async def test_a_server_that_takes_one_call_at_a_time_is_found_out(cache: Path) 
     ],
 )
 def test_plain_http_to_another_machine_is_warned_of(url: str, key: Secret | None, told: str) -> None:
-    finding = surroundings.traffic(addresses.Address(base_url=url, key=key))
+    finding = host.traffic(addresses.Address(base_url=url, key=key))
     assert (finding is not None) == bool(told)
     if finding:
         assert finding.seen.startswith(told)
@@ -360,7 +360,7 @@ def test_plain_http_to_another_machine_is_warned_of(url: str, key: Secret | None
 def test_each_setting_is_told_with_where_it_comes_from(tmp_path: Path) -> None:
     (tmp_path / "chatdev.toml").write_text('vllm_model_name = "qwen"\nwindow = 4096\n')
     given = load({"VLLM_ENDPOINT": "localhost:1", "OPENAI_API_KEY": "sk-secret"}, tmp_path)
-    told = surroundings.settings(given).seen
+    told = host.settings(given).seen
     assert "VLLM_ENDPOINT from the environment" in told
     assert "VLLM_MODEL_NAME from chatdev.toml" in told
     assert "window from chatdev.toml" in told

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from chatdev.errors import UserError
 from chatdev.ops.serving import fit, weights
-from chatdev.ops.serving.fit import DoesNotFit, Room
+from chatdev.ops.serving.fit import DoesNotFit, ModelMemory
 from chatdev.ops.serving.weights import Need
 
 GIB = 1 << 30
@@ -15,8 +15,8 @@ NEED = Need(
 FORMS = {"8 bits": weights.EIGHT_BITS, "4 bits": weights.FOUR_BITS}
 
 
-def room(gib: float) -> Room:
-    return Room(round(gib * GIB), GIB, "here")
+def room(gib: float) -> ModelMemory:
+    return ModelMemory(round(gib * GIB), GIB, "here")
 
 
 def test_the_usual_window_where_there_is_room() -> None:
@@ -39,9 +39,9 @@ def test_a_smaller_window_where_there_is_less_room() -> None:
 
 def test_the_exact_edge() -> None:
     need = 14 * GIB + GIB + 4096 * (64 << 10)
-    assert fit.fit(NEED, Room(need, GIB, "here"), None, FORMS).window == 4096
+    assert fit.fit(NEED, ModelMemory(need, GIB, "here"), None, FORMS).window == 4096
     with pytest.raises(DoesNotFit):
-        fit.fit(NEED, Room(need - 1, GIB, "here"), None, FORMS)
+        fit.fit(NEED, ModelMemory(need - 1, GIB, "here"), None, FORMS)
 
 
 def test_what_does_not_fit_is_told_with_the_sum_and_the_form_that_would() -> None:
@@ -66,7 +66,7 @@ def test_the_users_window_is_kept_or_refused_never_cut() -> None:
     assert fit.fit(NEED, room(24), 100_000, FORMS).window == 100_000
     with pytest.raises(DoesNotFit, match="A smaller window fits: --window 16384"):
         fit.fit(NEED, room(16), 65536, FORMS)
-    with pytest.raises(UserError, match="made for a window of 131,072 tokens, and --window asks for 200,000"):
+    with pytest.raises(UserError, match="a window of at most 131,072 tokens, but --window asks for 200,000"):
         fit.fit(NEED, room(240), 200_000, FORMS)
 
 
@@ -77,7 +77,7 @@ def test_slots_are_given_up_before_the_window_is() -> None:
     assert (two.slots, two.window) == (2, 24576)
     one = fit.fit(NEED, room(15.5), None, FORMS, slots)
     assert (one.slots, one.window) == (1, 8192)
-    assert "x 24,576 tokens x 2 at once" in two.words
+    assert "x 24,576 tokens x 2 slots" in two.words
 
 
 def test_a_model_of_which_nothing_is_known_is_left_to_its_engine() -> None:

@@ -56,7 +56,7 @@ def test_a_model_in_parts_is_read_as_one(tiny: Path, tmp_path: Path) -> None:
         part.write_bytes(tiny.read_bytes())
     assert gguf.read(parts[0]).size == 2 * tiny.stat().st_size
     parts[1].unlink()
-    with pytest.raises(UserError, match=r"big-00002-of-00002\.gguf is not beside it"):
+    with pytest.raises(UserError, match=r"big-00002-of-00002\.gguf is not in its folder"):
         gguf.read(parts[0])
 
 
@@ -64,10 +64,10 @@ def test_a_model_in_parts_is_read_as_one(tiny: Path, tmp_path: Path) -> None:
     ("content", "said"),
     [
         (b"<html>", "is not a GGUF file"),
-        (b"GGUF" + struct.pack("<I", 1), "has version 1"),
-        (b"GGUF" + struct.pack("<I", 3), "breaks off within its head"),
-        (b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 1 << 40), "breaks off within its head"),  # a key of a terabyte
-        (b"GGUF" + struct.pack("<IQQQ1sI", 3, 0, 1, 1, b"k", 99), "breaks off within its head"),  # of no known kind
+        (b"GGUF" + struct.pack("<I", 1), "has GGUF version 1"),
+        (b"GGUF" + struct.pack("<I", 3), "not a complete GGUF file"),
+        (b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 1 << 40), "not a complete GGUF file"),  # a key of a terabyte
+        (b"GGUF" + struct.pack("<IQQQ1sI", 3, 0, 1, 1, b"k", 99), "not a complete GGUF file"),  # of no known kind
     ],
 )
 def test_a_file_that_is_none_or_broken_is_told(tmp_path: Path, content: bytes, said: str) -> None:
@@ -80,7 +80,7 @@ def test_every_cut_of_a_real_file_within_its_head_is_told(tiny: Path, tmp_path: 
     whole = tiny.read_bytes()
     for length in range(8, 6000, 97):
         (tmp_path / "cut.gguf").write_bytes(whole[:length])
-        with pytest.raises(UserError, match="breaks off"):
+        with pytest.raises(UserError, match="truncated or damaged"):
             gguf.read(tmp_path / "cut.gguf")
 
 

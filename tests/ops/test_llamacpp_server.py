@@ -90,11 +90,11 @@ def test_a_model_that_is_none_and_a_setting_that_is_wrong(
     pytest.importorskip("xllamacpp")
     (tmp_path / "m.gguf").write_bytes(b"GGUF")
     assert llamacpp.main([str(tmp_path / "m.gguf"), "--port", "0"]) == 1
-    assert "llama.cpp did not load the model" in capsys.readouterr().err
+    assert "llama.cpp could not load the model" in capsys.readouterr().err
     (tmp_path / "chatdev.toml").write_text("nothing = 1")
     monkeypatch.chdir(tmp_path)
     assert llamacpp.main(["m.gguf"]) == 2
-    assert "there is no setting nothing" in capsys.readouterr().err
+    assert "unknown setting nothing" in capsys.readouterr().err
 
 
 def test_a_flag_that_it_does_not_know_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

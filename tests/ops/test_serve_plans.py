@@ -93,7 +93,7 @@ def test_memory_that_others_use_is_left_to_them(models: Path, bin: Path) -> None
     machines.nvidia(bin, (48 * GIB, 20 * GIB), apps="GPU-0, 812, /usr/bin/python3")
     said = dry(models, bin, "qwen")
     assert flag(said, "--gpu-memory-utilization") == "0.57"
-    assert "20.0 GiB of it is used already by python3 (pid 812)" in said
+    assert "20.0 GiB of it is already used by python3 (pid 812)" in said
 
 
 def test_with_an_amd_gpu_vllm_is_chosen_and_docker_takes_its_image(models: Path, bin: Path) -> None:
@@ -109,7 +109,7 @@ def test_with_an_amd_gpu_vllm_is_chosen_and_docker_takes_its_image(models: Path,
 def test_docker_with_an_nvidia_gpu(models: Path, bin: Path) -> None:
     machines.nvidia(bin, (24 * GIB, 0))
     said = dry(models, bin, "qwen", "--engine", "docker", HF_TOKEN="hf_s3cret", VLLM_API_KEY="k3y")
-    assert "not run where ChatDev is made" in said
+    assert "the ChatDev project has not tested it" in said
     words = command(said)
     assert words[:3] == ["docker", "run", "--rm"]
     assert (flag(said, "--gpus"), flag(said, "--pull"), flag(said, "--model")) == ("all", "missing", "/model")
@@ -155,14 +155,14 @@ def test_without_a_gpu_llamacpp_is_chosen(models: Path, bin: Path) -> None:
 
 def test_a_gguf_file_is_llamacpps_with_a_gpu_too(models: Path, bin: Path) -> None:
     machines.nvidia(bin, (24 * GIB, 0))
-    assert "Engine:  llamacpp, as a GGUF file is llama.cpp's own form" in dry(models, bin, "tiny.gguf")
+    assert "Engine:  llamacpp, as GGUF is llama.cpp's format" in dry(models, bin, "tiny.gguf")
 
 
 def test_a_gpu_that_is_too_small_for_any_model_does_not_count(models: Path, bin: Path) -> None:
     machines.nvidia(bin, (2 * GIB, 0))
     done = type_in(models, "org/M-500M", "--dry-run", PATH=f"{bin}:{SYSTEM}")
     assert done.exit_code == 2
-    assert "org/M-500M is a model for GPUs (safetensors), and llama.cpp" in done.stderr
+    assert "org/M-500M is a model for GPUs (safetensors), but llama.cpp" in done.stderr
     assert "--engine vllm" in done.stderr
 
 
@@ -185,7 +185,7 @@ def test_what_stands_behind_two_dashes_is_passed_on_and_wins(models: Path, bin: 
     said = dry(models, bin, "qwen", "--", "--max-model-len=2048", "--dtype", "half")
     assert command(said)[-3:] == ["--max-model-len=2048", "--dtype", "half"]
     assert "--max-model-len" not in command(said)
-    assert "yours, from behind --" in said
+    assert "your own flags, given after --" in said
 
 
 def test_two_models_are_one_too_many(models: Path, bin: Path) -> None:
@@ -198,7 +198,7 @@ def test_a_model_that_does_not_fit_is_told_before_with_the_form_that_would(model
     done = type_in(models, "qwen", PATH=f"{bin}:{SYSTEM}")
     assert done.exit_code == 2
     assert "qwen does not fit: 14.0 GiB of weights" in done.stderr
-    assert "of 11.0 GiB on 1 GPU, a share of 0.92" in done.stderr
+    assert "of 11.0 GiB on 1 GPU (share 0.92)" in done.stderr
     assert "A 4-bit build (look for NAME-AWQ or NAME-GPTQ-Int4) would fit: about 4.8 GiB" in done.stderr
     assert "An FP8 build (look for NAME-FP8) would fit: about 7.6 GiB" in done.stderr
     assert "does not fit" in dry(models, bin, "qwen", "--force")
@@ -208,7 +208,7 @@ def test_a_model_that_does_not_fit_is_told_before_with_the_form_that_would(model
 def test_a_gguf_file_with_another_engine_is_told_in_words(models: Path, bin: Path, engine: str) -> None:
     done = type_in(models, "tiny.gguf", "--engine", engine, PATH=f"{bin}:{SYSTEM}")
     assert done.exit_code == 2
-    assert f"tiny.gguf is a GGUF model. That is llama.cpp's form, which {engine} does not read." in done.stderr
+    assert f"tiny.gguf is a GGUF model. GGUF is llama.cpp's format; {engine} does not read it." in done.stderr
 
 
 def test_safetensors_with_llamacpp_are_told_in_words(models: Path, bin: Path) -> None:
@@ -221,9 +221,9 @@ def test_safetensors_with_llamacpp_are_told_in_words(models: Path, bin: Path) ->
 @pytest.mark.parametrize(
     ("engine", "model", "said"),
     [
-        ("vllm", "org/M-500M", "There is no vllm on your PATH.\nInstall it, best in an environment of its own:"),
-        ("docker", "org/M-500M", "There is no docker on your PATH.\nInstall it: https://docs.docker.com"),
-        ("tgi", "org/M-500M", "There is no docker on your PATH."),
+        ("vllm", "org/M-500M", "vllm is not on your PATH.\nInstall it, preferably in its own environment:"),
+        ("docker", "org/M-500M", "docker is not on your PATH.\nInstall it: https://docs.docker.com"),
+        ("tgi", "org/M-500M", "docker is not on your PATH."),
     ],
 )
 def test_a_missing_engine_is_told_with_how_to_install_it(models: Path, engine: str, model: str, said: str) -> None:
@@ -264,7 +264,7 @@ def test_a_taken_port_is_told_with_who_has_it_and_a_free_one(models: Path) -> No
         shown = type_in(models, "tiny.gguf", "--port", str(port), "--dry-run")
     assert done.exit_code == 2
     assert re.search(
-        rf"Port {port} is taken by .* \(pid {os.getpid()}\)\.\nStop that, or choose another port: --port \d+",
+        rf"Port {port} is in use by .* \(pid {os.getpid()}\)\.\nStop that process, or choose another port: --port \d+",
         done.stderr,
     )
-    assert f"Before it can start: Port {port} is taken by" in shown.stdout
+    assert f"Before it can start: Port {port} is in use by" in shown.stdout

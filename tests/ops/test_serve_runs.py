@@ -19,7 +19,7 @@ from chatdev.errors import UserError
 from chatdev.models.backend import VLLMModel
 from chatdev.models.types import Message, Options
 from chatdev.ops.serving import serve
-from chatdev.ops.serving.engines import Order
+from chatdev.ops.serving.engines import ServeSpec
 from chatdev.ops.serving.processes import alive, in_session
 from chatdev.ops.serving.weights import Need
 from chatdev.settings import load
@@ -82,7 +82,7 @@ async def test_llamacpp_is_served_used_and_gone(tmp_path: Path, number: signal.S
     assert all(answer.usage.completion_tokens for answer in answers)
     said = "\n".join(served.said)
     assert "loading model" in said
-    assert "Stopped; nothing of it is left." in said
+    assert "Stopped. All its processes have ended." in said
     assert "s3cret" not in said
     assert not in_session(server)
 
@@ -106,7 +106,7 @@ async def test_what_the_engine_started_ends_with_it(tmp_path: Path, model: str) 
 
 async def test_it_ends_when_the_command_is_killed(tmp_path: Path, model: str) -> None:
     with serving.running(tmp_path, model, "--engine", "vllm", "--port", "0", PATH=stand_in(tmp_path)) as served:
-        served.until("It answers")
+        served.until("The server is ready")
         leader = serving.server_of(served.process.pid)
         core = in_session(leader) - {leader}
         served.stop(signal.SIGKILL)
@@ -123,7 +123,7 @@ async def test_a_second_signal_does_not_wait_for_answers_under_way(
 ) -> None:
     path = stand_in(tmp_path, "signal.signal(signal.SIGTERM, lambda *_: print('patience', flush=True))")
     with serving.running(tmp_path, model, "--engine", "vllm", "--port", "0", PATH=path) as served:
-        served.until("It answers")
+        served.until("The server is ready")
         family = in_session(serving.server_of(served.process.pid))
         served.process.send_signal(number)
         served.until("patience")
@@ -138,9 +138,9 @@ def test_a_server_that_fails_is_quoted_with_what_it_means(tmp_path: Path, model:
     dies = f"core.kill(); print({words!r}, end='', flush=True); sys.exit(1)"  # without the end of its line
     done = serving.type_in(tmp_path, model, "--engine", "vllm", "--port", "0", PATH=stand_in(tmp_path, dies))
     assert done.exit_code == 1
-    assert "Error: vllm did not come up (exit status 1). Its last words:" in done.stderr
+    assert "Error: vllm did not start (exit status 1). Its last lines:" in done.stderr
     assert "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB." in done.stderr
-    assert "It needs more memory than there is: a smaller --window" in done.stderr
+    assert "It needs more memory than there is: set a smaller --window" in done.stderr
 
 
 def test_a_server_that_ends_by_itself_is_told(tmp_path: Path, model: str) -> None:
@@ -177,8 +177,8 @@ def test_docker_that_fails_is_explained_and_its_container_taken_away(tmp_path: P
     bin = machines.tool(tmp_path / "bin", "docker", script)
     done = serving.type_in(tmp_path, model, "--engine", "docker", "--port", "0", PATH=f"{bin}:{SYSTEM}")
     assert done.exit_code == 1
-    assert "docker did not come up (exit status 125)" in done.stderr
-    assert "Docker's service does not run" in done.stderr
+    assert "docker did not start (exit status 125)" in done.stderr
+    assert "Docker is not running" in done.stderr
     run, remove = (tmp_path / "calls").read_text().splitlines()
     name = run.split("--name ")[1].split()[0]
     assert remove == f"rm --force {name}"
@@ -194,8 +194,8 @@ def test_a_program_that_cannot_be_started_is_told(tmp_path: Path, model: str) ->
 def test_a_gguf_repository_is_told_how_to_download_a_file_of_it() -> None:
     files = ("m-Q4_K_M.gguf", "m-Q8_0.gguf")
     need = Need(name="M-GGUF", form="gguf", gguf_files=files)
-    with pytest.raises(UserError, match=r"llama\.cpp reads a GGUF file from the disk") as error:
-        serve.check_model("llamacpp", Order(model="org/M-GGUF"), need)
+    with pytest.raises(UserError, match=r"llama\.cpp needs a GGUF file on disk") as error:
+        serve.check_model("llamacpp", ServeSpec(model="org/M-GGUF"), need)
     assert "hf download org/M-GGUF m-Q4_K_M.gguf --local-dir ." in error.value.do
 
 
@@ -206,7 +206,7 @@ def test_a_port_of_root_and_a_port_of_which_nothing_is_known(monkeypatch: pytest
     monkeypatch.setattr(socket.socket, "bind", refuse)
     refused = serve.taken(80)
     assert refused is not None
-    assert "Port 80 is only for root" in str(refused)
+    assert "Port 80 is reserved for root" in str(refused)
 
 
 def test_a_port_that_is_held_for_ipv6_alone_counts_as_taken() -> None:

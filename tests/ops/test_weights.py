@@ -81,7 +81,7 @@ def test_what_is_no_model_is_told_with_the_way_out(tmp_path: Path) -> None:
         weights.local(tmp_path)
     with pytest.raises(UserError, match="no weights"):
         weights.local(folder(tmp_path / "empty", QWEN_7B))
-    with pytest.raises(UserError, match="not the description of a model"):
+    with pytest.raises(UserError, match="does not describe a model"):
         weights.local(folder(tmp_path / "list", []))
     (folder(tmp_path / "broken", {}) / "config.json").write_text("{")
     with pytest.raises(UserError, match="not valid JSON"):

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
-from chatdev.playback.faults import Manner
+from chatdev.playback.faults import FaultSpec
 from chatdev.playback.recording import Entry, Recording
 from chatdev.playback.server import Playback
 
@@ -95,7 +95,7 @@ class Client:
 
 @asynccontextmanager
 async def playing(
-    *recordings: Recording, manners: Sequence[Manner] = (), keepalive: float = 5.0
+    *recordings: Recording, manners: Sequence[FaultSpec] = (), keepalive: float = 5.0
 ) -> AsyncIterator[Client]:
     """A client of a server with these recordings, or with RECORDING."""
     first, *others = recordings or (RECORDING,)

@@ -9,7 +9,7 @@ from playing import ENTRIES, PING, PLACE, RECORDING, TEXT, Client, playing
 
 from chatdev.errors import UserError
 from chatdev.playback.answer import pace
-from chatdev.playback.faults import Manner
+from chatdev.playback.faults import FaultSpec
 from chatdev.playback.recording import Entry, Recording
 from chatdev.playback.server import Playback
 
@@ -126,7 +126,7 @@ async def test_no_match_names_the_nearest_entry() -> None:
     assert "no answer for Coding.1/Programmer.1/ask.2" in away.error["message"]
     assert f"the nearest entry is {PLACE}." in away.error["message"]
     assert (
-        'a request without a place, nor a rule for its last message; the nearest entry is when "ping".'
+        'a request without a place and no rule for its last message; the nearest entry is when "ping".'
         in (rule.error["message"])
     )
     assert silent.status == 400
@@ -134,7 +134,7 @@ async def test_no_match_names_the_nearest_entry() -> None:
 
 async def test_an_empty_recording_says_so() -> None:
     async with playing(Recording(model="tiny")) as client:
-        assert "it holds no entry" in (await client.chat()).error["message"]
+        assert "it has no entries" in (await client.chat()).error["message"]
 
 
 async def test_of_several_recordings_the_one_answers_whose_task_is_asked() -> None:
@@ -146,7 +146,7 @@ async def test_of_several_recordings_the_one_answers_whose_task_is_asked() -> No
             for text in ("Task: a game.", "Task: a todo app.", "Task: a clock.")
         ]
     assert [reply.json["choices"][0]["message"]["content"] for reply in replies[:2]] == ["game", "todo"]
-    assert "recorded are 'a todo app', 'a game'" in replies[2].error["message"]
+    assert "recorded tasks: 'a todo app', 'a game'" in replies[2].error["message"]
 
 
 async def test_content_may_come_in_parts_or_be_null() -> None:
@@ -200,7 +200,7 @@ async def test_an_answer_cut_while_thinking_has_null_content() -> None:
 
 
 async def test_a_paced_answer_is_the_same_answer() -> None:
-    async with playing(manners=[Manner(first_token=0.001, per_token=0.001)]) as client:
+    async with playing(manners=[FaultSpec(first_token=0.001, per_token=0.001)]) as client:
         reply = await client.chat(place=PLACE)
         whole = await client.chat(place=PLACE, stream=False)
     assert ("".join(reply.deltas()), reply.finish, reply.events[-1]) == (TEXT, ["stop"], "[DONE]")
@@ -223,7 +223,7 @@ async def test_tokens_come_in_few_batches_when_no_time_is_wished() -> None:
 
 
 async def test_no_token_comes_before_the_first_is_due() -> None:
-    async with playing(manners=[Manner(first_token=3600.0)]) as client:
+    async with playing(manners=[FaultSpec(first_token=3600.0)]) as client:
         request = client.session.post(f"{client.base}/chat/completions", **client.request())
         async with request as response:
             assert (response.status, client.server.in_flight) == (200, 1)
@@ -233,7 +233,7 @@ async def test_no_token_comes_before_the_first_is_due() -> None:
 
 
 async def test_a_client_that_leaves_ends_its_answer_at_once() -> None:
-    async with playing(manners=[Manner(per_token=3600.0)]) as client:
+    async with playing(manners=[FaultSpec(per_token=3600.0)]) as client:
         response = await client.session.post(f"{client.base}/chat/completions", **client.request(place=PLACE))
         assert b'"role":"assistant"' in await response.content.readany()
         assert client.server.in_flight == 1
@@ -248,7 +248,7 @@ async def test_a_long_answer_is_whole() -> None:
 
 
 async def test_many_are_answered_at_once() -> None:
-    async with playing(manners=[Manner(first_token=0.01, per_token=0.001)]) as client:
+    async with playing(manners=[FaultSpec(first_token=0.01, per_token=0.001)]) as client:
         replies = await asyncio.gather(*(client.chat(place=PLACE) for _ in range(50)))
     assert {"".join(reply.deltas()) for reply in replies} == {TEXT}
 

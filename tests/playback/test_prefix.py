@@ -48,7 +48,7 @@ def test_a_prompt_shorter_than_a_block_spares_nothing(block: int) -> None:
 async def test_the_usage_tells_it_and_the_report_sums_it_up(tmp_path: Path) -> None:
     async with Playback(recording(ANSWERS), cache=PrefixCache()) as endpoint:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, tmp_path))
-        folder = runs.begin(runs.Order(task="greet", name="Greeting", config="full"), tmp_path)
+        folder = runs.begin(runs.RunRequest(task="greet", name="Greeting", config="full"), tmp_path)
         await wiring.work(folder, choice)
         await choice.backend.aclose()
     answers = [record.event for record in read(runs.log_of(folder)) if isinstance(record.event, ModelAnswered)]

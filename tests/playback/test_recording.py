@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from chatdev.journal import events
 from chatdev.journal.store import JournalError, Store
-from chatdev.playback.faults import Manner
+from chatdev.playback.faults import FaultSpec
 from chatdev.playback.recording import Entry, Recording, RecordingError, choose, from_log, load, parse, read, write
 
 NAMES = st.text(st.characters(categories=["L", "Nd"], include_characters="_-"), max_size=8)
@@ -20,7 +20,7 @@ ENTRIES = st.builds(Entry, place=PLACES, text=TEXTS, finish=st.just("stop") | st
     Entry, when=TEXTS, text=TEXTS
 )
 MANNERS = st.builds(
-    Manner,
+    FaultSpec,
     attempt=st.none() | st.integers(1, 5),
     place=st.none() | st.text(),
     per_token=st.none() | st.floats(0, 10),
@@ -94,9 +94,9 @@ def test_carriage_returns_after_rulers_and_headers_do_no_harm() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", r"line 1: expected \+\+\+, which begins"),
-        ("=== a.1\nx", r"line 1: expected \+\+\+, which begins"),
-        ("+++\nwindow = 1\n=== a.1", r"line 3: expected \+\+\+, which ends"),
+        ("", r"line 1: expected \+\+\+ at the start"),
+        ("=== a.1\nx", r"line 1: expected \+\+\+ at the start"),
+        ("+++\nwindow = 1\n=== a.1", r"line 3: expected \+\+\+ at the end"),
         ("+++\n\nwindow == 1\n+++", r"the head is not TOML: .*line 3"),
         ("+++\nwindow = 'wide'\n+++", r"head cannot be used: Expected `int`, got `str` - at `\$.window`"),
         ("+++\nwindow = 0\n+++", r"`\$.window`"),
@@ -108,8 +108,8 @@ def test_carriage_returns_after_rulers_and_headers_do_no_harm() -> None:
         ('+++\n+++\n=== when "\\q"\n', r"line 3: .*Unescaped"),
         ("+++\n+++\n=== a.1 {end = 'x'}\n", r"line 3: .*unknown field `end`"),
         ("+++\n+++\n=== a.1 {finish = stop}\n", r"line 3: Invalid value"),
-        ("+++\n+++\n=== a.1\n\n=== a.1\n", r"line 5: a.1 has an answer already, at line 3"),
-        ("+++\n+++\n=== when 'x'\n=== when \"x\"\n", r'line 4: when "x" has an answer already, at line 3'),
+        ("+++\n+++\n=== a.1\n\n=== a.1\n", r"line 5: a.1 already has an answer, at line 3"),
+        ("+++\n+++\n=== when 'x'\n=== when \"x\"\n", r'line 4: when "x" already has an answer, at line 3'),
     ],
 )
 def test_errors_name_the_line_and_what_was_expected(text: str, expected: str) -> None:
@@ -157,7 +157,7 @@ def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
 
 def test_a_file_that_is_missing_or_not_utf_8_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.recording"
-    with pytest.raises(RecordingError, match=r"No recording can be read at .*a\.recording"):
+    with pytest.raises(RecordingError, match=r"The recording .*a\.recording cannot be read"):
         read(path)
     path.write_bytes(b"+++\n+++\n\xff\n")
     with pytest.raises(RecordingError, match=r"a\.recording, line 3: not UTF-8"):
@@ -193,9 +193,9 @@ def test_a_window_that_was_not_known_is_the_default(tmp_path: Path) -> None:
 
 
 def test_a_run_without_answers_or_without_a_log_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match="holds no answer"):
+    with pytest.raises(RecordingError, match="has no model answers"):
         load(a_run(tmp_path))
-    with pytest.raises(JournalError, match="No log can be read"):
+    with pytest.raises(JournalError, match=r"The log .* cannot be read"):
         load(tmp_path / ".chatdev")
 
 
@@ -205,4 +205,7 @@ def test_the_example_in_the_documentation_is_a_recording() -> None:
     assert example
     recording = parse(example[1], "docs/playback.md")
     assert [entry.title for entry in recording.entries] == ["Coding.1/Programmer.1/ask.1", 'when "acceptance tests"']
-    assert recording.manner == (Manner(first_token=0.08, per_token=0.012), Manner(fault="cut", after=5, attempt=1))
+    assert recording.manner == (
+        FaultSpec(first_token=0.08, per_token=0.012),
+        FaultSpec(fault="cut", after=5, attempt=1),
+    )

@@ -10,7 +10,15 @@ import msgspec
 import pytest
 
 from chatdev import runs, wiring
-from chatdev.journal.events import FileWritten, ModelAnswered, Noted, PhaseEnded, ProductStarted, RaceDecided, TestsRan
+from chatdev.journal.events import (
+    Diagnostic,
+    FileWritten,
+    ModelAnswered,
+    PhaseEnded,
+    ProductStarted,
+    RaceDecided,
+    TestsRan,
+)
 from chatdev.journal.store import Record, read
 from chatdev.models.choose import choose
 from chatdev.playback import demo
@@ -37,7 +45,7 @@ class Played(msgspec.Struct, frozen=True):
         return [record.event for record in self.records if isinstance(record.event, kind)]
 
     def notes(self) -> list[str]:
-        return [f"{note.kind}: {note.text}" for note in self.events(Noted)]
+        return [f"{note.kind}: {note.text}" for note in self.events(Diagnostic)]
 
     def test_runs(self) -> list[str]:
         """Of each run of the tests: ``passed of all``, and the methods that did not pass."""
@@ -58,7 +66,7 @@ async def play(task: str, warehouse: Path, config: str = "full") -> Played:
     async with demo.serving(task) as endpoint:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, warehouse))
         try:
-            folder = runs.begin(runs.Order(task=task, name=recording.name, config=config), warehouse)
+            folder = runs.begin(runs.RunRequest(task=task, name=recording.name, config=config), warehouse)
             verdict = await wiring.work(folder, choice)
         finally:
             await choice.backend.aclose()

@@ -3,8 +3,8 @@
 import pytest
 
 from chatdev.product.compare import fault, holds, matches, same, unmoved
-from chatdev.product.rows import Row, Step, Tier
-from chatdev.product.sessions import NOT_STARTED, Call, Ended
+from chatdev.product.rows import Row, RowStep, Tier
+from chatdev.product.sessions import NOT_STARTED, Ended, Invocation
 
 
 def out(text: str = "", errors: str = "", status: int = 0) -> Ended:
@@ -12,7 +12,7 @@ def out(text: str = "", errors: str = "", status: int = 0) -> Ended:
 
 
 def row(expected: str = "", status: int | None = None, tier: Tier = "doubtful") -> Row:
-    return Row((Step(Call(), expected, status),), tier)
+    return Row((RowStep(Invocation(), expected, status),), tier)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_what_a_limit_ended_holds_nothing() -> None:
 
 
 def test_the_first_step_that_goes_wrong_is_named() -> None:
-    steps = tuple(Step(Call(), word) for word in ("a", "b", "c"))
+    steps = tuple(RowStep(Invocation(), word) for word in ("a", "b", "c"))
     assert fault(Row(steps), (out("a"), out("x"), out("y"))) == 'step 2: expected "b", printed "x"'
     assert fault(Row(steps), (out("a"), out("b"), out("c"))) == ""
 
@@ -152,7 +152,7 @@ def test_no_output_makes_the_comparison_fail(text: str) -> None:
 def test_a_program_that_prints_the_same_whatever_it_is_given_meets_no_row_of_a_model(
     outputs: tuple[str, str], holds: bool
 ) -> None:
-    found = [Row((Step(Call((given,)), given),)) for given in ("3", "5")]
+    found = [Row((RowStep(Invocation((given,)), given),)) for given in ("3", "5")]
     ended = [(Ended(0, output),) for output in outputs]
     assert (unmoved(found, ended) == "") is holds
     trusted = [Row(row.steps, "trusted") for row in found]

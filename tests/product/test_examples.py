@@ -3,8 +3,8 @@
 import pytest
 
 from chatdev.product import examples
-from chatdev.product.rows import Row, Step
-from chatdev.product.sessions import Call
+from chatdev.product.rows import Row, RowStep
+from chatdev.product.sessions import Invocation
 
 COMMAND = "python3 main.py"
 
@@ -13,17 +13,17 @@ def read(task: str, *, calls: bool = False) -> tuple[Row, ...]:
     return examples.of_task(task, COMMAND, calls=calls)
 
 
-def trusted(call: Call, expected: str, status: int | None = None) -> Row:
-    return Row((Step(call, expected, status),), "trusted")
+def trusted(call: Invocation, expected: str, status: int | None = None) -> Row:
+    return Row((RowStep(call, expected, status),), "trusted")
 
 
 def fed(stdin: str, expected: str) -> Row:
-    return trusted(Call(stdin=stdin), expected)
+    return trusted(Invocation(stdin=stdin), expected)
 
 
 def called(code: str, value: str) -> Row:
     name = code.partition("(")[0]
-    return trusted(Call(("-c", f"from main import {name}; print(repr({code}))")), value)
+    return trusted(Invocation(("-c", f"from main import {name}; print(repr({code}))")), value)
 
 
 TWO = (fed("3 4\n", "7"), fed("1 1\n", "2"))
@@ -58,7 +58,7 @@ def test_blocks_of_many_lines_are_kept_as_they_are() -> None:
 
 def test_pairs_of_a_program_with_arguments_are_started_with_them() -> None:
     task = 'The text is given as a command line argument.\nInput: "a b" -v\nOutput: A B\n'
-    assert read(task) == (trusted(Call(("a b", "-v")), "A B"),)
+    assert read(task) == (trusted(Invocation(("a b", "-v")), "A B"),)
 
 
 def test_of_two_families_of_labels_that_used_most_often_counts() -> None:
@@ -73,8 +73,8 @@ def test_a_session_in_a_shell_is_rows_of_the_product_whatever_it_is_called_there
     session = "$ todo add milk\nAdded.\n$ todo list\n1. milk\n\n$ todo\nUsage: todo\n[exit 2]\n"
     task = f"A list of things to do.\n\n```\n{session}```\n"
     assert read(task) == (
-        Row((Step(Call(("add", "milk")), "Added."), Step(Call(("list",)), "1. milk")), "trusted"),
-        trusted(Call(), "Usage: todo", 2),
+        Row((RowStep(Invocation(("add", "milk")), "Added."), RowStep(Invocation(("list",)), "1. milk")), "trusted"),
+        trusted(Invocation(), "Usage: todo", 2),
     )
 
 
@@ -84,7 +84,7 @@ def test_a_session_in_a_shell_is_rows_of_the_product_whatever_it_is_called_there
 )
 def test_a_session_may_start_the_program_in_any_usual_way(line: str) -> None:
     assert read(f"Make it.\n$ {line} 1 2\n3\n$ echo 4 | {line}\n4\n") == (
-        Row((Step(Call(("1", "2")), "3"), Step(Call(stdin="4\n"), "4")), "trusted"),
+        Row((RowStep(Invocation(("1", "2")), "3"), RowStep(Invocation(stdin="4\n"), "4")), "trusted"),
     )
 
 
@@ -108,7 +108,7 @@ def test_doctests_and_calls_are_rows_of_a_function() -> None:
     ['print "hello world"', "Write a program that prints 'hello world'.", "It should output the text “hello world”."],
 )
 def test_a_text_in_quotes_to_be_printed_is_a_row(task: str) -> None:
-    assert read(task) == (trusted(Call(), "hello world"),)
+    assert read(task) == (trusted(Invocation(), "hello world"),)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatdev.product import probes
-from chatdev.product.rows import Row, Step
-from chatdev.product.sessions import Call
+from chatdev.product.rows import Row, RowStep
+from chatdev.product.sessions import Invocation
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-99, 99) | st.text("ab c", max_size=6),
@@ -17,7 +17,7 @@ JSON = st.recursive(
 
 
 def row(*, stdin: str = "", args: tuple[str, ...] = (), steps: int = 1) -> Row:
-    return Row((Step(Call(args, stdin), "x"),) * steps, "trusted")
+    return Row((RowStep(Invocation(args, stdin), "x"),) * steps, "trusted")
 
 
 def inputs(*rows: Row) -> list[object]:
@@ -40,8 +40,8 @@ def test_a_key_that_names_what_to_do_keeps_its_value() -> None:
 
 
 def test_numbers_in_plain_text_and_in_arguments_change_one_by_one() -> None:
-    assert Call(stdin="3 3\n") in probes.of_rows([row(stdin="2 3\n")])
-    assert Call(("add", "3", "3")) in probes.of_rows([row(args=("add", "2", "3"))])
+    assert Invocation(stdin="3 3\n") in probes.of_rows([row(stdin="2 3\n")])
+    assert Invocation(("add", "3", "3")) in probes.of_rows([row(args=("add", "2", "3"))])
 
 
 def test_calls_of_functions_and_sessions_of_several_commands_have_none() -> None:
@@ -63,4 +63,7 @@ def test_the_same_rows_give_the_same_probes_and_none_is_a_row(values: list[objec
 
 def test_the_last_inputs_are_the_examples_with_numbers_a_thousand_times_as_large() -> None:
     probed = probes.of_rows([row(stdin='{"n": 12, "of": [0, 2.5]}'), row(args=("add", "2", "-3")), row(args=("x",))])
-    assert [probed[-2], probed[-1]] == [Call(stdin='{"n": 12000, "of": [0, 2500.0]}'), Call(("add", "2000", "-3000"))]
+    assert [probed[-2], probed[-1]] == [
+        Invocation(stdin='{"n": 12000, "of": [0, 2500.0]}'),
+        Invocation(("add", "2000", "-3000")),
+    ]

@@ -5,8 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chatdev.product import rows
-from chatdev.product.rows import Row, Step
-from chatdev.product.sessions import Call
+from chatdev.product.rows import Row, RowStep
+from chatdev.product.sessions import Invocation
 
 COMMAND = "python3 main.py"
 CALMLY = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -18,12 +18,12 @@ def read(text: str) -> tuple[Row, ...]:
     return found.rows
 
 
-def step(text: str) -> Step:
+def step(text: str) -> RowStep:
     ((one,),) = [row.steps for row in read(text)]
     return one
 
 
-def call(line: str) -> Call:
+def call(line: str) -> Invocation:
     """What a command line starts; what it prints does not matter here."""
     return step(f"$ {line}\nsomething").call
 
@@ -46,8 +46,8 @@ AWKWARD = (
 )  # fmt: skip
 TEXTS = st.sampled_from(AWKWARD) | st.text(" \n\r\t\0\x0b\x1c\x85\xa0\u2028$#\\'\"`~<>|&;[]%=-a0_{}", max_size=6)
 STEPS = st.builds(
-    Step,
-    st.builds(Call, st.lists(TEXTS, max_size=2).map(tuple), TEXTS),
+    RowStep,
+    st.builds(Invocation, st.lists(TEXTS, max_size=2).map(tuple), TEXTS),
     TEXTS.map(seen),
     st.none() | st.integers(0, 255),
 )
@@ -73,7 +73,7 @@ def test_no_bytes_make_the_reader_fail_and_what_it_reads_is_stable(data: bytes) 
 @CALMLY
 @given(TEXTS)
 def test_no_command_line_makes_the_reader_fail(line: str) -> None:
-    assert isinstance(rows.read_command(line, None, COMMAND), Call | str)
+    assert isinstance(rows.read_command(line, None, COMMAND), Invocation | str)
 
 
 def test_a_session_is_read_as_a_person_writes_it() -> None:
@@ -95,9 +95,9 @@ $ python3 main.py oops
 That is all.
 """
     assert read(text) == (
-        Row((Step(Call(("2", "+", "3")), "5"),)),
-        Row((Step(Call(("add", "buy milk"))), Step(Call(("list",)), "1. buy milk\n\nend"))),
-        Row((Step(Call(("oops",)), "", 2),)),
+        Row((RowStep(Invocation(("2", "+", "3")), "5"),)),
+        Row((RowStep(Invocation(("add", "buy milk"))), RowStep(Invocation(("list",)), "1. buy milk\n\nend"))),
+        Row((RowStep(Invocation(("oops",)), "", 2),)),
     )
 
 
@@ -113,7 +113,9 @@ def test_a_fence_or_a_heading_ends_what_is_printed() -> None:
 def test_sections_say_whose_the_rows_below_them_are() -> None:
     text = "$ python3 main.py 1\n1\n# From the task\n$ python3 main.py 2\n2\n# Another remark\n$ python3 main.py 3\n3\n"
     assert [row.tier for row in read(text)] == ["doubtful", "trusted", "trusted"]
-    text = rows.render([Row((Step(Call(), "x"),), tier) for tier in ("dropped", "doubtful", "trusted")], COMMAND)
+    text = rows.render(
+        [Row((RowStep(Invocation(), "x"),), tier) for tier in ("dropped", "doubtful", "trusted")], COMMAND
+    )
     assert [line for line in text.splitlines() if line.startswith("#")] == [
         "# From the task",
         "# From the tester",
@@ -125,42 +127,42 @@ def test_sections_say_whose_the_rows_below_them_are() -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("python3 main.py", Call()),
-        ("python3 main.py 'a b' \"c 'd'\" e\\ f $'g\\nh'", Call(("a b", "c 'd'", "e f", "g\nh"))),
-        ('python3 main.py "say \\"hi\\" for \\$5 \\n"', Call(('say "hi" for $5 \\n',))),
-        ("python3 main.py '' '|' '<' '#1'", Call(("", "|", "<", "#1"))),
-        ("python3 main.py 5 a#b  # five", Call(("5", "a#b"))),
-        ("python main.py x", Call(("x",))),
-        ("/usr/bin/python3.11 ./main.py x", Call(("x",))),
-        ("./main.py x", Call(("x",))),
-        ("main x", Call(("x",))),
-        ("echo hi there | python3 main.py x", Call(("x",), "hi there\n")),
-        ("echo 'a\\nb'|python3 main.py", Call((), "a\nb\n")),
-        ("echo -e 'a\\tb' | python3 main.py", Call((), "a\tb\n")),
-        ("echo -n a | python3 main.py", Call((), "a")),
-        ("echo | python3 main.py", Call((), "\n")),
-        ("printf 'a\\nb\\n' | python3 main.py", Call((), "a\nb\n")),
-        ("printf 'C:\\\\new' | python3 main.py", Call((), "C:\\new")),
-        ("printf '%s\\n' 1 2 | python3 main.py", Call((), "1\n2\n")),
-        ("printf '%d%%\\n' 5 | python3 main.py", Call((), "5%\n")),
-        ("python3 main.py <<< hello", Call((), "hello\n")),
-        ("python3 main.py -q <<< 'two words'", Call(("-q",), "two words\n")),
+        ("python3 main.py", Invocation()),
+        ("python3 main.py 'a b' \"c 'd'\" e\\ f $'g\\nh'", Invocation(("a b", "c 'd'", "e f", "g\nh"))),
+        ('python3 main.py "say \\"hi\\" for \\$5 \\n"', Invocation(('say "hi" for $5 \\n',))),
+        ("python3 main.py '' '|' '<' '#1'", Invocation(("", "|", "<", "#1"))),
+        ("python3 main.py 5 a#b  # five", Invocation(("5", "a#b"))),
+        ("python main.py x", Invocation(("x",))),
+        ("/usr/bin/python3.11 ./main.py x", Invocation(("x",))),
+        ("./main.py x", Invocation(("x",))),
+        ("main x", Invocation(("x",))),
+        ("echo hi there | python3 main.py x", Invocation(("x",), "hi there\n")),
+        ("echo 'a\\nb'|python3 main.py", Invocation((), "a\nb\n")),
+        ("echo -e 'a\\tb' | python3 main.py", Invocation((), "a\tb\n")),
+        ("echo -n a | python3 main.py", Invocation((), "a")),
+        ("echo | python3 main.py", Invocation((), "\n")),
+        ("printf 'a\\nb\\n' | python3 main.py", Invocation((), "a\nb\n")),
+        ("printf 'C:\\\\new' | python3 main.py", Invocation((), "C:\\new")),
+        ("printf '%s\\n' 1 2 | python3 main.py", Invocation((), "1\n2\n")),
+        ("printf '%d%%\\n' 5 | python3 main.py", Invocation((), "5%\n")),
+        ("python3 main.py <<< hello", Invocation((), "hello\n")),
+        ("python3 main.py -q <<< 'two words'", Invocation(("-q",), "two words\n")),
     ],
 )
-def test_a_command_line_is_a_start_with_arguments_and_input(line: str, expected: Call) -> None:
+def test_a_command_line_is_a_start_with_arguments_and_input(line: str, expected: Invocation) -> None:
     assert call(line) == expected
 
 
 @pytest.mark.parametrize("mark", ["<<END", "<<'END'", '<< "END"', "<<-END"])
 def test_a_here_document_is_the_input_with_all_that_stands_in_it(mark: str) -> None:
     one = step(f"$ python3 main.py -v {mark}\nfirst\n\n$ no command\n```\n# no heading\nEND\nout")
-    assert one == Step(Call(("-v",), "first\n\n$ no command\n```\n# no heading\n"), "out")
+    assert one == RowStep(Invocation(("-v",), "first\n\n$ no command\n```\n# no heading\n"), "out")
 
 
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("python3 main.py 'open", "no command line"),
+        ("python3 main.py 'open", "not a valid command line"),
         ("python3 other.py", "does not start the program (python3 main.py)"),
         ("ls", "does not start the program"),
         ("cat notes.txt | python3 main.py", "only echo and printf"),
@@ -189,13 +191,17 @@ def test_a_start_of_which_nothing_is_said_is_no_row() -> None:
 
 
 def test_a_row_tells_if_a_program_that_does_nothing_fails_it() -> None:
-    def telling(*steps: Step) -> bool:
+    def telling(*steps: RowStep) -> bool:
         return Row(steps).telling
 
-    assert telling(Step(Call(), "x")) and telling(Step(Call(), status=1)) and telling(Step(Call()), Step(Call(), "x"))
-    assert not telling(Step(Call(), status=0)) and not telling(Step(Call(), "\n"))
+    assert (
+        telling(RowStep(Invocation(), "x"))
+        and telling(RowStep(Invocation(), status=1))
+        and telling(RowStep(Invocation()), RowStep(Invocation(), "x"))
+    )
+    assert not telling(RowStep(Invocation(), status=0)) and not telling(RowStep(Invocation(), "\n"))
 
 
 def test_a_row_is_known_by_what_it_does() -> None:
-    row = Row((Step(Call(("add", "a b"))), Step(Call((), "1\n2\n"), "3"), Step(Call(), "x")))
+    row = Row((RowStep(Invocation(("add", "a b"))), RowStep(Invocation((), "1\n2\n"), "3"), RowStep(Invocation(), "x")))
     assert row.title == "add 'a b'; < 1 2; (no input)"

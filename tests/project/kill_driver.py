@@ -1,6 +1,6 @@
 """Kills a run at each of its effects and resumes it each time: ``kill_driver.py ENDPOINT MOMENT FOLDER [ORDER]``.
 
-ORDER is JSON, with the fields of ``runs.Order``; else it is the calculator.
+ORDER is JSON, with the fields of ``runs.RunRequest``; else it is the calculator.
 
 Attempts are forked from one process that has everything imported. Prints a JSON line per effect: what was asked of the
 server in both lives, and what the resumed run left. The moments: ``before`` (the result came and nothing of it was
@@ -102,7 +102,7 @@ CALCULATOR = '{"task": "create a calculator", "name": "Calculator", "config": "f
 
 def main(endpoint: str, moment: str, warehouse: Path, order: str = CALCULATOR) -> None:
     """Kill and resume at each effect, from the first to the last."""
-    upto = runs.begin(msgspec.json.decode(order, type=runs.Order), warehouse)
+    upto = runs.begin(msgspec.json.decode(order, type=runs.RunRequest), warehouse)
     asked_here = upto / ".chatdev" / "asked"
     while True:
         asked_here.write_text("")

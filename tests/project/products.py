@@ -4,21 +4,21 @@ import asyncio
 import os
 
 from chatdev.errors import UserError
-from chatdev.project.python_start import start_product
-from chatdev.project.python_tests import run_tests
-from chatdev.project.verdict import Verdict, judge, without_product
-from chatdev.sandbox import ladder
+from chatdev.product.python_start import start_product
+from chatdev.product.python_tests import run_tests
+from chatdev.product.verdict import Verdict, judge, without_product
+from chatdev.sandbox import levels
 from chatdev.sandbox.port import Sandbox
 
 
 def _sandbox() -> Sandbox:
     """The level that CHATDEV_TEST_LEVEL names, else the best here: what users' products run in."""
     if level := os.environ.get("CHATDEV_TEST_LEVEL"):
-        return ladder.at(level)
+        return levels.at(level)
     try:
-        return asyncio.run(ladder.best())
+        return asyncio.run(levels.best())
     except UserError:
-        return ladder.at(ladder.UNSAFE)
+        return levels.at(levels.UNSAFE)
 
 
 SANDBOX = _sandbox()

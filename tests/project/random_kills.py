@@ -103,7 +103,7 @@ def told(folder: Path, life: Life) -> Life:
 
 def main(endpoint: str, count: int, seed: int, warehouse: Path) -> None:
     """Kill ``count`` runs; the first line is of one that was let live."""
-    order = runs.Order(task="greet", name="Greeting", config="full", candidates=2)
+    order = runs.RunRequest(task="greet", name="Greeting", config="full", candidates=2)
     longest = 1_000_000
     for number in range(count + 1):
         folder = runs.begin(order, warehouse)

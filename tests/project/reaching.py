@@ -9,9 +9,9 @@ from chatdev import runs, wiring
 from chatdev.errors import ChatDevError
 from chatdev.journal import store
 from chatdev.journal.events import ModelAnswered
-from chatdev.models.breaker import Switchboard
+from chatdev.models.breaker import BreakerRegistry
 from chatdev.models.choose import choose
-from chatdev.playback.faults import Manner
+from chatdev.playback.faults import FaultSpec
 from chatdev.playback.recording import Recording
 from chatdev.playback.server import Playback
 from chatdev.settings import load
@@ -21,9 +21,9 @@ HASTY = "[deadlines]\nfirst_token = 0.6\nidle = 0.6\ntotal = 1.2\n"
 """Deadlines for a server that falls silent; a healthy playback answers in milliseconds."""
 
 
-def at_all_places(**said: object) -> list[Manner]:
+def at_all_places(**said: object) -> list[FaultSpec]:
     """A manner for every chat of the run, and for nothing else that is asked of a server."""
-    return [Manner(place=place.split("/")[0], **said) for place in ANSWERS]  # type: ignore[arg-type]
+    return [FaultSpec(place=place.split("/")[0], **said) for place in ANSWERS]  # type: ignore[arg-type]
 
 
 async def begun(
@@ -32,14 +32,14 @@ async def begun(
     *,
     toml: str = "",
     folder: Path | None = None,
-    board: Switchboard | None = None,
+    breakers: BreakerRegistry | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> tuple[Ran | None, ChatDevError | None, Path]:
     """A run on these endpoints to its end, or to the error that stopped it."""
     (warehouse / "chatdev.toml").write_text(toml)
     settings = load({"VLLM_ENDPOINT": ",".join(endpoints)} | dict(environment or {}), warehouse)
-    choice = await choose("VLLM", settings, board or Switchboard(backoff=(0.01,), rest=0.001))
-    folder = folder or runs.begin(runs.Order(task="greet", name="Greeting", config="full"), warehouse)
+    choice = await choose("VLLM", settings, breakers or BreakerRegistry(backoff=(0.01,), rest=0.001))
+    folder = folder or runs.begin(runs.RunRequest(task="greet", name="Greeting", config="full"), warehouse)
     try:
         verdict = await wiring.work(folder, choice)
     except ChatDevError as error:
@@ -54,6 +54,6 @@ def answers(folder: Path) -> list[ModelAnswered]:
     return [r.event for r in store.read(runs.log_of(folder)) if isinstance(r.event, ModelAnswered)]
 
 
-def served(*manners: Manner, played: Recording = PLAYED) -> Playback:
+def served(*manners: FaultSpec, played: Recording = PLAYED) -> Playback:
     """A server that behaves like this."""
     return Playback(played, manners=manners)

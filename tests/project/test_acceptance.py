@@ -7,13 +7,12 @@ import pytest
 from products import CALCULATOR, CALCULATOR_TESTS, SANDBOX, product
 
 from chatdev.journal.events import TestsRan
-from chatdev.product import rows
-from chatdev.product.rows import Row, Step
-from chatdev.product.sessions import Call
-from chatdev.project import languages
-from chatdev.project.acceptance import baseline, changing, names, rows_of, run, run_without, visible
-from chatdev.project.languages import Product
-from chatdev.project.verdict import judge, judge_folder, without_product
+from chatdev.product import languages, rows
+from chatdev.product.acceptance import baseline, changing, names, rows_of, run, run_without, visible
+from chatdev.product.languages import Product
+from chatdev.product.rows import Row, RowStep
+from chatdev.product.sessions import Invocation
+from chatdev.product.verdict import judge, judge_folder, without_product
 
 ADDS = """import sys
 
@@ -47,7 +46,7 @@ def way(language: str = "Python") -> Product:
 
 
 def row(*args: str, expected: str = "x", tier: rows.Tier = "doubtful") -> Row:
-    return Row((Step(Call(args), expected),), tier)
+    return Row((RowStep(Invocation(args), expected),), tier)
 
 
 def outcomes(ran: TestsRan) -> dict[str, str]:
@@ -98,7 +97,11 @@ async def test_without_rows_only_programs_are_run() -> None:
 
 
 def test_what_passes_on_a_product_that_prints_nothing_proves_nothing() -> None:
-    found = (row("a"), Row((Step(Call(("b",)), status=0),)), Row((Step(Call(("c",)), status=1),), "trusted"))
+    found = (
+        row("a"),
+        Row((RowStep(Invocation(("b",)), status=0),)),
+        Row((RowStep(Invocation(("c",)), status=1),), "trusted"),
+    )
     ran = baseline(found, place="p", version="v")
     assert (ran.place, ran.digest) == ("p", "v")
     assert outcomes(ran) == {"tester: a": "failed", "tester: b": "passed", "task: c": "failed"}
@@ -115,7 +118,14 @@ async def test_a_product_that_does_nothing_has_no_verdict_by_rows_that_any_produ
 
 def test_a_row_keeps_its_id_when_others_come_or_go() -> None:
     long = [row(*["add"] * 50, name) for name in "abc"]
-    found = [*long, row("x"), row("y"), row("x y"), Row((Step(Call(stdin="x y\n"), "x"),)), row("x", tier="trusted")]
+    found = [
+        *long,
+        row("x"),
+        row("y"),
+        row("x y"),
+        Row((RowStep(Invocation(stdin="x y\n"), "x"),)),
+        row("x", tier="trusted"),
+    ]
     all_names = names(found)
     assert len(set(all_names)) == len(found)
     for number in range(len(found)):

@@ -6,8 +6,7 @@ import pytest
 from support import DRAFT, DRAFTED, ROWS, Ran, recording, run
 
 from chatdev.journal.events import MessageStored, ModelAnswered, ProductProbed, RaceDecided
-from chatdev.product import rows
-from chatdev.project import acceptance
+from chatdev.product import acceptance, rows
 
 TASK = "double a number\n\n$ python3 main.py 1\n2\n\n$ python3 main.py 2\n4\n"
 RIGHT = "2 * n"

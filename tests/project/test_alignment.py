@@ -144,7 +144,7 @@ def test_a_name_in_another_style_gets_an_alias_in_the_program(name: str, use: st
     assert done.files == {
         "main.py": "def is_leap(year):\n    return year % 4 == 0\n\n\nisLeap = is_leap\n\n\nprint(is_leap(4))\n"
     }
-    assert done.notes == ("main.py: isLeap is what the tests call is_leap",)
+    assert done.notes == ("main.py: the tests use isLeap for is_leap; an alias was added",)
     assert aligned(done.files, {TEST: importing(name, use)}) == Aligned(done.files)
 
 

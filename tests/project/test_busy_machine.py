@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import pytest
 from products import CALCULATOR, CALCULATOR_TESTS, product
 
-from chatdev.project import busy, languages, python_start
-from chatdev.project.python_start import start_product
-from chatdev.project.python_tests import run_tests
+from chatdev.product import busy, languages, python_start
+from chatdev.product.python_start import start_product
+from chatdev.product.python_tests import run_tests
+from chatdev.product.verdict import judge, judge_start
 from chatdev.project.state import State
-from chatdev.project.verdict import judge, judge_start
 from chatdev.sandbox import patience
 from chatdev.sandbox.port import Job, Outcome, SandboxError, Stopped
 
@@ -84,7 +84,7 @@ async def test_a_program_that_had_its_time_is_alive() -> None:
 
 async def test_what_fails_for_another_reason_is_an_error_all_the_same() -> None:
     machine = Machine(ran(status=1))
-    with pytest.raises(SandboxError, match="did not come up"):
+    with pytest.raises(SandboxError, match="did not start in the sandbox"):
         await run_tests(machine, FILES)
     assert machine.runs == 1
 

@@ -10,16 +10,16 @@ from support import ANSWERS, MAIN, PACKAGES, TESTS, UNHEARD_OF, WORDS, Ran, reco
 from chatdev import runs
 from chatdev.company.config import find
 from chatdev.journal.events import (
+    Diagnostic,
     FileRefused,
     FileWritten,
     MessageStored,
     ModelAnswered,
-    Noted,
     PhaseBegan,
     PhaseEnded,
     TestsRan,
 )
-from chatdev.project.languages import manifest
+from chatdev.product.languages import manifest
 
 CODING = "Coding.1/Programmer.1/ask"
 TESTING = "TestWriting.1/SoftwareTestEngineer.1/ask"
@@ -34,7 +34,7 @@ BROKEN = WORDS.replace('"hello"', '"bye"')
 
 
 def notes(ran: Ran) -> list[str]:
-    return [note.text for note in ran.events(Noted)]
+    return [note.text for note in ran.events(Diagnostic)]
 
 
 async def test_good_answers_end_passed_in_one_call_each(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ async def test_a_cut_file_never_replaces_a_whole_one(tmp_path: Path) -> None:
     )
     assert ran.verdict.verdict == "passed"
     assert "def greeting" in (ran.folder / "words.py").read_text()
-    assert any("the whole version before it was kept" in note for note in notes(ran))
+    assert any("its last complete version was kept" in note for note in notes(ran))
 
 
 async def test_a_bad_path_is_refused_recorded_and_told(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ async def test_a_document_is_judged_by_the_file_that_the_program_makes(tmp_path:
     writing = MAIN.replace("print(greeting())", 'open("greeting.txt", "w").write(greeting())')
     ran = await run(tmp_path, recording(ANSWERS | kind | {start.format(1): writing}))
     assert ran.verdict.verdict == "passed"
-    assert "and left greeting.txt" in (ran.folder / "REPORT.md").read_text()
+    assert "and created greeting.txt" in (ran.folder / "REPORT.md").read_text()
     asked = [message.content for message in ran.events(MessageStored)]
     assert any("It left no document as a file in the current directory." in text for text in asked)
     ran = await run(tmp_path, recording(ANSWERS | kind | {start.format(n): MAIN for n in (1, 2)}))
@@ -211,7 +211,7 @@ async def test_cycles_that_lead_nowhere_end(tmp_path: Path, changing: str, same:
     late = {f"StartUp.{n}/StartModification.1/Programmer.1/ask.1": BROKEN for n in (1, 2)}
     late |= {AMEND: "<INFO> Finished", AMENDED_MEND: BROKEN}
     ran = await run(tmp_path, recording(ANSWERS | {f"{CODING}.1": f"{BROKEN}\n{MAIN}"} | mends | late))
-    assert f"Test: {same}, 3 times; that was the last cycle" in notes(ran)
+    assert f"Test: {same}, 3 times; the loop was stopped" in notes(ran)
     assert "Test.3" in "".join(call.place for call in ran.events(ModelAnswered))
     assert "Test.4" not in "".join(call.place for call in ran.events(ModelAnswered))
 
@@ -226,7 +226,7 @@ async def test_a_review_whose_remarks_change_nothing_ends_at_the_third(tmp_path:
     } | {f"CodeReview.{n}/CodeReviewModification.1/Programmer.1/ask.1": WORDS for n in range(1, 7)}
     reviews |= {f"CodeReview.{n}/RobustnessReview.1/CodeReviewer.1/ask.1": "<INFO> Finished" for n in range(1, 7)}
     ran = await run(tmp_path, recording(ANSWERS | reviews), config=str(company))
-    assert "CodeReview: the same answer, 3 times; that was the last cycle" in notes(ran)
+    assert "CodeReview: the same answer, 3 times; the loop was stopped" in notes(ran)
     assert "CodeReview.4" not in "".join(call.place for call in ran.events(ModelAnswered))
     assert ran.verdict.verdict == "passed"
 
@@ -242,7 +242,7 @@ async def test_a_talk_that_goes_in_circles_is_ended_and_told(tmp_path: Path) -> 
     talk = {place.format("ChiefProductOfficer", n): "Who knows?" for n in range(1, 10)}
     talk |= {place.format("ChiefExecutiveOfficer", n): f"Not I, for the {n}th time." for n in range(1, 10)}
     ran = await run(tmp_path, recording(ANSWERS | talk), config=str(company))
-    told = "DemandAnalysis: Chief Product Officer said the same 3 times; that ended the talk"
+    told = "DemandAnalysis: Chief Product Officer said the same 3 times; the conversation was ended"
     assert told in notes(ran)
     assert sum(call.place.startswith("DemandAnalysis") for call in ran.events(ModelAnswered)) == 5
     assert ran.verdict.verdict == "passed"
@@ -285,7 +285,7 @@ async def test_a_nameless_block_is_the_file_that_was_asked_for(tmp_path: Path) -
 
 
 async def test_the_company_says_how_the_model_is_asked(tmp_path: Path) -> None:
-    folder = runs.begin(runs.Order(task="greet", name="Greeting", config="full"), tmp_path)
+    folder = runs.begin(runs.RunRequest(task="greet", name="Greeting", config="full"), tmp_path)
     head = folder / ".chatdev" / "company" / "company.toml"
     head.write_text(head.read_text().replace('name = "full"', 'name = "full"\nmodel = { max_tokens = 77 }'))
     ran = await run(tmp_path, recording(ANSWERS), folder=folder)
@@ -310,7 +310,7 @@ async def test_a_choice_that_nobody_makes_is_guessed_and_told(tmp_path: Path) ->
     roles = ("ChiefProductOfficer.1", "ChiefExecutiveOfficer.1", "ChiefProductOfficer.2", "Counselor.1")
     ran = await run(tmp_path, recording(ANSWERS | {demand.format(role): "Hm." for role in roles}))
     assert ran.verdict.verdict == "passed"
-    assert notes(ran) == ['DemandAnalysis: nobody settled the modality; "application" was taken']
+    assert notes(ran) == ['DemandAnalysis: no answer settled the modality; "application" was used']
 
 
 async def test_a_bare_manual_is_taken_and_a_missing_one_told(tmp_path: Path) -> None:
@@ -319,7 +319,7 @@ async def test_a_bare_manual_is_taken_and_a_missing_one_told(tmp_path: Path) -> 
     assert (ran.folder / "manual.md").read_text() == prose.strip() + "\n"
     ran = await run(tmp_path, recording(ANSWERS | {f"{MANUAL}.1": "No.", f"{MANUAL}.2": "No."}))
     assert ran.verdict.verdict == "passed"
-    assert "Manual: manual.md was not written: no answer held one" in notes(ran)
+    assert "Manual: manual.md was not written: no answer contained one" in notes(ran)
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="Shell: no bash here")
@@ -406,5 +406,5 @@ async def test_requirements_lose_what_is_no_package_and_the_report_says_so(tmp_p
     assert (ran.folder / "requirements.txt").read_text() == "requests>=2\n"
     assert notes(ran) == [
         "EnvironmentDoc: requirements.txt, json: part of the standard library",
-        "EnvironmentDoc: requirements.txt, nobodyknows: no package that we know, and the program does not import it",
+        "EnvironmentDoc: requirements.txt, nobodyknows: unknown package, and the program does not import it",
     ]

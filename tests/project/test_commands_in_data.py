@@ -10,9 +10,9 @@ import pytest
 from support import ANSWERS, MAIN, WORDS, Ran, recording, run
 
 from chatdev.journal.events import AttemptStarted, FileWritten, MessageStored, PhaseBegan, ProductStarted, TestsRan
-from chatdev.project.output import inert
+from chatdev.product.output import inert
 from chatdev.project.prompts import fenced, reason_text
-from chatdev.sandbox import ladder
+from chatdev.sandbox import levels
 
 CORPUS = {
     name: attempt["text"].strip("\n")
@@ -62,7 +62,7 @@ async def test_a_text_that_commands_stays_quoted_and_changes_nothing(name: str, 
     # What the company does with any text that fails a test and a start.
     assert course(came) == (
         "passed",
-        [((await ladder.best()).level, "recorded", came.events(AttemptStarted)[0].notes)],
+        [((await levels.best()).level, "recorded", came.events(AttemptStarted)[0].notes)],
         [
             ("DemandAnalysis.1", "Chief Product Officer"),
             ("LanguageChoose.1", "Chief Technology Officer"),

@@ -3,10 +3,9 @@
 import pytest
 from products import SANDBOX
 
-from chatdev.product import rows
-from chatdev.product.sessions import Call, Starved, run_sessions
-from chatdev.project import acceptance, languages
-from chatdev.project.verdict import Verdict, judge
+from chatdev.product import acceptance, languages, rows
+from chatdev.product.sessions import Invocation, MachineTooBusy, run_sessions
+from chatdev.product.verdict import Verdict, judge
 from chatdev.sandbox.port import Job, Outcome
 
 HONEST = "import sys\nprint(sum(map(int, sys.argv[1:])))\n"
@@ -208,10 +207,10 @@ class Forging:
 )
 async def test_a_report_that_makes_no_sense_is_no_report(line: str) -> None:
     good = '{"session": 0, "call": 0, "status": 0, "stopped": "", "stdout": "3", "stderr": "", "seconds": 0, "cpu": 0}'
-    ended = await run_sessions(Forging(line, good), {}, ("x",), [[Call()], [Call()]])
+    ended = await run_sessions(Forging(line, good), {}, ("x",), [[Invocation()], [Invocation()]])
     assert (ended[0][0].stdout, ended[1][0].stopped) == ("3", "not started")
 
 
 async def test_without_any_report_nothing_is_judged() -> None:
-    with pytest.raises(Starved):  # nothing came up, three times
-        await run_sessions(Forging("nonsense"), {}, ("x",), [[Call()]])
+    with pytest.raises(MachineTooBusy):  # nothing came up, three times
+        await run_sessions(Forging("nonsense"), {}, ("x",), [[Invocation()]])

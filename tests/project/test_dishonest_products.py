@@ -6,8 +6,8 @@ import pytest
 from products import CALCULATOR, CALCULATOR_TESTS, SANDBOX, product, verdict_of
 
 from chatdev.journal.events import ProductStarted, TestsRan
-from chatdev.project.python_tests import run_tests
-from chatdev.project.verdict import judge
+from chatdev.product.python_tests import run_tests
+from chatdev.product.verdict import judge
 
 WRONG = "def add(a, b):\n    return 0\n"
 FAKE_REPORT = "print('..\\n' + '-' * 70 + '\\nRan 2 tests in 0.001s\\n\\nOK')\n"

@@ -9,9 +9,9 @@ from support import DRAFT, DRAFTED, ROWS, Ran, recording, run
 
 from chatdev import runs, wiring
 from chatdev.journal import store
-from chatdev.journal.events import ModelAnswered, Noted, PhaseBegan, RaceDecided, TestsRan
+from chatdev.journal.events import Diagnostic, MessageStored, ModelAnswered, PhaseBegan, RaceDecided, TestsRan
 from chatdev.models.choose import choose
-from chatdev.playback.faults import Manner
+from chatdev.playback.faults import FaultSpec
 from chatdev.playback.server import Playback
 from chatdev.product import rows
 from chatdev.settings import load
@@ -84,7 +84,7 @@ async def test_a_row_that_one_draft_in_six_meets_by_chance_keeps_nobody_from_win
 
 async def test_no_more_than_two_further_candidates_are_asked_at_the_same_time(tmp_path: Path) -> None:
     played = recording(DRAFTED | {ROWS: wanting(*"abcdefgh")} | drafts(*"abcdefgh"))
-    server = Playback(played, manners=[Manner(place="Drafting.1", first_token=0.3)])
+    server = Playback(played, manners=[FaultSpec(place="Drafting.1", first_token=0.3)])
     seen: list[int] = []
 
     async def watch() -> None:
@@ -94,7 +94,7 @@ async def test_no_more_than_two_further_candidates_are_asked_at_the_same_time(tm
 
     async with server as endpoint:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, tmp_path))
-        folder = runs.begin(runs.Order(task="greet", name="Greeting", effort="low"), tmp_path)
+        folder = runs.begin(runs.RunRequest(task="greet", name="Greeting", effort="low"), tmp_path)
         watching = asyncio.create_task(watch())
         await wiring.work(folder, choice)
         watching.cancel()
@@ -143,7 +143,7 @@ async def test_rows_that_no_candidate_meets_are_dropped_and_the_others_judge(tmp
     assert race(ran).dropped == ("tests/acceptance.txt::tester: x",)
     assert sorted(asked(ran))[:3] == [1, 2, 3]
     assert "tests/acceptance.txt::tester: x is met by hardly any candidate: not judged" in "".join(
-        note.text for note in ran.events(Noted)
+        note.text for note in ran.events(Diagnostic)
     )
     kept = rows.parse((ran.folder / rows.FILE).read_text(), "python3 main.py").rows
     assert [(row.title, row.tier) for row in kept] == [("a", "doubtful"), ("b", "doubtful"), ("x", "dropped")]
@@ -185,3 +185,22 @@ async def test_a_resume_after_the_race_asks_nothing_again_and_ends_the_same(
         )
         for path in ("main.py", rows.FILE):
             assert (again.folder / path).read_bytes() == (ran.folder / path).read_bytes()
+
+
+async def test_the_last_draft_of_a_task_with_examples_answers_the_task_alone(tmp_path: Path) -> None:
+    task = "greet\n$ python3 main.py a\nyes a\n"
+    ran = await built(tmp_path, "a", "b", "b", "a", task=task)
+    assert race(ran).winner == 3
+    stored = {message.id: message for message in ran.events(MessageStored)}
+    prompts = {
+        answer.place.split("/")[1]: [(stored[name].role, stored[name].content) for name in answer.messages]
+        for answer in ran.events(ModelAnswered)
+        if answer.place.startswith("Drafting.1")
+    }
+    assert prompts["candidate.3"] == [("user", task.strip())]
+    assert all(len(prompts[name][-1][1]) > len(task) for name in prompts if name != "candidate.3")
+
+
+async def test_without_examples_in_the_task_no_draft_answers_the_task_alone(tmp_path: Path) -> None:
+    ran = await built(tmp_path, "ab", "a", "ab")
+    assert "greet" not in [message.content for message in ran.events(MessageStored)]

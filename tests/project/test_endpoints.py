@@ -10,11 +10,11 @@ from support import ANSWERS, recording
 from chatdev import runs, wiring
 from chatdev.journal import store
 from chatdev.journal.events import AttemptStarted, LimitReached, RunStarted
-from chatdev.models.breaker import Switchboard
+from chatdev.models.breaker import BreakerRegistry
 from chatdev.models.choose import choose
 from chatdev.models.errors import ServerBroke, Unreachable
 from chatdev.models.types import Target
-from chatdev.playback.faults import Manner
+from chatdev.playback.faults import FaultSpec
 from chatdev.settings import load
 
 WELL = "Coding.1"
@@ -30,15 +30,15 @@ def notes(folder: Path) -> list[str]:
 
 
 async def test_a_run_falls_back_goes_back_and_tells_it_call_by_call(tmp_path: Path) -> None:
-    ill = [Manner(place=place, status=500) for place in ("LanguageChoose.1", "TestWriting.1", "CodeReview.1")]
+    ill = [FaultSpec(place=place, status=500) for place in ("LanguageChoose.1", "TestWriting.1", "CodeReview.1")]
     async with served(*ill) as first, served() as second:
-        ran, error, folder = await begun(tmp_path, [first, second], board=Switchboard((), rest=0.0))
+        ran, error, folder = await begun(tmp_path, [first, second], breakers=BreakerRegistry((), rest=0.0))
     assert error is None and ran is not None
     assert ran.verdict.verdict == "passed"
     elsewhere = [answer.place.split("/")[0] for answer in answers(folder) if answer.endpoint == second]
     assert elsewhere == ["LanguageChoose.1", "TestWriting.1", "CodeReview.1", "CodeReview.1"]
     report = (folder / "REPORT.md").read_text()
-    assert "Trouble with endpoints: 4 of 7 calls fell back" in report
+    assert "Endpoint failures: 4 of 7 calls fell back" in report
     assert f"- 4 calls: {first}: The server failed (HTTP status 500)" in report.replace("\\", "")
 
 
@@ -46,8 +46,8 @@ async def test_a_server_that_stops_for_good_in_the_middle_is_replaced(tmp_path: 
     first, second = served(), served()
     async with second as good:
         bad = await first.start()
-        choice = await choose("VLLM", load({"VLLM_ENDPOINT": f"{bad}, {good}"}, tmp_path), Switchboard((), 3600))
-        folder = runs.begin(runs.Order(task="greet", name="Greeting", config="full"), tmp_path)
+        choice = await choose("VLLM", load({"VLLM_ENDPOINT": f"{bad}, {good}"}, tmp_path), BreakerRegistry((), 3600))
+        folder = runs.begin(runs.RunRequest(task="greet", name="Greeting", config="full"), tmp_path)
         ask = choice.backend.complete
 
         async def and_stop(*given: object, **more: object) -> object:
@@ -68,7 +68,7 @@ async def test_a_server_that_stops_for_good_in_the_middle_is_replaced(tmp_path: 
 
 
 async def test_a_resume_may_meet_another_endpoint_and_asks_nothing_twice(tmp_path: Path) -> None:
-    async with served(Manner(place=WELL, status=500)) as first:
+    async with served(FaultSpec(place=WELL, status=500)) as first:
         _, error, folder = await begun(tmp_path, [first])
     assert isinstance(error, ServerBroke)
     before = len(answers(folder))
@@ -90,11 +90,11 @@ async def test_an_endpoint_with_a_larger_window_takes_what_does_not_fit(tmp_path
 
 async def test_openai_answers_while_no_server_of_ones_own_does_and_the_header_says_so(tmp_path: Path) -> None:
     key = {"OPENAI_API_KEY": "sk-proj-4711", "OPENAI_MODEL": "gpt-6-luna"}
-    async with served(Manner(place=WELL, status=500)) as own, served(played=LUNA) as cloud:
+    async with served(FaultSpec(place=WELL, status=500)) as own, served(played=LUNA) as cloud:
         ran, error, folder = await begun(tmp_path, [own], environment=key | {"OPENAI_BASE_URL": cloud})
     assert error is None and ran is not None and ran.verdict.verdict == "passed"
     assert [answer.endpoint for answer in answers(folder)].count(cloud) == 1
-    assert notes(folder) == [f"If no server of yours answers, OpenAI is asked instead: gpt-6-luna at {cloud}."]
+    assert notes(folder) == [f"If none of your servers answers, OpenAI is used instead: gpt-6-luna at {cloud}."]
 
 
 async def paid(warehouse: Path, max_cost: str, folder: Path | None = None) -> tuple[object, object, Path]:
@@ -114,7 +114,7 @@ async def test_what_openai_takes_is_counted_and_bounded_over_all_attempts(tmp_pa
     first = answers(folder)
     spent = sum(answer.cost or 0.0 for answer in first)
     assert 0 < spent < 0.0024
-    assert "it takes money, $0.0024 at most; --local-only forbids that" in " ".join(notes(folder))
+    assert "calls cost money, $0.0024 at most; --local-only forbids that" in " ".join(notes(folder))
     further = runs.fork(folder, "LanguageChoose", tmp_path)
     ran, error, _ = await paid(tmp_path, "1", further)
     assert error is None and ran is not None
@@ -123,15 +123,15 @@ async def test_what_openai_takes_is_counted_and_bounded_over_all_attempts(tmp_pa
 
 async def test_local_only_forbids_openai_now_and_at_each_resume(tmp_path: Path) -> None:
     key = {"OPENAI_API_KEY": "sk-proj-4711"}
-    async with served(Manner(place=WELL, status=500)) as own:
+    async with served(FaultSpec(place=WELL, status=500)) as own:
         _, error, folder = await begun(tmp_path, [own], toml="chatdev_local_only = true", environment=key)
     assert isinstance(error, ServerBroke) and notes(folder) == []
     with pytest.raises(Unreachable):
         await begun(tmp_path, [own], folder=folder, environment=key | {"CHATDEV_LOCAL_ONLY": "1"})
     begun_so = RunStarted(1, "", "", "", "", "", "", "VLLM", endpoints=("gpu:1",), local_only=True, max_cost=2.0)
-    reach = runs.Reach().over(begun_so)
-    assert reach == runs.Reach(("gpu:1",), local_only=True, max_cost=2.0)
-    settings = runs.Reach(("gpu:2", "gpu:3"), max_cost=3.0).over(begun_so).applied(load(key, tmp_path))
+    reach = runs.EndpointPolicy().over(begun_so)
+    assert reach == runs.EndpointPolicy(("gpu:1",), local_only=True, max_cost=2.0)
+    settings = runs.EndpointPolicy(("gpu:2", "gpu:3"), max_cost=3.0).over(begun_so).applied(load(key, tmp_path))
     assert settings.endpoints == ("http://gpu:2/v1", "http://gpu:3/v1")
     assert (settings.local_only, settings.max_cost) == (True, 3.0)
 
@@ -142,6 +142,6 @@ async def test_a_colleague_is_served_by_whichever_endpoint_serves_it_and_shares_
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": f"{first},{second}"}, tmp_path))
         other = await choice.colleague(Target("coder"))
         assert (other.facts.base_url, other.facts.model) == (second, "coder")
-        assert other.board is choice.board and other.purse is choice.purse
+        assert other.breakers is choice.breakers and other.cost_budget is choice.cost_budget
         await other.backend.aclose()
         await choice.backend.aclose()

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from chatdev.cli.test import _agreed, command
 from chatdev.errors import UserError
+from chatdev.product.packages import known, needed, vouched
 from chatdev.project.environment import PLACE, wanted
-from chatdev.project.packages import known, needed, vouched
 from chatdev.sandbox.environment import install
 from chatdev.sandbox.port import Job, Outcome
 from chatdev.settings.others import load_pip
@@ -53,7 +53,7 @@ def test_a_package_that_is_missing_is_named(folder: Path) -> None:
 def test_it_is_installed_for_this_product_and_tested_again(folder: Path) -> None:
     done = CliRunner().invoke(command, [str(folder), "--install", "--yes"])
     assert "passed: All 1 tests pass" in done.output, done.output
-    assert "not taken: json: part of the standard library" in done.output
+    assert "skipped: json: part of the standard library" in done.output
     assert "index-url" in done.output
     assert (folder / PLACE / "bin" / "python").exists()
 
@@ -67,8 +67,8 @@ def test_an_unknown_name_is_asked_for_by_itself(folder: Path) -> None:
     with CliRunner().isolation(input="y\nn\ny\n") as (out, err, _):
         assert _agreed(lines, folder, yes=False, allow=()) == ("arcade", "zxqv==1")
         told = (out.getvalue() + err.getvalue()).decode()
-    assert '"reqeusts" is on no list of packages that we know; did its author mean "requests"?' in told
-    assert '"zxqv" is on no list of packages that we know, so look it up' in told
+    assert '"reqeusts" is not a known package; did its author mean "requests"?' in told
+    assert '"zxqv" is not a known package, so look it up' in told
 
 
 def test_yes_does_not_cover_a_name_that_nobody_knows_but_allow_does(folder: Path) -> None:
@@ -171,7 +171,7 @@ async def test_a_stated_configuration_wins_and_a_missing_one_is_empty(tmp_path: 
 async def test_an_install_that_fails_tells_why_without_the_login_of_an_index(tmp_path: Path) -> None:
     sandbox = Watching(Outcome(0), Outcome(1, stderr="no wheel\nasked https://me:geheim@i/simple\n", stopped="disk"))
     pip = load_pip({"PIP_INDEX_URL": "https://me:geheim@i/simple"})
-    with pytest.raises(UserError, match=r"cannot be installed \(stopped at the limit of disk\)") as caught:
+    with pytest.raises(UserError, match=r"cannot be installed \(stopped by the disk limit\)") as caught:
         await install(sandbox, tmp_path / "env", ("arcade",), pip)
     assert "no wheel" in str(caught.value)
     assert "geheim" not in str(caught.value)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from support import ANSWERS, MAIN, TESTS, WORDS, recording, run
 
-from chatdev.journal.events import FileRemoved, ModelAnswered, Noted
+from chatdev.journal.events import Diagnostic, FileRemoved, ModelAnswered
 
 TWO_TESTS = TESTS.replace(
     "    def test_greets",
@@ -27,7 +27,7 @@ async def test_a_change_after_which_fewer_tests_pass_is_undone(tmp_path: Path) -
     assert '"bye"' in (ran.folder / "words.py").read_text()
     assert not (ran.folder / "extra.py").exists()
     assert {removed.path for removed in ran.events(FileRemoved)} == {"extra.py"}
-    undone = [note.text for note in ran.events(Noted) if note.kind == "undone"]
+    undone = [note.text for note in ran.events(Diagnostic) if note.kind == "undone"]
     assert undone and "0 tests pass" in undone[0] and "before it: 1 tests pass" in undone[0]
     report = (ran.folder / "REPORT.md").read_text()
     assert "**undone**" in report
@@ -38,7 +38,7 @@ async def test_a_change_after_which_fewer_tests_pass_is_undone(tmp_path: Path) -
 async def test_a_change_that_helps_is_kept(tmp_path: Path) -> None:
     ran = await run(tmp_path, recording(ANSWERS | BEGIN | {MEND.format(1): WORDS}), config="full")
     assert ran.verdict.verdict == "passed"
-    assert not [note for note in ran.events(Noted) if note.kind == "undone"]
+    assert not [note for note in ran.events(Diagnostic) if note.kind == "undone"]
 
 
 async def test_a_resume_undoes_the_same_and_asks_nothing_again(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from chatdev import runs
 from chatdev.journal import store
 from chatdev.journal.events import ModelAnswered
 from chatdev.playback import demo
-from chatdev.playback.faults import Manner
+from chatdev.playback.faults import FaultSpec
 from chatdev.playback.server import Playback
 
 
@@ -70,7 +70,7 @@ async def test_a_run_of_the_default_company_killed_at_each_effect_of_the_demo_re
 async def test_a_race_killed_at_each_effect_ends_with_its_winner(tmp_path: Path, moment: str) -> None:
     """The first candidate's program is wrong, the second's is right, the third never has an answer."""
     broken = {"Coding.1/candidate.1/Programmer.1/ask.1": f"{WORDS.replace('hello', 'bye')}\n{MAIN}"}
-    silent = Manner(place="Coding.1/candidate.3", fault="stall", after=3)
+    silent = FaultSpec(place="Coding.1/candidate.3", fault="stall", after=3)
     order = json.dumps({"task": "greet", "name": "Greeting", "config": "full", "candidates": 3})
     async with Playback(recording(ANSWERS | broken), manners=[silent]) as endpoint:
         lives = await killed(tmp_path, endpoint, moment, order)

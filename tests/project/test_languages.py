@@ -7,9 +7,9 @@ import pytest
 from products import SANDBOX, product
 
 from chatdev.errors import UserError
-from chatdev.project import languages
-from chatdev.project.languages import find, manifest, of_folder, recipes
-from chatdev.project.verdict import Judged, judge_folder
+from chatdev.product import languages
+from chatdev.product.languages import find, manifest, of_folder, recipes
+from chatdev.product.verdict import FolderVerdict, judge_folder
 
 NODE_TESTS = """
 const test = require("node:test");
@@ -181,7 +181,7 @@ def whole(name: str, **changed: str) -> dict[str, str]:
     return {**PRODUCTS[name], recipes()[name].test_file: TESTS[name], languages.MANIFEST: manifest(name), **changed}
 
 
-async def judged(folder: Path, files: dict[str, str]) -> Judged:
+async def judged(folder: Path, files: dict[str, str]) -> FolderVerdict:
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
@@ -314,10 +314,10 @@ def test_a_manifest_reads_as_the_language_it_was_written_for(name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ('language = "Klingon"', '"Klingon" is none of Python, JavaScript'),
+        ('language = "Klingon"', '"Klingon" is not supported; use one of Python, JavaScript'),
         ('language = "C"\nstart = "build/main"', "start"),
         ('language = "C"\ninstall = []', "install"),
-        ("language", "cannot be followed"),
+        ("language", "product.toml is invalid"),
     ],
 )
 def test_a_manifest_that_cannot_be_followed_says_why(text: str, what: str) -> None:

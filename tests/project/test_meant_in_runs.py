@@ -6,7 +6,7 @@ import pytest
 from support import ANSWERS, MAIN, TESTS, WORDS, Ran, recording, run
 
 from chatdev import runs
-from chatdev.journal.events import FileRefused, MessageStored, ModelAnswered, Noted, TestsRan
+from chatdev.journal.events import Diagnostic, FileRefused, MessageStored, ModelAnswered, TestsRan
 
 TESTING = "TestWriting.1/SoftwareTestEngineer.1/ask.1"
 CODING = "Coding.1/Programmer.1/ask.1"
@@ -16,7 +16,7 @@ AT = "tests/test_acceptance.py"
 
 
 def notes(ran: Ran) -> list[str]:
-    return [f"{note.kind}: {note.text}" for note in ran.events(Noted)]
+    return [f"{note.kind}: {note.text}" for note in ran.events(Diagnostic)]
 
 
 def nameless(file: str) -> str:
@@ -68,7 +68,7 @@ async def test_a_part_of_a_file_is_asked_for_as_that_file(tmp_path: Path) -> Non
     part = "The updated function:\n\n```python\ndef greeting():\n    return wave().replace('bye', 'hello')\n```\n"
     ran = await run(tmp_path, recording(ANSWERS | {CODING: f"{broken}\n{MAIN}", f"{mend}.1": part, f"{mend}.2": WORDS}))
     assert ran.verdict.verdict == "passed"
-    assert notes(ran) == ["asked again: TestModification: words.py came in part"]
+    assert notes(ran) == ["asked again: TestModification: the answer has only a part of words.py"]
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ async def test_names_are_aligned_before_anything_is_written_and_the_report_says_
     ran = await run(tmp_path, recording(ANSWERS | {CODING: f"{WORDS.replace('greeting()', 'Greeting()')}\n{started}"}))
     assert ran.verdict.verdict == "passed"
     assert notes(ran) == [
-        "aligned: Coding: greet.py is what is started, and was taken for main.py",
-        "aligned: Coding: words.py: greeting is what the tests call Greeting",
+        "aligned: Coding: greet.py is the file to start and was renamed to main.py",
+        "aligned: Coding: words.py: the tests use greeting for Greeting; an alias was added",
     ]
     assert "**aligned**" in (ran.folder / "REPORT.md").read_text()
     assert not (ran.folder / "greet.py").exists()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatdev.project.output import is_sound, normalise
+from chatdev.product.output import is_sound, normalise
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from products import SANDBOX, product
 
 from chatdev.agents import replies
 from chatdev.journal.events import TestsRan
-from chatdev.project import plumbing
-from chatdev.project.busy import BUSY
-from chatdev.project.python_tests import run_tests
+from chatdev.product import plumbing
+from chatdev.product.busy import BUSY
+from chatdev.product.python_tests import run_tests
 
 ANSWERS = Path(__file__).parents[1] / "agents" / "real_runs" / "answers.jsonl"
 PATH = "tests/test_acceptance.py"

@@ -7,7 +7,7 @@ import pytest
 from products import SANDBOX, product
 
 from chatdev.journal.events import ProductStarted
-from chatdev.project.python_start import start_product
+from chatdev.product.python_start import start_product
 
 
 async def start(main: str, *, watch: float = 20, **others: str) -> ProductStarted:

@@ -8,13 +8,13 @@ from support import ANSWERS, MAIN, TESTS, WORDS, recording, run
 
 from chatdev import runs, wiring
 from chatdev.journal import store
-from chatdev.journal.events import FileWritten, ModelAnswered, PhaseBegan, RaceDecided, Standing, TestsRan
+from chatdev.journal.events import CandidateResult, FileWritten, ModelAnswered, PhaseBegan, RaceDecided, TestsRan
 from chatdev.journal.store import Record
 from chatdev.models.choose import choose
 from chatdev.models.errors import ModelError
-from chatdev.playback.faults import Manner
+from chatdev.playback.faults import FaultSpec
 from chatdev.playback.server import Playback
-from chatdev.project.meeting import varied
+from chatdev.project.context import varied
 from chatdev.sandbox.local import LocalSandbox
 from chatdev.settings import load
 
@@ -34,7 +34,7 @@ def coding(*answers: str) -> dict[str, str]:
 
 async def test_the_first_that_passes_wins_and_the_others_let_go_of_the_server(tmp_path: Path) -> None:
     played = recording(ANSWERS | coding(f"{BROKEN}\n{MAIN}"))
-    server = Playback(played, manners=[Manner(place="Coding.1/candidate.3", fault="stall", after=3)])
+    server = Playback(played, manners=[FaultSpec(place="Coding.1/candidate.3", fault="stall", after=3)])
     left: list[int] = []
 
     def look(record: Record) -> None:
@@ -43,7 +43,7 @@ async def test_the_first_that_passes_wins_and_the_others_let_go_of_the_server(tm
 
     async with server as endpoint:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, tmp_path))
-        folder = runs.begin(runs.Order(task="greet", name="Greeting", config="full", candidates=3), tmp_path)
+        folder = runs.begin(runs.RunRequest(task="greet", name="Greeting", config="full", candidates=3), tmp_path)
         verdict = await wiring.work(folder, choice, on_record=look, sandbox=LocalSandbox())
         async with asyncio.timeout(20):  # the backend still lives: what is gone was closed by the race
             while server.in_flight:
@@ -55,7 +55,7 @@ async def test_the_first_that_passes_wins_and_the_others_let_go_of_the_server(tm
     assert decided.winner == 2
     first, second, _ = decided.standings
     assert first.how in ("beaten", "cancelled")  # its tests may still be at work
-    assert second == Standing(2, "won", passed=1, tests=1)
+    assert second == CandidateResult(2, "won", passed=1, tests=1)
     assert (decided.standings[2].how, decided.standings[2].calls) == ("cancelled", 1)
     assert '"hello"' in (folder / "words.py").read_text()
     report = (folder / "REPORT.md").read_text()
@@ -93,7 +93,7 @@ async def test_a_candidate_that_writes_nothing_is_out_and_the_others_go_on(tmp_p
     late = {"Coding.1/candidate.2/Programmer.1/ask.1": f"{BROKEN}\n{MAIN}", MEND: WORDS}
     ran = await run(tmp_path, recording(ANSWERS | silent | late), candidates=2)
     first, second = ran.events(RaceDecided)[0].standings
-    assert first == Standing(1, "failed", why=first.why)
+    assert first == CandidateResult(1, "failed", why=first.why)
     assert "No program was written" in first.why
     assert second.how == "won"
     assert "**asked again**" not in (ran.folder / "REPORT.md").read_text()  # a loser's notes are not the product's
@@ -109,7 +109,7 @@ async def test_the_answer_of_each_candidate_counts_against_the_limits(tmp_path: 
     played = recording(ANSWERS | coding(*3 * [f"{BROKEN}\n{MAIN}"]))
     async with Playback(played) as endpoint:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, tmp_path))
-        order = runs.Order(task="greet", name="Greeting", config="full", candidates=3, limits={"calls": 5})
+        order = runs.RunRequest(task="greet", name="Greeting", config="full", candidates=3, limits={"calls": 5})
         folder = runs.begin(order, tmp_path)
         await wiring.work(folder, choice, sandbox=LocalSandbox())
         await choice.backend.aclose()
@@ -122,7 +122,7 @@ async def test_the_answer_of_each_candidate_counts_against_the_limits(tmp_path: 
 
 async def test_a_server_that_fails_all_but_one_stops_the_run_and_a_resume_asks_only_what_lacks(tmp_path: Path) -> None:
     played = recording(ANSWERS | coding(f"{BROKEN}\n{MAIN}", f"{WORDS}\n{MAIN}"))
-    refused = Manner(place="Coding.1/candidate.2", status=400)
+    refused = FaultSpec(place="Coding.1/candidate.2", status=400)
     with pytest.raises(ModelError):
         await run(tmp_path, played, refused, candidates=2)
     (folder,) = runs.every(tmp_path)
@@ -135,7 +135,7 @@ async def test_a_server_that_fails_all_but_one_stops_the_run_and_a_resume_asks_o
 
 
 async def test_a_resume_keeps_the_winner_and_asks_no_other_candidate(tmp_path: Path) -> None:
-    slow = Manner(place="Coding.1/candidate.1", fault="stall", after=1)
+    slow = FaultSpec(place="Coding.1/candidate.1", fault="stall", after=1)
     ran = await run(tmp_path, recording(ANSWERS), slow, candidates=2)
     lines = runs.log_of(ran.folder).read_bytes().splitlines(keepends=True)
     decided = next(number for number, record in enumerate(ran.records) if isinstance(record.event, RaceDecided))

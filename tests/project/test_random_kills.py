@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from support import ANSWERS, recording
 
-from chatdev.playback.faults import Manner
+from chatdev.playback.faults import FaultSpec
 from chatdev.playback.server import Playback
 
 
 async def killed(folder: Path, count: int, seed: int) -> list[dict[str, object]]:
-    pace = Manner(first_token=0.02, per_token=0.0005)
+    pace = FaultSpec(first_token=0.02, per_token=0.0005)
     async with Playback(recording(ANSWERS), manners=(pace,)) as endpoint:
         process = await asyncio.create_subprocess_exec(
             sys.executable,

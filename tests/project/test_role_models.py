@@ -13,11 +13,11 @@ from chatdev.errors import UserError
 from chatdev.journal import store
 from chatdev.journal.events import AttemptStarted, ModelAnswered
 from chatdev.models import address as addresses
-from chatdev.models.breaker import Switchboard
+from chatdev.models.breaker import BreakerRegistry
 from chatdev.models.choose import assignments, choose
 from chatdev.models.errors import ModelNotServed, Unreachable
 from chatdev.models.types import Target
-from chatdev.playback.faults import Manner
+from chatdev.playback.faults import FaultSpec
 from chatdev.playback.recording import Recording
 from chatdev.playback.server import Playback
 from chatdev.settings import Secret, Settings, load
@@ -30,13 +30,13 @@ async def ran(
     warehouse: Path, *role_models: str, folder: Path | None = None, again: tuple[str, ...] = (), **settings: str
 ) -> Ran:
     """A run on a server that serves "recorded"; ``{coder}`` in a model's name is another server's, with "coder"."""
-    async with Playback(PLAYED) as url, Playback(CODER, manners=(Manner(api_key="coders-key"),)) as coder:
+    async with Playback(PLAYED) as url, Playback(CODER, manners=(FaultSpec(api_key="coders-key"),)) as coder:
         if settings.pop("toml", ""):
             (warehouse / "chatdev.toml").write_text(f'[keys]\n"{coder}" = "coders-key"\n')
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": url} | settings, warehouse))
         try:
             typed = tuple(each.format(coder=coder, own=url) for each in role_models)
-            order = runs.Order(task="greet", name="Greeting", config="full", role_models=typed)
+            order = runs.RunRequest(task="greet", name="Greeting", config="full", role_models=typed)
             folder = folder or runs.begin(order, warehouse)
             again = tuple(each.format(coder=coder, own=url) for each in again)
             verdict = await wiring.work(folder, choice, role_models=again)
@@ -75,7 +75,7 @@ async def test_a_phase_comes_before_a_role_and_an_endpoint_may_stand_alone(tmp_p
 async def test_a_company_may_name_a_model_for_a_role(tmp_path: Path) -> None:
     async with Playback(PLAYED) as url, Playback(CODER) as coder:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": url}, tmp_path))
-        folder = runs.begin(runs.Order(task="greet", name="Greeting", config="full"), tmp_path)
+        folder = runs.begin(runs.RunRequest(task="greet", name="Greeting", config="full"), tmp_path)
         toml = folder / runs.HIDDEN / "company" / "company.toml"
         toml.write_text(toml.read_text() + f'\n[role_models.Programmer]\nname = "coder"\nendpoint = "{coder}"\n')
         await wiring.work(folder, choice)
@@ -111,7 +111,7 @@ async def test_a_resume_may_take_another_model_and_asks_nothing_twice(tmp_path: 
 
 @pytest.mark.parametrize("typed", ["Programmer", "=x", "Programmer=", ""])
 def test_what_assigns_nothing_is_refused_with_the_form(typed: str) -> None:
-    with pytest.raises(UserError, match="does not say who is answered by what"):
+    with pytest.raises(UserError, match="is not of the form ROLE=MODEL"):
         assignments([typed])
 
 
@@ -128,7 +128,7 @@ def test_names_may_hold_an_at_sign() -> None:
 
 def test_a_role_that_is_none_is_refused_with_those_there_are() -> None:
     company = config.load(config.find("full"))
-    with pytest.raises(CompanyError, match='no role and no phase called "Coder"') as error:
+    with pytest.raises(CompanyError, match='no role or phase called "Coder"') as error:
         company.assigning({"Coder": Target("x")})
     assert "Programmer" in error.value.do and "Coding" in error.value.do
 
@@ -151,11 +151,13 @@ def test_another_server_is_sent_its_own_key_and_no_others() -> None:
 async def test_the_runs_other_endpoints_stand_behind_a_roles_own(tmp_path: Path) -> None:
     coded = {"Coding.1/Programmer.1/ask.1": f"{WORDS}\n{UNHEARD_OF}"}
     played = recording(ANSWERS | coded | {PACKAGES: "requirements.txt\n```\nrequests\n```\n"})
-    coding = Manner(place="Coding.1", status=500)
+    coding = FaultSpec(place="Coding.1", status=500)
     coders = msgspec.structs.replace(played, model="coder")
     async with Playback(played) as own, Playback(coders, manners=(coding,)) as coder:
-        choice = await choose("VLLM", load({"VLLM_ENDPOINT": own}, tmp_path), Switchboard((), rest=0.0))
-        order = runs.Order(task="greet", name="Greeting", config="full", role_models=(f"Programmer=coder@{coder}",))
+        choice = await choose("VLLM", load({"VLLM_ENDPOINT": own}, tmp_path), BreakerRegistry((), rest=0.0))
+        order = runs.RunRequest(
+            task="greet", name="Greeting", config="full", role_models=(f"Programmer=coder@{coder}",)
+        )
         folder = runs.begin(order, tmp_path)
         try:
             verdict = await wiring.work(folder, choice)
@@ -174,7 +176,7 @@ async def test_the_runs_other_endpoints_stand_behind_a_roles_own(tmp_path: Path)
 async def test_none_of_the_others_begins_in_a_roles_place(tmp_path: Path) -> None:
     async with Playback(PLAYED) as own:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": own}, tmp_path))
-        order = runs.Order(
+        order = runs.RunRequest(
             task="greet", name="Greeting", config="full", role_models=("Programmer=coder@http://127.0.0.1:9/v1",)
         )
         try:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from support import DRAFTED, ROWS, Ran, recording, run
 
-from chatdev.journal.events import MessageStored, ModelAnswered, Noted
+from chatdev.journal.events import Diagnostic, MessageStored, ModelAnswered
 from chatdev.product import rows
-from chatdev.product.rows import Row, Step
-from chatdev.product.sessions import Call
+from chatdev.product.rows import Row, RowStep
+from chatdev.product.sessions import Invocation
 from chatdev.project.row_writing import in_order
 
 SUMS = "Write a program that reads two numbers from standard input and prints their sum.\n"
@@ -28,7 +28,7 @@ def kept(ran: Ran) -> list[Row]:
 
 
 def told(ran: Ran) -> list[str]:
-    return [note.text for note in ran.events(Noted) if note.kind in ("tests", "asked again")]
+    return [note.text for note in ran.events(Diagnostic) if note.kind in ("tests", "asked again")]
 
 
 def asked(ran: Ran) -> list[ModelAnswered]:
@@ -64,9 +64,9 @@ async def test_a_tester_of_whom_nothing_can_be_read_is_asked_the_same_again_with
     good = "$ echo 1 2 | python3 main.py\n3\n"
     for number, (said, why) in enumerate(
         (
-            ("It should print 3 for 1 and 2.", "there is no line that begins with $"),
+            ("It should print 3 for 1 and 2.", "no line begins with $"),
             ("$ cat numbers | python3 main.py\n3", "only echo and printf may be piped into the program"),
-            ("$ python3 main.py\n", "below the commands there is nothing that they print"),
+            ("$ python3 main.py\n", "the commands have no output below them"),
         )
     ):
         ran = await built(tmp_path / str(number), SUMS, {ROWS: said, AGAIN: good})
@@ -114,9 +114,9 @@ async def test_a_page_which_no_command_line_starts_has_tests_that_are_programs(t
     assert ran.verdict.verdict in ("passed", "not run (no node here)")
 
 
-def steps(*lines: str) -> list[Step]:
+def steps(*lines: str) -> list[RowStep]:
     parts = [line.partition(" = ") for line in lines]
-    return [Step(Call(tuple(given.split())), printed) for given, _, printed in parts]
+    return [RowStep(Invocation(tuple(given.split())), printed) for given, _, printed in parts]
 
 
 def titles(made: list[Row]) -> list[str]:

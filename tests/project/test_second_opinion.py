@@ -10,10 +10,10 @@ from support import ANSWERS, recording
 from chatdev import runs, wiring
 from chatdev.errors import SettingsError
 from chatdev.journal import store
-from chatdev.journal.events import Noted, RunStarted
+from chatdev.journal.events import Diagnostic, RunStarted
 from chatdev.models.choose import choose
 from chatdev.models.errors import ServerBroke
-from chatdev.playback.faults import Manner
+from chatdev.playback.faults import FaultSpec
 from chatdev.settings import load
 
 ALLOWED = {"CHATDEV_SECOND_OPINION": "1"}
@@ -30,7 +30,7 @@ REVIEW = "CodeReview.1/CodeReviewComment.1/CodeReviewer.1/ask.1"
 
 
 def noted(folder: Path) -> list[str]:
-    return [r.event.text for r in store.read(runs.log_of(folder)) if isinstance(r.event, Noted)]
+    return [r.event.text for r in store.read(runs.log_of(folder)) if isinstance(r.event, Diagnostic)]
 
 
 @pytest.mark.parametrize(
@@ -59,8 +59,8 @@ async def test_another_endpoint_is_asked_for_that_phase_alone(
     by = [(answer.place, answer.endpoint) for answer in answers(folder)]
     assert [place for place, endpoint in by if endpoint == second] == [second_play.entries[-1].place]
     assert sum(place.rsplit("/", 1)[0] == answered.rsplit("/", 1)[0] for answered, _ in by) == asked
-    assert any("another endpoint was asked" in each for each in noted(folder))
-    assert "another endpoint was asked" in (folder / "REPORT.md").read_text()
+    assert any("retried on another endpoint" in each for each in noted(folder))
+    assert "retried on another endpoint" in (folder / "REPORT.md").read_text()
 
 
 async def test_a_choice_that_nobody_settles_is_put_to_another_endpoint(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ async def test_a_run_killed_between_both_opinions_asks_nothing_twice(tmp_path: P
     first_play, second_play = recording(ANSWERS | spoilt), recording(ANSWERS | {place: ANSWERS[CODING]})
     other = msgspec.structs.replace(second_play, model="another")
     async with served(played=first_play) as first:
-        async with served(Manner(place=place, status=500), played=other) as ill:
+        async with served(FaultSpec(place=place, status=500), played=other) as ill:
             _, error, folder = await begun(tmp_path, [first, ill], environment=ALLOWED)
         assert isinstance(error, ServerBroke)
         before = answers(folder)
@@ -112,15 +112,15 @@ async def test_a_run_killed_between_both_opinions_asks_nothing_twice(tmp_path: P
 
 
 async def test_the_option_holds_for_every_attempt(tmp_path: Path) -> None:
-    reach = runs.Reach(second_opinion=True)
-    folder = runs.begin(runs.Order(task="greet", name="Greeting", config="full", reach=reach), tmp_path)
+    reach = runs.EndpointPolicy(second_opinion=True)
+    folder = runs.begin(runs.RunRequest(task="greet", name="Greeting", config="full", reach=reach), tmp_path)
     begun_with = store.read(runs.log_of(folder))[0].event
     assert isinstance(begun_with, RunStarted)
     assert begun_with.second_opinion
-    again = runs.Reach().over(begun_with)
+    again = runs.EndpointPolicy().over(begun_with)
     assert again.second_opinion
     assert again.applied(load({}, tmp_path)).second_opinion
-    assert not runs.Reach().applied(load({}, tmp_path)).second_opinion
+    assert not runs.EndpointPolicy().applied(load({}, tmp_path)).second_opinion
 
 
 async def test_the_budget_of_the_settings_holds_unless_another_is_typed(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ async def test_the_budget_of_the_settings_holds_unless_another_is_typed(tmp_path
         settings = load({"VLLM_ENDPOINT": endpoint}, tmp_path)
         found = {}
         for name, typed in (("file", {}), ("typed", {"calls": 7.0})):
-            folder = runs.begin(runs.Order(task="greet", name=name, config="full", limits=typed), tmp_path)
+            folder = runs.begin(runs.RunRequest(task="greet", name=name, config="full", limits=typed), tmp_path)
             choice = await choose("VLLM", settings)
             found[name] = (await wiring.work(folder, choice)).verdict, len(answers(folder))
             await choice.backend.aclose()

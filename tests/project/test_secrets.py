@@ -15,7 +15,7 @@ from support import ANSWERS, MAIN, TESTS, WORDS, Ran, recording, run
 from chatdev import runs
 from chatdev.errors import SettingsError
 from chatdev.journal import store
-from chatdev.journal.events import AttemptStopped, FileRefused, MessageStored, Noted, TestsRan
+from chatdev.journal.events import AttemptStopped, Diagnostic, FileRefused, MessageStored, TestsRan
 from chatdev.journal.store import Store
 from chatdev.settings import Settings, load
 
@@ -144,7 +144,7 @@ def test_every_kind_of_event_is_cleaned_before_it_is_written(tmp_path: Path) -> 
     for event in (
         AttemptStopped(1, KEY),
         MessageStored("id", "user", KEY),
-        Noted("a.1", "guessed", KEY),
+        Diagnostic("a.1", "guessed", KEY),
         FileRefused("a.1", KEY, KEY),
         TestsRan("a.1", "d", (), KEY, KEY),
     ):

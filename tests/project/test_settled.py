@@ -6,7 +6,7 @@ import pytest
 from support import DRAFT, DRAFTED, ROWS, SKETCH, Ran, recording, run
 
 from chatdev import runs
-from chatdev.journal.events import MessageStored, ModelAnswered, Noted, PhaseEnded, RaceDecided, TestsRan
+from chatdev.journal.events import Diagnostic, MessageStored, ModelAnswered, PhaseEnded, RaceDecided, TestsRan
 from chatdev.product import rows
 
 
@@ -64,7 +64,7 @@ async def test_three_drafts_that_print_the_same_correct_the_tester(tmp_path: Pat
     assert "(0 from the task, 1 from the tester, 2 as several drafts agree)" in ran.verdict.why
     assert left(ran) == [("5", "10", "agreed"), ("6", "12", "agreed"), ("3", "6", "doubtful")]
     assert DOUBLES in (ran.folder / "main.py").read_text()
-    assert "5 is judged by what several candidates print" in "".join(note.text for note in ran.events(Noted))
+    assert "5 is judged by what several candidates print" in "".join(note.text for note in ran.events(Diagnostic))
 
 
 async def test_a_tester_who_is_mostly_right_is_not_corrected(tmp_path: Path) -> None:

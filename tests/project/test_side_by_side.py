@@ -9,10 +9,10 @@ from support import ANSWERS, MAIN, WORDS, Ran, recording, run
 from chatdev import runs
 from chatdev.company.config import CompanyError, find, from_sources, read, write
 from chatdev.company.drawing import mermaid, tree
-from chatdev.company.steps import Step, groups
-from chatdev.journal.events import LimitReached, MessageStored, ModelAnswered, Noted
+from chatdev.company.steps import ChainStep, groups
+from chatdev.journal.events import Diagnostic, LimitReached, MessageStored, ModelAnswered
 from chatdev.models.choose import choose
-from chatdev.playback.faults import Manner
+from chatdev.playback.faults import FaultSpec
 from chatdev.playback.server import Playback
 from chatdev.settings import load
 
@@ -43,8 +43,8 @@ def asked(ran: Ran, place: str) -> str:
 
 async def overlap(tmp_path: Path, config: str, places: tuple[str, str], answers: dict[str, str]) -> Ran:
     """A run in which both calls must have been in flight at once: each is silent until the other was asked."""
-    order = runs.Order(task="greet", name="Greeting", config=config)
-    silent = [Manner(place=place, fault="stall", attempt=1) for place in places]
+    order = runs.RunRequest(task="greet", name="Greeting", config=config)
+    silent = [FaultSpec(place=place, fault="stall", attempt=1) for place in places]
     server = Playback(recording(ANSWERS | answers), manners=silent)
     async with server as endpoint:
         settings = load({"VLLM_ENDPOINT": endpoint}, tmp_path)
@@ -63,7 +63,12 @@ async def overlap(tmp_path: Path, config: str, places: tuple[str, str], answers:
 
 
 def test_steps_that_are_beside_others_begin_with_them() -> None:
-    a, b, c, d = Step(phase="A"), Step(phase="B", beside=True), Step(phase="C"), Step(phase="D", beside=True)
+    a, b, c, d = (
+        ChainStep(phase="A"),
+        ChainStep(phase="B", beside=True),
+        ChainStep(phase="C"),
+        ChainStep(phase="D", beside=True),
+    )
     assert list(groups((a, b, c, d))) == [(a, b), (c, d)]
     assert list(groups(())) == []
 
@@ -94,7 +99,7 @@ async def test_a_file_that_stays_unfinished_is_given_up_by_itself(tmp_path: Path
     stub = STUBS["Coding.1/Programmer.1/ask.1"].partition("names.py")[2].partition("main.py")[0]
     again = {OTHER: f"names.py{stub}", COMPLETE: WORDS, COMPLETE.replace("All.1", "All.2"): f"names.py{stub}"}
     ran = await run(tmp_path, recording(ANSWERS | STUBS | again))
-    told = [note.text for note in ran.events(Noted) if "unfinished" in note.text]
+    told = [note.text for note in ran.events(Diagnostic) if "unfinished" in note.text]
     assert len(told) == 1
     assert told[0].startswith("CodeComplete: names.py is still unfinished")
     assert ran.verdict.verdict == "passed"
@@ -127,7 +132,7 @@ def test_what_is_beside_nothing_is_told(old: str, new: str) -> None:
 def test_drawings_show_what_begins_together() -> None:
     company = from_sources(read(find("full")))
     line = next(line for line in tree(company).splitlines() if "LanguageChoose" in line)
-    assert line.endswith("sets language), beside the step before it")
+    assert line.endswith("sets language), in parallel with the step before it")
     lines = [line.strip() for line in mermaid(company).splitlines()]
     assert "s0_0 --> s2" in lines
     assert "s1_0 --> s2" in lines

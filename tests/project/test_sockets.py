@@ -6,12 +6,12 @@ import sys
 import pytest
 from products import product
 
-from chatdev.project import languages
-from chatdev.project.verdict import judge
-from chatdev.sandbox import ladder
+from chatdev.product import languages
+from chatdev.product.verdict import judge
+from chatdev.sandbox import levels
 
 pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or bool(ladder.tried("landlock").why), reason="landlock does not hold here"
+    sys.platform != "linux" or bool(levels.tried("landlock").why), reason="landlock does not hold here"
 )
 SERVER = "import socket\ndef serve():\n    return socket.create_server(('127.0.0.1', 0))\nserve()\n"
 TESTS = "import unittest\nimport main\nclass T(unittest.TestCase):\n    def test_it(self):\n        main.serve()\n"
@@ -22,7 +22,7 @@ NODE_TEST += "  if (r.status !== 0) throw new Error(r.stderr); });\n"
 
 
 async def verdict_of(files: dict[str, bytes]) -> str:
-    sandbox = ladder.at("landlock")
+    sandbox = levels.at("landlock")
     way = languages.of_folder(files)
     tests = await way.run_tests(sandbox, files)
     started = await way.start(sandbox, files)
@@ -43,12 +43,12 @@ async def test_nor_is_one_in_another_language() -> None:
 
 
 async def test_another_failure_is_the_products_own() -> None:
-    sandbox = ladder.at("landlock")
+    sandbox = levels.at("landlock")
     started = await languages.of_folder({}).start(sandbox, product("raise OSError('no luck')\n"))
     assert (started.how, started.lacks) == ("crashed", "")
 
 
 async def test_with_a_network_of_its_own_the_words_mean_nothing() -> None:
-    sandbox = ladder.at(ladder.UNSAFE)
+    sandbox = levels.at(levels.UNSAFE)
     text = "raise OSError('Address family not supported')\n"
     assert (await languages.of_folder({}).start(sandbox, product(text))).lacks == ""

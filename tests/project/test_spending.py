@@ -10,7 +10,7 @@ from chatdev import runs, wiring
 from chatdev.company import config
 from chatdev.company.budget import Budget
 from chatdev.journal import events
-from chatdev.journal.events import LimitReached, ModelAnswered, Noted, PhaseEnded, TestsRan
+from chatdev.journal.events import Diagnostic, LimitReached, ModelAnswered, PhaseEnded, TestsRan
 from chatdev.journal.store import Store, read
 from chatdev.models.choose import choose
 from chatdev.playback.recording import Recording
@@ -37,7 +37,7 @@ async def limited(
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, warehouse))
         try:
             if folder is None:
-                order = runs.Order(task="greet", name="Greeting", config=company, limits=limits or {})
+                order = runs.RunRequest(task="greet", name="Greeting", config=company, limits=limits or {})
                 verdict = await wiring.work(folder := runs.begin(order, warehouse), choice)
             else:
                 verdict = await wiring.work(folder, choice, limits=limits)
@@ -70,7 +70,7 @@ async def test_at_a_limit_of_calls_what_is_there_is_judged_and_delivered(tmp_pat
     assert limit.place.startswith("CodeReview.1/CodeReviewComment.1/")
     assert ran.verdict.verdict == "passed"  # the tests were run on what the programmer had written
     assert not (ran.folder / "manual.md").exists()
-    assert "the run's limit, 4 calls, was reached (4 calls spent)" in report(ran)
+    assert "the run's limit of 4 calls was reached (4 calls spent)" in report(ran)
     assert f"chatdev resume {ran.folder.name} --from CodeReviewComment --max-calls NUMBER" in report(ran)
     assert ran.events(PhaseEnded)[-1].conclusion == "broken off: the limit of calls was reached"
 
@@ -138,10 +138,10 @@ async def test_a_phase_at_its_limit_keeps_what_it_has_and_the_run_goes_on(tmp_pa
     ran = await limited(tmp_path, recording(answers), company=made)
     assert ran.verdict.verdict == "passed"
     assert [limit.phase for limit in ran.events(LimitReached)] == ["DemandAnalysis", "Coding"]
-    assert "- **limit**: the limit of Coding, 1 call, was reached (1 call spent)" in report(ran)
+    assert "- **limit**: Coding's limit of 1 call was reached (1 call spent)" in report(ran)
     assert "ended early" not in report(ran)
     assert ran.events(TestsRan)[-1].results[0].outcome == "passed"
-    assert any(note.kind == "asked again" for note in ran.events(Noted))
+    assert any(note.kind == "asked again" for note in ran.events(Diagnostic))
 
 
 def test_a_budget_that_cannot_be_read_names_file_and_key(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from support import ANSWERS, PACKAGES, UNHEARD_OF, WORDS, recording, run
 
 from chatdev.journal.events import ModelAnswered
 from chatdev.playback import demo
-from chatdev.playback.faults import Manner
-from chatdev.project import sufficient
+from chatdev.playback.faults import FaultSpec
+from chatdev.project import early_stop
 
 OPTIONS = ("Python", "C++", "command line")
 CODE = 'calc.py\n```python\n"""Adds."""\n\n\ndef add(a, b):\n    return a + b\n```\n'
@@ -27,12 +27,12 @@ CODE = 'calc.py\n```python\n"""Adds."""\n\n\ndef add(a, b):\n    return a + b\n`
     ],
 )
 def test_a_choice_is_settled_by_its_last_line(text: str, enough: bool) -> None:
-    assert sufficient.settled(OPTIONS)(text) is enough
+    assert early_stop.settled(OPTIONS)(text) is enough
 
 
 def test_a_talk_is_settled_by_any_conclusion() -> None:
-    assert sufficient.settled()("We agree.\n<INFO> a small calculator\n")
-    assert not sufficient.settled()("We agree.\n")
+    assert early_stop.settled()("We agree.\n<INFO> a small calculator\n")
+    assert not early_stop.settled()("We agree.\n")
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_talk_is_settled_by_any_conclusion() -> None:
     [("<INFO> Finished\n", True), ("Rename it.\n<INFO> Finished\n", False), ("<INFO> Rename it\n", False)],
 )
 def test_a_review_is_heard_out_unless_nothing_must_change(text: str, enough: bool) -> None:
-    assert sufficient.nothing_to_change(text) is enough
+    assert early_stop.nothing_to_change(text) is enough
 
 
 @pytest.mark.parametrize(
@@ -60,29 +60,45 @@ def test_a_review_is_heard_out_unless_nothing_must_change(text: str, enough: boo
     ],
 )
 def test_the_one_file_asked_for_is_enough_if_nothing_else_was_spoken_of(text: str, enough: bool) -> None:
-    assert sufficient.file(lambda: ("calc.py",), ("calc.py", "main.py", "data"))(text) is enough
+    assert early_stop.file(lambda: ("calc.py",), ("calc.py", "main.py", "data"))(text) is enough
 
 
 def test_where_no_file_or_several_are_asked_for_it_is_never_enough() -> None:
-    assert not sufficient.file(lambda: ())(CODE)
-    assert not sufficient.file(lambda: ("calc.py", "main.py"))(CODE)
+    assert not early_stop.file(lambda: ())(CODE)
+    assert not early_stop.file(lambda: ("calc.py", "main.py"))(CODE)
 
 
 def test_a_fence_of_three_in_another_language_may_be_inside_the_file() -> None:
     manual = "manual.md\n```markdown\n# Manual\n```\n"
-    assert not sufficient.file(lambda: ("manual.md",))(manual)
-    assert sufficient.file(lambda: ("manual.md",))(manual.replace("```", "````"))
+    assert not early_stop.file(lambda: ("manual.md",))(manual)
+    assert early_stop.file(lambda: ("manual.md",))(manual.replace("```", "````"))
     examples = manual.replace("```", "````").replace("# Manual", "# Manual\n```\nrun\n```")
-    assert sufficient.file(lambda: ("manual.md",))(examples)
-    assert not sufficient.file(lambda: ("manual.md",))(examples.replace("\n```\nrun\n```", "\n````\nrun\n````"))
-    assert sufficient.file(lambda: ("requirements.txt",))("requirements.txt\n```text\nnumpy\n```\n")
+    assert early_stop.file(lambda: ("manual.md",))(examples)
+    assert not early_stop.file(lambda: ("manual.md",))(examples.replace("\n```\nrun\n```", "\n````\nrun\n````"))
+    assert early_stop.file(lambda: ("requirements.txt",))("requirements.txt\n```text\nnumpy\n```\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "enough"),
+    [
+        ("Here it is.\n```python\nprint(1)\n```\n", True),
+        ("```\nprint(1)\n```\n", True),
+        ("```python\nprint(1)\n", False),
+        ("```python\nprint(1)\n```\nIt prints 1.\n", False),
+        ('```python\nprint("""\n```\n', False),  # the fence is in a string
+        ("```sh\npip install x\n```\n", False),
+        ("```python\n```\n", False),
+    ],
+)
+def test_a_plain_question_is_answered_by_the_first_whole_program(text: str, enough: bool) -> None:
+    assert early_stop.program(text) is enough
 
 
 def test_no_recorded_answer_is_cut_before_its_last_block() -> None:
     for played in demo.recordings():
         for entry in played.entries:
             ends = [number for number, letter in enumerate(entry.text) if letter == "\n"]
-            for asked in (sufficient.file(lambda: ("manual.md",)), sufficient.file(lambda: ("requirements.txt",))):
+            for asked in (early_stop.file(lambda: ("manual.md",)), early_stop.file(lambda: ("requirements.txt",))):
                 cut = next((end for end in ends if asked(entry.text[: end + 1])), None)
                 assert cut is None or not entry.text[cut:].strip(), entry.title
 
@@ -92,7 +108,7 @@ async def test_talkative_answers_are_left_and_the_product_is_the_same(tmp_path: 
     coding, manual = "Coding.1/Programmer.1/ask.1", "Manual.1/ChiefProductOfficer.1/ask.1"
     said = ANSWERS | {coding: f"{WORDS}\n{UNHEARD_OF}", PACKAGES: "requirements.txt\n```\nrequests\n```\n"}
     talkative = said | {place: said[place].rstrip("\n") + chat for place in (PACKAGES, manual)}
-    ran = await run(tmp_path, recording(talkative), Manner(per_token=0.0005))
+    ran = await run(tmp_path, recording(talkative), FaultSpec(per_token=0.0005))
     assert ran.verdict.verdict == "passed"
     assert (ran.folder / "manual.md").read_text() == "# Greeting\n\nRun main.py.\n"
     stopped = {call.place for call in ran.events(ModelAnswered) if call.stopped}

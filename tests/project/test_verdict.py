@@ -8,8 +8,8 @@ from products import CALCULATOR, CALCULATOR_TESTS, SANDBOX, product
 
 from chatdev.errors import UserError
 from chatdev.journal.events import ProductStarted, TestOutcome, TestResult, TestsRan
-from chatdev.project import verdict
-from chatdev.project.verdict import files_digest, judge, judge_folder, read_folder, without_product
+from chatdev.product import verdict
+from chatdev.product.verdict import files_digest, judge, judge_folder, read_folder, without_product
 
 RUNS = ProductStarted("", "", "exited", 0)
 WAITS = ProductStarted("", "", "alive")

@@ -10,11 +10,10 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from chatdev.product import rows
+from chatdev.product import rows, verdict
 from chatdev.product.rows import Row
-from chatdev.product.sessions import Call, run_sessions
-from chatdev.project import verdict
-from chatdev.sandbox import ladder
+from chatdev.product.sessions import Invocation, run_sessions
+from chatdev.sandbox import levels
 
 COMMAND = "python3 main.py"
 PROGRAM = (sys.executable, "-s", "-B", "main.py")
@@ -33,16 +32,16 @@ def rows_of(folder: Path) -> tuple[Row, ...]:
     return tuple(row for row in all_rows_of(folder) if row.tier not in ("dropped", "open"))
 
 
-async def printed(folder: Path, calls: list[Call]) -> str:
+async def printed(folder: Path, calls: list[Invocation]) -> str:
     """What the product prints over several starts in one folder."""
     files = verdict.read_folder(folder)
-    (ended,) = await run_sessions(await ladder.chosen(unsafe=False), files, PROGRAM, [calls])
+    (ended,) = await run_sessions(await levels.chosen(unsafe=False), files, PROGRAM, [calls])
     return "\n".join(one.stdout for one in ended)
 
 
 async def greets(folder: Path) -> bool:
     """It says hello to the world."""
-    return re.search(r"hello\W+world", await printed(folder, [Call()]), re.I) is not None
+    return re.search(r"hello\W+world", await printed(folder, [Invocation()]), re.I) is not None
 
 
 async def computes(folder: Path) -> bool:
@@ -62,16 +61,16 @@ async def computes(folder: Path) -> bool:
 async def answers(folder: Path, given: tuple[str, ...], wanted: str) -> bool:
     """It prints these words in this order for an input that no test of its own holds, given as its rows give theirs:
     as arguments, or on standard input. Brackets, commas and lines do not count."""
-    first = next((row.steps[0].call for row in all_rows_of(folder) if len(row.steps) == 1), Call())
-    call = Call(stdin="\n".join(given) + "\n") if first.stdin and not first.args else Call(given)
+    first = next((row.steps[0].call for row in all_rows_of(folder) if len(row.steps) == 1), Invocation())
+    call = Invocation(stdin="\n".join(given) + "\n") if first.stdin and not first.args else Invocation(given)
     if len(first.args) > len(given) == 1:
-        call = Call(tuple(given[0].split()))
+        call = Invocation(tuple(given[0].split()))
     words = re.findall(r"[\w.-]+", (await printed(folder, [call])).casefold())
     plain = [re.sub(r"\.0+$", "", word).strip(".") for word in words]
     return f" {wanted.casefold()} " in f" {' '.join(plain)} "
 
 
-def _sums(folder: Path) -> Iterator[tuple[Call, Callable[[float, float], float]]]:
+def _sums(folder: Path) -> Iterator[tuple[Invocation, Callable[[float, float], float]]]:
     """The rows that are a sum of two numbers, with what is done to them."""
     for row in rows_of(folder):
         call = row.steps[0].call
@@ -88,11 +87,11 @@ def _sums(folder: Path) -> Iterator[tuple[Call, Callable[[float, float], float]]
                 break
 
 
-def _with(call: Call, numbers: Iterator[str]) -> Call:
+def _with(call: Invocation, numbers: Iterator[str]) -> Invocation:
     def swap(text: str) -> str:
         return NUMBER.sub(lambda found: next(numbers), text)
 
-    return Call(tuple(swap(arg) for arg in call.args), swap(call.stdin))
+    return Invocation(tuple(swap(arg) for arg in call.args), swap(call.stdin))
 
 
 async def keeps(folder: Path) -> bool:
@@ -108,5 +107,5 @@ async def keeps(folder: Path) -> bool:
     return False
 
 
-def _replacing(call: Call, word: str, other: str) -> Call:
-    return Call(tuple(arg.replace(word, other) for arg in call.args), call.stdin.replace(word, other))
+def _replacing(call: Invocation, word: str, other: str) -> Invocation:
+    return Invocation(tuple(arg.replace(word, other) for arg in call.args), call.stdin.replace(word, other))

@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from chatdev.sandbox import ladder, seccomp, system  # noqa: E402
+from chatdev.sandbox import levels, seccomp, system  # noqa: E402
 from chatdev.sandbox.port import Job, Limits, Sandbox  # noqa: E402
 
 PROBES = Path(__file__).parent / "probes"
@@ -130,10 +130,10 @@ def _command(process: Path) -> str:
 
 async def get_through(level: str) -> dict[str, list[str]]:
     """What got through at a level, by probe; an empty list where it was stopped."""
-    sandbox = ladder.at(level)
-    if level != ladder.UNSAFE:
-        ladder.hide_memory()
-    tried = HARMLESS if level == ladder.UNSAFE else TRIED
+    sandbox = levels.at(level)
+    if level != levels.UNSAFE:
+        levels.hide_memory()
+    tried = HARMLESS if level == levels.UNSAFE else TRIED
     files = {path.name: path.read_bytes() for path in PROBES.glob("*.py")}
     with tempfile.TemporaryDirectory(prefix="ground-") as folder:
         ground = Ground(Path(folder))
@@ -207,7 +207,7 @@ def table() -> str:
     """What each probe came to at each level on this machine, in Markdown."""
     users: Mapping[str, bool] = {"root": False, "user": True} if os.getuid() == 0 else {"user": False}
     columns = {}
-    for level in ladder.LEVELS:
+    for level in levels.LEVELS:
         for user, ordinary in users.items():
             why = holds(level, ordinary=ordinary)
             run = as_ordinary_user if ordinary else as_this_user
@@ -224,7 +224,7 @@ def main(level: str, *words: str) -> None:
     if "ordinary" in words:
         become_ordinary()
     if "check" in words:
-        print(ladder.tried(level).why)
+        print(levels.tried(level).why)
     else:
         print(json.dumps(asyncio.run(get_through(level))))
 

@@ -20,11 +20,11 @@ from click.testing import CliRunner
 
 from chatdev.cli.sandbox import command
 from chatdev.errors import UserError
-from chatdev.sandbox import container, ladder, seccomp, selftest
+from chatdev.sandbox import container, levels, seccomp, selftest
 from chatdev.sandbox.container import ContainerSandbox
 from chatdev.sandbox.local import LocalSandbox
 from chatdev.sandbox.port import Job, Limits, Outcome, Refused
-from chatdev.settings.others import Engine, load_engine
+from chatdev.settings.others import ContainerEngine, load_engine
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the supervisor is tried on Linux")
 
@@ -222,7 +222,7 @@ class Fixed:
 
 async def test_an_engine_that_keeps_no_limits_does_not_hold() -> None:
     passed = await selftest.limits_passed(Careless())
-    assert passed == "it starts more processes than it may; it holds more memory than it may"
+    assert passed == "it starts more processes than allowed; it uses more memory than allowed"
 
 
 @pytest.mark.parametrize(
@@ -230,12 +230,12 @@ async def test_an_engine_that_keeps_no_limits_does_not_hold() -> None:
     [
         (Outcome(None, stopped="memory"), ""),
         (Outcome(1, stderr="Traceback\nMemoryError"), ""),
-        (Outcome(None, stopped="memory", stdout="it starts more processes than it may\n"), "it starts more processes"),
+        (Outcome(None, stopped="memory", stdout="it starts more processes than allowed\n"), "it starts more processes"),
         (
             Outcome(None, stopped="time"),
-            "the program that tries its limits failed: this machine was too busy to run it; try again",
+            "the self-test program for limits failed: this machine was too busy to run it; try again",
         ),
-        (Outcome(1, stderr="no python3\n"), "the program that tries its limits failed: no python3"),
+        (Outcome(1, stderr="no python3\n"), "the self-test program for limits failed: no python3"),
     ],
 )
 async def test_limits_are_believed_when_they_have_struck(outcome: Outcome, said: str) -> None:
@@ -273,34 +273,34 @@ async def test_an_engine_or_image_that_is_not_there_is_said(
     stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand.broken.touch()
-    with pytest.raises(Refused, match="could not start a container of an-image") as raised:
+    with pytest.raises(Refused, match="could not start a container from an-image") as raised:
         await ContainerSandbox("podman").run(Job(("true",), {}))
     assert "podman pull an-image" in str(raised.value)
     stand.broken.write_text("Error: no daemon\n\nRun 'podman run --help' for more\n")
     with pytest.raises(Refused, match="no daemon") as raised:
         await ContainerSandbox("podman").run(Job(("true",), {}))
     assert raised.value.tried == ("Error: no daemon",)
-    assert 'See that "podman run --rm an-image true" works' in raised.value.do
+    assert 'Make sure that "podman run --rm an-image true" works' in raised.value.do
     stand.broken.write_text("")
-    ladder.tried.cache_clear()
-    with pytest.raises(UserError, match="cannot be run in containers of podman") as refused:
-        await ladder.chosen(unsafe=False, engine="podman")
+    levels.tried.cache_clear()
+    with pytest.raises(UserError, match="cannot run in podman containers") as refused:
+        await levels.chosen(unsafe=False, engine="podman")
     assert "image not known" in str(refused.value)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Refused, match="There is no docker here"):
+    with pytest.raises(Refused, match="docker was not found on PATH"):
         await ContainerSandbox("docker").run(Job(("true",), {}))
-    ladder.tried.cache_clear()
+    levels.tried.cache_clear()
 
 
 def test_a_client_that_walls_nothing_does_not_hold(stand: Stand) -> None:
-    ladder.tried.cache_clear()
+    levels.tried.cache_clear()
     shown = CliRunner().invoke(command, ["check"])
-    assert "podman       does not hold: it reads a file outside" in shown.output
-    ladder.tried.cache_clear()
+    assert "podman       not usable: it reads a file outside" in shown.output
+    levels.tried.cache_clear()
 
 
 def test_the_image_and_the_clients_variables_are_settings() -> None:
-    assert load_engine({"HOME": "/h", "OPENAI_API_KEY": "x"}) == Engine(environment={"HOME": "/h"})
+    assert load_engine({"HOME": "/h", "OPENAI_API_KEY": "x"}) == ContainerEngine(environment={"HOME": "/h"})
     assert load_engine({"CHATDEV_SANDBOX_IMAGE": " mine:1 "}).image == "mine:1"
 
 
@@ -316,7 +316,7 @@ def test_the_profile_refuses_what_the_filter_refuses() -> None:
 _COMMANDS = ("python3", "timeout", "dash", "sleep", "cat", "touch")
 
 
-@pytest.fixture(scope="module", params=ladder.ENGINES)
+@pytest.fixture(scope="module", params=levels.ENGINES)
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An engine, podman by runc, with an image made of this machine's own interpreter: nothing is fetched."""
     chosen: str = request.param
@@ -354,9 +354,9 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", str(wrapper.parent), prepend=":")
         patch.setenv("CHATDEV_SANDBOX_IMAGE", image)
-        ladder.tried.cache_clear()
+        levels.tried.cache_clear()
         yield chosen
-    ladder.tried.cache_clear()
+    levels.tried.cache_clear()
     subprocess.run([client, "rmi", "--force", image], check=False, capture_output=True)
 
 
@@ -367,7 +367,7 @@ def containers(engine: str) -> str:
 
 @pytest.mark.podman
 async def test_an_engine_leaves_no_way_out(engine: str) -> None:
-    sandbox = await ladder.chosen(unsafe=False, engine=engine)
+    sandbox = await levels.chosen(unsafe=False, engine=engine)
     assert sandbox.level == engine
     assert containers(engine) == ""
 

@@ -13,21 +13,21 @@ from pathlib import Path
 import pytest
 
 from chatdev.errors import UserError
-from chatdev.sandbox import ladder
+from chatdev.sandbox import levels
 from chatdev.sandbox.environment import install
 from chatdev.sandbox.port import Job, Sandbox
-from chatdev.settings.others import Pip
+from chatdev.settings.others import PipSettings
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox's levels need Linux")
 PYTHON = sys.executable
 
 
-@pytest.fixture(params=ladder.LEVELS)
+@pytest.fixture(params=levels.LEVELS)
 def sandbox(request: pytest.FixtureRequest) -> Sandbox:
-    finding = ladder.tried(request.param)
+    finding = levels.tried(request.param)
     if finding.why:
         pytest.skip(f"{finding.level} does not hold here: {finding.why}")
-    return ladder.at(finding.level)
+    return levels.at(finding.level)
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -59,8 +59,8 @@ def index(tmp_path: Path) -> Iterator[str]:
             serving.join()
 
 
-def pip(index: str) -> Pip:
-    return Pip(environment={"PIP_INDEX_URL": index, "PIP_RETRIES": "0"})
+def pip(index: str) -> PipSettings:
+    return PipSettings(environment={"PIP_INDEX_URL": index, "PIP_RETRIES": "0"})
 
 
 async def test_a_wheel_comes_over_the_network_into_the_products_environment(

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from chatdev.sandbox import ladder, seccomp, selftest, walled
+from chatdev.sandbox import isolated, levels, seccomp, selftest
 from chatdev.sandbox.port import Job, Limits, Outcome, Refused, Sandbox, SandboxError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox's levels need Linux")
 PYTHON = sys.executable
 
 
-@pytest.fixture(params=ladder.LEVELS)
+@pytest.fixture(params=levels.LEVELS)
 def level(request: pytest.FixtureRequest) -> str:
-    finding = ladder.tried(request.param)
+    finding = levels.tried(request.param)
     if finding.why:
         pytest.skip(f"{finding.level} does not hold here: {finding.why}")
     return finding.level
@@ -24,7 +24,7 @@ def level(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def sandbox(level: str, tmp_path: Path) -> Sandbox:
-    return ladder.at(level, tmp_path)
+    return levels.at(level, tmp_path)
 
 
 async def python(sandbox: Sandbox, code: str, *, limits: Limits | None = None) -> Outcome:
@@ -137,26 +137,26 @@ async def test_a_run_cancelled_while_its_walls_are_raised_leaves_no_complaint(sa
 
 
 async def test_what_a_program_got_hold_of_is_told() -> None:
-    assert "it reads a file outside; it writes outside" in await selftest.ways_out(ladder.at(ladder.UNSAFE))
+    assert "it reads a file outside; it creates a file outside" in await selftest.ways_out(levels.at(levels.UNSAFE))
 
 
 async def test_a_self_test_that_cannot_run_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selftest, "_PROGRAM", "raise SystemExit('no luck')")
-    assert await selftest.ways_out(ladder.at(ladder.UNSAFE)) == "the program that tries it failed: no luck"
+    assert await selftest.ways_out(levels.at(levels.UNSAFE)) == "the self-test program failed: no luck"
 
 
 async def test_a_level_that_cannot_be_set_up_is_refused_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walled, "program", lambda machine, **of: b"\xff" * 16)
+    monkeypatch.setattr(isolated, "program", lambda machine, **of: b"\xff" * 16)
     with pytest.raises(Refused, match="Invalid argument"):
-        await python(ladder.at("landlock", tmp_path), "print('must not run')")
+        await python(levels.at("landlock", tmp_path), "print('must not run')")
 
 
 async def test_without_bubblewrap_its_level_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    sandbox = ladder.at("bubblewrap", tmp_path)
-    with pytest.raises(Refused, match="There is no bwrap here"):
+    sandbox = levels.at("bubblewrap", tmp_path)
+    with pytest.raises(Refused, match="bwrap was not found on PATH"):
         await python(sandbox, "print('must not run')")
 
 
@@ -167,7 +167,7 @@ async def test_a_bubblewrap_that_fails_is_refused_with_its_own_words(
     (tmp_path / "bwrap").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     with pytest.raises(SandboxError, match="bwrap: not permitted"):
-        await python(ladder.at("bubblewrap"), "print('must not run')")
+        await python(levels.at("bubblewrap"), "print('must not run')")
 
 
 @pytest.mark.parametrize("machine", seccomp.MACHINES)

@@ -171,17 +171,17 @@ async def test_a_file_name_that_leads_out_is_refused(sandbox: LocalSandbox, path
 
 @pytest.mark.parametrize("files", [{"a": b"", "a/b": b""}, {"a\0b": b""}, {"x" * 300: b""}])
 async def test_files_that_cannot_be_written_are_an_error(sandbox: LocalSandbox, files: dict[str, bytes]) -> None:
-    with pytest.raises(SandboxError, match="cannot be laid out"):
+    with pytest.raises(SandboxError, match="cannot be written to"):
         await sandbox.run(Job(("true",), files))
 
 
 async def test_a_missing_temporary_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(SandboxError, match="cannot be laid out"):
+    with pytest.raises(SandboxError, match="cannot be written to"):
         await LocalSandbox(tmp_path / "absent").run(Job(("true",), {}))
 
 
 async def test_a_command_line_that_no_system_takes_is_an_error(sandbox: LocalSandbox) -> None:
-    with pytest.raises(SandboxError, match="No program can be started"):
+    with pytest.raises(SandboxError, match="The program cannot be started"):
         await sandbox.run(Job(("echo", "a\0b"), {}))
 
 

@@ -6,7 +6,7 @@ import sys
 import probing
 import pytest
 
-from chatdev.sandbox import ladder
+from chatdev.sandbox import levels
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox's levels need Linux")
 USERS = [
@@ -16,7 +16,7 @@ USERS = [
 
 
 @pytest.mark.parametrize("ordinary", USERS)
-@pytest.mark.parametrize("level", ladder.LEVELS)
+@pytest.mark.parametrize("level", levels.LEVELS)
 def test_no_probe_gets_through(level: str, ordinary: bool) -> None:
     """A test for all, since the sandbox is set up once for the quick ones."""
     becomes = ordinary and os.getuid() == 0
@@ -29,7 +29,7 @@ def test_no_probe_gets_through(level: str, ordinary: bool) -> None:
 
 def test_the_probes_are_able_to_get_through() -> None:
     """Where there are no walls, they do: else they would prove nothing. Only those that harm nothing, as nobody."""
-    found = probing.as_ordinary_user(ladder.UNSAFE) if os.getuid() == 0 else probing.as_this_user(ladder.UNSAFE)
+    found = probing.as_ordinary_user(levels.UNSAFE) if os.getuid() == 0 else probing.as_this_user(levels.UNSAFE)
     assert {probe for probe, said in found.items() if said} >= set(probing.HARMLESS)
     assert not any(line.startswith("broken") for said in found.values() for line in said)
 

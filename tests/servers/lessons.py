@@ -36,7 +36,7 @@ async def lessons(task: str, name: str, warehouse: Path) -> tuple[Lesson, ...]:
     async with Playback(_as_vllm_answers(recording_of(task))) as endpoint:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, warehouse))
         try:
-            folder = runs.begin(runs.Order(task=task, name=name, config="full"), warehouse)
+            folder = runs.begin(runs.RunRequest(task=task, name=name, config="full"), warehouse)
             verdict = await wiring.work(folder, choice)
         finally:
             await choice.backend.aclose()

@@ -1,8 +1,7 @@
-"""How many projects a batch finds that a real vLLM bears, by the queue and the cache that the server tells of."""
+"""How many projects a batch runs at once on a real vLLM, by the queue and the KV cache that the server reports."""
 
 import asyncio
 import contextlib
-from itertools import pairwise
 from pathlib import Path
 
 import gibberish
@@ -11,39 +10,61 @@ import pytest
 import vllm_cpu
 
 from chatdev.fleet import batch
-from chatdev.fleet.ledger import Ledger, Plan
-from chatdev.fleet.pace import FIRST
-from chatdev.sandbox import ladder
+from chatdev.fleet.concurrency import FIRST, AdaptiveConcurrency
+from chatdev.fleet.ledger import BatchPlan, Ledger
+from chatdev.models.choose import Choice
+from chatdev.models.metrics import Load
+from chatdev.models.types import Message, Options
+from chatdev.sandbox import levels
 
 pytestmark = pytest.mark.servers
-LONG = "model = {{ max_tokens = {}, extra = {{ ignore_eos = true }} }}"
+MODEL = "model = { max_tokens = 96, extra = { ignore_eos = true } }"
 """The options of every call. Without them a random model ends after one token or never."""
 
 
-@pytest.mark.parametrize(("seats", "projects", "tokens"), [(2, 24, 400), (32, 100, 96)])
-async def test_a_batch_finds_what_vllm_bears(tmp_path: Path, seats: int, projects: int, tokens: int) -> None:
-    """With two seats the queue says that so many projects are too many; with 32 there is room for more than eight.
+async def queued(choice: Choice, requests: int) -> Load:
+    """What vLLM reports while it has fewer sequences than ``requests`` long requests; they are cancelled then."""
+    options = Options(max_tokens=4000, stream=False, extra={"ignore_eos": True})
+    asked = [Message("user", "What is a queue?")]
+    calls = [asyncio.create_task(choice.backend.complete(asked, options)) for _ in range(requests)]
+    try:
+        while not any(call.done() for call in calls):
+            load = await choice.backend.load()
+            if load and (load.running or 0) + (load.waiting or 0) == requests:
+                return load
+            await asyncio.sleep(0.05)
+        raise AssertionError("an answer came before all requests were counted")
+    finally:
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
 
-    Answers come whole, so that none is left before its last token; with two seats they are long, since between short
-    ones a fast machine's queue is empty most of the time.
-    """
-    model = gibberish.make(tmp_path)
+
+async def test_a_queue_at_vllm_lowers_the_number_of_projects(tmp_path: Path) -> None:
+    with vllm_cpu.running(gibberish.make(tmp_path), tmp_path, "--max-num-seqs", "2") as url:
+        async with plain.met(url, tmp_path) as choice:
+            load = await queued(choice, FIRST)
+    assert (load.running, load.waiting) == (2, FIRST - 2)
+    pace = AdaptiveConcurrency()
+    pace.look([load], running=FIRST, calls=0, tokens=0, seconds=0, span=1)
+    assert pace.limit < FIRST
+
+
+async def test_a_batch_runs_more_projects_while_vllm_has_room(tmp_path: Path) -> None:
+    """Answers come whole, so that none is left before its last token."""
     company = plain.company(tmp_path / "company")
     for phase in (company / "phases").iterdir():
-        phase.write_text(phase.read_text().replace("sets =", f"{LONG.format(tokens)}\nsets =", 1))
+        phase.write_text(phase.read_text().replace("sets =", f"{MODEL}\nsets =", 1))
     limits: list[int] = []
-    waiting: list[int] = []
-    with vllm_cpu.running(model, tmp_path, "--max-num-seqs", str(seats)) as url:
+    with vllm_cpu.running(gibberish.make(tmp_path), tmp_path, "--max-num-seqs", "32") as url:
         async with plain.met(url, tmp_path) as choice:
-            with contextlib.closing(Ledger(tmp_path / "batch", Plan(config=str(company)))) as ledger:
-                left = ledger.left(ledger.add(plain.rows(projects)))
-                async with batch.pooled(ledger.place, choice, ladder.at(ladder.UNSAFE), None, streamed=False) as pool:
+            with contextlib.closing(Ledger(tmp_path / "batch", BatchPlan(config=str(company)))) as ledger:
+                left = ledger.left(ledger.add(plain.rows(100)))
+                async with batch.pooled(ledger.place, choice, levels.at(levels.UNSAFE), None, streamed=False) as pool:
 
                     async def watch() -> None:
                         while True:
                             limits.append(pool.standing.limit)
-                            load = await choice.backend.load()
-                            waiting.append((load and load.waiting) or 0)
                             await asyncio.sleep(0.5)
 
                     watching = asyncio.create_task(watch())
@@ -51,11 +72,6 @@ async def test_a_batch_finds_what_vllm_bears(tmp_path: Path, seats: int, project
                         await batch.carry(pool, ledger, left, lambda result: None, lambda: None)
                     finally:
                         watching.cancel()
-            assert len(ledger.results) == projects
-    print(f"{seats} seats: limits {limits}, waiting {waiting}")
+            assert len(ledger.results) == 100
     assert limits[0] == FIRST
-    if seats < FIRST:
-        fewer = any(later < earlier for earlier, later in pairwise(limits))
-        assert fewer or max(limits) <= 2 * FIRST  # a queue that is empty at two looks by chance lets it double once
-    else:
-        assert max(limits) > FIRST
+    assert max(limits) > FIRST, limits

@@ -12,7 +12,7 @@ from llamacpp import MODEL_NAME, Server
 
 from chatdev.agents import replies
 from chatdev.company import config
-from chatdev.company.config import Company, Step
+from chatdev.company.config import ChainStep, Company
 from chatdev.journal.events import ServerCounted
 from chatdev.models import address as addresses
 from chatdev.models.backend import VLLMModel
@@ -184,7 +184,7 @@ async def test_doctor_finds_what_this_server_can_do(settings: Settings, tmp_path
 def most_answers(company: Company) -> int:
     """The most answers that a company can ask for, however bad they are."""
 
-    def of(step: Step) -> int:
+    def of(step: ChainStep) -> int:
         if step.phase:
             phase = company.phases[step.phase]
             return {"choice": 2 * phase.turns - 1 + phase.reflect, "talk": 2, "document": 2}.get(phase.kind, 3)
@@ -200,4 +200,4 @@ def test_a_whole_run_on_gibberish_ends_by_itself_and_says_so(server: Server, tmp
     counted = ran.log[-1]
     assert isinstance(counted, ServerCounted)
     assert counted.prefix_queries == sum(answer.prompt_tokens for answer in ran.answers)
-    assert "found in its prefix cache" in ran.report
+    assert "found in the prefix cache" in ran.report

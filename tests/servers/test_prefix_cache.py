@@ -25,7 +25,7 @@ async def recorded(folder: Path) -> list[list[dict[str, str]]]:
     """The conversations of the recorded calculator by ``default``, in the order of their answers."""
     async with Playback(demo.recording_of("create a calculator")) as endpoint:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, folder))
-        run = runs.begin(runs.Order(task="create a calculator", name="Calculator", config="full"), folder)
+        run = runs.begin(runs.RunRequest(task="create a calculator", name="Calculator", config="full"), folder)
         await wiring.work(run, choice)
         await choice.backend.aclose()
     texts: dict[str, dict[str, str]] = {}

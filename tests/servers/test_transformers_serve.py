@@ -74,7 +74,7 @@ async def test_a_conversation_over_the_assumed_window_is_not_sent(settings: Sett
     with pytest.raises(WindowTooSmall) as told:
         await model.complete([Message("user", "word " * 3 * ASSUMED)], Options())
     await model.aclose()
-    assert "say so in chatdev.toml, as in: window" in " ".join(told.value.do.split())
+    assert "set it in chatdev.toml, for example: window" in " ".join(told.value.do.split())
 
 
 async def test_doctor_finds_how_little_it_tells(settings: Settings, tmp_path: Path) -> None:

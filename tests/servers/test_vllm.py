@@ -83,7 +83,7 @@ async def test_a_model_that_is_not_served_is_not_asked_for(either: Endpoint, tmp
 @pytest.mark.parametrize("key", ["", "sk-another"])
 async def test_a_key_is_asked_for_and_a_wrong_one_refused(either: Endpoint, tmp_path: Path, key: str) -> None:
     model = VLLMModel(settings=load(either.settings(VLLM_API_KEY=key), tmp_path))
-    with pytest.raises(KeyRefused, match="refused the key" if key else "wants a key"):
+    with pytest.raises(KeyRefused, match="rejected the API key" if key else "needs an API key"):
         await model.complete(QUESTION, Options())
     await model.aclose()
 

@@ -136,7 +136,7 @@ class Project(msgspec.Struct):
 
 async def project(endpoint: str, home: Path, task: str, limits: dict[str, float], candidates: int = 0) -> Project:
     """Take a project to its end, over as many attempts as that needs."""
-    order = runs.Order(task=task, name="Greeting", config="full", limits=limits, candidates=candidates)
+    order = runs.RunRequest(task=task, name="Greeting", config="full", limits=limits, candidates=candidates)
     folder = runs.begin(order, home / "WareHouse")
     last = ""
     try:

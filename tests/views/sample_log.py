@@ -84,7 +84,7 @@ def worked() -> Log:
     log.add(written("TestWriting.1/file.1", "tests/test_calc.py", 12, 12))
     log.add(events.PhaseBegan("Coding.1", "Coding", PROGRAMMER, CTO))
     log.ask("Coding.1/Programmer.1/ask.1", PROGRAMMER, "Write the program.", "no code", tries=2, adapted=("no system",))
-    log.add(events.Noted("Coding.1/note-asked-again.1", "asked again", "Coding: no file could be read"))
+    log.add(events.Diagnostic("Coding.1/note-asked-again.1", "asked again", "Coding: no file could be read"))
     log.add(events.AttemptStopped(1, "interrupted"))
     log.add(events.AttemptStarted(2, LOCAL, "qwen-coder", None, "plain"), after=3_600.0)
     code = "main.py\n```python\nprint(1)\n```"
@@ -119,7 +119,7 @@ def hostile() -> list[Record]:
     log.add(events.PhaseEnded("P.1", bad, bad))
     log.add(written("P.1/file.1", bad, 1, 1, 0, f"--- a\n+++ b\n@@ -1 +1 @@\n+{bad}\n-{bad}"))
     log.add(events.FileRefused("P.1/refused.1", bad, bad))
-    log.add(events.Noted("P.1/note.1", "guessed", bad))
+    log.add(events.Diagnostic("P.1/note.1", "guessed", bad))
     result = events.TestResult(bad, "failed", bad, bad)
     log.add(events.TestsRan("tests.1", "d", (result,), bad, bad))
     log.add(events.ProductStarted("start.1", "d", "crashed", None, bad, bad, bad))

@@ -31,7 +31,7 @@ def test_each_record_is_a_line_with_its_time_its_type_its_place_and_its_own_fiel
 
 
 def test_a_field_of_an_event_that_is_called_kind_stays_its_own() -> None:
-    (line,) = written(Log().add(events.Noted("P.1/note.1", "guessed", "a name")).records)
+    (line,) = written(Log().add(events.Diagnostic("P.1/note.1", "guessed", "a name")).records)
     assert (line["type"], line["kind"]) == ("noted", "guessed")
 
 

@@ -3,7 +3,7 @@
 from sample_log import Log, answer, results
 
 from chatdev.journal import events
-from chatdev.views import path, report, show, words
+from chatdev.views import formatting, path, report, show
 
 
 def whole() -> Log:
@@ -37,7 +37,7 @@ def test_of_what_ran_at_once_the_last_to_end_is_on_the_path() -> None:
     assert [round(leg.began, 2) for leg in found.legs] == [0.0, 3.0, 7.25, 8.0]
     assert (found.calls, found.programs, found.rest) == (9.0, 0.75, 0.5)
     assert round(found.between, 2) == 0.75
-    assert words.critical(found) == "9.0 s in 3 calls, 0.8 s in 1 run of programs, 0.8 s between them"
+    assert formatting.critical(found) == "9.0 s in 3 calls, 0.8 s in 1 program run, 0.8 s between them"
 
 
 def test_branches_of_one_phase_do_not_wait_for_each_other() -> None:
@@ -68,4 +68,4 @@ def test_report_and_show_tell_it_and_leave_the_shortest_out() -> None:
     log = Log()
     for number in range(23):
         log.add(answer(f"A.{number}/X.1/ask.1", "X", "a", seconds=1.0 + number), after=2.0 + number)
-    assert "3 shorter ones of the path are not shown." in report.render(log.records)
+    assert "Not shown: 3 shorter steps." in report.render(log.records)

@@ -54,14 +54,14 @@ def test_every_test_stands_with_its_outcome_its_reason_and_what_it_needs() -> No
     rows = table(text, "Acceptance tests: 1 of 5 pass")
     assert [row[1] for row in rows] == ["passed", "failed", "skipped", "no result", "error"]
     assert (rows[1][2], rows[4][2]) == ("1 != 2", "ImportError; needs pygame")
-    assert "cannot be believed: it left early" in text
+    assert "The test results are unreliable: it left early" in text
 
 
 def test_it_says_how_to_start_the_product_and_to_test_it_again() -> None:
     text = report.render(finished())
 
     assert "\n    python3 main.py\n    chatdev test .\n" in text
-    assert "it ended by itself with exit status 0." in text
+    assert "Start check: the product exited with status 0." in text
 
 
 def test_a_product_without_main_py_has_nothing_to_start() -> None:
@@ -70,11 +70,11 @@ def test_a_product_without_main_py_has_nothing_to_start() -> None:
     text = report.render(log.records)
 
     assert "python3 main.py" not in text
-    assert "it was not there to be started: needs tkinter." in text
+    assert "the product could not be started: needs tkinter." in text
 
 
 def test_who_answered_names_endpoint_model_and_estimates() -> None:
-    rows = table(report.render(finished()), "Who answered")
+    rows = table(report.render(finished()), "Models by role")
 
     assert rows[0] == ["Chief Product Officer", "qwen-coder", LOCAL, "1", "100", "50", "20"]
     assert rows[-1] == ["Programmer", "qwen-coder", LOCAL, "2", "about 200", "about 100", "20"]
@@ -86,7 +86,7 @@ def test_tokens_time_and_cost_are_told_with_what_is_only_estimated() -> None:
     assert "about 500 prompt and 250 completion tokens, 64 of them from the prefix cache (estimated for 1 of 5" in text
     assert "- Calls: 5, in 6 requests\n- Time: 27.0 s;" in text
     assert "- Cost: $0\n" in text
-    assert "Asked differently because of the endpoint: no system." in text
+    assert "Requests were adapted to the endpoint: no system." in text
 
 
 @pytest.mark.parametrize(("cost", "shown"), [(None, "unknown"), (0.25, "$0.2500")])
@@ -103,7 +103,7 @@ def test_long_times_are_told_as_people_do(pause: float, shown: str) -> None:
 
 def test_what_was_cut_refused_guessed_or_asked_again_is_listed() -> None:
     log = worked().ask("x.1", "Programmer", "?", "!", finish_reason="length")
-    text = report.render(log.add(events.Noted("n.1", "guessed", 'nobody settled it; "Python" was taken')).records)
+    text = report.render(log.add(events.Diagnostic("n.1", "guessed", 'nobody settled it; "Python" was taken')).records)
 
     assert "- **asked again**: Coding: no file could be read\n- **cut**: 1 answer ended at the token limit\n" in text
     assert '- **guessed**: nobody settled it; "Python" was taken\n- **refused**: the file `../x.py`: it leaves' in text
@@ -120,18 +120,18 @@ def test_an_unfinished_run_says_why_and_how_to_go_on() -> None:
     log = worked().add(results("Test.1/tests.1", "failed")).add(events.AttemptStopped(2, "no server\nanswered"))
     text = report.render(log.records)
 
-    assert text.startswith("# Not finished: no server answered\n\nGo on with it where it stands: `chatdev resume Calc_")
-    assert "the run was not finished" in text
+    assert text.startswith("# Not finished: no server answered\n\nResume it with: `chatdev resume Calc_")
+    assert "the run is not finished" in text
 
 
-def test_a_run_that_was_killed_says_that_it_was_cut_off() -> None:
-    assert report.render(begun().records).startswith("# Not finished: it was cut off")
+def test_a_run_that_was_killed_says_that_it_was_interrupted() -> None:
+    assert report.render(begun().records).startswith("# Not finished: it was interrupted")
 
 
 def test_an_unfinished_phase_is_marked() -> None:
     log = begun().add(events.PhaseBegan("Coding.1", "Coding", "Programmer"))
 
-    assert table(report.render(log.records), "Tokens, time and cost")[0][0] == "Coding (not ended)"
+    assert table(report.render(log.records), "Tokens, time and cost")[0][0] == "Coding (unfinished)"
 
 
 def test_an_empty_log_is_no_run() -> None:
@@ -165,11 +165,11 @@ def test_what_the_server_counted_is_told_as_its_whole_traffic() -> None:
     log.add(events.ServerCounted(3, "sglang", 0, 0, 1))
     told = report.render(log.records)
     assert (
-        "It is all of its traffic, other clients' included:\n\n"
-        "- attempt 1: 75 % of 2,000 prompt tokens found in its prefix cache, 3 preemptions\n"
+        "Model server counters during each attempt, other clients' traffic included:\n\n"
+        "- attempt 1: 75 % of 2,000 prompt tokens found in the prefix cache, 3 preemptions\n"
         "- attempt 3: 1 preemption\n"
     ) in told
-    assert "all of its traffic" not in report.render(begun().records)
+    assert "Model server counters" not in report.render(begun().records)
 
 
 def test_trouble_with_endpoints_is_summed_up_by_its_reason() -> None:
@@ -180,18 +180,16 @@ def test_trouble_with_endpoints_is_summed_up_by_its_reason() -> None:
     log.ask("Coding.1/Programmer.1/ask.3", "Programmer", "q", "c", tries=2, tried=(f"{LOCAL}: fell silent",))
     log.ask("Coding.1/Programmer.1/ask.4", "Programmer", "q", "d", tried=tuple(f"http://{n}/v1: x" for n in range(5)))
     text = report.render(log.records).replace("\\", "")
-    assert (
-        "Trouble with endpoints: 3 of 4 calls fell back to another endpoint than was asked first, in 8 requests" in text
-    )
+    assert "Endpoint failures: 3 of 4 calls fell back to another endpoint. All calls together took 8 requests." in text
     assert f"- 2 calls: {refused}" in text
     assert f"- 1 call: {LOCAL}: fell silent" in text
-    assert "2 more reasons stand in the log." in text
+    assert "The log has 2 more reasons." in text
 
 
 def test_a_call_that_another_endpoint_answered_is_marked_as_it_happens() -> None:
     log = begun().ask("A.1/B.1/ask.1", "Programmer", "q", "a", tried=("http://a:1/v1: gone", f"{LOCAL}: slow"))
-    answered = [each for record in log.records for each in lines.of(record.event) if "answered by" in each.text]
-    assert [each.text for each in answered] == [f"  answered by qwen-coder at {LOCAL}, since http://a:1/v1: gone"]
+    answered = [each for record in log.records for each in lines.of(record.event) if "fell back" in each.text]
+    assert [each.text for each in answered] == [f"  fell back to qwen-coder at {LOCAL} (http://a:1/v1: gone)"]
 
 
 @pytest.mark.parametrize(
@@ -203,16 +201,16 @@ def test_a_call_that_another_endpoint_answered_is_marked_as_it_happens() -> None
         ),
         (
             "cost",
-            "once its budget is higher in `.chatdev/company/company.toml`: `chatdev resume Calc_Org_20251125031807 --",
+            "after raising the budget in `.chatdev/company/company.toml`: `chatdev resume Calc_Org_20251125031807 --",
         ),
     ],
 )
 def test_a_run_that_was_ended_by_a_limit_says_which_and_how_to_go_on(limit: events.Limit, told: str) -> None:
     reached = events.LimitReached("Coding.1/Programmer.1/ask.3", "d", limit, 500, 510)
     text = report.render(worked().add(reached).add(events.VerdictReached("Verdict.1", "passed")).records)
-    assert "The run was ended early: the run's limit" in text
+    assert "The run ended early: the run's limit" in text
     assert told in text
     own = msgspec.structs.replace(reached, phase="Coding")
     text = report.render(worked().add(own).add(events.VerdictReached("Verdict.1", "passed")).records)
     assert "ended early" not in text
-    assert "- **limit**: the limit of Coding, " in text
+    assert "- **limit**: Coding's limit of " in text

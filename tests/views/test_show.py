@@ -112,7 +112,7 @@ def test_failed_tests_are_named_up_to_a_number() -> None:
 
 def test_tests_of_the_empty_project_are_told_as_such() -> None:
     assert told(results("TestWriting.1/baseline.1", "failed", "passed")) == [
-        "  tests without the product: 1 of 2 fail, as all should"
+        "  tests without the product: 1 of 2 fail (all should)"
     ]
 
 
@@ -127,16 +127,16 @@ def test_a_verdict_has_its_colour(verdict: str, style: str) -> None:
 @pytest.mark.parametrize(
     ("event", "text"),
     [
-        (events.ProductStarted("s.1", "d", "alive"), "was still running at the end of the watch"),
+        (events.ProductStarted("s.1", "d", "alive"), "ran until ChatDev stopped it"),
         (events.ProductStarted("s.1", "d", "crashed", why="ValueError"), "crashed: ValueError"),
         (events.PhaseBegan("P.1", "Coding"), "Coding"),
         (events.AttemptStopped(1, "interrupted"), "stopped: interrupted"),
         (events.ClockJumped(7_200.0), "the machine slept for 2 h 0 min, or its clock was set"),
         (events.ClockJumped(-60.0), "the clock was set back by 1 min 0 s"),
-        (events.LimitReached("P.1", "d", "calls", 1, 1), "the run's limit, 1 call, was reached (1 call spent)"),
-        (events.LimitReached("P.1", "d", "minutes", 2.5, 2.512, "Test"), "the limit of Test, 2.5 minutes, was reached"),
-        (events.LimitReached("P.1", "d", "cost", 0.5, 0.75), "the run's limit, $0.5000, was reached ($0.7500 spent)"),
-        (events.AttemptStarted(2, "u", "m", 4096, "plain"), "attempt 2: m at u, a window of 4,096 tokens, sandbox"),
+        (events.LimitReached("P.1", "d", "calls", 1, 1), "the run's limit of 1 call was reached (1 call spent)"),
+        (events.LimitReached("P.1", "d", "minutes", 2.5, 2.512, "Test"), "Test's limit of 2.5 minutes was reached"),
+        (events.LimitReached("P.1", "d", "cost", 0.5, 0.75), "the run's limit of $0.5000 was reached ($0.7500 spent)"),
+        (events.AttemptStarted(2, "u", "m", 4096, "plain"), "attempt 2: m at u, window 4,096 tokens, sandbox"),
     ],
 )
 def test_other_events_are_told_in_words(event: events.Any, text: str) -> None:

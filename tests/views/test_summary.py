@@ -96,7 +96,7 @@ def test_estimates_cuts_and_repeated_requests_are_counted() -> None:
     work = summary.fold(log.records).work
 
     assert (work.estimated, work.cut, work.requests) == (1, 1, 3)
-    assert summary.Work().rate == 0.0
+    assert summary.CallTotals().rate == 0.0
 
 
 def test_the_last_attempt_says_how_it_stopped() -> None:

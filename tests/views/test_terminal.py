@@ -97,7 +97,7 @@ def test_quiet_leaves_phases_tests_warnings_and_the_verdict() -> None:
         "Calc: create a calculator",
         "OPENAI_API_KEY is a placeholder",
         "DemandAnalysis: Chief Executive Officer and Chief Product Officer",
-        "  tests without the product: 2 of 3 fail, as all should",
+        "  tests without the product: 2 of 3 fail (all should)",
         "Coding: Chief Technology Officer and Programmer",
         "TestModification, round 2: Software Test Engineer and Programmer",
         "  tests: 3 of 3 pass",
@@ -174,7 +174,7 @@ def test_two_calls_of_one_role_at_once_are_no_request_that_begins_anew() -> None
 
     told = stream.getvalue().splitlines()
     assert [line.split(",")[1].split()[0] for line in told] == ["15", "30", "60"]
-    assert told[-1].endswith("(and 1 more at once)")
+    assert told[-1].endswith("(and 1 more in parallel)")
 
 
 def test_an_answer_ends_its_own_call_alone(tty: Tty) -> None:

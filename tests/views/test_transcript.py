@@ -23,7 +23,7 @@ def test_each_call_shows_its_tokens_its_cost_and_who_answered() -> None:
     priced = answer("a.1", "Programmer", "x", cost=0.5, finish_reason="length", tries=2, estimated=True)
     text = transcript.render(begun().add(priced).records)
 
-    assert "] about 100 + 50 tokens, 20/s, 3.0 s, 2 tries, cut at the limit, $0.5000, qwen-coder at http" in text
+    assert "] about 100 + 50 tokens, 20/s, 3.0 s, 2 tries, cut at the token limit, $0.5000, qwen-coder at http" in text
     assert "] Programmer (no phase):\n" in text
 
 

@@ -1,5 +1,5 @@
-"""Measures the user's endpoints side by side, on the company's own prompts.
+"""Measures the user's endpoints side by side, with the company's own prompts.
 
-``workload`` says what is asked, ``contenders`` of whom and at what price, ``measure`` asks it, ``figures`` reckons what
-came of it, ``report`` and ``picture`` show that.
+``workload`` defines the requests, ``contenders`` the endpoints and their prices, ``measure`` sends the requests,
+``figures`` computes the results, ``report`` and ``picture`` show them.
 """

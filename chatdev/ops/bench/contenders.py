@@ -1,4 +1,4 @@
-"""Whom a bench asks, and what that may cost."""
+"""The endpoints that a benchmark measures, and what that may cost."""
 
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -18,8 +18,8 @@ from chatdev.settings import Settings
 
 
 class Contender(msgspec.Struct, frozen=True):
-    """An endpoint to be measured. ``named`` is how the user named it; ``paid``: it may take money for its tokens.
-    ``tries`` is how often a call is sent at most while faults pass."""
+    """An endpoint to measure. ``named`` is how the user named it; ``paid``: it may charge for tokens. ``tries`` is how
+    often a call is sent at most when temporary faults occur."""
 
     named: str
     backend: OpenAIModel
@@ -27,8 +27,8 @@ class Contender(msgspec.Struct, frozen=True):
     tries: int = 1 + len(BACKOFF)
 
 
-class Met(msgspec.Struct, frozen=True):
-    """A contender that told what it is, or the reason why it cannot be measured."""
+class MeasurableContender(msgspec.Struct, frozen=True):
+    """A contender with its facts, or the reason why it cannot be measured."""
 
     contender: Contender
     facts: Facts | None = None
@@ -42,8 +42,8 @@ class Met(msgspec.Struct, frozen=True):
 
 
 async def unnamed(settings: Settings, ports: tuple[int, ...] = discover.PORTS) -> tuple[str, ...]:
-    """Whom to measure where nobody is named: VLLM_ENDPOINT if it is set, else the servers on this machine that listen
-    at one of ``ports``, else the default address, which then does not answer."""
+    """The endpoints to measure if the user names none: VLLM_ENDPOINT if it is set, else the servers on this machine
+    that listen on one of ``ports``, else the default address, although nothing answers there."""
     if settings.vllm_endpoint:
         return settings.endpoints
     found = await discover.servers(address.of_vllm(settings), ports)
@@ -53,8 +53,8 @@ async def unnamed(settings: Settings, ports: tuple[int, ...] = discover.PORTS) -
 def contender(text: str, settings: Settings, backoff: Sequence[float] = BACKOFF) -> Contender:
     """The endpoint that ``URL``, ``URL=MODEL`` or ``openai:NAME`` names. Raises SettingsError.
 
-    A server on this machine, in a private network, or at VLLM_ENDPOINT is the user's own and takes no money. Keys go
-    where they were set for, as in a run. What doctor found out is left aside: it may limit the calls in flight.
+    A server on this machine, in a private network, or at VLLM_ENDPOINT is the user's own and costs nothing. Keys are
+    sent only where they belong, as in a run. doctor's profile is not used: it may limit the calls in flight.
     """
     settings = msgspec.structs.replace(settings, cache=None)
     if text.lower().startswith(OPENAI):
@@ -62,7 +62,7 @@ def contender(text: str, settings: Settings, backoff: Sequence[float] = BACKOFF)
     url, _, model = (part.strip() for part in text.partition("="))
     base_url = house.base_url(url, "The endpoint")
     if address.host_of(base_url).endswith("openai.com"):
-        secured = base_url.replace("http://", "https://", 1)  # a key is to be sent
+        secured = base_url.replace("http://", "https://", 1)  # a key will be sent
         return _openai(text, model, msgspec.structs.replace(settings, openai_base_url=secured), backoff)
     own = settings.owns(base_url)
     target = Target(model or (settings.vllm_model_name if own else "default"), base_url)
@@ -75,28 +75,28 @@ def _openai(text: str, model: str, settings: Settings, backoff: Sequence[float])
     return Contender(text, backend, not backend.address.free, 1 + len(backoff))
 
 
-async def meet(contender: Contender) -> Met:
-    """Ask an endpoint what it is; one that does not answer is met with the reason."""
+async def meet(contender: Contender) -> MeasurableContender:
+    """Query an endpoint for its facts; if it does not answer, the result holds the reason."""
     try:
-        return Met(contender, await contender.backend.facts())
+        return MeasurableContender(contender, await contender.backend.facts())
     except ModelError as error:
-        return Met(contender, why=" ".join(part for part in (error.what, error.do) if part))
+        return MeasurableContender(contender, why=" ".join(part for part in (error.what, error.do) if part))
 
 
-def price(met: Met, usage: Usage) -> float | None:
-    """What this many tokens cost there in US dollars: 0 on a server of the user's own, None where it is not known."""
+def price(met: MeasurableContender, usage: Usage) -> float | None:
+    """The cost of this many tokens there in US dollars: 0 on the user's own server, None if not known."""
     if not met.contender.paid:
         return 0.0
     known = met.facts is not None and met.contender.backend.address.is_openai
     return prices.load().cost(met.facts.model, usage) if known and met.facts else None
 
 
-def estimate(met: Met, workload: Workload, projects: int) -> str:
-    """What measuring an endpoint that takes money may cost, as a line to be agreed to."""
+def estimate(met: MeasurableContender, workload: Workload, projects: int) -> str:
+    """What measuring a paid endpoint may cost, as a line for the user to confirm."""
     one = workload.most()
     prompts, answers = projects * one.prompt_tokens, projects * one.completion_tokens
     cost = price(met, Usage(prompts, answers))
-    money = "its price is not known here" if cost is None else f"about {cost:.2f} US dollars at most"
+    money = "its price is not known" if cost is None else f"at most about {cost:.2f} US dollars"
     return (
         f"{met.name}: {money}, for {projects} projects of {len(workload.calls)} calls: up to {prompts:,} prompt and "
         f"{answers:,} completion tokens."

@@ -1,4 +1,4 @@
-"""From what came of each call to the figures that are shown. Pure functions; seconds, tokens and US dollars."""
+"""Computes the reported figures from the samples. Pure functions; seconds, tokens and US dollars."""
 
 import math
 from collections import Counter
@@ -7,15 +7,15 @@ from typing import Literal
 
 import msgspec
 
-from chatdev.ops.bench.contenders import Met
+from chatdev.ops.bench.contenders import MeasurableContender
 from chatdev.ops.bench.measure import Level, Sample
 from chatdev.ops.bench.workload import Workload
 
 CROWDED = 0.8
-"""Share of a core from which on this process may be what is slow, and not the server."""
+"""Share of a core above which this process, not the server, may be the bottleneck."""
 
 SHORT = 0.9
-"""Share of the recorded size under which answers are called shorter: then tokens/s tell more than projects per hour."""
+"""Share of the recorded size below which answers count as shorter: then tokens/s say more than projects per hour."""
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -26,12 +26,12 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 class LevelFigures(msgspec.Struct, frozen=True):
-    """One endpoint with so many projects in flight.
+    """One endpoint at one number of projects in flight.
 
-    ``first_token`` and ``gap`` (inter-token latency) are seconds, over the calls answered. ``tokens_per_second`` counts
-    completion tokens, those of calls cut at the end too. ``prefix_hits`` is the share of all prompt tokens that came
-    from the prefix cache, as the answers (``usage``) or the server's own counters (``metrics``) told it, else None.
-    ``busy`` is the share of a core that measuring took here.
+    ``first_token`` and ``gap`` (inter-token latency) are seconds, over the answered calls. ``tokens_per_second`` counts
+    completion tokens, including those of calls cut off at the end. ``prefix_hits`` is the share of all prompt tokens
+    that came from the prefix cache, as reported by the answers (``usage``) or the server's own counters (``metrics``),
+    else None. ``busy`` is the share of a core that measuring used on this machine.
     """
 
     in_flight: int
@@ -46,17 +46,16 @@ class LevelFigures(msgspec.Struct, frozen=True):
     projects_per_hour: float
     projects_finished: int
     prefix_hits: float | None
-    prefix_source: Literal["usage", "metrics", "not told"]
+    prefix_source: Literal["usage", "metrics", "not reported"]
     busy: float
 
 
 class EndpointFigures(msgspec.Struct, frozen=True):
     """One endpoint. ``measured``: calls were answered; else ``why`` says what happened instead.
 
-    ``own``: a server of the user's own, whose model, adapters and flags are theirs to change; ``models`` is how many it
-    lists, ``window`` its context window in tokens, which ``window_assumed`` marks where it was not told.
-    ``answered`` is the share of the calls that came to an end. Costs are in US dollars, None where a price is not
-    known.
+    ``own``: the user's own server, so its model, adapters and flags can be changed; ``models`` is how many it lists,
+    ``window`` its context window in tokens; ``window_assumed``: the server did not report it. ``answered`` is the share
+    of finished calls that were answered. Costs are in US dollars, None if a price is not known.
     """
 
     name: str
@@ -77,7 +76,7 @@ class EndpointFigures(msgspec.Struct, frozen=True):
 
 
 def spread(values: Iterable[float | None]) -> Spread | None:
-    """Median and 95th percentile of the values that there are."""
+    """Median and 95th percentile of the known values."""
     known = sorted(value for value in values if value is not None)
     if not known:
         return None
@@ -111,17 +110,17 @@ def of_level(level: Level, workload: Workload) -> LevelFigures:
 
 def _prefix_hits(
     answered: Sequence[Sample], counted: float | None
-) -> tuple[float | None, Literal["usage", "metrics", "not told"]]:
-    """The share, and who told it. vLLM leaves the field out of an answer without hits, so that one call that has it
-    makes all others count as none."""
+) -> tuple[float | None, Literal["usage", "metrics", "not reported"]]:
+    """The share, and its source. vLLM leaves the field out of an answer without hits, so if one call has it, all calls
+    without it count as no hits."""
     if any(sample.cached_tokens is not None for sample in answered):
         prompts = sum(sample.prompt_tokens for sample in answered)
         return sum(sample.cached_tokens or 0 for sample in answered) / max(prompts, 1), "usage"
-    return (None, "not told") if counted is None else (counted, "metrics")
+    return (None, "not reported") if counted is None else (counted, "metrics")
 
 
-def of_endpoint(met: Met, levels: Sequence[Level], workload: Workload) -> EndpointFigures:
-    """The figures of an endpoint that told what it is, or the reason why it did not."""
+def of_endpoint(met: MeasurableContender, levels: Sequence[Level], workload: Workload) -> EndpointFigures:
+    """The figures of an endpoint, or the reason why it could not be measured."""
     facts, base_url = met.facts, met.contender.backend.address.base_url
     if facts is None:
         return EndpointFigures(met.name, base_url, measured=False, why=met.why)
@@ -160,11 +159,11 @@ def _why_nothing(samples: Sequence[Sample]) -> str:
     failed = [sample for sample in samples if sample.outcome == "failed"]
     if failed:
         return f"No call was answered. {failed[0].told[0]}"
-    return "No call was answered within the time. Give it more, with --seconds."
+    return "No call was answered in time. Set a larger --seconds."
 
 
 def _notes(levels: Sequence[Level], answered: Sequence[Sample], samples: Sequence[Sample]) -> Iterator[str]:
-    """What a reader of an endpoint's figures must know, sentence by sentence."""
+    """What a reader of an endpoint's figures must know, one sentence each."""
     failed = Counter(sample.told[0] for sample in samples if sample.outcome == "failed")
     for why, number in failed.most_common(3):
         yield f"{number:,} calls failed: {why}"
@@ -172,18 +171,18 @@ def _notes(levels: Sequence[Level], answered: Sequence[Sample], samples: Sequenc
         yield f"In {number:,} calls: {told}."
     unfinished = [str(level.in_flight) for level in levels if not level.finished and level.samples]
     if unfinished:
-        yield f"No project got to its end at {', '.join(unfinished)} in flight: the figures there are of first calls."
+        yield f"No project finished at {', '.join(unfinished)} in flight: those figures cover only first calls."
     limits = sum(sample.limit for sample in answered)
     written = sum(sample.tokens for sample in answered) / max(limits, 1)
     if answered and written < SHORT:
-        yield f"Its answers were {100 * written:.0f} % as long as the recorded ones: projects per hour flatter it."
+        yield f"Its answers were {100 * written:.0f} % as long as the recorded ones: projects per hour are too high."
     if any(sample.estimated for sample in answered):
-        yield "The server does not count tokens: they are estimated."
+        yield "The server does not count tokens, so they are estimated."
     if any(level.counted is not None for level in levels) and not any(s.cached_tokens is not None for s in answered):
-        yield "Prefix-cache hits are from the server's own counters, which count all who asked it meanwhile."
+        yield "Prefix-cache hits are from the server's own counters and include other clients' requests."
     for level in levels:
         if level.busy > CROWDED:
             yield (
-                f"At {level.in_flight} in flight measuring took {100 * level.busy:.0f} % of a core here: the server "
-                "may be faster than shown."
+                f"At {level.in_flight} in flight, measuring used {100 * level.busy:.0f} % of a core on this machine: "
+                "the server may be faster than shown."
             )

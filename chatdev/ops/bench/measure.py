@@ -1,4 +1,4 @@
-"""Asks an endpoint the workload's requests, with so many projects in flight, and keeps what came of each call."""
+"""Sends the workload's requests to an endpoint, with N projects in flight, and records the result of each call."""
 
 import asyncio
 import itertools
@@ -13,19 +13,19 @@ from chatdev.models import metrics
 from chatdev.models.errors import ModelError, ServerFault, Unreachable
 from chatdev.models.types import Completion, Options, Progress
 from chatdev.ops.bench.contenders import Contender
-from chatdev.ops.bench.workload import Call, Workload
+from chatdev.ops.bench.workload import RecordedCall, Workload
 
 LEVELS = (1, 8, 32)
 SECONDS = 60.0
 
 SETTLING = 1.0
-"""Seconds after a level whose last calls were cut: a server frees their places within half of one."""
+"""Seconds to wait after a level whose last calls were cut off: a server frees their slots within half a second."""
 
 
-class Plan(msgspec.Struct, frozen=True):
-    """How an endpoint is measured: for each level, so many projects in flight, for so many ``seconds`` at most.
+class BenchPlan(msgspec.Struct, frozen=True):
+    """How an endpoint is measured: at each of ``levels``, a number of projects in flight, for at most ``seconds``.
 
-    ``projects`` is how many follow one another in each place, None for as many as the time allows.
+    ``projects`` is how many run one after the other in each parallel slot, None for as many as the time allows.
     """
 
     levels: tuple[int, ...] = LEVELS
@@ -34,16 +34,16 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def most(self) -> int:
-        """The number of projects at all levels together, where ``projects`` bounds it."""
+        """The total number of projects at all levels, if ``projects`` limits it."""
         return (self.projects or 1) * sum(self.levels)
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """One call that was made. ``cut``: it was in flight when the time was up, and ``tokens`` are the pieces that came.
+    """One call. ``cut``: it was in flight when the time ran out, and ``tokens`` is the number of chunks that arrived.
 
-    ``limit`` is the size of the recorded answer in tokens, ``gap`` the seconds from one token to the next, on average
-    over the answer, ``first_token`` those to the first one. ``cost`` is in US dollars. ``told`` is what was adapted, or
-    why the call failed.
+    ``limit`` is the size of the recorded answer in tokens, ``gap`` the average seconds from one token to the next,
+    ``first_token`` the seconds to the first one. ``cost`` is in US dollars. The last field lists what was adapted,
+    or why the call failed.
     """
 
     outcome: Literal["answered", "failed", "cut"]
@@ -60,9 +60,9 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 class Level(msgspec.Struct, frozen=True):
-    """All calls at one number of projects in flight. ``seconds`` passed; ``busy`` is the share of one core that this
-    process itself took; ``finished`` projects got to their end. ``counted`` is the prefix-cache share by the server's
-    own counters."""
+    """All calls at one number of projects in flight. ``seconds`` is the elapsed time, ``busy`` the share of one core
+    that this process itself used, ``finished`` the number of finished projects, ``counted`` the prefix-cache share by
+    the server's own counters."""
 
     in_flight: int
     seconds: float
@@ -72,22 +72,22 @@ class Level(msgspec.Struct, frozen=True):
     counted: float | None = None
 
 
-class Pace:
-    """Follows one answer as it comes."""
+class AnswerTiming:
+    """Follows one answer as it arrives."""
 
     def __init__(self) -> None:
         self.pieces = 0
         self._last = 0.0
 
     def __call__(self, progress: Progress) -> None:
-        if progress.kind == "waiting":  # also where the call is tried again, and all begins anew
+        if progress.kind == "waiting":  # also when the call is retried and starts over
             self.pieces = 0
         else:
             self.pieces, self._last = progress.tokens, progress.seconds
 
     def gap(self, completion: Completion) -> float | None:
-        """Seconds between two tokens: from the first piece to the last one, by the tokens in between. A chunk of the
-        stream may hold several tokens, so that the time between two chunks would be another figure."""
+        """Seconds between two tokens: from the first chunk to the last, divided by the tokens in between. A chunk may
+        hold several tokens, so the time between two chunks would be a different figure."""
         first, tokens = completion.receipt.first_token, completion.usage.completion_tokens
         if first is None or tokens < 2 or self._last <= first:
             return None
@@ -95,9 +95,9 @@ class Pace:
 
 
 class Bench:
-    """Measures one endpoint. No two projects bear the same mark, in this bench or in one that was before it."""
+    """Measures one endpoint. No two projects have the same mark, in this benchmark or in an earlier one."""
 
-    def __init__(self, contender: Contender, workload: Workload, plan: Plan, tell: Callable[[str], None]) -> None:
+    def __init__(self, contender: Contender, workload: Workload, plan: BenchPlan, tell: Callable[[str], None]) -> None:
         self._contender = contender
         self._workload = workload
         self._plan = plan
@@ -107,8 +107,8 @@ class Bench:
         self._finished = 0
 
     async def run(self) -> tuple[Level, ...]:
-        """One level after the other, after a first short call that counts for nothing: it opens the connection and
-        lets a server load what it loads on first use. Nothing is raised for calls that fail."""
+        """Run one level after the other, after a short first call that is not counted: it opens the connection and lets
+        the server load what it loads on first use. Failed calls raise nothing."""
         warming = min(self._workload.project(next(self._marks)), key=lambda call: call.tokens)
         try:
             async with asyncio.timeout(self._plan.seconds):
@@ -118,7 +118,7 @@ class Bench:
         return tuple([await self._level(in_flight) for in_flight in self._plan.levels])
 
     async def _level(self, in_flight: int) -> Level:
-        self._tell(f"{in_flight} in flight, {self._plan.seconds:g} s at most")
+        self._tell(f"{in_flight} in flight, at most {self._plan.seconds:g} s")
         self._samples, self._finished = [], 0
         before = await self._load()
         began, spent = time.perf_counter(), time.process_time()
@@ -139,17 +139,17 @@ class Bench:
         return None if self._contender.paid else await self._contender.backend.load()
 
     async def _place(self) -> None:
-        """One project after the other. Where a whole project got no answer, no further one is begun: a server that
-        refuses everything would be asked thousands of times."""
+        """Run one project after the other. If a whole project got no answer, stop: a server that rejects everything
+        would get thousands of requests."""
         for _ in itertools.repeat(None) if self._plan.projects is None else range(self._plan.projects):
             outcomes = [await self._ask(call) for call in self._workload.project(next(self._marks))]
             self._finished += 1
             if "answered" not in outcomes:
                 return
 
-    async def _ask(self, call: Call) -> str:
-        """Make a call and keep its sample; how it ended. Raises CancelledError alone."""
-        pace = Pace()
+    async def _ask(self, call: RecordedCall) -> str:
+        """Make a call and record its sample; returns its outcome. Raises only CancelledError."""
+        pace = AnswerTiming()
         options = Options(max_tokens=call.tokens, request_id=call.place)
         try:
             completion = await self._contender.backend.complete(call.messages, options, pace)
@@ -163,7 +163,7 @@ class Bench:
         self._samples.append(self._sample(call, completion, pace))
         return "answered"
 
-    def _sample(self, call: Call, completion: Completion, pace: Pace) -> Sample:
+    def _sample(self, call: RecordedCall, completion: Completion, pace: AnswerTiming) -> Sample:
         usage, receipt = completion.usage, completion.receipt
         return Sample(
             "answered",

@@ -1,4 +1,4 @@
-"""A bench as a picture: one SVG that needs nothing beside it, in the reader's light or dark colours."""
+"""A benchmark as a chart: one self-contained SVG, in the reader's light or dark colours."""
 
 import html
 import math
@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from chatdev.ops.bench.figures import LevelFigures
-from chatdev.ops.bench.report import Report, figure
+from chatdev.ops.bench.report import BenchReport, figure
 
 WIDTH, LEFT, RIGHT = 760, 64, 20
 PLOT, TITLE, FOOT = 180, 44, 34
-"""Heights of a panel's plot, of what stands above it, and of the levels' names below; all in user units (pixels)."""
+"""Heights of a panel's plot, of the title above it, and of the level names below; all in user units (pixels)."""
 
 LINE = 20
-"""Height of a line of the legend."""
+"""Height of a line in the legend."""
 
 _LIGHT = ("#2f6fb4", "#d9822b", "#2e9e6b", "#a64d9b", "#8a8f2a", "#c23b3b")
 _DARK = ("#6aa8e8", "#f0a65a", "#5ccb98", "#d38ac9", "#c5ca5c", "#ee7b7b")
@@ -32,7 +32,7 @@ text {{ font-family: system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-s
 
 
 class Bar(NamedTuple):
-    """One bar: where it begins and ends on the axis, and what stands above it. ``mark`` draws its lower end as well."""
+    """One bar: where it begins and ends on the axis, and the label above it. ``mark`` draws its lower end as well."""
 
     low: float
     high: float
@@ -40,8 +40,8 @@ class Bar(NamedTuple):
     mark: bool = False
 
 
-def svg(report: Report) -> str:
-    """The picture: tokens per second, and the time to the first token, by projects in flight and endpoint."""
+def svg(report: BenchReport) -> str:
+    """The chart: tokens per second, and the time to the first token, by projects in flight and endpoint."""
     legend = 56 + LINE * len(report.endpoints)
     panel = TITLE + PLOT + FOOT
     height = legend + 2 * panel + 12
@@ -82,7 +82,7 @@ def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") 
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{named}>{html.escape(text)}</text>'
 
 
-def _legend(report: Report) -> Iterator[str]:
+def _legend(report: BenchReport) -> Iterator[str]:
     yield _text(LEFT, 30, f"chatdev bench, {report.date}", "title")
     for number, endpoint in enumerate(report.endpoints):
         y = 56 + LINE * number
@@ -91,7 +91,7 @@ def _legend(report: Report) -> Iterator[str]:
         yield _text(LEFT + 20, y, name if len(name) <= 90 else f"{name[:89]}…", "" if endpoint.measured else "faint")
 
 
-def _panel(report: Report, top: float, title: str, bar: Callable[[LevelFigures], Bar | None]) -> Iterator[str]:
+def _panel(report: BenchReport, top: float, title: str, bar: Callable[[LevelFigures], Bar | None]) -> Iterator[str]:
     """A title, an axis, and for each level a group with a bar for each endpoint that was measured."""
     base = top + TITLE + PLOT
     yield _text(LEFT, top + 24, title, "title")
@@ -102,7 +102,7 @@ def _panel(report: Report, top: float, title: str, bar: Callable[[LevelFigures],
         for number, level in enumerate(endpoint.levels)
         if (drawn := bar(level))
     ]
-    limit = ceiling(1.08 * max((drawn.high for *_, drawn in bars), default=1.0))  # room for what stands above a bar
+    limit = ceiling(1.08 * max((drawn.high for *_, drawn in bars), default=1.0))  # space for the label above a bar
     for share in (0.0, 0.5, 1.0):
         y = base - share * PLOT
         yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'

@@ -1,29 +1,29 @@
-"""A bench as Markdown and as JSON."""
+"""A benchmark as Markdown and as JSON."""
 
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
 from chatdev.ops.bench.figures import EndpointFigures, LevelFigures, Spread
-from chatdev.ops.bench.measure import Plan
+from chatdev.ops.bench.measure import BenchPlan
 from chatdev.ops.bench.workload import Workload
 from chatdev.views.text import code, md
 
 NOTHING = "–"
 
 ROOM = 500
-"""Characters of a note."""
+"""The maximum length of a note, in characters."""
 
 
-class Report(msgspec.Struct, frozen=True):
-    """A whole bench: when and with which version it was made, what was asked, and what each endpoint did."""
+class BenchReport(msgspec.Struct, frozen=True):
+    """A whole benchmark: its date and version, the workload, and the figures of each endpoint."""
 
     date: str
     version: str
     workload: str
     calls: int
     tokens: int
-    plan: Plan
+    plan: BenchPlan
     endpoints: tuple[EndpointFigures, ...]
     notes: tuple[str, ...]
 
@@ -34,38 +34,37 @@ class Report(msgspec.Struct, frozen=True):
         return 0 if measured == len(self.endpoints) else 1 if measured else 2
 
 
-def notes(workload: Workload, plan: Plan) -> tuple[str, ...]:
-    """How the figures were come by; the same for all endpoints."""
-    end = "" if plan.projects is None else f" or until {plan.projects} projects were done in each place"
+def notes(workload: Workload, plan: BenchPlan) -> tuple[str, ...]:
+    """How the figures were measured; the same for all endpoints."""
+    end = "" if plan.projects is None else f" or until each parallel slot has finished {plan.projects} projects"
     alike = sum(not workload.bears_task(call) for call in workload.calls)
     told = (
-        f"The requests are those of {workload.title}: {len(workload.calls)} calls a project, with {workload.tokens:,} "
-        "completion tokens. Each project bears a mark of its own before its task, so that it shares with others what "
-        "stands before the task and no more.",
-        "An answer may be as long as the recorded one, so that all endpoints have the same to do.",
-        f"N in flight: N projects, the calls of each one after the other, for {plan.seconds:g} s{end}, after a "
-        "first short call that is not counted. Calls in flight at the end are cut; only their tokens count, in "
-        "tokens/s and in projects per hour.",
-        "Time to first token is of the request that was answered. Inter-token latency is the time from an answer's "
-        "first piece to its last one by the tokens in between; percentiles are over the answers.",
-        "Retries are requests beyond one for a call: after a fault that passes, where the endpoint would not have a "
-        "request as it was, and where it had closed the connection.",
-        "Projects per hour and cost per project count a call by the recorded size of its answer. Cost is what is "
-        "charged for tokens: machines and power of your own are not in it.",
+        f"The requests are those of {workload.title}: {len(workload.calls)} calls per project, with "
+        f"{workload.tokens:,} completion tokens. Each project has a unique mark before its task, so projects share "
+        "only the text before it.",
+        "An answer may be as long as the recorded one, so all endpoints have the same work.",
+        f"N in flight: N parallel projects, each making its calls one after the other, for {plan.seconds:g} s{end}, "
+        "after a short first call that is not counted. Calls in flight at the end are cut off; only their tokens "
+        "count, in tokens/s and in projects per hour.",
+        "Time to first token is that of the request that was answered. Inter-token latency is the time from an "
+        "answer's first chunk to its last, divided by the tokens in between. Percentiles are over the answers.",
+        "Retries are requests beyond the first for a call: after a temporary fault, after the endpoint rejected a "
+        "request and it was adapted, or after the endpoint had closed the connection.",
+        "Projects per hour and cost per project weight each call by the recorded size of its answer. Cost is the price "
+        "of the tokens; your own machines and power are not included.",
     )
     if not alike:
         return told
-    return (*told, f"In {alike} calls the task does not stand, so that they are the same in all projects.")
+    return (*told, f"Calls that do not contain the task, and so are the same in all projects: {alike}.")
 
 
-def as_json(report: Report) -> str:
+def as_json(report: BenchReport) -> str:
     """The report as JSON; times in seconds, costs in US dollars, shares from 0 to 1."""
     return msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
 
 
-def markdown(report: Report) -> str:
-    """A table with a column for each endpoint, and under it what its reader must know; where nothing was measured, only
-    why that is so."""
+def markdown(report: BenchReport) -> str:
+    """A table with a column for each endpoint, and notes below it; if nothing was measured, only the reasons."""
     if not any(endpoint.measured for endpoint in report.endpoints):
         whys = (f"- {code(endpoint.name)}: {md(endpoint.why, ROOM)}" for endpoint in report.endpoints)
         return "\n".join(["No endpoint was measured.\n", *whys])
@@ -79,7 +78,7 @@ def markdown(report: Report) -> str:
 
 
 def table(endpoints: Sequence[EndpointFigures], levels: Sequence[int]) -> Iterator[str]:
-    """The lines of the Markdown table, aligned for the eye as well."""
+    """The lines of the Markdown table, with aligned columns."""
     rows = [("", *(code(endpoint.name) for endpoint in endpoints))]
     rows += [
         (name, *(cell(endpoint) if endpoint.measured else NOTHING for endpoint in endpoints))
@@ -97,7 +96,7 @@ _Cell = Callable[[EndpointFigures], str]
 
 
 def _rows(levels: Sequence[int]) -> Iterator[tuple[str, _Cell]]:
-    """The table's rows: their names, and what stands in them for an endpoint that was measured."""
+    """The table's rows: their names, and their cells for an endpoint that was measured."""
 
     def at(number: int, show: Callable[[LevelFigures], str]) -> _Cell:
         return lambda endpoint: show(endpoint.levels[number])
@@ -119,7 +118,7 @@ def _rows(levels: Sequence[int]) -> Iterator[tuple[str, _Cell]]:
     yield "retries", lambda endpoint: f"{sum(level.retries for level in endpoint.levels):,}"
     yield "cost per project (US dollars)", lambda endpoint: _money(endpoint.cost_per_project)
     yield "cost per 1K tokens (US dollars)", lambda endpoint: _money(endpoint.cost_per_1k_tokens)
-    yield "engine", lambda endpoint: md(endpoint.engine) or "not told"
+    yield "engine", lambda endpoint: md(endpoint.engine) or "not reported"
     yield "model, adapters and flags", lambda endpoint: "yours to change" if endpoint.own else "the provider's"
     yield "models to choose from", lambda endpoint: f"{endpoint.models:,}"
     yield "context window (tokens)", _window
@@ -133,7 +132,7 @@ def _answered(endpoint: EndpointFigures) -> str:
 
 def _window(endpoint: EndpointFigures) -> str:
     if endpoint.window is None:
-        return "not told"
+        return "not reported"
     return f"{endpoint.window:,}{' (assumed)' if endpoint.window_assumed else ''}"
 
 
@@ -143,11 +142,11 @@ def figure(value: float) -> str:
 
 
 def _milliseconds(spread: Spread | None) -> str:
-    return f"{figure(1000 * spread.p50)} / {figure(1000 * spread.p95)}" if spread else "not told"
+    return f"{figure(1000 * spread.p50)} / {figure(1000 * spread.p95)}" if spread else "not known"
 
 
 def _share(value: float | None) -> str:
-    return "not told" if value is None else f"{100 * value:.3g} %"
+    return "not reported" if value is None else f"{100 * value:.3g} %"
 
 
 def _money(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""A whole bench: whom it asks is met, what it costs is agreed to, and each endpoint is measured after the other."""
+"""Runs a whole benchmark: queries the endpoints, lets the user confirm the cost, and measures one after the other."""
 
 import asyncio
 import datetime
@@ -8,23 +8,24 @@ import msgspec
 
 import chatdev
 from chatdev.ops.bench import contenders, figures, report
-from chatdev.ops.bench.contenders import Contender, Met
+from chatdev.ops.bench.contenders import Contender, MeasurableContender
 from chatdev.ops.bench.figures import EndpointFigures
-from chatdev.ops.bench.measure import Bench, Level, Plan
-from chatdev.ops.bench.report import Report, figure
+from chatdev.ops.bench.measure import Bench, BenchPlan, Level
+from chatdev.ops.bench.report import BenchReport, figure
 from chatdev.ops.bench.workload import Workload
 
 Tell = Callable[[str], None]
 Agree = Callable[[Sequence[str]], None]
-"""Takes what the endpoints that take money may cost, a line each; raises if that is not agreed to."""
+"""Gets what the paid endpoints may cost, a line each; raises if the user does not agree."""
 
 
-async def bench(whom: Sequence[Contender], workload: Workload, plan: Plan, *, tell: Tell, agree: Agree) -> Report:
-    """Measure the endpoints, never two at once: they may share a machine. ``tell`` hears how it goes.
+async def bench(
+    whom: Sequence[Contender], workload: Workload, plan: BenchPlan, *, tell: Tell, agree: Agree
+) -> BenchReport:
+    """Measure the endpoints one after the other: they may share a machine. ``tell`` gets progress messages.
 
-    On an endpoint that takes money each place in flight ends after one project, unless the plan says otherwise, so that
-    the cost has an end too. Raises what ``agree`` raises, and SettingsError; an endpoint that fails is told of in the
-    report.
+    On a paid endpoint, each parallel slot stops after one project unless the plan says otherwise, so that the cost is
+    limited too. Raises what ``agree`` raises, and SettingsError; the report names endpoints that fail.
     """
     try:
         met = await asyncio.gather(*map(contenders.meet, whom))
@@ -38,7 +39,7 @@ async def bench(whom: Sequence[Contender], workload: Workload, plan: Plan, *, te
     finally:
         for contender in whom:
             await contender.backend.aclose()
-    return Report(
+    return BenchReport(
         date=datetime.date.today().isoformat(),
         version=chatdev.__version__,
         workload=workload.title,
@@ -50,14 +51,14 @@ async def bench(whom: Sequence[Contender], workload: Workload, plan: Plan, *, te
     )
 
 
-async def _measured(met: Met, workload: Workload, plan: Plan, tell: Tell) -> EndpointFigures:
+async def _measured(met: MeasurableContender, workload: Workload, plan: BenchPlan, tell: Tell) -> EndpointFigures:
     levels: tuple[Level, ...] = ()
     notes: tuple[str, ...] = ()
     if met.facts is None:
-        tell(f"{met.name} does not answer.")
+        tell(f"{met.name} cannot be measured.")
     else:
         levels = await Bench(met.contender, workload, plan, lambda text: tell(f"{met.name}: {text}")).run()
     if levels and met.contender.paid:
-        notes = (f"It takes money: projects that followed one another in each place in flight: {plan.projects}.",)
+        notes = (f"It charges for tokens. Projects per parallel slot: {plan.projects}.",)
     found = figures.of_endpoint(met, levels, workload)
     return msgspec.structs.replace(found, notes=(*found.notes, *notes))

@@ -1,1 +1,1 @@
-"""What an endpoint is good for: asked, tried and measured, each finding with its next step."""
+"""Checks what an endpoint can do; each finding comes with its next step."""

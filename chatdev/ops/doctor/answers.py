@@ -1,4 +1,4 @@
-"""What the endpoint answers: a chat, a stream, structured output, reasoning, counts and seeds, each tried."""
+"""Checks of the endpoint's answers: chat, streaming, structured output, reasoning, token counts and seeds."""
 
 import re
 import time
@@ -8,28 +8,28 @@ from typing import Any
 import msgspec
 
 from chatdev.models import budget, constraints
-from chatdev.models.budget import Gauge
+from chatdev.models.budget import TokenEstimator
 from chatdev.models.errors import CutShort, EndpointError, ModelError
 from chatdev.models.profile import THINKING_OFF
-from chatdev.models.stream import Answer
+from chatdev.models.stream import ServerAnswer
 from chatdev.models.types import Message
 from chatdev.ops.doctor.findings import Finding
 from chatdev.ops.doctor.subject import SHORT, Subject
 
 QUESTION = "Name the three primary colours."
 ROOM = 512
-"""Tokens for an answer before which a model may think."""
+"""Tokens for an answer, including the thinking before it."""
 
 _MARKS = re.compile(
     r"<\|[a-z_]+\|>|\[/?INST\]|</?s>|<(?:start|end)_of_turn>|<｜[^>]{1,20}｜>|### (?:Human|Instruction)"
 )
-"""What a chat template puts around turns; in an answer's text, it was not taken for the end."""
+"""Marks that a chat template puts around turns. In an answer's text they show that it did not stop at its end."""
 
 _NO_TEMPLATE = re.compile(r"chat.?template", re.IGNORECASE)
 
 
 async def chat(subject: Subject) -> Finding:
-    """Whether a conversation is answered at all, whole, and in words."""
+    """Whether a chat request gets a complete answer, in words."""
     began = time.monotonic()
     try:
         answer, _ = await subject.ask("chat", QUESTION, max_tokens=ROOM, stream=False)
@@ -39,31 +39,31 @@ async def chat(subject: Subject) -> Finding:
                 "chat",
                 "bad",
                 f"The model has no chat template, or a broken one: {error.what}",
-                "Serve a model that was made for chats (…-Instruct), or give it a template (vLLM: --chat-template "
+                "Serve a chat model (…-Instruct), or give it a template (vLLM: --chat-template "
                 "FILE, llama.cpp: --jinja --chat-template-file FILE).",
             )
-        return Finding("chat", "bad", error.what, error.do or "The server's log says more.")
+        return Finding("chat", "bad", error.what, error.do or "See the server's log.")
     seconds = time.monotonic() - began
     text = answer.text.strip()
     if not text and answer.reasoning:
         return Finding(
             "chat",
             "bad",
-            f"The answer itself was empty: all {len(answer.reasoning):,} characters stood in the field "
-            f"{answer.field}, and it ended with {answer.finish_reason}.",
-            "Start the server with the reasoning parser of this very model, or with none (vLLM: --reasoning-parser), "
-            "or switch its thinking off.",
+            f"The answer was empty: all {len(answer.reasoning):,} characters were in the field {answer.field}, and the "
+            f"finish reason was {answer.finish_reason}.",
+            "Start the server with this model's reasoning parser or with none (vLLM: --reasoning-parser), or turn "
+            "thinking off.",
         )
     if not text:
-        return Finding("chat", "bad", "The answer was empty.", "Look into the server's log; another model may do.")
+        return Finding("chat", "bad", "The answer was empty.", "See the server's log, or try another model.")
     if marks := sorted(set(_MARKS.findall(text))):
         return Finding(
             "chat",
             "bad",
-            f"The answer runs on past its end: it holds {', '.join(marks)}. The chat template is not this model's.",
-            "Serve the model with its own template, from the files of its -Instruct form.",
+            f"The answer runs past its end: it contains {', '.join(marks)}. The chat template does not fit this model.",
+            "Serve the model with its own template, from the files of its -Instruct version.",
         )
-    return Finding("chat", "good", f"Answers, in {seconds:.1f} s: {_quoted(text)}")
+    return Finding("chat", "good", f"Answered in {seconds:.1f} s: {_quoted(text)}")
 
 
 def _quoted(text: str) -> str:
@@ -72,7 +72,7 @@ def _quoted(text: str) -> str:
 
 
 async def stream(subject: Subject) -> AsyncIterator[Finding]:
-    """Whether an answer comes piece by piece, with its finish reason, its counts and its end mark."""
+    """Whether an answer is streamed, with its finish reason, token counts and end mark."""
     try:
         answer, reply = await subject.ask("stream", QUESTION, max_tokens=ROOM)
     except CutShort as error:
@@ -80,54 +80,54 @@ async def stream(subject: Subject) -> AsyncIterator[Finding]:
             "streaming",
             "bad",
             error.what,
-            "Something between here and the model closes the connection: look into the server's log, and into the time "
-            "limits of any proxy.",
+            "Something between here and the model closes the connection: check the server's log and the timeouts of "
+            "any proxy.",
         )
         return
     except ModelError as error:
-        yield Finding("streaming", "bad", error.what, error.do or "The server's log says more.")
+        yield Finding("streaming", "bad", error.what, error.do or "See the server's log.")
         return
     if not answer.streamed:
         yield Finding(
             "streaming",
             "warning",
-            "The answer came in one piece although a stream was asked for: a run shows no progress, and a stalled "
+            "The answer came in one piece although streaming was requested: a run shows no progress, and a stalled "
             "server is noticed late.",
-            "Switch off whatever buffers the stream (proxy_buffering off in nginx).",
+            "Turn off response buffering between here and the server (nginx: proxy_buffering off).",
         )
     else:
         first = f", the first after {reply.first_token:.2f} s" if reply.first_token else ""
-        yield Finding("streaming", "good", f"{answer.pieces} pieces{first}; finish reason {answer.finish_reason}.")
+        yield Finding("streaming", "good", f"{answer.pieces} chunks{first}; finish reason {answer.finish_reason}.")
     yield _usage(answer)
     if answer.streamed and not answer.done:
         yield Finding(
             "end of stream",
             "warning",
-            "No data: [DONE] came; the finish reason is taken for the end.",
-            "Nothing need be done: answers end rightly. Newer servers send it.",
+            'The stream ended without "data: [DONE]"; the finish reason marks its end instead.',
+            "No action is needed: answers are complete. Newer servers send it.",
         )
 
 
-def _usage(answer: Answer) -> Finding:
+def _usage(answer: ServerAnswer) -> Finding:
     if answer.usage is None:
         return Finding(
             "usage",
             "bad",
-            "The server counts no tokens, so that all counts are estimates, and a prompt that it cuts goes unnoticed.",
-            "Take a server or a version that heeds stream_options.include_usage (vLLM, llama.cpp, SGLang and TGI do).",
+            "The server does not count tokens: all counts are estimates, and a truncated prompt goes unnoticed.",
+            "Use a server or version that supports stream_options.include_usage (vLLM, llama.cpp, SGLang and TGI do).",
         )
     usage = answer.usage
     return Finding(
-        "usage", "good", f"{usage.prompt_tokens} prompt and {usage.completion_tokens} completion tokens told."
+        "usage", "good", f"{usage.prompt_tokens} prompt and {usage.completion_tokens} completion tokens reported."
     )
 
 
 _CHOICES = ("ochre-17", "mauve-42")
-"""Two answers that nobody gives to the question by chance."""
+"""Two answers that no model gives to the question by chance."""
 
 
 async def structured(subject: Subject) -> Finding:
-    """Which kinds of constraint hold an answer to a choice. The best that does is what runs will use."""
+    """Which kinds of constraint limit an answer to the given choices. Runs will use the best one that works."""
     held: list[str] = []
     ignored: list[str] = []
     blank: list[str] = []
@@ -147,34 +147,34 @@ async def structured(subject: Subject) -> Finding:
     told = "; ".join(
         f"{word}: {', '.join(kinds)}"
         for word, kinds in (
-            ("kept", held),
-            ("kept, but not ended for all the white space", blank),
+            ("enforced", held),
+            ("enforced, but with endless white space", blank),
             ("ignored", ignored),
-            ("refused", refused),
+            ("rejected", refused),
         )
         if kinds
     )
     if held:
-        cure = """vLLM leaves it out with --structured-outputs-config '{"disable_any_whitespace":true}'."""
-        seen = f"Choices are asked for by {held[0]}. {told.capitalize()}."
+        cure = """For vLLM: --structured-outputs-config '{"disable_any_whitespace":true}' prevents that."""
+        seen = f"Choices are requested with {held[0]}. {told.capitalize()}."
         return Finding("structured output", "good", seen, cure if blank else "")
     return Finding(
         "structured output",
         "bad",
-        f"No kind of constraint is kept, so that choices are read out of free text. {told.capitalize()}.",
-        "Take a server that has structured output (vLLM, llama.cpp, SGLang and TGI do); a proxy must pass "
-        "response_format on.",
+        f"No kind of constraint is enforced, so choices are read from free text. {told.capitalize()}.",
+        "Use a server that supports structured output (vLLM, llama.cpp, SGLang and TGI do). A proxy must forward "
+        "response_format.",
     )
 
 
-def _blank(answer: Answer) -> bool:
-    """Whether an answer is the beginning of an object that found no end: a weak model's way through a grammar that
+def _blank(answer: ServerAnswer) -> bool:
+    """Whether an answer is the beginning of an object that never ended, as weak models write under a grammar that
     allows white space anywhere."""
     return answer.finish_reason == "length" and answer.text.lstrip().startswith("{")
 
 
 async def reasoning(subject: Subject) -> Finding:
-    """Whether the model thinks before it answers, where that stands, and what switches it off."""
+    """Whether the model thinks before it answers, in what field, and what turns it off."""
     thought = next((answer for answer in subject.seen if answer.reasoning.strip()), None)
     if thought is None:
         subject.profile = msgspec.structs.replace(subject.profile, thinks=False)
@@ -193,13 +193,13 @@ async def reasoning(subject: Subject) -> Finding:
         if answer.text.strip() and not answer.reasoning.strip():
             subject.profile = msgspec.structs.replace(subject.profile, thinks=True, thinking_off=fields)
             switch = msgspec.json.encode(fields).decode()
-            return Finding("reasoning", "good", f"It stands in {thought.field}, and {switch} switches it off.")
+            return Finding("reasoning", "good", f"The reasoning is in {thought.field}; {switch} turns it off.")
     subject.profile = msgspec.structs.replace(subject.profile, thinks=True, thinking_off={})
     return Finding(
         "reasoning",
         "warning",
-        f"It stands in {thought.field}, and nothing that we know of switches it off: every choice costs its thoughts.",
-        "Give answers room (max_tokens in the company's [model]), or serve a model that does not think.",
+        f"The reasoning is in {thought.field}, and no known switch turns it off: every choice costs reasoning tokens.",
+        "Allow longer answers (max_tokens in the company's [model]), or serve a model that does not think.",
     )
 
 
@@ -218,8 +218,8 @@ def average(numbers: list[float]) -> float:
 
 
 async def counting(subject: Subject) -> Finding:
-    """How many characters make a token here: where the count is told, in prose and in code; and ``/tokenize``."""
-    gauge, told = Gauge(), []
+    """Characters per token in prose and in code, if the server counts tokens; and whether it has ``/tokenize``."""
+    estimator, told = TokenEstimator(), []
     for what, text in (("prose", PROSE * 4), ("code", CODE * 6)):
         try:
             answer, _ = await subject.ask("counting", text, max_tokens=1)
@@ -227,20 +227,20 @@ async def counting(subject: Subject) -> Finding:
             return Finding("tokens", "bad", error.what, error.do)
         if answer.usage:
             messages = (Message("user", text),)
-            if budget.doubt(gauge.span(messages), answer.usage.prompt_tokens) is not budget.Doubt.NONE:
+            if budget.doubt(estimator.span(messages), answer.usage.prompt_tokens) is not budget.Doubt.NONE:
                 return Finding(
                     "tokens",
                     "bad",
-                    f"Of {len(text):,} characters of {what} the server counted {answer.usage.prompt_tokens} tokens: it "
-                    "may have cut them without a word.",
+                    f"The server counted only {answer.usage.prompt_tokens} tokens in {len(text):,} characters of "
+                    f"{what}: it may have truncated the prompt silently.",
                     "Serve the model with a larger window (Ollama: OLLAMA_CONTEXT_LENGTH).",
                 )
-            gauge = gauge.learn(messages, answer.usage.prompt_tokens)
-            told.append(f"{len(text) / answer.usage.prompt_tokens:.1f} characters a token in {what}")
+            estimator = estimator.learn(messages, answer.usage.prompt_tokens)
+            told.append(f"{len(text) / answer.usage.prompt_tokens:.1f} characters per token in {what}")
     page = await _tokenize(subject)
     if not told:
-        return Finding("tokens", "warning", f"Not counted, so that they are estimated. {page}")
-    subject.profile = msgspec.structs.replace(subject.profile, low=gauge.low, high=gauge.high)
+        return Finding("tokens", "warning", f"The server does not count them, so they are estimated. {page}")
+    subject.profile = msgspec.structs.replace(subject.profile, low=estimator.low, high=estimator.high)
     return Finding("tokens", "good", f"{', '.join(told)}. {page}")
 
 
@@ -256,20 +256,20 @@ async def _tokenize(subject: Subject) -> str:
 
 
 async def seed(subject: Subject) -> Finding:
-    """Whether the same seed gives the same answer, at a temperature at which another one would not."""
+    """Whether the same seed gives the same answer, at a temperature where another seed would not."""
     question = "Write one short sentence about the sea."
     texts = []
     for number in (7, 7, 8):
         try:
             answer, _ = await subject.ask("seed", question, temperature=1.0, fields={"seed": number})
         except ModelError as error:
-            return Finding("seed", "warning", f"Not taken: {error.what}")
+            return Finding("seed", "warning", f"Requests with a seed failed: {error.what}")
         texts.append(answer.text + answer.reasoning)
     if texts[0] != texts[1]:
         return Finding(
             "seed",
             "warning",
-            "The same seed gave two different answers: a run cannot be repeated word for word (it can be resumed).",
+            "The same seed gave two different answers: a run cannot be repeated exactly (it can be resumed).",
         )
-    other = "another seed another one" if texts[2] != texts[0] else "and so does another seed"
-    return Finding("seed", "good", f"The same seed gives the same answer, {other}.")
+    other = "another seed gives a different one" if texts[2] != texts[0] else "so does another seed"
+    return Finding("seed", "good", f"The same seed gives the same answer; {other}.")

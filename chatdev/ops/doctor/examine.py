@@ -1,4 +1,4 @@
-"""The examination: every check in its order, each finding told as soon as it is there."""
+"""Runs all checks in order and reports each finding as soon as it is known."""
 
 import asyncio
 import datetime
@@ -13,7 +13,7 @@ from chatdev.models.endpoint import Facts
 from chatdev.models.errors import ModelError
 from chatdev.models.profile import Profile, Profiles
 from chatdev.models.transport import Transport
-from chatdev.ops.doctor import answers, door, skill, speed, surroundings
+from chatdev.ops.doctor import access, answers, host, skill, speed
 from chatdev.ops.doctor.findings import Diagnosis, Finding
 from chatdev.ops.doctor.subject import Subject
 from chatdev.settings import Settings
@@ -22,9 +22,9 @@ Tell = Callable[[Finding], None]
 
 
 async def find(settings: Settings) -> tuple[Address, tuple[Facts, ...]]:
-    """The endpoint that a run would ask; where none is set and the usual one is silent, the first that listens here.
+    """The endpoint that a run would use. If none is set: the first server that listens here, else the default address.
 
-    Beside it, all servers that were found in that case.
+    Also returns all servers that were found in that case.
     """
     own = addresses.of_vllm(settings)
     if settings.vllm_endpoint is not None:
@@ -36,7 +36,7 @@ async def find(settings: Settings) -> tuple[Address, tuple[Facts, ...]]:
 
 
 async def examine(address: Address, wanted: str, settings: Settings, tell: Tell = lambda finding: None) -> Diagnosis:
-    """Everything about one endpoint; ``tell`` hears each finding as it comes. What was found is kept as its profile."""
+    """Examine one endpoint. ``tell`` gets each finding as it comes. The results are saved as the endpoint's profile."""
     line = Transport(address)
     told: list[Finding] = []
 
@@ -44,16 +44,16 @@ async def examine(address: Address, wanted: str, settings: Settings, tell: Tell 
         told.append(finding)
         tell(finding)
 
-    add(surroundings.settings(settings))
+    add(host.settings(settings))
     try:
         try:
             facts = await endpoint.ask(line, wanted)
         except ModelError as error:
-            for finding in door.closed(address, error, surroundings.holder(address)):
+            for finding in access.closed(address, error, host.holder(address)):
                 add(finding)
             return Diagnosis(endpoint=address.base_url, findings=tuple(told))
         engine, version = await endpoint.identify(line, facts.engine)
-        for finding in door.opened(address, facts, engine, version):
+        for finding in access.opened(address, facts, engine, version):
             add(finding)
         profile = Profile(address.base_url, facts.model, engine=engine, version=version)
         subject = Subject(line, facts, profile)
@@ -67,7 +67,7 @@ async def examine(address: Address, wanted: str, settings: Settings, tell: Tell 
 
 
 async def _tried(subject: Subject, *, paid: bool) -> AsyncIterator[Finding]:
-    """What shows when the model is asked; without a chat there is nothing more to try."""
+    """The checks that call the model. If the server rejects a chat, the others are skipped."""
     yield await answers.chat(subject)
     if subject.refused:
         return
@@ -84,17 +84,17 @@ async def _tried(subject: Subject, *, paid: bool) -> AsyncIterator[Finding]:
     yield await speed.prefix_cache(subject)
     yield await speed.latency(subject)
     if paid:
-        yield Finding("in flight", "not known", "Not measured, since each call costs money here.")
+        yield Finding("in flight", "not known", "Not measured: each call costs money here.")
     else:
         yield await speed.in_flight(subject)
     if subject.adapted:
-        yield Finding("dialect", "good", f"Asked differently for this server: {'; '.join(sorted(subject.adapted))}.")
+        yield Finding("dialect", "good", f"Requests are adapted to this server: {'; '.join(sorted(subject.adapted))}.")
 
 
 async def _around(address: Address) -> AsyncIterator[Finding]:
-    if finding := surroundings.traffic(address) or await surroundings.exposure(address):
+    if finding := host.traffic(address) or await host.exposure(address):
         yield finding
-    yield await asyncio.to_thread(surroundings.gpus, address)
+    yield await asyncio.to_thread(host.gpus, address)
 
 
 def _kept(subject: Subject, told: list[Finding], settings: Settings) -> Diagnosis:

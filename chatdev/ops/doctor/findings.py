@@ -1,4 +1,4 @@
-"""What the doctor found: one value for each check, and all of them together."""
+"""The findings of doctor: one for each check, and all of them together."""
 
 import textwrap
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
-    """All findings about one endpoint. ``profile`` is what runs will use, ``kept`` where it lies."""
+    """All findings about one endpoint. ``profile`` is what runs will use, ``kept`` the file that holds it."""
 
     endpoint: str
     model: str = ""
@@ -33,19 +33,19 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def exit_status(self) -> int:
-        """0 if everything will do, 1 if a check failed, 2 if nothing answered."""
+        """0 if no check failed, 1 if one did, 2 if nothing answered."""
         bad = [finding.check for finding in self.findings if finding.verdict == "bad"]
         return 2 if bad == ["listens"] else int(bool(bad))
 
     @property
     def summary(self) -> str:
-        """The last line: what all of it comes to."""
+        """The last line: the overall result."""
         counts = dict.fromkeys(("bad", "warning"), 0)
         for finding in self.findings:
             if finding.verdict in counts:
                 counts[finding.verdict] += 1
         if self.exit_status == 2:
-            return "Nothing answers there."
+            return "No server answered."
         if counts["bad"]:
             return f"{_count(counts['bad'], 'check')} failed, {_count(counts['warning'], 'warning')}."
         return (

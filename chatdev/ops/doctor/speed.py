@@ -1,4 +1,4 @@
-"""How fast the endpoint is: to the first token, between tokens, with a prompt it has seen, and with many at once."""
+"""How fast the endpoint is: to the first token, between tokens, with a cached prompt, and with parallel calls."""
 
 import asyncio
 import secrets
@@ -8,7 +8,7 @@ import msgspec
 
 from chatdev.models import metrics
 from chatdev.models.errors import ModelError
-from chatdev.models.stream import Answer
+from chatdev.models.stream import ServerAnswer
 from chatdev.models.transport import Reply
 from chatdev.ops.doctor.answers import PROSE
 from chatdev.ops.doctor.findings import Finding
@@ -16,24 +16,24 @@ from chatdev.ops.doctor.subject import Subject
 
 TALE = "Tell a tale of a programmer and a tester, in five sentences."
 LONG = 4_000
-"""Characters of a prompt that a prefix cache notices: some 1,000 tokens, in blocks of 16 to 128."""
+"""Characters of a prompt that is long enough for a prefix cache: about 1,000 tokens, in blocks of 16 to 128."""
 
 LEVELS = (2, 4, 8, 16, 32)
 NOISE = 0.05
-"""Seconds of waiting that say nothing of a queue."""
+"""Seconds of waiting that do not indicate a queue."""
 
 PATIENCE = 20.0
-"""Seconds for one level of calls: a slow machine is not kept busy for minutes."""
+"""Seconds for one level of calls, so that a slow machine is not kept busy for minutes."""
 
 
 async def latency(subject: Subject) -> Finding:
-    """Time to first token, and between tokens, of one answer when nothing else is asked."""
+    """Time to first token, and between tokens, of one answer without other load."""
     try:
         answer, reply = await subject.ask("latency", TALE, max_tokens=64)
     except ModelError as error:
         return Finding("latency", "bad", error.what, error.do)
     if reply.first_token is None or answer.pieces < 2:
-        seen = f"An answer came in one piece after {reply.seconds:.2f} s: too short, or not streamed."
+        seen = f"The answer came in one piece after {reply.seconds:.2f} s: too short, or not streamed."
         return Finding("latency", "not known", seen)
     tokens = _tokens(answer)
     between = (reply.seconds - reply.first_token) / max(tokens - 1, 1)
@@ -42,55 +42,59 @@ async def latency(subject: Subject) -> Finding:
     if between > 0.2:
         return Finding(
             "latency", "warning", f"{seen} A small project of 15,000 tokens takes {15_000 * between / 3600:.1f} hours.",
-            "Take a smaller or a quantised model, or see with nvidia-smi whether the GPU is used at all.",
+            "Use a smaller or quantised model, or check with nvidia-smi that the GPU is used at all.",
         )  # fmt: skip
     return Finding("latency", "good", seen)
 
 
-def _tokens(answer: Answer) -> int:
+def _tokens(answer: ServerAnswer) -> int:
     return answer.usage.completion_tokens if answer.usage and answer.usage.completion_tokens else answer.pieces
 
 
 async def prefix_cache(subject: Subject) -> Finding:
-    """Whether a long prompt that was sent before is read again, or taken from the cache."""
+    """Whether a long prompt that is sent again comes from the cache."""
     window = subject.facts.window or 8_192
-    length = min(LONG, window)  # at a token or less for a character, it fits beside the answer
+    length = min(LONG, window)  # even at one token per character it fits beside the answer
     text = f"Note {secrets.token_hex(8)}. " + (PROSE * (1 + LONG // len(PROSE)))[: max(length - 64, 100)]
     try:
         _, cold = await subject.ask("cache", text, max_tokens=2)
         before = await metrics.read(subject.line)
         again, warm = await subject.ask("cache", text, max_tokens=2)
     except ModelError as error:
-        return Finding("prefix cache", "warning", f"Not tried: {error.what}", error.do)
+        return Finding("prefix cache", "warning", f"Not measured: {error.what}", error.do)
     prompt = again.usage.prompt_tokens if again.usage else 0
     cached = again.usage.cached_tokens if again.usage else None
     times = f"first token after {_first(cold):.2f} s, then {_first(warm):.2f} s"
     if cached:
         return Finding(
-            "prefix cache", "good", f"{cached:,} of {prompt:,} prompt tokens came from it the second time; {times}."
+            "prefix cache", "good", f"{cached:,} of {prompt:,} prompt tokens came from it on a second call; {times}."
         )
     share = metrics.prefix_share(before, await metrics.read(subject.line))
     if cached is None and share:
         return Finding(
             "prefix cache",
             "good",
-            f"{100 * share:.0f} % of the prompt came from it the second time, as the server's metrics count; {times}.",
-            "To have it for each call: vLLM: --enable-prompt-tokens-details.",
+            f"{100 * share:.0f} % of the prompt came from it on a second call, by the server's metrics; {times}.",
+            "To see this for each call, start vLLM with --enable-prompt-tokens-details.",
         )
     if _first(warm) < 0.5 * _first(cold) and _first(cold) > 0.05:
         return Finding(
             "prefix cache",
             "good",
-            f"By its speed, the prompt was not read again ({times}); cached tokens are not told.",
-            "To have them in the report: vLLM: --enable-prompt-tokens-details.",
+            f"A second call was faster, so the cache works ({times}). The server does not report cached tokens.",
+            "To see them in the report, start vLLM with --enable-prompt-tokens-details.",
         )
-    how = "The server says that none came from it" if cached == 0 else "Cached tokens are not told, and no faster"
+    how = (
+        "The server reports 0 cached tokens"
+        if cached == 0
+        else "No cached tokens reported, and a second call was not faster"
+    )
     return Finding(
         "prefix cache",
         "warning",
         f"{how}: {times}.",
-        "Switch it on (vLLM: --enable-prefix-caching, and --enable-prompt-tokens-details to see it; SGLang and "
-        "llama.cpp have it on): most of a run's prompts begin alike.",
+        "Turn it on (vLLM: --enable-prefix-caching, and --enable-prompt-tokens-details to see it; SGLang and llama.cpp "
+        "have it on by default): most of a run's prompts share a prefix.",
     )
 
 
@@ -99,43 +103,45 @@ def _first(reply: Reply) -> float:
 
 
 async def in_flight(subject: Subject) -> Finding:
-    """How many calls at once the server works on, before one waits for another's end or nothing is gained."""
+    """How many calls the server handles in parallel, before calls wait for each other or more gain nothing."""
     best, rates, stopped = 1, [], ""
     alone = await _level(subject, 1)
     if alone is None:
-        return Finding("in flight", "warning", "Not measured: a short call did not end in time.")
+        return Finding("in flight", "warning", "Not measured: a short call failed or did not end in time.")
     rates.append(f"1: {alone.rate:.0f}")
     top = alone.rate
     for level in LEVELS:
         measured = await _level(subject, level)
         if measured is None:
-            stopped = f"at {level} some calls failed, or took longer than {PATIENCE:.0f} s"
+            stopped = f"at {level}, some calls failed or took longer than {PATIENCE:.0f} s"
             break
         rates.append(f"{level}: {measured.rate:.0f}")
         if measured.first > max(0.8 * measured.seconds, alone.first + NOISE):  # as long as another call took
-            stopped = f"at {level} some waited for others to end"
+            stopped = f"at {level}, some calls waited for others to end"
             break
         if measured.rate < 1.1 * top:
-            stopped = f"{level} gain nothing"
+            stopped = f"no gain at {level}"
             break
         best, top = level, measured.rate
     subject.profile = msgspec.structs.replace(subject.profile, in_flight=best)
     load = await metrics.read(subject.line)
     now = f" Now: {told}." if load and (told := load.text()) else ""
-    seen = f"{best} at once{f'; {stopped}' if stopped else ''}. Tokens/s by calls in flight: {', '.join(rates)}.{now}"
+    seen = (
+        f"{best} in parallel{f'; {stopped}' if stopped else ''}. Tokens/s by calls in flight: {', '.join(rates)}.{now}"
+    )
     if best == 1:
         return Finding(
             "in flight",
             "warning",
             seen,
-            "Let the server answer several at once (vLLM: --max-num-seqs, llama.cpp: --parallel, Ollama: "
-            "OLLAMA_NUM_PARALLEL): a company talks in parallel, and projects run side by side.",
+            "Let the server handle several calls in parallel (vLLM: --max-num-seqs, llama.cpp: --parallel, Ollama: "
+            "OLLAMA_NUM_PARALLEL): a project makes calls in parallel, and projects run in parallel too.",
         )
     return Finding("in flight", "good", seen)
 
 
 class _Measured(msgspec.Struct, frozen=True):
-    """One level: tokens a second over all calls, the latest first token, and the shortest call, in seconds."""
+    """One level: tokens per second over all calls, the latest first token, and the shortest call, in seconds."""
 
     rate: float
     first: float
@@ -143,7 +149,7 @@ class _Measured(msgspec.Struct, frozen=True):
 
 
 async def _level(subject: Subject, calls: int) -> _Measured | None:
-    """So many calls at once; None if one of them failed or the time was up."""
+    """Make ``calls`` calls in parallel; None if one of them failed or the time ran out."""
     began = time.monotonic()
     asked = [
         subject.ask("flight", f"{number}. {TALE}", max_tokens=32, temperature=0.8) for number in range(1, calls + 1)

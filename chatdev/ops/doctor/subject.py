@@ -1,4 +1,4 @@
-"""The endpoint under examination, and how it is asked: one request at a time, adapted as in a run."""
+"""The endpoint under examination, and how requests are sent to it: adapted as in a run."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -8,24 +8,24 @@ from chatdev.models import refusals, request
 from chatdev.models.endpoint import Facts
 from chatdev.models.profile import Profile
 from chatdev.models.request import Adaptations
-from chatdev.models.stream import Answer
+from chatdev.models.stream import ServerAnswer
 from chatdev.models.transport import Reply, Transport
 from chatdev.models.types import Message, Options
 
 SHORT = 48
-"""Tokens of an answer that only has to show its form."""
+"""Tokens of an answer of which only the form matters."""
 
 
 class Subject:
-    """An endpoint whose facts are known. ``profile`` grows with what is found; ``seen`` are the answers that came;
-    ``refused`` says that the last question was turned away for what it is."""
+    """An endpoint whose facts are known. ``profile`` collects the results; ``seen`` holds the answers so far;
+    ``refused``: the server rejected the last request itself (a status below 500)."""
 
     def __init__(self, line: Transport, facts: Facts, profile: Profile) -> None:
         self.line = line
         self.facts = facts
         self.profile = profile
         self.adapted: Adaptations = frozenset()
-        self.seen: list[Answer] = []
+        self.seen: list[ServerAnswer] = []
         self.refused = False
 
     async def ask(
@@ -38,9 +38,9 @@ class Subject:
         stream: bool = True,
         fields: Mapping[str, Any] | None = None,
         adapt: bool = True,
-    ) -> tuple[Answer, Reply]:
-        """The answer to one question, and how it came. What the server will not have is left out, as a run does,
-        unless ``adapt`` is False; a model that thinks is asked not to, once it is known how. Raises ModelError."""
+    ) -> tuple[ServerAnswer, Reply]:
+        """The answer to one question, and the reply that held it. Fields that the server rejects are left out, as in a
+        run, unless ``adapt`` is False. Thinking is turned off once it is known how. Raises ModelError."""
         messages: Sequence[Message] = (Message("user", text),)
         quiet = self.profile.thinking_off if self.profile.thinks else {}
         options = Options(temperature=temperature, stream=stream, extra={**quiet, **(fields or {})})
@@ -50,8 +50,8 @@ class Subject:
             ident = f"doctor.1/{check}.1;1;{random.getrandbits(32):08x}"
             reply = await self.line.ask(body, request_id=ident)
             outcome = reply.outcome
-            self.refused = not isinstance(outcome, Answer) and outcome.status < 500
-            if isinstance(outcome, Answer):
+            self.refused = not isinstance(outcome, ServerAnswer) and outcome.status < 500
+            if isinstance(outcome, ServerAnswer):
                 self.seen.append(outcome)
                 return outcome, reply
             change = request.adaptation(outcome, body, messages, made) if adapt else None

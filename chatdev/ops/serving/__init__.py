@@ -1,1 +1,1 @@
-"""A model server for this machine: which engine, whether it fits, its command, and its life from start to end."""
+"""A model server for this machine: the choice of engine, whether the model fits, the command, and its processes."""

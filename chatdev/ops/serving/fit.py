@@ -1,4 +1,4 @@
-"""Whether a model fits: weights, KV cache per token times window, and the engine's own share, against what there is."""
+"""Whether a model fits: weights, KV cache per token times window, and the engine's own memory, against what is free."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,16 +9,16 @@ from chatdev.ops.serving import weights
 from chatdev.ops.serving.weights import Need
 
 USUAL_WINDOW = 32_768
-"""Tokens of context window that a company is served with unasked: all files of its products, and the answer."""
+"""The default context window in tokens: enough for all files of a product, and the answer."""
 
 SMALLEST_WINDOW = 4096
-"""Tokens below which no window is chosen unasked; see docs/windows.md for what is cut there."""
+"""The smallest window that is chosen by default; docs/windows.md says what is cut at that size."""
 
-_STEP = 1024  # windows that are chosen are multiples of it; llama.cpp wants multiples of 256
+_STEP = 1024  # chosen windows are multiples of this; llama.cpp needs multiples of 256
 
 
-class Room(msgspec.Struct, frozen=True):
-    """Memory for a model in bytes; ``overhead`` of it is the engine's own. ``where`` names it for people."""
+class ModelMemory(msgspec.Struct, frozen=True):
+    """Memory for a model in bytes; ``overhead`` of it is for the engine itself. ``where`` describes it in messages."""
 
     size: int
     overhead: int
@@ -26,9 +26,9 @@ class Room(msgspec.Struct, frozen=True):
 
 
 class Fit(msgspec.Struct, frozen=True):
-    """A model in its memory: the window of each of ``slots`` conversations, in tokens, None to leave it to the engine.
+    """How a model fits: the window of each of ``slots`` conversations, in tokens, None to let the engine choose.
 
-    ``words`` is the arithmetic; empty if nothing is known of the model.
+    ``words`` is the calculation; empty if the size of the model is not known.
     """
 
     window: int | None
@@ -37,18 +37,20 @@ class Fit(msgspec.Struct, frozen=True):
 
 
 class DoesNotFit(UserError):
-    """The model needs more memory than there is; the message holds the arithmetic, and what would fit."""
+    """The model needs more memory than there is; the message contains the calculation, and what would fit."""
 
 
-def fit(need: Need, room: Room, wanted: int | None, forms: Mapping[str, float], slots: Sequence[int] = (1,)) -> Fit:
+def fit(
+    need: Need, room: ModelMemory, wanted: int | None, forms: Mapping[str, float], slots: Sequence[int] = (1,)
+) -> Fit:
     """The window that fits, for the first of ``slots`` that leaves a usual one. ``wanted`` is the user's, in tokens.
 
-    ``forms`` are the quantised forms to speak of where the model does not fit, with their bits per weight. Raises
-    DoesNotFit, and UserError for a window that the model was not made for.
+    ``forms`` are quantised versions to suggest if the model does not fit, with their bits per weight. Raises
+    DoesNotFit, and UserError for a window larger than the model supports.
     """
     if wanted and need.window and wanted > need.window:
         raise UserError(
-            f"{need.name} was made for a window of {need.window:,} tokens, and --window asks for {wanted:,}.",
+            f"{need.name} supports a window of at most {need.window:,} tokens, but --window asks for {wanted:,}.",
             do=f"Leave --window out, or set it to at most {need.window}.",
         )
     if not need.weights:
@@ -63,8 +65,8 @@ def fit(need: Need, room: Room, wanted: int | None, forms: Mapping[str, float], 
     raise _too_large(need, room, wanted, forms)
 
 
-def _largest(need: Need, room: Room, slots: int, limit: int) -> int:
-    """The largest window up to ``limit`` that each of so many slots can have; 0 if not even the weights fit."""
+def _largest(need: Need, room: ModelMemory, slots: int, limit: int) -> int:
+    """The largest window up to ``limit`` that each slot can have; 0 if not even the weights fit."""
     left = room.size - room.overhead - need.weights
     if left <= 0:
         return 0
@@ -72,10 +74,10 @@ def _largest(need: Need, room: Room, slots: int, limit: int) -> int:
     return limit if possible >= limit else possible // _STEP * _STEP
 
 
-def arithmetic(need: Need, room: Room, window: int, slots: int = 1) -> str:
-    """The sum in one line, such as ``14.2 GiB of weights + 1.8 GiB of KV cache (…) + 1.5 GiB … = 17.5 GiB of 21.6``."""
+def arithmetic(need: Need, room: ModelMemory, window: int, slots: int = 1) -> str:
+    """The sum in one line, such as ``14.2 GiB of weights + 1.8 GiB of KV cache (…) + 1.5 GiB … = 17.5 GiB, of …``."""
     cache = need.kv * window * slots
-    times = f" x {slots} at once" if slots > 1 else ""
+    times = f" x {slots} slots" if slots > 1 else ""
     total = need.weights + cache + room.overhead
     about = "about " if need.estimated else ""
     return (
@@ -84,7 +86,7 @@ def arithmetic(need: Need, room: Room, window: int, slots: int = 1) -> str:
     )
 
 
-def _too_large(need: Need, room: Room, wanted: int | None, forms: Mapping[str, float]) -> DoesNotFit:
+def _too_large(need: Need, room: ModelMemory, wanted: int | None, forms: Mapping[str, float]) -> DoesNotFit:
     window = wanted or min(need.window or SMALLEST_WINDOW, SMALLEST_WINDOW)
     steps = []
     if wanted and (smaller := _largest(need, room, 1, wanted)) >= SMALLEST_WINDOW:
@@ -93,15 +95,15 @@ def _too_large(need: Need, room: Room, wanted: int | None, forms: Mapping[str, f
     if not steps:
         left = room.size - room.overhead - need.kv * window
         weights_that_fit = max(0, left) * 8 / weights.FOUR_BITS / 1e9
-        steps.append(f"No quantised form of it fits either. At 4 bits, {weights_that_fit:.0f} billion weights would.")
+        steps.append(f"No quantised version fits either. At 4 bits, {weights_that_fit:.0f} billion weights would fit.")
     guess = f" These are estimates from {need.source}." if need.estimated else ""
     return DoesNotFit(
         f"{need.name} does not fit: {arithmetic(need, room, window)}.{guess}",
-        do="\n".join([*steps, "To try it all the same: --force"]),
+        do="\n".join([*steps, "To try it anyway: --force"]),
     )
 
 
-def _would_fit(need: Need, room: Room, window: int, bits: float) -> bool:
+def _would_fit(need: Need, room: ModelMemory, window: int, bits: float) -> bool:
     smaller = round(need.parameters * bits / 8)
     return smaller < need.weights and smaller + need.kv * window + room.overhead <= room.size
 
@@ -111,7 +113,7 @@ def _form(form: str, bits: float, need: Need) -> str:
 
 
 def size(number: float) -> str:
-    """Bytes for people, in powers of 1,024."""
+    """Bytes in readable form, in powers of 1,024."""
     for unit in ("bytes", "KiB", "MiB"):
         if number < 1024:
             return f"{number:.0f} {unit}"

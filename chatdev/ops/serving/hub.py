@@ -1,6 +1,6 @@
-"""A model of the Hugging Face Hub: in this user's cache, or on the Hub itself, asked with little patience.
+"""A model on the Hugging Face Hub: from this user's cache, or from the Hub itself, with a short timeout.
 
-The cache's form: ``models--ORG--NAME/refs/main`` names the folder of ``snapshots`` that holds the files.
+The cache's layout: ``models--ORG--NAME/refs/main`` names the folder of ``snapshots`` that holds the files.
 """
 
 import asyncio
@@ -14,30 +14,30 @@ import msgspec
 from chatdev.errors import UserError
 from chatdev.ops.serving import weights
 from chatdev.ops.serving.weights import Need
-from chatdev.settings.others import Hub
+from chatdev.settings.others import HubSettings
 
 PATIENCE = 5.0
-"""Seconds for one answer. The Hub only tells sizes; a model can be started without."""
+"""Seconds for one answer. The Hub only reports sizes; a model can be started without them."""
 
 _REFUSED = (401, 403, 404)
 
 
-async def find(model: str, hub: Hub) -> Need:
-    """What the user's MODEL is and needs: a file, a folder, or a name on the Hub. Raises UserError."""
+async def find(model: str, hub: HubSettings) -> Need:
+    """What the user's MODEL (a file, a folder, or a name on the Hub) is and needs. Raises UserError."""
     path = Path(model).expanduser()
     if path.exists():
         return weights.local(path)
     if model.endswith(".gguf") or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model) or model.startswith("."):
         raise UserError(
             f"There is no file or folder {model}.",
-            do="chatdev serve takes a .gguf file, a model's folder, or its name on the Hub, such as "
+            do="chatdev serve takes a .gguf file, a model folder, or a name on the HubSettings, such as "
             "Qwen/Qwen2.5-Coder-7B-Instruct.",
         )
     if cached := in_cache(model, hub.cache):
         return cached
     if hub.offline:
         raise UserError(
-            f"{model} is not in {hub.cache}, and HF_HUB_OFFLINE forbids to download it.",
+            f"{model} is not in {hub.cache}, and HF_HUB_OFFLINE forbids downloading it.",
             do="Unset HF_HUB_OFFLINE, or name a folder or a .gguf file.",
         )
     try:
@@ -50,7 +50,7 @@ async def find(model: str, hub: Hub) -> Need:
 
 
 def in_cache(model: str, cache: Path) -> Need | None:
-    """The model if all its weights are in the cache. Raises UserError for one that holds GGUF files alone."""
+    """The model if all its weights are in the cache. Raises UserError if it has only GGUF files."""
     folder = cache / f"models--{model.replace('/', '--')}"
     try:
         snapshot = folder / "snapshots" / (folder / "refs" / "main").read_text().strip()
@@ -68,7 +68,7 @@ def in_cache(model: str, cache: Path) -> Need | None:
     return None
 
 
-async def _on_hub(model: str, hub: Hub) -> Need:
+async def _on_hub(model: str, hub: HubSettings) -> Need:
     headers = {"Authorization": f"Bearer {hub.token.reveal()}"} if hub.token else {}
     async with aiohttp.ClientSession(
         headers=headers, timeout=aiohttp.ClientTimeout(total=PATIENCE), trust_env=True
@@ -88,12 +88,12 @@ async def _on_hub(model: str, hub: Hub) -> Need:
     name = model.rpartition("/")[2]
     if size and config_status == 200:
         need = weights.of_config(name, weights.read_config(config, f"{model}'s config.json"), size)
-        return msgspec.structs.replace(need, source="the Hub", download=size)
+        return msgspec.structs.replace(need, source="the HubSettings", download=size)
     if ggufs := sorted(file for file in files if file.endswith(".gguf")):
-        return Need(name=name, form="gguf", source="the Hub", gguf_files=tuple(ggufs))
+        return Need(name=name, form="gguf", source="the HubSettings", gguf_files=tuple(ggufs))
     raise UserError(
-        f"{model} has neither a config.json with weights nor GGUF files, so it is no model to serve.",
-        do=f"Look at it: {hub.endpoint}/{model}",
+        f"{model} has neither a config.json with weights nor GGUF files, so it cannot be served.",
+        do=f"See its page: {hub.endpoint}/{model}",
     )
 
 
@@ -104,7 +104,7 @@ async def _get(session: aiohttp.ClientSession, url: str) -> tuple[int, str, byte
 
 
 def _sizes(told: Any) -> dict[str, int]:
-    """The files at the top of a repository, by name, in bytes."""
+    """The sizes in bytes of a repository's top-level files, by name."""
     listed = told.get("siblings") if isinstance(told, dict) else None
     return {
         entry["rfilename"]: entry.get("size") or 0
@@ -113,22 +113,22 @@ def _sizes(told: Any) -> dict[str, int]:
     }
 
 
-def _refuse_gated(model: str, hub: Hub) -> NoReturn:
-    agree = f"Agree to its terms at {hub.endpoint}/{model}"
+def _refuse_gated(model: str, hub: HubSettings) -> NoReturn:
+    agree = f"Accept its terms at {hub.endpoint}/{model}"
     if hub.token:
         raise UserError(
-            f"{model} is gated, and the account of your HF_TOKEN may not have it.",
-            do=f"{agree} as that account, wait until its owner lets you in, and try again.",
+            f"{model} is gated, and the account of your HF_TOKEN has no access to it.",
+            do=f"{agree} with that account, wait for approval if its owner requires it, and try again.",
         )
     raise UserError(
-        f"{model} is gated: its owner gives it to accounts that agreed to its terms, and HF_TOKEN is not set.",
-        do=f"{agree}, make a token that may read at {hub.endpoint}/settings/tokens, and then:\n  export HF_TOKEN=hf_…",
+        f"{model} is gated: only accounts that accepted its terms can download it, and HF_TOKEN is not set.",
+        do=f"{agree}, create a read token at {hub.endpoint}/settings/tokens, and then:\n  export HF_TOKEN=hf_…",
     )
 
 
-def _refuse_unknown(model: str, hub: Hub) -> NoReturn:
+def _refuse_unknown(model: str, hub: HubSettings) -> NoReturn:
     private = "" if hub.token else " If it is private, set HF_TOKEN."
     raise UserError(
         f"There is no file or folder {model} here, and no such model on {hub.endpoint}.",
-        do=f"Look at its spelling.{private}",
+        do=f"Check its spelling.{private}",
     )

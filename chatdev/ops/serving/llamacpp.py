@@ -1,9 +1,9 @@
-"""llama.cpp's server out of the wheel ``xllamacpp``, as a program.
+"""llama.cpp's server from the Python wheel ``xllamacpp``, as a program.
 
     python -m chatdev.ops.serving.llamacpp MODEL.gguf
 
-It answers once the model is loaded, batches continuously over its slots, writes prompts by the model's own chat
-template, and reads no beginning of a prompt twice. A key is taken from ``VLLM_API_KEY``. Ctrl-C and SIGTERM end it.
+It answers once the model is loaded. It uses continuous batching over its slots, the model's own chat template and a
+prompt cache, and reads its key from ``VLLM_API_KEY``. Ctrl-C and SIGTERM stop it.
 """
 
 import argparse
@@ -22,37 +22,35 @@ from chatdev.settings.others import is_set, suggest
 INSTALL = f"{sys.executable} -m pip install xllamacpp"
 """The same wheel comes with the extra: ``pip install ".[local]"`` in a clone."""
 PROMPT_CACHE = 1024
-"""MiB of memory for prompts whose slot was given to another talk; llama.cpp's own default is 8,192."""
+"""MiB of memory for prompts whose slot was given to another conversation; llama.cpp's own default is 8,192."""
 
 POLL = 50
-"""llama.cpp's own for how long its threads spin before they sleep, of 100."""
+"""llama.cpp's own default for how long its threads spin before they sleep, from 0 to 100."""
 _SPINS = 6_000
-"""Turns of libgomp's for one of these: 50 are its default of 300,000, some milliseconds (libgomp, "GOMP_SPINCOUNT")."""
+"""Spins of libgomp for each step of POLL: 50 give its default of 300,000, a few milliseconds (see GOMP_SPINCOUNT)."""
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 def options(words: Sequence[str]) -> argparse.Namespace:
-    """The command line; leaves with 2 and a line about what is wrong with it."""
+    """Parse the command line; exits with status 2 and a message if it is wrong."""
     parser = argparse.ArgumentParser(prog="chatdev.ops.serving.llamacpp", description=__doc__, allow_abbrev=False)
     parser.add_argument("model", type=Path)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--name", default="default")
-    parser.add_argument(
-        "--window", type=int, default=0, help="tokens of each slot; 0: as many as the model was made for"
-    )
+    parser.add_argument("--window", type=int, default=0, help="tokens for each slot; 0: the model's own maximum")
     parser.add_argument("--slots", type=int, default=1)
     parser.add_argument("--threads", type=int, default=cores())
     parser.add_argument(
-        "--poll", type=int, choices=range(101), metavar="0..100", default=POLL, help="how long threads spin"
+        "--poll", type=int, choices=range(101), metavar="0..100", default=POLL, help="how long idle threads spin"
     )
     parser.add_argument("--speculate", action="store_true")
     return parser.parse_args(words)
 
 
 def parameters(xllamacpp: Any, chosen: argparse.Namespace, key: str) -> Any:
-    """llama.cpp's parameters. Its ``n_ctx`` is shared out among the slots; ours is what each of them has."""
+    """llama.cpp's parameters. Its ``n_ctx`` is divided among the slots; our window is for each slot."""
     params = xllamacpp.CommonParams()
     params.model.path = str(chosen.model)
     params.model_alias = {chosen.name}
@@ -76,17 +74,17 @@ def parameters(xllamacpp: Any, chosen: argparse.Namespace, key: str) -> Any:
 
 
 def _spin(poll: int) -> None:
-    """The wheel of PyPI computes by OpenMP, whose threads do not heed llama.cpp's number: they are told by a variable
-    that libgomp reads when it is loaded. What the user has set wins."""
+    """The wheel on PyPI uses OpenMP, whose threads ignore llama.cpp's setting and follow a variable that libgomp reads
+    when it is loaded. The user's own setting takes precedence."""
     if not is_set("OMP_WAIT_POLICY"):
         suggest("GOMP_SPINCOUNT", str(_SPINS * poll))
 
 
 def main(words: Sequence[str]) -> int:
-    """Serve until a signal comes; the exit status."""
+    """Serve until a signal arrives; returns the exit status."""
     chosen = options(words)
     for number in _STOPS:
-        signal.signal(number, signal.SIG_DFL)  # while the engine loads no line of Python runs, and so no handler
+        signal.signal(number, signal.SIG_DFL)  # while the engine loads, no Python code runs, and so no handler
     try:
         _spin(chosen.poll)
         import xllamacpp
@@ -100,7 +98,7 @@ def main(words: Sequence[str]) -> int:
         print(f"Error: {error}", file=sys.stderr)
         return error.exit_status
     except RuntimeError as error:
-        print(f"Error: llama.cpp did not load the model: {error}", file=sys.stderr)
+        print(f"Error: llama.cpp could not load the model: {error}", file=sys.stderr)
         return 1
     stop = threading.Event()
     for number in _STOPS:

@@ -1,4 +1,4 @@
-"""A server as our child: in a session of its own, its output line by line, and all of it gone in the end."""
+"""A server as our child process: in its own session, its output line by line, and completely stopped at the end."""
 
 import asyncio
 import codecs
@@ -18,11 +18,11 @@ _PROC = Path("/proc")
 _PR_SET_PDEATHSIG = 1
 _POLL = 0.05  # seconds
 _MOMENTS = 200
-_KEPT = 200  # last lines, for whoever asks what happened
+_KEPT = 200  # last lines, for error messages
 
 
 class Child:
-    """A program that runs until it ends or is stopped. ``last`` are the last lines that it printed."""
+    """A program that runs until it ends or is stopped. ``last`` holds the last lines that it printed."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -33,8 +33,8 @@ class Child:
     async def start(cls, argv: Sequence[str], environment: Mapping[str, str]) -> "Child":
         """Start a program. Raises UserError if there is no such program.
 
-        It leads a session of its own, so that Ctrl-C in our terminal reaches it through us alone, and it is told to
-        end should we be killed.
+        It leads its own session, so that Ctrl-C in our terminal reaches it only through us. It gets SIGTERM if we are
+        killed.
         """
         libc = ctypes.CDLL(None)
         try:
@@ -52,7 +52,7 @@ class Child:
         return cls(process)
 
     async def lines(self) -> AsyncIterator[str]:
-        """What it prints, line by line; each state of a progress bar is a line. Ends when it closes its output."""
+        """Its output, line by line; each state of a progress bar is a line. Ends when it closes its output."""
         stream = self._process.stdout
         assert stream is not None
         rest, decode = "", codecs.getincrementaldecoder("utf-8")(errors="replace").decode
@@ -71,15 +71,15 @@ class Child:
         return self._process.returncode
 
     async def ended(self) -> int:
-        """Wait for its end, whatever still holds its output open; its exit status, negative for a signal."""
+        """Wait for its end, even if its output stays open; returns its exit status, negative for a signal."""
         while (status := self.exit_status) is None:  # noqa: ASYNC110 - asyncio's own wait may wait for its output
             await asyncio.sleep(_POLL)
         return status
 
     async def stop(self, grace: float) -> None:
-        """Ask it to end, and after ``grace`` seconds make it; then end all that it started. Cancelled: at once.
+        """Send SIGTERM, and after ``grace`` seconds kill it; then kill all that it started. If cancelled: immediately.
 
-        Somebody must read its lines meanwhile, lest it waits with a full pipe.
+        The caller must keep reading its lines, or it may block on a full pipe.
         """
         family = descendants(self.pid)
         try:
@@ -93,19 +93,19 @@ class Child:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
         await self.ended()
-        for _ in range(_MOMENTS):  # a killed process takes a moment to give its memory back
+        for _ in range(_MOMENTS):  # a killed process takes a moment to release its memory
             if not alive(family):
                 break
             await asyncio.sleep(_POLL)
 
 
 def alive(pids: set[int]) -> set[int]:
-    """Those of the processes that run; one that has ended and waits to be taken note of does not."""
+    """Those of the processes that run; zombies do not count."""
     return pids & {pid for pid, _, _ in _processes()}
 
 
 def descendants(pid: int) -> set[int]:
-    """All children of a process, and theirs."""
+    """All descendants of a process."""
     parents = {child: parent for child, parent, _ in _processes()}
     found: set[int] = set()
     while more := {child for child, parent in parents.items() if parent in {pid, *found}} - found:
@@ -114,7 +114,7 @@ def descendants(pid: int) -> set[int]:
 
 
 def in_session(leader: int) -> set[int]:
-    """The processes of a session, which are its leader's children and theirs, even if their parents have ended."""
+    """The processes of a session: its leader's descendants, even if their parents have ended."""
     return {pid for pid, _, session in _processes() if session == leader}
 
 

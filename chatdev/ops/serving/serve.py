@@ -1,4 +1,4 @@
-"""From what the user asked for to a server that answers, and back to a machine on which nothing of it is left."""
+"""Starts the server that the user asked for, waits until it answers, and stops all its processes at the end."""
 
 import asyncio
 import contextlib
@@ -17,62 +17,62 @@ from chatdev.models.errors import ModelError
 from chatdev.ops import machine
 from chatdev.ops.machine import Machine
 from chatdev.ops.serving import engines, fit, llamacpp, weights
-from chatdev.ops.serving.engines import Engine, Order, Plan
-from chatdev.ops.serving.fit import Fit, Room
+from chatdev.ops.serving.engines import Engine, ServePlan, ServeSpec
+from chatdev.ops.serving.fit import Fit, ModelMemory
 from chatdev.ops.serving.processes import Child
 from chatdev.ops.serving.server_log import Condenser, clean, meaning
 from chatdev.ops.serving.weights import Need
 from chatdev.settings import Secret, Settings
-from chatdev.settings.others import Hub, inherited
+from chatdev.settings.others import HubSettings, inherited
 
 Say = Callable[[str], None]
 
 _GIB = 1 << 30
 _GPU_OVERHEAD = 3 * _GIB // 2
-"""What an engine needs on each GPU beside weights and cache: context, activations, captured graphs. A rule of thumb."""
+"""What an engine needs on each GPU besides weights and cache: context, activations, CUDA graphs. A rule of thumb."""
 _CPU_VLLM_OVERHEAD = 2 * _GIB
-"""vLLM's processes on a CPU: 3 GB with a model of nothing and 1 GiB of cache."""
+"""vLLM's processes on a CPU: 3 GB with a tiny model and 1 GiB of cache."""
 _LLAMACPP_OVERHEAD = _GIB // 2 + (llamacpp.PROMPT_CACHE << 20)
 _GPU_FORMS: Mapping[str, float] = {
     "An FP8 build (look for NAME-FP8)": weights.EIGHT_BITS,
     "A 4-bit build (look for NAME-AWQ or NAME-GPTQ-Int4)": weights.FOUR_BITS,
 }
 _SLOTS = (4, 2, 1)
-_POLL = 0.25  # seconds between two questions whether it answers
-_HEARTBEAT = 15.0  # seconds between two lines about a start that takes long
+_POLL = 0.25  # seconds between two checks whether it answers
+_HEARTBEAT = 15.0  # seconds between progress messages during a slow start
 
 
 class ServerFailed(ChatDevError):
-    """The server did not come up, or ended by itself. Exit status 1."""
+    """The server did not start, or ended by itself. Exit status 1."""
 
 
-def check_model(engine: Engine, order: Order, need: Need) -> None:
-    """Raise UserError if this engine cannot read a model of this form, with the way out."""
+def check_model(engine: Engine, order: ServeSpec, need: Need) -> None:
+    """Raise UserError if this engine cannot read a model in this format; the message says what to do instead."""
     if engine == "llamacpp":
         if need.form == "gguf" and need.path:
             return
         raise _not_gguf(order, need)
     if need.form == "gguf":
         raise UserError(
-            f"{order.model} is a GGUF model. That is llama.cpp's form, which {engine} does not read.",
-            do="Leave --engine out, or serve the model that it was made from: its page on the Hub names it.",
+            f"{order.model} is a GGUF model. GGUF is llama.cpp's format; {engine} does not read it.",
+            do="Leave --engine out, or serve the original model: the page on the Hub names it.",
         )
 
 
-def _not_gguf(order: Order, need: Need) -> UserError:
+def _not_gguf(order: ServeSpec, need: Need) -> UserError:
     if need.gguf_files:
         return UserError(
-            f"{order.model} is not here yet, and llama.cpp reads a GGUF file from the disk.",
+            f"{order.model} is not downloaded yet, and llama.cpp needs a GGUF file on disk.",
             tried=need.gguf_files[:8],
             do=f"Download one of its files, about as large as your memory allows (Q4_K_M is a good compromise):\n"
             f"  hf download {order.model} {_compromise(need)} --local-dir .\nThen: chatdev serve {_compromise(need)}",
         )
     what = "a folder of safetensors" if need.path else "a model for GPUs (safetensors)"
     return UserError(
-        f"{order.model} is {what}, and llama.cpp, the engine for a machine without a GPU, reads GGUF files.",
-        do=f"Most models have a GGUF form on the Hub: look for {need.name}-GGUF, download one file of it (Q4_K_M is a "
-        "good compromise), and serve that:\n  chatdev serve FILE.gguf\n"
-        "With vLLM's CPU build, --engine vllm serves it here as it is.",
+        f"{order.model} is {what}, but llama.cpp, the engine for machines without a GPU, needs a GGUF file.",
+        do=f"Most models have a GGUF version on the Hub: look for {need.name}-GGUF, download one of its files (Q4_K_M "
+        "is a good compromise), and serve it:\n  chatdev serve FILE.gguf\n"
+        "With vLLM's CPU build, --engine vllm serves the model as it is.",
     )
 
 
@@ -81,20 +81,22 @@ def _compromise(need: Need) -> str:
 
 
 def fitted(engine: Engine, need: Need, seen: Machine, window: int | None, *, force: bool = False) -> Fit:
-    """The window that there is room for. Raises DoesNotFit with the arithmetic, unless forced to try."""
+    """The window that fits into memory. Raises DoesNotFit with the calculation, unless ``force`` is set."""
     gpus = engines.usable(seen)
     slots: tuple[int, ...] = (1,)
     forms = _GPU_FORMS
     if engine == "llamacpp":
-        room = Room(seen.available, _LLAMACPP_OVERHEAD, "of memory that is free")
+        room = ModelMemory(seen.available, _LLAMACPP_OVERHEAD, "free memory")
         slots, forms = _SLOTS, {f"{form} (GGUF)": bits for form, bits in weights.GGUF_BITS.items()}
     elif gpus:
         number = engines.tensor_parallel(need, len(gpus))
         share = engines.memory_share(gpus)
         size = round(min(gpu.total for gpu in gpus) * share) * number
-        room = Room(size, _GPU_OVERHEAD * number, f"on {number} GPU{'s' if number > 1 else ''}, a share of {share:.2f}")
+        room = ModelMemory(
+            size, _GPU_OVERHEAD * number, f"on {number} GPU{'s' if number > 1 else ''} (share {share:.2f})"
+        )
     else:
-        room = Room(seen.available, _CPU_VLLM_OVERHEAD, "of memory that is free")
+        room = ModelMemory(seen.available, _CPU_VLLM_OVERHEAD, "free memory")
     try:
         return fit.fit(need, room, window, forms, slots)
     except fit.DoesNotFit as error:
@@ -104,7 +106,7 @@ def fitted(engine: Engine, need: Need, seen: Machine, window: int | None, *, for
 
 
 def missing(engine: Engine, seen: Machine) -> UserError | None:
-    """What has to be installed before this engine can be started; None if nothing has."""
+    """What must be installed before this engine can start; None if nothing is missing."""
     if engine == "llamacpp":
         if importlib.util.find_spec("xllamacpp"):
             return None
@@ -118,16 +120,14 @@ def missing(engine: Engine, seen: Machine) -> UserError | None:
             if amd
             else "python3 -m venv vllm && vllm/bin/pip install vllm\n  export PATH=$PWD/vllm/bin:$PATH"
         )
-        return UserError(
-            "There is no vllm on your PATH.", do=f"Install it, best in an environment of its own:\n  {how}"
-        )
+        return UserError("vllm is not on your PATH.", do=f"Install it, preferably in its own environment:\n  {how}")
     if shutil.which("docker"):
         return None
-    return UserError("There is no docker on your PATH.", do="Install it: https://docs.docker.com/engine/install/")
+    return UserError("docker is not on your PATH.", do="Install it: https://docs.docker.com/engine/install/")
 
 
 def free_port() -> int:
-    """A port of this machine on which nobody listens."""
+    """An unused port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         number: int = probe.getsockname()[1]
@@ -135,13 +135,13 @@ def free_port() -> int:
 
 
 def taken(port: int) -> UserError | None:
-    """Who has the port already, and the next step; None if it is free."""
+    """The error for a port in use, with the process that holds it; None if the port is free."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except PermissionError:
-            return UserError(f"Port {port} is only for root.", do="Choose one above 1023: --port 8000")
+            return UserError(f"Port {port} is reserved for root.", do="Choose one above 1023: --port 8000")
         except OSError:
             pass
         else:
@@ -153,33 +153,33 @@ def taken(port: int) -> UserError | None:
 
 def _taken(port: int, by: str) -> UserError:
     return UserError(
-        f"Port {port} is taken{f' by {by}' if by else ''}.",
-        do=f"Stop that, or choose another port: --port {free_port()}",
+        f"Port {port} is in use{f' by {by}' if by else ''}.",
+        do=f"Stop that process, or choose another port: --port {free_port()}",
     )
 
 
 def refuse_other_systems(system: str) -> None:
-    """Raise UserError where ``system`` (``sys.platform``) is not Linux."""
+    """Raise UserError if ``system`` (``sys.platform``) is not Linux."""
     if system != "linux":
         raise UserError(
-            "chatdev serve starts servers on Linux only.",
-            do="Start one by its own means (on a Mac: llama.cpp, Ollama or LM Studio), and set VLLM_ENDPOINT to it.",
+            "chatdev serve runs on Linux only.",
+            do="Start a server yourself (on a Mac: llama.cpp, Ollama or LM Studio), and point VLLM_ENDPOINT to it.",
         )
 
 
 class Service:
-    """A server that was started by a plan."""
+    """A server that was started from a plan."""
 
-    def __init__(self, plan: Plan, child: Child, settings: Settings, say: Say) -> None:
+    def __init__(self, plan: ServePlan, child: Child, settings: Settings, say: Say) -> None:
         self._plan, self._child, self._settings, self._say = plan, child, settings, say
         self._up = False
         self._following = asyncio.create_task(self._follow())
 
     @classmethod
-    async def start(cls, plan: Plan, secrets: Mapping[str, str], settings: Settings, say: Say) -> "Service":
+    async def start(cls, plan: ServePlan, secrets: Mapping[str, str], settings: Settings, say: Say) -> "Service":
         """Start it, with ``secrets`` in its environment. ``settings`` are those of a client that can reach it.
 
-        ``say`` takes lines of its log: few until it answers, and all of them from then on. Raises UserError.
+        ``say`` gets lines of its log: few until it answers, and all of them from then on. Raises UserError.
         """
         return cls(plan, await Child.start(plan.argv, inherited(plan.environment, secrets)), settings, say)
 
@@ -192,9 +192,9 @@ class Service:
                 self._say(f"  {shown}")
 
     async def until_it_answers(self, progress: Callable[[], str]) -> str:
-        """Wait until it serves the model; the model's name there. Raises ServerFailed if it ends before.
+        """Wait until it serves the model; returns the model's name there. Raises ServerFailed if it ends before.
 
-        ``progress`` is asked now and then for what is to be said of a start that takes long; empty for its last line.
+        ``progress`` returns a progress message for a slow start; if it is empty, the last line of the log is shown.
         """
         clock = asyncio.get_running_loop().time
         began = said = clock()
@@ -203,13 +203,13 @@ class Service:
                 said = clock()
                 self._say(f"  {said - began:.0f} s: {progress() or self._last_words()}")
             if self._child.exit_status is not None:
-                await self._fail("did not come up")
+                await self._fail("did not start")
             await asyncio.sleep(_POLL)
         self._up = True
         return model
 
     def _last_words(self) -> str:
-        last = next((text for line in reversed(self._child.last) if (text := clean(line))), "nothing said yet")
+        last = next((text for line in reversed(self._child.last) if (text := clean(line))), "no output yet")
         return f"still starting ({last[:80]})"
 
     async def _model(self) -> str:
@@ -223,23 +223,23 @@ class Service:
             await backend.aclose()
 
     async def until_it_ends(self) -> NoReturn:
-        """Follow its log until it ends by itself, which is a failure. Raises ServerFailed."""
+        """Wait until it ends by itself: that is a failure. Raises ServerFailed."""
         await self._child.ended()
         await self._fail("ended")
 
     async def _fail(self, how: str) -> NoReturn:
-        await asyncio.wait([self._following], timeout=2)  # its last words may be under way
+        await asyncio.wait([self._following], timeout=2)  # its last lines may not have arrived yet
         status = self._child.exit_status or 0
         lines = [line for line in self._child.last if line.strip()]
         words = [f"  {line[:200]}" for line in lines[-12:]]
         raise ServerFailed(
             f"{self._plan.engine} {how} ({f'signal {-status}' if status < 0 else f'exit status {status}'}). "
-            "Its last words:",
+            "Its last lines:",
             do="\n".join([*words, *filter(None, [meaning(lines)])]),
         )
 
     async def stop(self) -> None:
-        """End it and all that belongs to it; where that is cancelled, by force."""
+        """Stop it and all that belongs to it; if this is cancelled, by force."""
         try:
             await self._child.stop(engines.GRACE + 5)
         finally:
@@ -249,7 +249,7 @@ class Service:
 
 
 async def _quietly(argv: tuple[str, ...]) -> None:
-    """Run a command whose failure means that there was nothing to do."""
+    """Run a command; if it fails, there was nothing to do."""
     with contextlib.suppress(UserError, TimeoutError):
         child = await Child.start(argv, inherited({}, {}))
         try:
@@ -261,8 +261,8 @@ async def _quietly(argv: tuple[str, ...]) -> None:
             await child.stop(1)
 
 
-def as_client(settings: Settings, plan: Plan, key: Secret | None) -> Settings:
-    """The settings under which our own client reaches the server."""
+def as_client(settings: Settings, plan: ServePlan, key: Secret | None) -> Settings:
+    """The settings with which our own client reaches the server."""
     return msgspec.structs.replace(
         settings,
         vllm_endpoint=f"http://127.0.0.1:{plan.port}/v1",
@@ -272,14 +272,14 @@ def as_client(settings: Settings, plan: Plan, key: Secret | None) -> Settings:
     )
 
 
-def secrets(plan: Plan, key: Secret | None, hub: Hub) -> dict[str, str]:
-    """What the server must know and no command line may show."""
+def secrets(plan: ServePlan, key: Secret | None, hub: HubSettings) -> dict[str, str]:
+    """The server's secrets as environment variables, since a command line would show them."""
     shown = {"HF_TOKEN": hub.token, "API_KEY" if plan.engine == "tgi" else "VLLM_API_KEY": key}
     return {name: secret.reveal() for name, secret in shown.items() if secret}
 
 
 def downloaded(model: str, need: Need, cache: Path) -> str:
-    """How much of a model has come from the Hub already, in words; empty if nothing has to."""
+    """How much of a model has been downloaded from the Hub, in words; empty if nothing is left to download."""
     if not need.download:
         return ""
     blobs = cache / f"models--{model.replace('/', '--')}" / "blobs"

@@ -1,4 +1,4 @@
-"""A starting server's log in few lines: what it does now, how far it is, and what its failure means. Pure."""
+"""Condenses a starting server's log: what it is doing, how far it is, and what a failure means. Pure."""
 
 import re
 from collections.abc import Iterable
@@ -24,24 +24,24 @@ _PERCENT = re.compile(r"(\d{1,3})%")
 _MEANINGS = (
     (
         r"gated repo|GatedRepoError|401 Client Error|403 Client Error|awaiting a review|requires? authentication",
-        "The Hub wants to know who you are: agree to the model's terms on its page, and set HF_TOKEN.",
+        "The Hub requires authentication: accept the model's terms on its page, and set HF_TOKEN.",
     ),
     (
         r"CUDA out of memory|HIP out of memory|OutOfMemoryError|less than desired (GPU|CPU) memory|"
         r"No available memory for the cache blocks|larger than the (maximum number of tokens|available KV cache)|"
         r"KV cache is needed, which is larger|failed to allocate|unable to allocate",
-        "It needs more memory than there is: a smaller --window, a quantised form of the model, or end what else is on "
+        "It needs more memory than there is: set a smaller --window, use a quantised model, or stop other programs on "
         "the GPU (nvidia-smi, rocm-smi).",
     ),
     (
         r"unrecognized arguments|unexpected argument|No such option",
-        "It does not know one of the flags: its version is older than the flags are. Update it (pip install -U vllm).",
+        "It does not know one of the flags: its version is too old. Update it (pip install -U vllm).",
     ),
     (r"Address already in use|address in use|port is already allocated|couldn't bind", "Choose another port: --port N"),
     (
         r"Cannot connect to the Docker daemon|permission denied while trying to connect to the (D|d)ocker",
-        "Docker's service does not run, or you may not use it: sudo systemctl start docker, or add yourself to the "
-        "group docker.",
+        "Docker is not running, or you may not use it: sudo systemctl start docker, or add yourself to the docker "
+        "group.",
     ),
     (
         r"could not select device driver|nvidia-container-cli|unknown or invalid runtime",
@@ -51,32 +51,32 @@ _MEANINGS = (
         r"Name or service not known|Temporary failure in name resolution|Max retries exceeded|ConnectError|"
         r"couldn't connect to .*huggingface|LocalEntryNotFound|not a valid model identifier|"
         r"outgoing traffic has been disabled",
-        "The model could not be downloaded: look at its name and at your connection, or name a folder that holds it.",
+        "The model could not be downloaded: check its name and your connection, or name a folder that contains it.",
     ),
     (
         r"unknown model architecture|architectures? .* (is|are) not supported|does not recognize this architecture",
-        "This version of the engine does not know that kind of model. Update the engine, or take another model.",
+        "This version of the engine does not support this model. Update the engine, or use another model.",
     ),
     (
         r"Failed to infer device type|No CUDA GPUs are available|NVIDIA driver",
-        "It finds no GPU: look at its driver (nvidia-smi, rocm-smi), or install the engine's build for the CPU.",
+        "It finds no GPU: check its driver (nvidia-smi, rocm-smi), or install the engine's CPU build.",
     ),
 )
 
 
 def clean(line: str) -> str:
-    """A line without colours, process, time and place."""
+    """A line without colours, process, time and source location."""
     return _HEAD.sub("", _COLOUR.sub("", line), count=1).strip()
 
 
 def meaning(lines: Iterable[str]) -> str:
-    """What the last lines of a server that failed to start mean, as a next step; empty if that is not known."""
+    """The next step for a server that failed to start, from its last lines; empty if that is not known."""
     text = "\n".join(lines)
     return next((step for pattern, step in _MEANINGS if re.search(pattern, text, re.IGNORECASE)), "")
 
 
 class Condenser:
-    """Takes a log line by line and gives those that tell of progress, a moving bar only in quarters."""
+    """Reduces a log, line by line, to the lines that show progress; a progress bar is shown only in quarters."""
 
     def __init__(self) -> None:
         self._seen: set[str] = set()

@@ -1,6 +1,6 @@
-"""What a model needs: its weights, its KV cache for each token, and the largest window that it was made for.
+"""What a model needs: its weights, its KV cache for each token, and the largest window that it supports.
 
-Read off its own files, wherever they are; estimated from its name where they cannot be seen.
+Read from its own files, wherever they are; estimated from its name if they are not available.
 """
 
 import re
@@ -18,11 +18,11 @@ Config = Mapping[str, Any]
 
 
 class Need(msgspec.Struct, frozen=True, kw_only=True):
-    """A model and what it needs. Sizes in bytes, 0 where they are not known; ``kv`` is the KV cache of one token.
+    """A model and what it needs. Sizes in bytes, 0 if not known; ``kv`` is the KV cache of one token.
 
-    ``window`` is in tokens. ``heads`` of attention are what a model is divided by among GPUs. ``source`` says where
-    this is from, and ``estimated`` that it is a guess. ``path`` is set for a model that lies on this machine, and
-    ``download`` is what has to be fetched of one that does not.
+    ``window`` is in tokens. ``heads`` is the number of attention heads: they limit how many GPUs can share a model.
+    ``source`` says where this is from, and ``estimated`` that it is a guess. ``path`` is set for a model on this
+    machine, and ``download`` is the number of bytes to download for one that is not.
     """
 
     name: str
@@ -47,13 +47,13 @@ def local(path: Path) -> Need:
         ggufs = sorted(path.glob("*.gguf"))
         if ggufs:
             raise UserError(
-                f"{path} holds GGUF files; one of them is the model.",
+                f"{path} contains GGUF files; one of them is the model.",
                 tried=[file.name for file in ggufs[:8]],
                 do=f"Name it: chatdev serve {ggufs[0]}",
             )
         raise UserError(
-            f"{path} holds no model: there is no config.json in it.",
-            do="Name a folder with config.json and *.safetensors, a .gguf file, or a model of the Hub.",
+            f"{path} contains no model: it has no config.json.",
+            do="Name a folder with config.json and *.safetensors, a .gguf file, or a model on the Hub.",
         )
     config = read_config((path / "config.json").read_bytes(), str(path / "config.json"))
     sizes = {file.name: file.stat().st_size for file in path.iterdir() if file.is_file()}
@@ -66,7 +66,7 @@ def local(path: Path) -> Need:
 
 
 def of_gguf(path: Path) -> Need:
-    """A GGUF file, by its head. Raises UserError."""
+    """A GGUF file, by its header. Raises UserError."""
     header = gguf.read(path)
     heads, layers = header.number("attention.head_count"), header.number("block_count")
     kv_heads = header.number("attention.head_count_kv") or heads
@@ -76,11 +76,11 @@ def of_gguf(path: Path) -> Need:
         name=path.resolve().stem,
         form="gguf",
         weights=header.size,
-        kv=layers * kv_heads * (key + value) * 2,  # 16 bits an element
+        kv=layers * kv_heads * (key + value) * 2,  # 16 bits per element
         window=header.number("context_length") or None,
         heads=heads or None,
         parameters=header.parameters,
-        source="its head",
+        source="its header",
         path=path.resolve(),
     )
 
@@ -92,12 +92,12 @@ def read_config(raw: bytes, where: str) -> Config:
     except msgspec.DecodeError as error:
         raise UserError(f"{where} is not valid JSON: {error}.") from None
     if not isinstance(config, dict):
-        raise UserError(f"{where} is not the description of a model.")
+        raise UserError(f"{where} does not describe a model.")
     return config
 
 
 def weights_among(sizes: Mapping[str, int]) -> int:
-    """The bytes of a model's weights among its files by name; a second copy in another form does not count."""
+    """The bytes of a model's weights, from its files' sizes by name; a second copy in another format does not count."""
     for pattern in (r"(?!consolidated).*\.safetensors", r".*\.safetensors", r"pytorch_model.*\.bin"):
         if found := [size for name, size in sizes.items() if re.fullmatch(pattern, name)]:
             return sum(found)
@@ -105,7 +105,7 @@ def weights_among(sizes: Mapping[str, int]) -> int:
 
 
 def of_config(name: str, config: Config, files: int) -> Need:
-    """A model in Hugging Face's form, by its ``config.json`` and the bytes of its weight files.
+    """A model in Hugging Face's format, from its ``config.json`` and the bytes of its weight files.
 
     Engines load 32-bit weights as 16-bit ones, so those take half of their files' size.
     """
@@ -127,19 +127,19 @@ def of_config(name: str, config: Config, files: int) -> Need:
 
 
 def _number(config: Config, *names: str) -> int:
-    """The first of these that is a whole number above 0, else 0."""
+    """The first of these values that is a whole number above 0, else 0."""
     return next((n for name in names if isinstance(n := config.get(name), int) and n > 0), 0)
 
 
 def _kv(config: Config) -> int:
-    """Bytes of KV cache for one token, 16 bits an element; layers that do not look back over all of it do not count."""
+    """Bytes of KV cache for one token, 16 bits per element; layers without full attention do not count."""
     layers = _number(config, "num_hidden_layers", "n_layer")
     kinds = config.get("layer_types")
     if isinstance(kinds, list) and kinds:
         layers = sum(kind not in ("sliding_attention", "linear_attention", "chunked_attention") for kind in kinds)
     elif every := _number(config, "full_attention_interval"):
         layers //= every
-    if rank := _number(config, "kv_lora_rank"):  # latent attention, as of DeepSeek
+    if rank := _number(config, "kv_lora_rank"):  # latent attention, as in DeepSeek
         return layers * (rank + _number(config, "qk_rope_head_dim")) * 2
     heads = _number(config, "num_attention_heads", "n_head")
     size = _number(config, "head_dim") or (_number(config, "hidden_size", "n_embd") // heads if heads else 0)
@@ -160,16 +160,16 @@ def _bits_of(quantised: Config) -> float:
 FOUR_BITS = 5.5
 """Bits per weight of AWQ and GPTQ builds of 7 to 32 billion weights (5.9 to 4.7): their embeddings stay at 16."""
 EIGHT_BITS = 8.7
-"""The same of FP8 builds."""
+"""The same for FP8 builds."""
 GGUF_BITS: Mapping[str, float] = {"Q8_0": 8.5, "Q6_K": 6.6, "Q5_K_M": 5.7, "Q4_K_M": 4.9, "Q3_K_M": 4.0, "Q2_K": 3.2}
-"""Bits per weight of llama.cpp's usual forms, by the size of 7 to 8 billion weights in them."""
+"""Bits per weight of llama.cpp's usual quantisations, from the size of models with 7 to 8 billion weights."""
 
 
 def by_name(model: str) -> Need | None:
-    """What a model with this many weights in its name ("7B", "8x7B", "500M") is likely to need; None without.
+    """What a model probably needs, by the number of weights in its name ("7B", "8x7B", "500M"); None without one.
 
-    The KV cache is taken as 128 KiB a token at 8 billion weights, growing with their square root: 70B (320 KiB),
-    32B (256) and 8B (128) of the Llama and Qwen kind lie near that.
+    The KV cache is estimated as 128 KiB a token at 8 billion weights, growing with their square root: Llama and Qwen
+    models of 70B (320 KiB), 32B (256) and 8B (128) are close to that.
     """
     found = re.search(r"(?:^|[-_./])(?:(\d+)x)?(\d+(?:\.\d+)?)([bm])(?=$|[-_./:])", model.lower())
     if found is None:

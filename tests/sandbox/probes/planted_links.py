@@ -1,4 +1,4 @@
-"""Links planted for whoever clears up"""
+"""Links planted for the cleanup"""
 
 import os
 

@@ -1,0 +1,149 @@
+"""Which language a product is written in, and so how it is built, started and tested."""
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache, partial
+from importlib import resources
+from typing import Protocol
+
+import msgspec
+
+from chatdev.errors import UserError
+from chatdev.journal.events import ProductStarted, TestsRan
+from chatdev.product import python_run, python_start, python_tests
+from chatdev.product.acceptance import Launch
+from chatdev.product.toolchain import Toolchain, ToolchainProduct
+from chatdev.sandbox.port import Sandbox
+
+MANIFEST = "product.toml"
+PYTHON = "Python"
+
+
+class Product(Protocol):
+    """How a language runs its products. Running one raises SandboxError; what did not run is never a success."""
+
+    @property
+    def main(self) -> str:
+        """The file that is started."""
+        ...
+
+    @property
+    def test_file(self) -> str:
+        """Where the tester writes the acceptance tests."""
+        ...
+
+    @property
+    def command(self) -> str:
+        """The command that a user types to start it."""
+        ...
+
+    @property
+    def how(self) -> str:
+        """What the tests look like, as text for the tester; empty if the company's own text says it."""
+        ...
+
+    @property
+    def arguments(self) -> str:
+        """Where a program finds its command line arguments; empty if it has none."""
+        ...
+
+    async def run_tests(
+        self, sandbox: Sandbox, files: Mapping[str, bytes], *, place: str = "", digest: str = "", seconds: float = 60
+    ) -> TestsRan:
+        """Run every test of ``files`` for at most ``seconds``."""
+        ...
+
+    async def start(
+        self, sandbox: Sandbox, files: Mapping[str, bytes], *, place: str = "", digest: str = "", watch: float = 5.0
+    ) -> ProductStarted:
+        """Start the product without any input, and watch it for ``watch`` seconds."""
+        ...
+
+    def launch(self, files: Mapping[str, bytes]) -> Launch:
+        """How to build the product, and start it with given arguments and input."""
+        ...
+
+
+class _Python:
+    main = python_start.MAIN
+    test_file = "tests/test_acceptance.py"
+    command = f"python3 {python_start.MAIN}"
+    how = ""
+    arguments = "sys.argv"
+
+    def __init__(self, interpreter: str = "") -> None:
+        self._interpreter = interpreter
+        self.run_tests = partial(python_tests.run_tests, python=interpreter)
+        self.start = partial(python_start.start_product, python=interpreter)
+
+    def launch(self, files: Mapping[str, bytes]) -> Launch:
+        return python_run.launch(self._interpreter)
+
+
+@cache
+def recipes() -> Mapping[str, Toolchain]:
+    """The languages besides Python, by the name that a company uses."""
+    text = resources.files("chatdev.product").joinpath("languages.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomllib.loads(text), dict[str, Toolchain])
+
+
+def find(language: str) -> Product | None:
+    """How a language (in any letter case) runs its products; None if it is not supported."""
+    if language.casefold() == PYTHON.casefold():
+        return _Python()
+    found = next((name for name in recipes() if name.casefold() == language.casefold()), None)
+    return ToolchainProduct(recipes()[found]) if found else None
+
+
+def manifest(language: str) -> str:
+    """The manifest of a product in one of the languages of ``recipes``; empty for any other language."""
+    recipe = recipes().get(language)
+    if recipe is None:
+        return ""
+    lines = [
+        "# How `chatdev test` builds, starts and tests this product: words of command lines, run without a shell.",
+        f"language = {_toml(language)}",
+        *(f"{name} = {_toml(getattr(recipe, name))}" for name in ("build", "start", "build_tests", "test")),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    return msgspec.json.encode(value).decode()  # strings and lists of strings look the same in JSON and TOML
+
+
+class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    language: str
+    build: tuple[tuple[str, ...], ...] | msgspec.UnsetType = msgspec.UNSET
+    start: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    build_tests: tuple[tuple[str, ...], ...] | msgspec.UnsetType = msgspec.UNSET
+    test: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
+def of_folder(files: Mapping[str, bytes], python: str = "") -> Product:
+    """The language that a folder's manifest states; without one, the language whose main file is there, else Python.
+
+    ``python`` is an interpreter other than our own, for a product in Python. Raises UserError if the manifest is
+    invalid.
+    """
+    if MANIFEST not in files:
+        known = (name for name, recipe in recipes().items() if recipe.main in files)
+        guessed = None if python_start.MAIN in files else next(known, None)
+        return (find(guessed) if guessed else None) or _Python(python)
+    try:
+        stated = msgspec.convert(tomllib.loads(files[MANIFEST].decode()), _Manifest)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise _wrong(f"{error}") from error
+    recipe = next((one for name, one in recipes().items() if name.casefold() == stated.language.casefold()), None)
+    if recipe is None:
+        if stated.language.casefold() == PYTHON.casefold():
+            return _Python(python)
+        raise _wrong(f'language: "{stated.language}" is not supported; use one of {", ".join([PYTHON, *recipes()])}')
+    fields = {name: getattr(stated, name) for name in ("build", "start", "build_tests", "test")}
+    return ToolchainProduct(
+        msgspec.structs.replace(recipe, **{name: v for name, v in fields.items() if v is not msgspec.UNSET})
+    )
+
+
+def _wrong(what: str) -> UserError:
+    return UserError(f"{MANIFEST} is invalid: {what}.", do="Correct it, or remove it so that the language is guessed.")

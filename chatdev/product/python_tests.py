@@ -1,0 +1,137 @@
+"""The acceptance tests of a Python product: found on the host without running anything, and run in the sandbox."""
+
+import ast
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import chain
+from typing import cast
+
+from chatdev.agents.filenames import is_test
+from chatdev.journal.events import TestOutcome, TestResult, TestsRan
+from chatdev.product import busy, python_run, sockets
+from chatdev.product.output import normalise
+from chatdev.product.packages import distribution
+from chatdev.sandbox.port import Sandbox
+
+_LARGEST = 256 << 10  # bytes of a test file; real ones are smaller, and parsing more would block all else
+_WHY = 1500
+_REPORTED = ("passed", "failed", "error", "skipped")
+_FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+@lru_cache(maxsize=64)  # tests seldom change, and parsing them is the most expensive part of running them
+def collect(path: str, content: bytes) -> tuple[str, ...]:
+    """The ids of a file's tests (``file::Class::method``, ``file::function``), taken from its syntax.
+
+    It is a lower bound that no product can reduce: inherited tests and tests made at run time are added when the file
+    is loaded. Raises ValueError with the reason if the file cannot be parsed.
+    """
+    if len(content) > _LARGEST:
+        raise ValueError(f"larger than {_LARGEST >> 10} kB, which no test file is")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            body = ast.parse(content, path).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError) as error:  # the last in 3.11, if deep
+        raise ValueError("".join(traceback.format_exception_only(error)).strip()) from None
+    names: dict[str, list[str]] = {}
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            names[node.name] = _methods(node, names)
+        elif isinstance(node, _FUNCTION) and node.name.startswith("test_"):
+            names[node.name] = [node.name]
+        elif isinstance(node, ast.Delete):  # how a base class is kept from being run itself
+            for target in node.targets:
+                names.pop(getattr(target, "id", ""), None)
+    return tuple(f"{path}::{name}" for found in names.values() for name in found)
+
+
+def _methods(node: ast.ClassDef, known: Mapping[str, list[str]]) -> list[str]:
+    bases = [getattr(base, "attr", getattr(base, "id", "")) for base in node.bases]
+    by_base = any(base.endswith("TestCase") or known.get(base) for base in bases)
+    if not by_base and (bases or not node.name.startswith("Test")):
+        return []
+    methods = dict.fromkeys(child.name for child in node.body if isinstance(child, _FUNCTION))
+    if not by_base and "__init__" in methods:  # pytest skips these, too
+        return []
+    return [f"{node.name}::{method}" for method in methods if method.startswith("test")]
+
+
+async def run_tests(
+    sandbox: Sandbox,
+    files: Mapping[str, bytes],
+    *,
+    place: str = "",
+    digest: str = "",
+    seconds: float = 60,
+    python: str = "",
+) -> TestsRan:
+    """Run every test of ``files`` (relative path to content) in one process, for at most ``seconds`` of its own.
+
+    There is a result for each collected test, ``no result`` included. Raises SandboxError.
+    """
+    expected: dict[str, tuple[str, ...]] = {}
+    broken: list[TestResult] = []
+    for path in sorted(path for path in files if path.casefold().endswith(".py") and is_test(path)):
+        try:
+            expected[path] = collect(path, files[path])
+        except ValueError as error:
+            broken.append(TestResult(path, "error", normalise(str(error), limit=_WHY)))
+    if not expected:
+        return TestsRan(place, digest, tuple(broken))
+    heard = await python_run.run(sandbox, files, "tests", *expected, seconds=seconds, python=python, tells=_tells)
+    if heard.starved:
+        return busy.tests(place, digest, heard.outcome)
+    trouble = _trouble(heard)
+    ran = TestsRan(
+        place,
+        digest,
+        results=(*broken, *_results(heard, expected, files, trouble)),
+        trouble=trouble,
+        output=heard.normalise(heard.outcome.stderr),
+        seconds=round(heard.outcome.seconds, 3),
+    )
+    return sockets.of_tests(sandbox, ran)
+
+
+def _tells(heard: python_run.RunnerReports) -> bool:
+    """Whether a run is conclusive: not if a test reached its own time limit because the machine was busy."""
+    failed = (why for _, outcome, why, *_ in heard.of("result") if outcome != "passed")
+    return not any(busy.late(heard.outcome, why) for why in failed)
+
+
+def _trouble(heard: python_run.RunnerReports) -> str:
+    """Why the run as a whole cannot be trusted; empty if it can."""
+    told = [report[0] for report in heard.of("result")]
+    if how := python_run.ending(heard.outcome):
+        return how
+    if not heard.of("end") or heard.outcome.exit_status != 0:
+        return f"left early with exit status {heard.outcome.exit_status}"
+    if len(told) != len(set(told)):
+        return "a test reported twice"
+    return next((text for (text,) in heard.of("trouble")), "")
+
+
+def _results(
+    heard: python_run.RunnerReports, expected: Mapping[str, tuple[str, ...]], files: Mapping[str, bytes], trouble: str
+) -> Iterator[TestResult]:
+    told: dict[str, list[str]] = {}
+    for file, *report in heard.of("file"):
+        told |= dict.fromkeys(expected.get(file) or (file,), report)
+    for test, *report in heard.of("result"):
+        told.setdefault(test, report)
+    running = [test for (test,) in heard.of("running")][-1:]
+    for test in dict.fromkeys(chain(*expected.values(), *heard.of("collected"), told)):
+        outcome, why, missing = told.get(test, ("no result", "", ""))
+        if outcome not in _REPORTED:
+            outcome = "no result"
+            state = "was running when the tests ended" if [test] == running else "did not run"
+            why = f"{state}: {trouble or 'it was not there when the file was loaded'}"
+        yield TestResult(
+            id=test,
+            outcome=cast(TestOutcome, outcome),
+            why="" if outcome == "passed" else heard.normalise(why, _WHY),
+            needs=distribution(missing, files),
+        )

@@ -1,0 +1,307 @@
+"""Products in languages other than Python: built, started and tested by the command lines of a recipe."""
+
+import os
+import re
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from html.parser import HTMLParser
+from pathlib import Path, PurePosixPath
+
+import msgspec
+from msgspec.structs import replace
+
+from chatdev.journal.events import ProductStarted, TestResult, TestsRan
+from chatdev.product import busy, sockets
+from chatdev.product.acceptance import Launch
+from chatdev.product.output import normalise
+from chatdev.product.test_output import READERS, Reads, ReportedTests
+from chatdev.sandbox import fair, patience
+from chatdev.sandbox.port import Job, Limits, Outcome, Sandbox, SandboxError
+from chatdev.sandbox.view import installation
+
+# Our runner, and the sandbox's clock that it uses.
+_RUNNER, _CLOCK = str(Path(__file__).parent), str(Path(fair.__file__).parent)
+_BEGIN = "import sys; sys.path += sys.argv[1:3]; from runner import steps; steps.main(sys.argv[3])"
+_BUILD_SECONDS = 60.0
+_WHY = 1500
+
+
+class Toolchain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A language from ``languages.toml``; that file explains the fields."""
+
+    tools: tuple[str, ...]
+    main: str
+    suffixes: tuple[str, ...]
+    test_file: str
+    test: tuple[str, ...]
+    reads: Reads
+    how: str
+    arguments: str = ""
+    start: tuple[str, ...] = ()
+    build: tuple[tuple[str, ...], ...] = ()
+    build_tests: tuple[tuple[str, ...], ...] = ()
+    announces: str = ""
+    crash: str = ""
+    environment: Mapping[str, str] = {}
+
+
+class _Ran(msgspec.Struct, frozen=True):
+    """How building and running went: ``failed`` is the number of the step that failed; ``status`` is the program's."""
+
+    outcome: Outcome
+    output: str = ""
+    failed: int | None = None
+    status: int | None = None
+    alive: bool = False
+
+
+class ToolchainProduct:
+    """Runs products by a recipe; a ``languages.Product``."""
+
+    def __init__(self, recipe: Toolchain) -> None:
+        self._recipe = recipe
+        self.main, self.test_file, self.how = recipe.main, recipe.test_file, recipe.how
+        self.arguments = recipe.arguments
+        self.command = " ".join(recipe.start) or f"a browser that opens {recipe.main}"
+
+    async def run_tests(
+        self, sandbox: Sandbox, files: Mapping[str, bytes], *, place: str = "", digest: str = "", seconds: float = 60
+    ) -> TestsRan:
+        """Build the product and its tests, and run the tests in one separate process; see ``languages.Product``."""
+        recipe = self._recipe
+        tests = [path for path in sorted(files) if _below_tests(path) and _suffix(path) in self._test_suffixes()]
+        if not tests:
+            return TestsRan(place, digest, ())
+        if lacks := self._lacking():
+            return TestsRan(place, digest, (), lacks=lacks)
+        product = self._steps(recipe.build, files)
+        steps = product + self._steps(recipe.build_tests, files)
+        ran = await self._run(sandbox, files, steps, self._words(recipe.test, files), seconds)
+        if ran.outcome.stopped == "starved":
+            return busy.tests(place, digest, ran.outcome)
+        told = normalise(ran.outcome.stderr)
+        empty = TestsRan(place, digest, (), output=told, seconds=round(ran.outcome.seconds, 3))
+        if ran.failed is not None and ran.failed < len(product):
+            return replace(empty, results=(TestResult("build", "error", told[-_WHY:]),))
+        if ran.failed is not None:
+            return replace(empty, trouble=f"the tests cannot be built: {told[-_WHY:]}")
+        heard = READERS[recipe.reads](ran.output)
+        trouble = _trouble(ran, heard)
+        results = tuple(self._results(tests, files, ran, heard, trouble))
+        return sockets.of_tests(sandbox, replace(empty, results=results, trouble=trouble))
+
+    async def start(
+        self, sandbox: Sandbox, files: Mapping[str, bytes], *, place: str = "", digest: str = "", watch: float = 5.0
+    ) -> ProductStarted:
+        """Build it and start it as its user does; see ``languages.Product``.
+
+        A crash is a signal, a build that failed, a limit other than time, or a status other than 0 with the message
+        that the language's runtime prints for an uncaught error.
+        """
+        recipe = self._recipe
+        if recipe.main not in files:
+            return ProductStarted(place, digest, "missing", why=f"there is no {recipe.main} to start")
+        if not recipe.start:
+            return _opened(ProductStarted(place, digest, "exited", exit_status=0), recipe.main, files)
+        if lacks := self._lacking():
+            return ProductStarted(place, digest, "missing", why=f"there is no {lacks} here", lacks=lacks)
+        steps = self._steps(recipe.build, files)
+        ran = await self._run(sandbox, files, steps, self._words(recipe.start, files), watch, hold_stdin=True)
+        if ran.outcome.stopped == "starved":
+            return busy.start(place, digest, ran.outcome)
+        told = normalise(f"{ran.output}\n{ran.outcome.stderr}".strip())
+        started = ProductStarted(
+            place, digest, "exited", exit_status=ran.status, output=told, seconds=round(ran.outcome.seconds, 3)
+        )
+        if ran.alive:
+            return replace(started, how="alive", exit_status=None)
+        if why := self._crash(ran, told):
+            return sockets.of_start(sandbox, replace(started, how="crashed", why=why[-_WHY:]))
+        return started
+
+    def _crash(self, ran: _Ran, told: str) -> str:
+        if ran.failed is not None:
+            return f"it does not build:\n{told}"
+        if how := _ending(ran):
+            return f"{how}\n{told}".strip()
+        last = normalise(ran.outcome.stderr).strip().splitlines()[-3:]
+        if ran.status and self._recipe.crash and any(re.search(self._recipe.crash, line) for line in last):
+            return normalise(ran.outcome.stderr)
+        return ""
+
+    def launch(self, files: Mapping[str, bytes]) -> Launch:
+        """See ``languages.Product``."""
+        recipe = self._recipe
+        return Launch(
+            tuple(self._words(recipe.start, files)),
+            tuple(tuple(step) for step in self._steps(recipe.build, files)),
+            self._environment(),
+            tuple(self._reads()),
+            self._lacking(),
+        )
+
+    def _lacking(self) -> str:
+        return next((tool for tool in self._recipe.tools if shutil.which(tool) is None), "")
+
+    def _test_suffixes(self) -> set[str]:
+        return {_suffix(self.test_file)}
+
+    def _steps(self, steps: tuple[tuple[str, ...], ...], files: Mapping[str, bytes]) -> list[list[str]]:
+        """The steps whose files exist: the empty project is not built, so that its tests can run and fail."""
+        there = [step for step in steps if all(self._expand(word, files) for word in step if self._names(word))]
+        return [self._words(step, files) for step in there]
+
+    def _names(self, word: str) -> bool:
+        return word in ("{sources}", "{tests}", self._recipe.main)
+
+    def _words(self, words: tuple[str, ...], files: Mapping[str, bytes]) -> list[str]:
+        return [part for word in words for part in self._expand(word, files)]
+
+    def _expand(self, word: str, files: Mapping[str, bytes]) -> list[str]:
+        if word == "{sources}":
+            return [path for path in sorted(files) if not _below_tests(path) and _suffix(path) in self._recipe.suffixes]
+        if word == "{tests}":
+            return [path for path in sorted(files) if _below_tests(path) and _suffix(path) in self._test_suffixes()]
+        return [] if word == self._recipe.main and word not in files else [word]
+
+    async def _run(
+        self,
+        sandbox: Sandbox,
+        files: Mapping[str, bytes],
+        steps: list[list[str]],
+        program: list[str],
+        seconds: float,
+        *,
+        hold_stdin: bool = False,
+    ) -> _Ran:
+        nonce = os.urandom(16).hex()
+        order = msgspec.json.encode({"steps": steps, "program": program, "seconds": seconds}).decode()
+        job = Job(
+            argv=(sys.executable, "-I", "-S", "-B", "-c", _BEGIN, _RUNNER, _CLOCK, order),
+            files=files,
+            stdin=nonce.encode(),
+            hold_stdin=hold_stdin,
+            limits=Limits(seconds=seconds + (_BUILD_SECONDS if steps else 5.0)),
+            environment=self._environment(),
+            reads=tuple(self._reads()),
+        )
+        return _read(await patience.run(sandbox, job, lambda outcome: _tells(outcome, nonce)), nonce)
+
+    def _environment(self) -> dict[str, str]:
+        """A path with the tools' folders, since a tool may be installed anywhere, and the variables that they need."""
+        found = [str(Path(path).parent) for tool in self._recipe.tools if (path := shutil.which(tool))]
+        path = os.pathsep.join(dict.fromkeys([*found, "/usr/local/bin", "/usr/bin", "/bin"]))
+        stated = {name: str(Path(value).expanduser()) for name, value in self._recipe.environment.items()}
+        return {"PATH": path, **stated}
+
+    def _reads(self) -> Iterator[str]:
+        """The folders of our driver, of the installed tools, and those that the recipe names for them."""
+        yield from (_RUNNER, _CLOCK)
+        for tool in self._recipe.tools:
+            if path := shutil.which(tool):
+                yield from installation(path)
+        yield from (
+            value for value in self._environment().values() if value.startswith("/") and os.pathsep not in value
+        )
+
+    def _results(
+        self, tests: list[str], files: Mapping[str, bytes], ran: _Ran, heard: ReportedTests, trouble: str
+    ) -> Iterator[TestResult]:
+        """A result for each test that was reported or announced; a report on a whole file explains the latter."""
+        owner = tests[0] if len(tests) == 1 else "tests"
+        met: Counter[str] = Counter()
+        why = trouble or "it did not run"
+        for test in heard.tests:
+            if any(PurePosixPath(test.name).match(path) for path in tests):  # node's report on a file without tests
+                why = f"{test.why}\n{ran.output}".strip() if test.outcome == "failed" else why
+                continue
+            met[test.name] += 1
+            name = f"{owner}::{test.name}" + (f" ({met[test.name]})" if met[test.name] > 1 else "")
+            yield TestResult(name, test.outcome, "" if test.outcome == "passed" else normalise(test.why, limit=_WHY))
+        leaves = {name.rpartition(" > ")[2] for name in met}
+        for name in dict.fromkeys(self._announced(tests, files)):
+            if name not in leaves:
+                yield TestResult(f"{owner}::{name}", "no result", normalise(why, limit=_WHY))
+
+    def _announced(self, tests: list[str], files: Mapping[str, bytes]) -> Iterator[str]:
+        for path in tests if self._recipe.announces else []:
+            text = files[path].decode(errors="replace")
+            yield from (found["name"] for found in re.finditer(self._recipe.announces, text, re.M))
+
+
+def _suffix(path: str) -> str:
+    return path.rpartition(".")[2].lower()
+
+
+def _below_tests(path: str) -> bool:
+    return "tests" in path.casefold().split("/")[:-1]
+
+
+def _read(outcome: Outcome, nonce: str) -> _Ran:
+    """The driver's reports, and what the program printed between ``ready`` and the end."""
+    before, *parts = re.split(rf"\n?^{nonce} (.*)\n", outcome.stdout, flags=re.M)
+    reports = [report.split() for report in parts[::2]]
+    output = parts[1] if len(parts) > 1 and parts[0] == "ready" else ""
+    if not reports and not outcome.stopped:
+        raise SandboxError(
+            f"The product's driver did not start in the sandbox (exit status {outcome.exit_status}).",
+            tried=[*outcome.stderr.splitlines()[-1:], *before.splitlines()[-1:]],
+            do="Free some memory and processor time on this machine, and try again.",
+        )
+    last = reports[-1] if reports else ["none"]
+    match last:
+        case ["failed", step, _]:
+            return _Ran(outcome, failed=int(step))
+        case ["ended", status]:
+            return _Ran(outcome, output, status=int(status))
+        case ["alive"]:
+            return _Ran(outcome, output, alive=True)
+    return _Ran(outcome, output)
+
+
+def _tells(outcome: Outcome, nonce: str) -> bool:
+    """Whether a run says something about the product: not if its tests hit their time limits on a busy machine."""
+    return not busy.late(outcome, outcome.stdout) or _read(outcome, nonce).status == 0
+
+
+def _ending(ran: _Ran) -> str:
+    """How the program ended if it did not exit by itself."""
+    if ran.outcome.stopped:
+        return f"stopped by the {ran.outcome.stopped} limit"
+    if ran.alive:
+        return "stopped by the time limit"
+    if ran.status is None:
+        return "ended without a report"
+    return f"killed by signal {-ran.status}" if ran.status < 0 else ""
+
+
+def _trouble(ran: _Ran, heard: ReportedTests) -> str:
+    if how := _ending(ran):
+        return how
+    failing = any(test.outcome == "failed" for test in heard.tests)
+    if ran.status and not failing:
+        return f"left with exit status {ran.status} although no test failed"
+    return heard.trouble
+
+
+class _References(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.local: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        wanted = {"script": "src", "img": "src", "link": "href"}.get(tag)
+        value = dict(attrs).get(wanted, "") if wanted else ""
+        if value and not re.match(r"[a-zA-Z][\w+.-]*:|//|#", value):
+            self.local.append(re.split(r"[?#]", value)[0].removeprefix("./").removeprefix("/"))
+
+
+def _opened(started: ProductStarted, main: str, files: Mapping[str, bytes]) -> ProductStarted:
+    """A page is not run, since there is no browser: it must load only files of its own folder that exist."""
+    page = _References()
+    page.feed(files[main].decode(errors="replace"))
+    if absent := [path for path in page.local if path not in files]:
+        return replace(started, how="crashed", exit_status=None, why=f"{main} loads {absent[0]}, which is not there")
+    return started

@@ -1,0 +1,48 @@
+"""The checks of a product: its acceptance tests, its start, and starts with other inputs."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from chatdev.journal.effects import JournalScope
+from chatdev.journal.events import ProductProbed, ProductStarted, TestsRan
+from chatdev.product import acceptance
+from chatdev.product.sessions import Invocation
+from chatdev.project.context import RunContext
+from chatdev.project.state import State
+
+
+async def test(run: RunContext, scope: JournalScope, state: State) -> State:
+    """Run the acceptance tests on this version, unless their results are known."""
+    way = state.way
+    if way is None or not state.runnable or not state.has_tests or state.tested:
+        return state
+    version, files = state.digest, state.product
+    ran = await scope.perform(
+        TestsRan, version, lambda: acceptance.run(way, run.sandbox, files, place=scope.place, version=version)
+    )
+    return msgspec.structs.replace(state, tests=ran)
+
+
+async def probe(run: RunContext, scope: JournalScope, state: State, calls: Sequence[Invocation]) -> ProductProbed:
+    """Start this version with inputs whose right output is not known, and with the tester's examples."""
+    way = state.way
+    assert way is not None
+    version, files = state.digest, state.product
+    return await scope.perform(
+        ProductProbed,
+        version,
+        lambda: acceptance.probe(way, run.sandbox, files, calls, state.further, place=scope.place, version=version),
+    )
+
+
+async def start(run: RunContext, scope: JournalScope, state: State) -> State:
+    """Start this version of the product and watch it, unless that was done."""
+    way = state.way
+    if way is None or not state.runnable or state.watched:
+        return state
+    version, files = state.digest, acceptance.visible(state.product)
+    started = await scope.perform(
+        ProductStarted, version, lambda: way.start(run.sandbox, files, place=scope.place, digest=version)
+    )
+    return msgspec.structs.replace(state, started=started)
