@@ -18,6 +18,9 @@ from chatdev.models.types import Message, Options
 from chatdev.sandbox import levels
 
 pytestmark = pytest.mark.servers
+LAYERS = 32
+"""A token takes some 30 ms, most of it computing. With 2 layers vLLM's processes mostly wait for each other in busy
+loops, and on two cores its /metrics answers only after the requests have ended."""
 MODEL = "model = { max_tokens = 96, extra = { ignore_eos = true } }"
 """The options of every call. Without them a random model ends after one token or never."""
 
@@ -28,12 +31,14 @@ async def queued(choice: Choice, requests: int) -> Load:
     asked = [Message("user", "What is a queue?")]
     calls = [asyncio.create_task(choice.backend.complete(asked, options)) for _ in range(requests)]
     try:
+        seen: list[Load | None] = []
         while not any(call.done() for call in calls):
-            load = await choice.backend.load()
-            if load and (load.running or 0) + (load.waiting or 0) == requests:
+            seen.append(await choice.backend.load())
+            if (load := seen[-1]) and (load.running or 0) + (load.waiting or 0) == requests:
                 return load
             await asyncio.sleep(0.05)
-        raise AssertionError("an answer came before all requests were counted")
+        ended = [call.exception() or call.result().finish_reason for call in calls if call.done()]
+        raise AssertionError(f"{ended} came before all {requests} requests were counted: {seen[-5:]}")
     finally:
         for call in calls:
             call.cancel()
@@ -41,7 +46,7 @@ async def queued(choice: Choice, requests: int) -> Load:
 
 
 async def test_a_queue_at_vllm_lowers_the_number_of_projects(tmp_path: Path) -> None:
-    with vllm_cpu.running(gibberish.make(tmp_path), tmp_path, "--max-num-seqs", "2") as url:
+    with vllm_cpu.running(gibberish.make(tmp_path, LAYERS), tmp_path, "--max-num-seqs", "2") as url:
         async with plain.met(url, tmp_path) as choice:
             load = await queued(choice, FIRST)
     assert (load.running, load.waiting) == (2, FIRST - 2)
@@ -56,7 +61,7 @@ async def test_a_batch_runs_more_projects_while_vllm_has_room(tmp_path: Path) ->
     for phase in (company / "phases").iterdir():
         phase.write_text(phase.read_text().replace("sets =", f"{MODEL}\nsets =", 1))
     limits: list[int] = []
-    with vllm_cpu.running(gibberish.make(tmp_path), tmp_path, "--max-num-seqs", "32") as url:
+    with vllm_cpu.running(gibberish.make(tmp_path, LAYERS), tmp_path, "--max-num-seqs", "32") as url:
         async with plain.met(url, tmp_path) as choice:
             with contextlib.closing(Ledger(tmp_path / "batch", BatchPlan(config=str(company)))) as ledger:
                 left = ledger.left(ledger.add(plain.rows(100)))

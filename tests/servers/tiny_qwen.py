@@ -1,7 +1,7 @@
 """Small Qwen2 models in Hugging Face's form, for vLLM and ``transformers serve``: made here, nothing is downloaded.
 
 Run as a script by the interpreter of ``.venv-servers``, it makes one with random weights, which answers gibberish:
-``tiny_qwen.py FOLDER WINDOW TEXTS``, with a folder of Markdown for its tokenizer to learn from.
+``tiny_qwen.py FOLDER WINDOW TEXTS LAYERS``, with a folder of Markdown for its tokenizer to learn from.
 """
 
 import sys
@@ -58,12 +58,12 @@ def untrained(
     return model
 
 
-def main(folder: Path, window: int, source: Path) -> None:
+def main(folder: Path, window: int, source: Path, layers: int) -> None:
     """Save a model that knows nothing. Its answers wander and meet their end after some 100 tokens."""
     torch.manual_seed(0)
     texts = [path.read_text(encoding="utf-8") for path in sorted(source.rglob("*.md"))]
     words = tokenizer(texts, 600, folder)
-    model = untrained(words, window=window, width=64, layers=2, tied=False)
+    model = untrained(words, window=window, width=64, layers=layers, tied=False)
     with torch.no_grad():
         model.lm_head.weight.normal_(std=0.2 / 64**0.5)
         model.lm_head.weight[words.convert_tokens_to_ids(END_OF_TURN)] *= 3
@@ -71,4 +71,4 @@ def main(folder: Path, window: int, source: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))
