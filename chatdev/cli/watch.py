@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from chatdev.cli.options import WatchOptions
 from chatdev.cli.run_output import RunOutput
 from chatdev.journal.store import Record
-from chatdev.models.backend import ModelBackend
+from chatdev.models.chat_model import ChatModel
 from chatdev.settings import Settings, traces_url
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _tracing(url: str, output: RunOutput) -> "Tracing | None":
 
 
 @contextlib.asynccontextmanager
-async def server_shown(model: ModelBackend, output: RunOutput) -> AsyncIterator[None]:
+async def server_shown(model: ChatModel, output: RunOutput) -> AsyncIterator[None]:
     """While this lasts, a live terminal shows the model server's queue and cache, if the server reports them.
     Without a live terminal, no such request is sent."""
 

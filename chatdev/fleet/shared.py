@@ -2,14 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import msgspec
 
-from chatdev.models.backend import ModelBackend, OpenAIModel
+from chatdev.models.chat_model import ChatModel
 from chatdev.models.choose import Choice
 from chatdev.models.endpoint import Facts
+from chatdev.models.endpoint_model import EndpointModel
 from chatdev.models.fallback import Fallback
 from chatdev.models.metrics import Load
 from chatdev.models.types import Completion, Message, Options, Target, Watch
@@ -51,24 +51,20 @@ class Traffic:
         return self.out * each > FAST
 
 
-class SharedModelHandle(ModelBackend):
+class SharedModelHandle(ChatModel):
     """A shared backend for one project: closing it closes nothing that others use.
 
     Answers are ``streamed`` or arrive whole. With None, those that may be stopped early are streamed while the server
     is slow: there an answer that repeats itself takes minutes; on a fast server a stream costs more than it saves.
     """
 
-    def __init__(self, backend: ModelBackend, traffic: Traffic, *, streamed: bool | None = None) -> None:
+    def __init__(self, backend: ChatModel, traffic: Traffic, *, streamed: bool | None = None) -> None:
         self._backend = backend.beside() if isinstance(backend, Fallback) else backend
         self._traffic = traffic
         self._streamed = streamed
 
-    def run(self, messages: Sequence[Mapping[str, Any]], **config: Any) -> dict[str, Any]:
-        """See ``ModelBackend``."""
-        return self._backend.run(messages, **config)
-
     async def complete(self, messages: Sequence[Message], options: Options, watch: Watch | None = None) -> Completion:
-        """See ``ModelBackend``."""
+        """See ``ChatModel``."""
         traffic = self._traffic
         traffic.out += 1
         try:
@@ -84,19 +80,19 @@ class SharedModelHandle(ModelBackend):
         return answer
 
     async def facts(self) -> Facts:
-        """See ``ModelBackend``."""
+        """See ``ChatModel``."""
         return await self._backend.facts()
 
     def beyond(self, avoid: Sequence[str]) -> bool:
-        """See ``ModelBackend``."""
+        """See ``ChatModel``."""
         return self._backend.beyond(avoid)
 
     async def least_window(self) -> int | None:
-        """See ``ModelBackend``."""
+        """See ``ChatModel``."""
         return await self._backend.least_window()
 
     async def aclose(self) -> None:
-        """See ``ModelBackend``."""
+        """See ``ChatModel``."""
         if isinstance(self._backend, Fallback):
             self._backend.leave()
 
@@ -138,7 +134,7 @@ class SharedModel:
     async def answers(self) -> bool:
         """Whether a server answers."""
         backend = self.choice.backend
-        return not isinstance(backend, Fallback | OpenAIModel) or await backend.answers()
+        return not isinstance(backend, Fallback | EndpointModel) or await backend.answers()
 
     async def loads(self) -> list[Load]:
         """The load of each endpoint that reports it."""

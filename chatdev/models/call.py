@@ -34,7 +34,7 @@ class EndpointState(msgspec.Struct):
     estimator: TokenEstimator = TokenEstimator()
     adaptations: Adaptations = frozenset()
     asked_again: bool = False
-    heard: bool = False
+    has_answered: bool = False
 
     @property
     def constraint(self) -> str:
@@ -49,7 +49,7 @@ class EndpointState(msgspec.Struct):
 
     def learn(self, answer: ServerAnswer, options: Options, sent: Mapping[str, Any]) -> None:
         """Correct the profile if an answer contradicts it; ``sent`` is the request body of that answer."""
-        profile, self.heard = self.profile, True
+        profile, self.has_answered = self.profile, True
         if answer.reasoning.strip():
             asked_not_to = (
                 options.thinking is False and bool(self.thinking_off) and self.thinking_off.keys() <= sent.keys()
@@ -168,7 +168,7 @@ class ModelCall:
         """Ends the stream early. An endpoint's first answer shows whether its model thinks aloud, so that answer is
         never taken for complete before its end."""
         known, early = self._known, self._options.early
-        return StopCondition(early.enough if early and known.heard else None, thinks=bool(known.profile.thinks))
+        return StopCondition(early.enough if early and known.has_answered else None, thinks=bool(known.profile.thinks))
 
     def _request_id(self) -> str:
         """``PLACE;TRY;SUFFIX``: the place for a recording, and a suffix since some servers require unique ids."""

@@ -9,10 +9,12 @@ import msgspec
 from chatdev.errors import UserError
 from chatdev.models import address as addresses
 from chatdev.models import discover
-from chatdev.models.backend import ModelBackend, OpenAIModel, StubModel, VLLMModel
+from chatdev.models.backend import StubChatModel
 from chatdev.models.breaker import BreakerRegistry
+from chatdev.models.chat_model import ChatModel
 from chatdev.models.cost_budget import CostBudget
 from chatdev.models.endpoint import Facts
+from chatdev.models.endpoint_model import EndpointModel
 from chatdev.models.errors import Unreachable
 from chatdev.models.fallback import Fallback
 from chatdev.models.types import ModelType, Target
@@ -33,7 +35,7 @@ class Choice(msgspec.Struct, frozen=True):
     """A backend that has described itself, its label, and the settings that it was chosen by. ``notes`` are lines to
     print before the first call. ``breakers`` and ``cost_budget`` are shared with all colleagues."""
 
-    backend: ModelBackend
+    backend: ChatModel
     facts: Facts
     label: str
     settings: Settings
@@ -112,7 +114,7 @@ async def choose(
     if kind is ModelType.VLLM:
         return await _own(means)
     if kind is ModelType.STUB:
-        return await _met(StubModel(), ModelType.STUB.name, means)
+        return await _described(StubChatModel(), ModelType.STUB.name, means)
     return await _openai(means, kind.value)
 
 
@@ -125,14 +127,14 @@ async def _own(means: _Means, target: Target | None = None) -> Choice:
     if wanted.endpoint and settings.vllm_endpoint:  # a role's own server comes first, then the run's others
         others = (url for url in settings.endpoints if url != wanted.endpoint)
         own += [Target(settings.vllm_model_name, url) for url in others]
-    servers = [VLLMModel.at(each, settings, breakers=breakers) for each in own]
+    servers = [EndpointModel.of_vllm(settings, each, breakers=breakers) for each in own]
     last = None
     if settings.vllm_endpoint and settings.openai_api_key and not forbidden(settings):
-        last = OpenAIModel(settings=settings, breakers=breakers, cost_budget=cost_budget)
+        last = EndpointModel.of_openai(settings, breakers=breakers, cost_budget=cost_budget)
     # A model that was named for a role must answer when the run begins; no other may replace it then.
     backend = Fallback(servers, last, begins=target is None, firsts=firsts, backoff=breakers.backoff)
     try:
-        return await _met(backend, wanted.name if target else ModelType.VLLM.name, means)
+        return await _described(backend, wanted.name if target else ModelType.VLLM.name, means)
     except Unreachable as error:
         if settings.vllm_endpoint is None and target is None:
             await _point_to_others(error, settings)
@@ -148,13 +150,15 @@ async def _point_to_others(error: Unreachable, settings: Settings) -> None:
 
 async def _openai(means: _Means, name: str | None, *notes: str) -> Choice:
     settings, breakers, cost_budget = means
-    backend = OpenAIModel(name, settings=settings, backoff=breakers.backoff, breakers=breakers, cost_budget=cost_budget)
+    backend = EndpointModel.of_openai(
+        settings, name, backoff=breakers.backoff, breakers=breakers, cost_budget=cost_budget
+    )
     if forbidden(settings):
         raise UserError(
             f"This needs OpenAI's {backend.wanted}, and --local-only (or CHATDEV_LOCAL_ONLY) forbids that.",
             do="Remove that setting, or choose a model on a server of your own.",
         )
-    return await _met(
+    return await _described(
         backend,
         f"{OPENAI}{backend.wanted}",
         means,
@@ -163,7 +167,7 @@ async def _openai(means: _Means, name: str | None, *notes: str) -> Choice:
     )
 
 
-async def _met(backend: ModelBackend, label: str, means: _Means, *notes: str) -> Choice:
+async def _described(backend: ChatModel, label: str, means: _Means, *notes: str) -> Choice:
     try:
         facts = await backend.facts()
     except BaseException:

@@ -5,21 +5,19 @@ several replicas.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from chatdev.models import request
-from chatdev.models.backend import ModelBackend, OpenAIModel
-from chatdev.models.background import BACKGROUND
 from chatdev.models.breaker import BACKOFF
+from chatdev.models.chat_model import ChatModel
 from chatdev.models.endpoint import Facts
+from chatdev.models.endpoint_model import EndpointModel
 from chatdev.models.errors import ModelError, NotAModelServer, ServerFault, Unreachable
 from chatdev.models.metrics import Load
-from chatdev.models.retry import Asking
+from chatdev.models.retry import FailoverCall
 from chatdev.models.types import Completion, Message, Options, Watch
 
 
-class Fallback(ModelBackend):
+class Fallback(ChatModel):
     """Several endpoints as one model, for one run. ``own`` are the user's, in their order; ``last`` is OpenAI: it gets
     no request before all of ``own`` have failed. ``begins``: a run may also start on ``last``. Of ``own``, a run may
     start on the first ``firsts`` (None: all); the others only serve as fallbacks.
@@ -30,8 +28,8 @@ class Fallback(ModelBackend):
 
     def __init__(
         self,
-        own: Sequence[OpenAIModel],
-        last: OpenAIModel | None = None,
+        own: Sequence[EndpointModel],
+        last: EndpointModel | None = None,
         *,
         begins: bool = True,
         firsts: int | None = None,
@@ -43,7 +41,7 @@ class Fallback(ModelBackend):
         self._begins, self._firsts = begins, firsts
         self._backoff = backoff
         self._out: dict[str, ModelError] = {}
-        self._home: OpenAIModel | None = None
+        self._home: EndpointModel | None = None
         self.notes: tuple[str, ...] = ()
 
     def beside(self) -> "Fallback":
@@ -66,23 +64,16 @@ class Fallback(ModelBackend):
         """The own counters of each of the user's endpoints."""
         return tuple(await asyncio.gather(*(each.load() for each in self._own)))
 
-    def run(self, messages: Sequence[Mapping[str, Any]], **config: Any) -> dict[str, Any]:
-        """See ModelBackend."""
-        return BACKGROUND.wait_for(self.arun(messages, **config))
-
-    async def arun(self, messages: Sequence[Mapping[str, Any]], **config: Any) -> dict[str, Any]:
-        """See ModelBackend."""
-        return (await self.complete(request.messages_from(messages), request.options_from(config))).as_dict()
-
     async def complete(self, messages: Sequence[Message], options: Options, watch: Watch | None = None) -> Completion:
-        """See ModelBackend."""
+        """See ChatModel."""
         if self._home is None:
-            await self._meet()
+            await self._choose_home()
         for each in self._all:
             each.debug = self.debug
-        return await Asking(messages, options, watch, self._backoff, self._out).of(self._in_order(options.avoid))
+        call = FailoverCall(messages, options, watch, self._backoff, self._out)
+        return await call.complete_with_failover(self._in_order(options.avoid))
 
-    def _in_order(self, avoid: Sequence[str] = ()) -> list[OpenAIModel]:
+    def _in_order(self, avoid: Sequence[str] = ()) -> list[EndpointModel]:
         """The endpoints in the order of use: replicas at the position of the first of them, the run's home before the
         others, and those by calls in flight."""
         first: dict[str, int] = {}
@@ -93,31 +84,32 @@ class Fallback(ModelBackend):
         return [each for each in order if each.address.base_url not in avoid] or order
 
     def beyond(self, avoid: Sequence[str]) -> bool:
-        """See ModelBackend."""
+        """See ChatModel."""
         urls = {each.address.base_url for each in self._all}
         return bool(urls.difference(avoid, self._out))
 
     async def facts(self) -> Facts:
         """What the run's first endpoint reports about itself. Raises ModelError."""
-        home = self._home or await self._meet()
+        home = self._home or await self._choose_home()
         return await home.facts()
 
-    async def _meet(self) -> OpenAIModel:
+    async def _choose_home(self) -> EndpointModel:
         """Ask all of the user's endpoints what they serve, and choose the run's first one. Raises ModelError."""
         answers = await asyncio.gather(*(each.facts() for each in self._own), return_exceptions=True)
-        well, failed = [], []
+        described, failed = [], []
         for each, answer in zip(self._own, answers, strict=True):
             if isinstance(answer, Facts):
-                well.append(each)
+                described.append(each)
             elif isinstance(answer, ModelError):
                 failed.append(answer)
                 self._doubt(each, answer)
             else:
                 raise answer
         last = self._usable_last(failed)
-        well = [each for each in well if each in self._own[: self._firsts]]
-        home = await _least_loaded([each for each in well if _served(each) == _served(well[0])]) if well else last
-        if home is None or (not well and (not self._begins or _is_wrong(failed))):
+        firsts = [each for each in described if each in self._own[: self._firsts]]
+        replicas = [each for each in firsts if _served(each) == _served(firsts[0])]
+        home = await _least_loaded(replicas) if replicas else last
+        if home is None or (not replicas and (not self._begins or _is_wrong(failed))):
             raise _whole(failed)
         try:
             await home.facts()
@@ -126,10 +118,10 @@ class Fallback(ModelBackend):
             raise
         self._home = home
         home.breaker.homes += 1
-        self.notes = (*(each.what for each in failed), *self._told())
+        self.notes = (*(each.what for each in failed), *self._endpoint_notes())
         return home
 
-    def _usable_last(self, failed: list[ModelError]) -> OpenAIModel | None:
+    def _usable_last(self, failed: list[ModelError]) -> EndpointModel | None:
         """OpenAI, unless it is known now that it would refuse: then the run says so at its start, not hours later."""
         try:
             if self._last:
@@ -141,58 +133,60 @@ class Fallback(ModelBackend):
             self._out[self._last.address.base_url] = error
             return None
 
-    def _doubt(self, endpoint: OpenAIModel, error: ModelError) -> None:
+    def _doubt(self, endpoint: EndpointModel, error: ModelError) -> None:
         """Remember why an endpoint did not describe itself: it may start later, or a person must act."""
         if isinstance(error, Unreachable | ServerFault):
             endpoint.breaker.trip(error.what)
         else:
             self._out[endpoint.address.base_url] = error
 
-    def _told(self) -> list[str]:
+    def _endpoint_notes(self) -> list[str]:
         """Notes before the first call: which endpoints are used, and which may be."""
-        told = []
+        notes = []
         if len(self._own) > 1:
-            names = [each.known_facts.model if each.known_facts else "not reached" for each in self._own]
+            names = [each.reported_facts.model if each.reported_facts else "not reached" for each in self._own]
             listed = "; ".join(f"{each.address.base_url} ({n})" for each, n in zip(self._own, names, strict=True))
-            told.append(f"Endpoints, in this order: {listed}.")
+            notes.append(f"Endpoints, in this order: {listed}.")
         if self._last is None or self._last.address.base_url in self._out:
-            return told
+            return notes
         name, url = self._last.wanted, self._last.address.base_url
         if self._home is self._last:
-            told.append(f"None of your servers answers. OpenAI is used until one does: {name} at {url}.")
+            notes.append(f"None of your servers answers. OpenAI is used until one does: {name} at {url}.")
         else:
-            told.append(f"If none of your servers answers, OpenAI is used instead: {name} at {url}.")
+            notes.append(f"If none of your servers answers, OpenAI is used instead: {name} at {url}.")
         if not self._last.address.free:
             limit = self._last.cost_budget.limit
             most = "" if limit is None else f", ${limit:g} at most"
-            told.append(f"Your task and code then go to OpenAI, and calls cost money{most}; --local-only forbids that.")
-        return told
+            notes.append(
+                f"Your task and code then go to OpenAI, and calls cost money{most}; --local-only forbids that."
+            )
+        return notes
 
     async def least_window(self) -> int | None:
-        """See ModelBackend."""
+        """See ChatModel."""
         if self._home is None:
-            await self._meet()
-        facts = [each.known_facts for each in self._all if each.address.base_url not in self._out]
+            await self._choose_home()
+        facts = [each.reported_facts for each in self._all if each.address.base_url not in self._out]
         return min((each.window for each in facts if each and each.window), default=None)
 
     async def load(self) -> Load | None:
-        """See ModelBackend; for the run's home endpoint."""
+        """See ChatModel; for the run's home endpoint."""
         return await self._home.load() if self._home else None
 
     async def aclose(self) -> None:
-        """See ModelBackend."""
+        """See ChatModel."""
         self.leave()
         for each in self._all:
             await each.aclose()
 
 
-def _served(endpoint: OpenAIModel) -> str:
+def _served(endpoint: EndpointModel) -> str:
     """The model that an endpoint serves, to recognise replicas; its address if the model is not known."""
-    facts = endpoint.known_facts
+    facts = endpoint.reported_facts
     return facts.model if facts else endpoint.address.base_url
 
 
-async def _least_loaded(replicas: Sequence[OpenAIModel]) -> OpenAIModel:
+async def _least_loaded(replicas: Sequence[EndpointModel]) -> EndpointModel:
     """The replica with the fewest calls, by its own count if it reports one, and then with the fewest runs."""
     if len(replicas) == 1:
         return replicas[0]

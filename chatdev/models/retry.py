@@ -68,7 +68,7 @@ Out = MutableMapping[str, ModelError]
 """The endpoints that are skipped for the rest of the run, by base URL, and why."""
 
 
-class Asking:
+class FailoverCall:
     """One conversation, sent to one endpoint after another until one answers."""
 
     def __init__(
@@ -89,7 +89,7 @@ class Asking:
         self._errors: dict[str, ModelError] = {}
         self._tried: dict[str, str] = {}
 
-    async def of(self, endpoints: Iterable[Endpoint]) -> Completion:
+    async def complete_with_failover(self, endpoints: Iterable[Endpoint]) -> Completion:
         """The answer of the first endpoint that gives one. Raises ModelError: the error of the first endpoint, with
         those of the others as ``tried``."""
         left, resting = list(endpoints), []
@@ -101,14 +101,14 @@ class Asking:
             elif endpoint.breaker.state == "open":
                 resting.append(endpoint)
                 self._tried[url] = f"skipped (circuit breaker open): {_short(endpoint.breaker.why, url)}"
-            elif answer := await self._at(endpoint, others=bool(left)):
+            elif answer := await self._with_retries(endpoint, others=bool(left)):
                 return answer
         for endpoint in resting:  # a last try costs less than a stopped run
-            if answer := await self._at(endpoint, others=False):
+            if answer := await self._with_retries(endpoint, others=False):
                 return answer
         raise self._failed()
 
-    async def _at(self, endpoint: Endpoint, *, others: bool) -> Completion | None:
+    async def _with_retries(self, endpoint: Endpoint, *, others: bool) -> Completion | None:
         """The answer of one endpoint; None if it failed; the reason is kept. ``others``: more endpoints are left."""
         url, probing = endpoint.address.base_url, endpoint.breaker.state == "half-open"
         self._tried.pop(url, None)

@@ -55,7 +55,7 @@ class _Open(NamedTuple):
 
     session: aiohttp.ClientSession
     keeper: AsyncGenerator[None, None]
-    asking: asyncio.Lock
+    describing: asyncio.Lock
     rooms: dict[int, asyncio.Semaphore]
 
     def room(self, calls: int | None) -> AbstractAsyncContextManager[object]:

@@ -12,7 +12,7 @@ from chatdev.company.config import Company, Phase
 from chatdev.journal.effects import JournalScope, digest
 from chatdev.journal.events import Diagnostic, FileRefused, FileRemoved, FileWritten, LimitReached, ModelAnswered
 from chatdev.models import budget
-from chatdev.models.backend import ModelBackend
+from chatdev.models.chat_model import ChatModel
 from chatdev.models.errors import CostLimit
 from chatdev.models.types import Completion, EarlyStop, Enough, Message, Options, Progress, Target
 from chatdev.product.workspace import Workspace, changes
@@ -37,12 +37,12 @@ class RunContext:
 
     company: Company
     prompts: Prompts
-    model: ModelBackend
+    model: ChatModel
     sandbox: Sandbox
     workspace: Workspace
     watcher: Watcher
     spending: Spending
-    others: Mapping[Target, ModelBackend] = field(default_factory=dict)
+    others: Mapping[Target, ChatModel] = field(default_factory=dict)
     second_opinion: bool = False
     candidates: int = 0
     """How many candidates solve a phase, as typed; 0 if not typed."""
@@ -58,7 +58,7 @@ class RunContext:
     guarded: bool = True
     """Whether a change that lowers the evidence is undone; not in runs that an earlier version of ChatDev began."""
 
-    def asked(self, phase: Phase, role: str) -> ModelBackend:
+    def asked(self, phase: Phase, role: str) -> ChatModel:
         """The model that answers for a role in a phase."""
         return self.others.get(self.company.target(phase, role), self.model)
 
@@ -190,7 +190,7 @@ class PhaseContext:
 
         raise Exhausted(await here.perform(LimitReached, key, act))
 
-    async def _cuttable(self, model: ModelBackend, messages: Sequence[Message]) -> Sequence[Message]:
+    async def _cuttable(self, model: ChatModel, messages: Sequence[Message]) -> Sequence[Message]:
         """The messages, divided into parts if they may be too large for the window."""
         window = await model.least_window()
         return messages if budget.roomy(messages, window) else prompt_sections.named(messages, self.state, self.said)

@@ -7,7 +7,7 @@ solution is in one prompt, so that the length of all prompts together is linear 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from chatdev.company.config import Phase
 from chatdev.company.graph import Graph, Network, graph
 from chatdev.journal.effects import JournalScope
 from chatdev.journal.events import LimitReached, PhaseBegan, PhaseEnded
-from chatdev.models.backend import ModelBackend
+from chatdev.models.chat_model import ChatModel
 from chatdev.models.endpoint import Facts
 from chatdev.models.types import Completion, Message, Options, Watch
 from chatdev.project import writing
@@ -196,31 +196,27 @@ def _told(first: Contribution, others: Sequence[Contribution]) -> str:
     return "\n\n".join(parts)
 
 
-class _Bounded(ModelBackend):
+class _Bounded(ChatModel):
     """A backend with a limit on concurrent calls."""
 
-    def __init__(self, backend: ModelBackend, most: int) -> None:
+    def __init__(self, backend: ChatModel, most: int) -> None:
         self._backend, self._room = backend, asyncio.Semaphore(most)
 
-    def run(self, messages: Sequence[Mapping[str, Any]], **config: Any) -> dict[str, Any]:
-        """See ModelBackend."""
-        return self._backend.run(messages, **config)
-
     async def complete(self, messages: Sequence[Message], options: Options, watch: Watch | None = None) -> Completion:
-        """See ModelBackend."""
+        """See ChatModel."""
         async with self._room:
             return await self._backend.complete(messages, options, watch)
 
     async def facts(self) -> Facts:
-        """See ModelBackend."""
+        """See ChatModel."""
         return await self._backend.facts()
 
     async def least_window(self) -> int | None:
-        """See ModelBackend."""
+        """See ChatModel."""
         return await self._backend.least_window()
 
     def beyond(self, avoid: Sequence[str]) -> bool:
-        """See ModelBackend."""
+        """See ChatModel."""
         return self._backend.beyond(avoid)
 
     async def aclose(self) -> None:

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 
 from chatdev.journal.events import ServerCounted
 from chatdev.journal.store import Store
-from chatdev.models.backend import ModelBackend
+from chatdev.models.chat_model import ChatModel
 from chatdev.models.errors import ModelError
 from chatdev.models.metrics import Load
 
 
 @contextlib.asynccontextmanager
-async def counted(model: ModelBackend, store: Store, number: int) -> AsyncIterator[None]:
+async def counted(model: ChatModel, store: Store, number: int) -> AsyncIterator[None]:
     """Read the server's counters before and after attempt ``number``, and log the difference.
 
     This takes two requests for a page that needs no model, or one if there is no such page. An interrupted attempt does
@@ -26,7 +26,7 @@ async def counted(model: ModelBackend, store: Store, number: int) -> AsyncIterat
     await _count(model, store, number, before)
 
 
-async def _count(model: ModelBackend, store: Store, number: int, before: Load | None) -> None:
+async def _count(model: ChatModel, store: Store, number: int, before: Load | None) -> None:
     after = await model.load() if before else None
     if before and after and (difference := between(before, after, number)):
         store.append(difference)

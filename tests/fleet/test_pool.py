@@ -468,7 +468,7 @@ async def test_the_same_backend_serves_all_projects_where_there_is_one_alone(tmp
     choice = await choose("STUB", load({}, tmp_path))
     common = shared.SharedModel(choice)
     guest = common.guest().backend
-    assert guest.run(messages=[{"role": "user", "content": "x"}])["choices"]
+    assert (await guest.complete([Message("user", "x")], Options())).text
     assert (await guest.facts()).model == "stub"
     assert await guest.least_window() is None
     await guest.aclose()

@@ -13,10 +13,12 @@ import pytest
 from fake_server import delta, hello, model, refuses, says, serving, sse, streams, usage, whole
 
 from chatdev.models import errors
-from chatdev.models.address import Address
+from chatdev.models.address import of_openai
 from chatdev.models.backend import ModelBackend, ModelFactory, OpenAIModel, StubModel, VLLMModel
 from chatdev.models.background import BACKGROUND, Background
 from chatdev.models.budget import MINIMUM_ANSWER
+from chatdev.models.chat_model import ChatModel
+from chatdev.models.endpoint_model import EndpointModel
 from chatdev.models.types import Message, ModelType, Options, Part
 from chatdev.settings import Secret, Settings
 
@@ -488,7 +490,7 @@ def test_the_factory_makes_what_the_type_says(monkeypatch: pytest.MonkeyPatch, t
     def made(kind: ModelType | None) -> tuple[type, str]:
         backend = ModelFactory.create(kind, {"temperature": 0.2})
         assert isinstance(backend, OpenAIModel)
-        return type(backend), backend.address.base_url
+        return type(backend), backend.chat_model.address.base_url
 
     assert made(None) == made(ModelType.VLLM) == made(ModelType.VLLM_LOCAL) == (VLLMModel, "http://localhost:8000/v1")
     assert made(ModelType.GPT_4O) == (OpenAIModel, "https://api.openai.com/v1")
@@ -516,19 +518,23 @@ async def test_what_openai_would_refuse_is_told_before_it_is_asked(
     await backend.aclose()
 
 
-class Elsewhere(OpenAIModel):
-    """A provider that is neither OpenAI nor in a private network."""
-
-    def _target(self, model_type: ModelType | str | None, settings: Settings) -> tuple[str, Address]:
-        name, address = super()._target(model_type, settings)
-        return name, msgspec.structs.replace(address, free=False)
-
-
-@pytest.mark.parametrize(("kind", "cost"), [(OpenAIModel, 0.0), (Elsewhere, None)])
-async def test_a_call_is_free_on_this_machine_and_of_unknown_price_elsewhere(
-    kind: type[OpenAIModel], cost: float | None
-) -> None:
+@pytest.mark.parametrize(("free", "cost"), [(True, 0.0), (False, None)])
+async def test_a_call_is_free_on_this_machine_and_of_unknown_price_elsewhere(free: bool, cost: float | None) -> None:
     async with serving(models={"data": [{"id": "gpt-4o"}]}) as server:
-        backend = kind("gpt-4o", settings=Settings(openai_base_url=server.url))
-        assert (await backend.complete(HI, Options())).receipt.cost == cost
-        await backend.aclose()
+        settings = Settings(openai_base_url=server.url)
+        address = msgspec.structs.replace(of_openai(settings), free=free)
+        model = EndpointModel("gpt-4o", address, settings)
+        assert (await model.complete(HI, Options())).receipt.cost == cost
+        await model.aclose()
+
+
+async def test_a_backend_can_be_used_wherever_chatdev_expects_a_model() -> None:
+    texts: list[str] = []
+    async with serving() as server:
+        backend = VLLMModel(settings=Settings(vllm_endpoint=server.url))
+        backend.debug = texts.append
+        inner: ChatModel = backend
+        assert (await inner.complete(HI, Options())).text == "Hello"
+        assert (await inner.least_window(), inner.beyond(()), await inner.load()) == (8192, False, None)
+        await inner.aclose()
+    assert backend.debug is backend.chat_model.debug and len(texts) > 1

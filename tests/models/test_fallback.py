@@ -8,9 +8,9 @@ import pytest
 from fake_server import FakeServer, delta, hello, refuses, says, serving, sse, streams, usage
 
 from chatdev.models import errors, retry
-from chatdev.models.backend import OpenAIModel, VLLMModel
 from chatdev.models.breaker import BreakerRegistry
 from chatdev.models.cost_budget import CostBudget
+from chatdev.models.endpoint_model import EndpointModel
 from chatdev.models.fallback import Fallback
 from chatdev.models.types import Completion, Message, Options, Target
 from chatdev.settings import Deadlines, Secret, Settings
@@ -33,13 +33,13 @@ class Make:
         self,
         *urls: str,
         breakers: BreakerRegistry | None = None,
-        last: OpenAIModel | None = None,
+        last: EndpointModel | None = None,
         deadlines: Deadlines | None = None,
         backoff: Sequence[float] = (0.0,),
     ) -> Fallback:
         settings = Settings(vllm_endpoint=urls[0], more_endpoints=urls[1:], deadlines=deadlines or Deadlines())
         breakers = breakers or BreakerRegistry(backoff, rest=3600)
-        own = [VLLMModel.at(Target("", url), settings, breakers=breakers) for url in urls]
+        own = [EndpointModel.of_vllm(settings, Target("", url), breakers=breakers) for url in urls]
         self.made.append(Fallback(own, last, backoff=breakers.backoff))
         return self.made[-1]
 
@@ -56,9 +56,9 @@ async def asked(model: Fallback, times: int = 1) -> list[Completion]:
     return [await model.complete(HI, Options(request_id="A.1")) for _ in range(times)]
 
 
-def openai(server: FakeServer, limit: float | None = None, *, paid: bool = True) -> OpenAIModel:
+def openai(server: FakeServer, limit: float | None = None, *, paid: bool = True) -> EndpointModel:
     settings = Settings(openai_base_url=server.url, openai_api_key=Secret("sk-123456"), openai_model="gpt-x")
-    model = OpenAIModel(settings=settings, cost_budget=CostBudget(limit))
+    model = EndpointModel.of_openai(settings, cost_budget=CostBudget(limit))
     model.address = msgspec.structs.replace(model.address, free=not paid)
     return model
 
@@ -293,7 +293,7 @@ async def test_what_openai_may_take_is_checked_before_it_is_asked(of: Make) -> N
 async def test_a_model_that_openai_shut_down_is_told_at_the_start_and_not_asked_for(of: Make) -> None:
     settings = Settings(openai_api_key=Secret("sk-123456"), openai_model="gpt-4")
     async with serving(streams(hello()), BROKEN) as own:
-        model = of(own.url, last=OpenAIModel(settings=settings), backoff=())
+        model = of(own.url, last=EndpointModel.of_openai(settings), backoff=())
         await model.facts()
         assert len(model.notes) == 1 and model.notes[0].startswith("OpenAI shut gpt-4 down on ")
         await asked(model)
@@ -301,7 +301,7 @@ async def test_a_model_that_openai_shut_down_is_told_at_the_start_and_not_asked_
             await asked(model)
     assert "skipped for the rest of this run: OpenAI shut gpt-4 down" in error.value.tried[1]
     with pytest.raises(errors.Unreachable) as nobody:
-        await of(DEAD, last=OpenAIModel(settings=settings)).facts()
+        await of(DEAD, last=EndpointModel.of_openai(settings)).facts()
     assert nobody.value.tried[0].startswith("OpenAI shut gpt-4 down")
 
 
@@ -314,7 +314,7 @@ async def test_an_address_that_is_no_model_server_is_no_reason_to_pay_somebody_e
 async def test_a_name_that_is_not_served_lets_openai_begin_and_says_so() -> None:
     async with serving(models={"data": [{"id": "other"}]}) as own, serving(models={"data": [{"id": "gpt-x"}]}) as cloud:
         settings = Settings(vllm_endpoint=own.url)
-        model = Fallback([VLLMModel.at(Target("nope"), settings)], openai(cloud))
+        model = Fallback([EndpointModel.of_vllm(settings, Target("nope"))], openai(cloud))
         assert (await model.facts()).base_url == cloud.url
         assert '"nope" is not served' in model.notes[0]
         await model.aclose()
@@ -333,22 +333,15 @@ async def test_where_nobody_answers_at_the_start_all_are_named(of: Make) -> None
     assert DEAD in error.value.what and ":10/v1" in error.value.tried[0]
 
 
-async def test_the_plain_dictionaries_work_as_with_one_endpoint(of: Make) -> None:
+async def test_debug_says_when_the_next_endpoint_is_tried_and_closing_twice_is_allowed(of: Make) -> None:
     async with serving(BROKEN) as bad, serving() as good:
         model = of(bad.url, good.url)
-        told: list[str] = []
-        model.debug = told.append
-        answer = await model.arun([{"role": "user", "content": "hi"}], temperature=0)
-        assert answer["choices"][0]["message"]["content"] == "Hello"
-        assert any("trying the next endpoint: " in text for text in told)
+        texts: list[str] = []
+        model.debug = texts.append
+        assert (await model.complete(HI, Options(temperature=0))).text == "Hello"
+        assert any("trying the next endpoint: " in text for text in texts)
         await model.aclose()
         await model.aclose()
-
-
-def test_it_can_be_asked_without_a_loop(of: Make) -> None:
-    model = of(DEAD)
-    with pytest.raises(errors.Unreachable):
-        model.run([{"role": "user", "content": "hi"}])
 
 
 async def test_an_answer_that_ignores_its_limit_is_left(of: Make) -> None:

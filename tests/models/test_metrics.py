@@ -9,7 +9,8 @@ from aiohttp import web
 from fake_server import says, serving
 
 from chatdev.models import metrics
-from chatdev.models.backend import ModelBackend, OpenAIModel, StubModel, VLLMModel
+from chatdev.models.backend import OpenAIModel, StubModel, VLLMModel
+from chatdev.models.chat_model import ChatModel
 from chatdev.models.metrics import Load, prefix_share
 from chatdev.settings import Secret, Settings
 
@@ -131,7 +132,7 @@ async def test_a_page_that_never_comes_is_given_up(monkeypatch: pytest.MonkeyPat
 async def test_a_dead_server_openai_and_other_backends_tell_nothing() -> None:
     dead = VLLMModel(settings=Settings(vllm_endpoint="http://127.0.0.1:9/v1"))
     openai = OpenAIModel(settings=Settings(openai_api_key=Secret("sk-1234")))
-    backends: list[ModelBackend] = [dead, openai, StubModel()]
+    backends: list[ChatModel] = [dead, openai, StubModel()]
     assert [await backend.load() for backend in backends] == [None, None, None]
     await dead.aclose()
 

@@ -52,8 +52,8 @@ async def test_what_doctor_found_out_limits_nothing(tmp_path: Path) -> None:
         found = contender(url, msgspec.structs.replace(settings(), cache=tmp_path)).backend
         try:
             await found.facts()
-            assert found._known is not None
-            assert found._known.profile.in_flight is None
+            assert found._state is not None
+            assert found._state.profile.in_flight is None
         finally:
             await found.aclose()
 

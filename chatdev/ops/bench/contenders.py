@@ -7,10 +7,10 @@ import msgspec
 
 from chatdev import settings as house
 from chatdev.models import address, discover, prices
-from chatdev.models.backend import OpenAIModel, VLLMModel
 from chatdev.models.breaker import BACKOFF
 from chatdev.models.choose import OPENAI
 from chatdev.models.endpoint import Facts
+from chatdev.models.endpoint_model import EndpointModel
 from chatdev.models.errors import ModelError
 from chatdev.models.types import Target, Usage
 from chatdev.ops.bench.workload import Workload
@@ -22,7 +22,7 @@ class Contender(msgspec.Struct, frozen=True):
     often a call is sent at most when temporary faults occur."""
 
     named: str
-    backend: OpenAIModel
+    backend: EndpointModel
     paid: bool
     tries: int = 1 + len(BACKOFF)
 
@@ -67,11 +67,11 @@ def contender(text: str, settings: Settings, backoff: Sequence[float] = BACKOFF)
     own = settings.owns(base_url)
     target = Target(model or (settings.vllm_model_name if own else "default"), base_url)
     paid = not own and not address.is_private(address.host_of(base_url))
-    return Contender(text, VLLMModel.at(target, settings, backoff=backoff), paid, 1 + len(backoff))
+    return Contender(text, EndpointModel.of_vllm(settings, target, backoff=backoff), paid, 1 + len(backoff))
 
 
 def _openai(text: str, model: str, settings: Settings, backoff: Sequence[float]) -> Contender:
-    backend = OpenAIModel(model or None, settings=settings, backoff=backoff)
+    backend = EndpointModel.of_openai(settings, model or None, backoff=backoff)
     return Contender(text, backend, not backend.address.free, 1 + len(backoff))
 
 

@@ -12,7 +12,7 @@ from typing import NoReturn
 import msgspec
 
 from chatdev.errors import ChatDevError, UserError
-from chatdev.models.backend import VLLMModel
+from chatdev.models.endpoint_model import EndpointModel
 from chatdev.models.errors import ModelError
 from chatdev.ops import machine
 from chatdev.ops.machine import Machine
@@ -214,7 +214,7 @@ class Service:
 
     async def _model(self) -> str:
         """The name of the model that it serves; empty while it does not answer."""
-        backend = VLLMModel(settings=self._settings)
+        backend = EndpointModel.of_vllm(self._settings)
         try:
             return (await backend.facts()).model
         except ModelError:
