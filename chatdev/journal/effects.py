@@ -5,18 +5,16 @@ what it derived from them; it cannot see whether the run is new or resumed.
 """
 
 import hashlib
-import re
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import msgspec
 
-from chatdev.journal import events
+from chatdev.journal import events, places
 from chatdev.journal.store import JournalError, Store
 
 E = TypeVar("E", bound=events.Effect)
 P = TypeVar("P", bound=events.Effect | events.Derived)
-_NOT_IN_PLACES = re.compile(r"[^\w-]")
 
 
 class Mismatch(JournalError):
@@ -77,8 +75,7 @@ class JournalScope:
 
     def at(self, name: str, ordinal: int = 1) -> "JournalScope":
         """The scope at ``name.ordinal`` below this one. Only letters, digits, ``_`` and ``-`` of the name are kept."""
-        segment = f"{_NOT_IN_PLACES.sub('', name)}.{ordinal}"
-        return JournalScope(self._store, f"{self.place}/{segment}" if self.place else segment, self._known)
+        return JournalScope(self._store, places.below(self.place, name, ordinal), self._known)
 
     def known(self, kind: type[P]) -> P | None:
         """The event of this kind that the log holds here, if any."""
@@ -121,8 +118,7 @@ class JournalScope:
         return name
 
     def _mismatch(self) -> Mismatch:
-        phase = self.place.split("/", 1)[0].rsplit(".", 1)[0]
         return Mismatch(
             f"The run's log does not match at {self.place}: the company, the task or ChatDev has changed since.",
-            do=f"Undo that change, or continue in a new run with: chatdev resume RUN --from {phase}",
+            do=f"Undo that change, or continue in a new run with: chatdev resume RUN --from {places.top(self.place)}",
         )

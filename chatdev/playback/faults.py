@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from chatdev.errors import UserError
+from chatdev.journal import places
 
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Tokens = Annotated[int, msgspec.Meta(ge=0)]
@@ -84,7 +85,7 @@ class FaultSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             return True
         if self.share is not None and zlib.crc32(f"{request_id} {self}".encode()) >= self.share * 2**32:
             return False
-        below = self.place is None or place == self.place or place.startswith(f"{self.place}/")
+        below = self.place is None or places.contains(self.place, place)
         return bool(place) and below and self.attempt in (None, attempt)
 
 

@@ -17,15 +17,13 @@ from typing import Any
 import msgspec
 
 from chatdev.errors import UserError
-from chatdev.journal import events, store
+from chatdev.journal import events, places, store
 from chatdev.playback.faults import AtLeastOne, FaultSpec
 
 _RULER = "+++"
 _MARK = "=== "
-_PLACE = re.compile(r"[\w-]*\.[0-9]+(?:/[\w-]*\.[0-9]+)*")
-_CANDIDATE = re.compile(r"(?<=/)candidate\.[0-9]+/")
 _STRING = r'"(?:[^"\\]|\\.)*"' + r"|'[^']*'"
-_HEADER = re.compile(rf"{_MARK} *(?:(?P<place>{_PLACE.pattern})|when +(?P<when>{_STRING}))(?: +(?P<more>\{{.*\}}))?\s*")
+_HEADER = re.compile(rf"{_MARK} *(?:(?P<place>{places.PATTERN})|when +(?P<when>{_STRING}))(?: +(?P<more>\{{.*\}}))?\s*")
 _ESCAPED = re.compile(r"\\+" + _MARK)
 _MUST_ESCAPE = re.compile(r"\\*" + _MARK)
 _EXPECTED = '`=== PLACE` or `=== when "TEXT"`, optionally with attributes such as {finish = "length"}'
@@ -76,7 +74,7 @@ class Recording(RecordingHeader, frozen=True, dict=True, kw_only=True):
     def find(self, place: str, last_message: str) -> Entry | None:
         """The entry at ``place``, else the first rule whose text is in ``last_message``. A candidate of a race without
         an entry of its own gets the entry recorded without candidates."""
-        if entry := self._places.get(place) or self._places.get(_CANDIDATE.sub("", place)):
+        if entry := self._places.get(place) or self._places.get(places.without_candidates(place)):
             return entry
         return next((entry for when, entry in self._rules if when in last_message), None)
 
@@ -170,7 +168,7 @@ def write(recording: Recording) -> str:
         lines += ["", "[[manner]]", *(f"{name} = {_toml(value)}" for name, value in manner.said().items())]
     lines.append(_RULER)
     for entry in recording.entries:
-        if entry.when is None and not _PLACE.fullmatch(entry.place):
+        if entry.when is None and not re.fullmatch(places.PATTERN, entry.place):
             raise RecordingError(f"{entry.place!r} is not a place: expected name.ordinal segments separated by /.")
         more = [f"reasoning = {_toml(entry.reasoning)}"] if entry.reasoning else []
         more += [f"finish = {_toml(entry.finish)}"] if entry.finish != "stop" else []

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from chatdev import __version__
 from chatdev.errors import UserError
+from chatdev.journal import places
 from chatdev.playback import protocol, sending
 from chatdev.playback.answer import Pieces, PlayedAnswer, pieces
 from chatdev.playback.faults import FaultSpec, merge
@@ -175,7 +176,7 @@ class Playback:
             self._answering.discard(task)
 
     def _find(self, chat: Chat, place: str) -> Entry:
-        if place.startswith("doctor."):
+        if places.top(place) == places.DOCTOR:
             return _EXAMINED
         texts = [message.text for message in chat.messages] or [""]
         recording = choose(self._recordings, texts)

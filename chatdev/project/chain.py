@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Sequence
 import msgspec
 
 from chatdev.company.steps import ChainStep, groups, walk
+from chatdev.journal import places
 from chatdev.journal.effects import JournalScope
 from chatdev.journal.events import Diagnostic, RunFinished, VerdictReached
 from chatdev.product import languages, verdict
@@ -30,10 +31,10 @@ async def run(run: RunContext, scope: JournalScope, state: State) -> VerdictReac
     """
     try:
         state = await _steps(run, scope, run.company.chain, state)
-        judged = await _judge(run, scope.at("Verdict"), state)
+        judged = await _judge(run, scope.at(places.VERDICT), state)
     except NoProgram as error:
         judged = verdict.Verdict("not run (no program was written)", error.what)
-    here = scope.at("Verdict")
+    here = scope.at(places.VERDICT)
     reached = VerdictReached(here.place, judged.verdict, judged.why, judged.vacuous, judged.version)
     here.record(reached)
     values = state.values
@@ -65,7 +66,7 @@ async def _step(run: RunContext, scope: JournalScope, step: ChainStep, ordinal: 
     if step.loop:
         return await _loop(run, scope, step, state)
     if step.together:
-        return await _at_once(run, scope.at("together", ordinal), step.together, state, Counter())
+        return await _at_once(run, scope.at(places.TOGETHER, ordinal), step.together, state, Counter())
     here = scope.at(step.run, ordinal)
     tried = await (checks.test if step.run == "tests" else checks.start)(run, here, state)
     return evidence.guarded(run, here, tried)
@@ -83,7 +84,7 @@ async def _loop(run: RunContext, scope: JournalScope, step: ChainStep, state: St
         state = await _steps(run, here, step.steps, state, step.until)
         states.append(state)
         if cycle < step.cycles and not state.holds(step.until) and (why := _circles(states[-_SAME:], writes)):
-            note = here.at("note-circles")
+            note = here.at(places.note("circles"))
             note.record(
                 Diagnostic(note.place, "in circles", f"{step.loop}: {why}, {_SAME} times; the loop was stopped")
             )

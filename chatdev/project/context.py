@@ -9,6 +9,7 @@ from msgspec import structs
 
 from chatdev.agents.chat_agent import Missing, Participant, Read, RoleAnswer, insist, quoted
 from chatdev.company.config import Company, Phase
+from chatdev.journal import places
 from chatdev.journal.effects import JournalScope, digest
 from chatdev.journal.events import Diagnostic, FileRefused, FileRemoved, FileWritten, LimitReached, ModelAnswered
 from chatdev.models import budget
@@ -99,7 +100,7 @@ class PhaseContext:
     ) -> RoleAnswer:
         """An ``agents.Ask``: the answer recorded at this place, else a new one, then recorded; ``enough`` says when no
         more of it is needed. Raises ModelError, and Exhausted if a limit forbids the call."""
-        here = self.scope.at(role, turn).at("ask", attempt)
+        here = self.scope.at(role, turn).at(places.ASK, attempt)
         answer, endpoint = await self._asked(here, role, messages, choices, enough)
         self.met.append(endpoint)
         return answer
@@ -115,19 +116,19 @@ class PhaseContext:
         enough: Enough | None = None,
     ) -> RoleAnswer:
         """As ``ask``, at a separate place, from an endpoint that has not answered in this phase."""
-        here = self._another.at(role, turn).at("ask", attempt)
+        here = self._another.at(role, turn).at(places.ASK, attempt)
         avoid = tuple(dict.fromkeys(self.met))
         return (await self._asked(here, role, messages, choices, enough, avoid))[0]
 
     @property
     def _another(self) -> JournalScope:
-        return self.scope.at("second-opinion", 1)
+        return self.scope.at(places.SECOND_OPINION, 1)
 
     def another(self, number: int, why: str) -> bool:
         """Whether to ask another endpoint because the answers so far were unusable: if the user allows it and there is
         one, or if the log holds its answer. If so, this is noted in the report."""
         role = self.phase.assistant
-        known = self._another.at(role, 1).at("ask", 1).known(ModelAnswered)
+        known = self._another.at(role, 1).at(places.ASK, 1).known(ModelAnswered)
         if not known:
             model = self.run.asked(self.phase, role)
             if not self.run.second_opinion or not model.beyond(self.met):
@@ -202,7 +203,7 @@ class PhaseContext:
         text: str,
     ) -> None:
         """Add a note to the report; ``number`` distinguishes notes of one kind."""
-        here = self.scope.at(f"note-{kind.replace(' ', '-')}", number)
+        here = self.scope.at(places.note(kind), number)
         here.record(Diagnostic(here.place, kind, f"{self.phase.name}: {text}"))
 
     async def insist(self, read: Read, *, attempts: int = 3, enough: Enough | None = None) -> RoleAnswer:
@@ -239,7 +240,7 @@ class PhaseContext:
 
     def refuse(self, number: int, path: str, why: str) -> None:
         """Record that a file was refused."""
-        here = self.scope.at("refused", number)
+        here = self.scope.at(places.REFUSED, number)
         here.record(FileRefused(here.place, path, why))
 
     def write(self, files: dict[str, str]) -> State:
@@ -295,7 +296,7 @@ def remove(run: RunContext, scope: JournalScope, state: State, paths: Iterable[s
     gone = [path for path in paths if path in state.files]
     for number, path in enumerate(gone if not run.candidate else [], 1):
         run.workspace.remove(path)
-        here = scope.at("gone", number)
+        here = scope.at(places.GONE, number)
         here.record(FileRemoved(here.place, path))
     return state.without(gone)
 
@@ -310,7 +311,7 @@ def write(run: RunContext, scope: JournalScope, state: State, files: Mapping[str
         run.workspace.write(path, data)
         if old != text:
             added, removed, diff = changes(old, text)
-            here = scope.at("file", number)
+            here = scope.at(places.FILE, number)
             here.record(
                 FileWritten(
                     here.place, path, digest(data), len(data), len(text.splitlines()), added, removed, diff=diff

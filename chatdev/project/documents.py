@@ -6,6 +6,7 @@ from chatdev.agents import replies
 from chatdev.agents.chat_agent import Missing, RoleAnswer, quoted
 from chatdev.agents.reflection import reflect
 from chatdev.company.config import COUNSELOR
+from chatdev.journal import places
 from chatdev.journal.events import ModelAnswered
 from chatdev.product.languages import PYTHON
 from chatdev.product.packages import needed, vouched
@@ -100,7 +101,7 @@ def _listed(lines: Sequence[str]) -> str:
 def _told_by_imports(context: PhaseContext) -> tuple[str, ...] | None:
     """The packages that the imports determine. None if the programmer must answer: if the imports do not suffice, the
     log holds an answer already, or the product has its requirements already."""
-    answered = context.scope.at(context.phase.assistant, 1).at("ask", 1).known(ModelAnswered)
+    answered = context.scope.at(context.phase.assistant, 1).at(places.ASK, 1).known(ModelAnswered)
     if answered or REQUIREMENTS in context.state.files:
         return None
     return needed(context.state.files)

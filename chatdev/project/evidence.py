@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from chatdev.journal import places
 from chatdev.journal.effects import JournalScope
 from chatdev.journal.events import Diagnostic
 from chatdev.project.context import RunContext, remove, write
@@ -58,11 +59,11 @@ def guarded(run: RunContext, scope: JournalScope, state: State) -> State:
         before, found = before._replace(starts=False), found._replace(starts=False)
     if found >= before:
         return _keeping(state, found)
-    here = scope.at("note-undone")
+    here = scope.at(places.note("undone"))
     here.record(Diagnostic(here.place, "undone", f"the last change: {found}; before it: {Evidence(*best.evidence)}"))
-    state = remove(run, scope.at("undone"), state, [path for path in state.program if path not in best.program])
+    state = remove(run, scope.at(places.UNDONE), state, [path for path in state.program if path not in best.program])
     changed = {path: text for path, text in best.program.items() if state.files.get(path) != text}
-    state = write(run, scope.at("undone"), state, changed)
+    state = write(run, scope.at(places.UNDONE), state, changed)
     return msgspec.structs.replace(state, tests=best.tests, started=best.started)
 
 

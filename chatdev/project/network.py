@@ -17,6 +17,7 @@ from chatdev.agents import replies
 from chatdev.agents.chat_agent import Missing, RoleAnswer
 from chatdev.company.config import Phase
 from chatdev.company.graph import Graph, Network, graph
+from chatdev.journal import places
 from chatdev.journal.effects import JournalScope
 from chatdev.journal.events import LimitReached, PhaseBegan, PhaseEnded
 from chatdev.models.chat_model import ChatModel
@@ -94,7 +95,7 @@ class _Net:
         ends = [Contribution(self._solved[index]) for index in self._graph.sinks if self._solved[index]]
         if len(ends) == 1:
             return ends[0].files
-        return await self._converged(self._scope.at("final"), ends, 1) if ends else {}
+        return await self._converged(self._scope.at(places.FINAL), ends, 1) if ends else {}
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -103,7 +104,7 @@ class _Net:
 
     async def _node(self, index: int) -> None:
         """Solve, then begin each edge's review; the next node begins after the last of its reviews."""
-        scope = self._scope.at("node", index + 1)
+        scope = self._scope.at(places.NODE, index + 1)
         offers = [self._offers[index][before] for before in self._graph.inputs[index]]
         offers = [offer for offer in offers if offer.files]
         if offers:
@@ -117,7 +118,7 @@ class _Net:
 
     async def _edge(self, before: int, after: int) -> None:
         files = self._solved[before]
-        remarks = await self._remarks(self._scope.at(f"edge-{before + 1}", after + 1), files) if files else ""
+        remarks = await self._remarks(self._scope.at(places.edge(before + 1), after + 1), files) if files else ""
         self._offers[after][before] = Contribution(files, remarks)
         if len(self._offers[after]) == len(self._graph.inputs[after]):
             self._begin(self._node(after))
@@ -138,7 +139,7 @@ class _Net:
         merges = 0
         while len(offers) > GROUP:
             groups = [offers[first : first + GROUP] for first in range(0, len(offers), GROUP)]
-            scopes = [scope.at("merge", merges + count) for count in range(1, len(groups) + 1)]
+            scopes = [scope.at(places.MERGE, merges + count) for count in range(1, len(groups) + 1)]
             merges += len(groups)
             merged = await asyncio.gather(
                 *(self._merged(one, group, number) for one, group in zip(scopes, groups, strict=True))

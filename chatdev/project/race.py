@@ -24,6 +24,7 @@ from dataclasses import replace
 
 import msgspec
 
+from chatdev.journal import places
 from chatdev.journal.events import RaceDecided
 from chatdev.models.errors import ModelError, PromptCut, WindowTooSmall
 from chatdev.product import acceptance, rows
@@ -75,7 +76,7 @@ def _with_further(context: PhaseContext, state: State, met: Sequence[bool]) -> S
     added = [msgspec.structs.replace(row, tier=tiers[each]) for row, each in zip(state.further, met, strict=True)]
     known = rows.parse(state.files.get(rows.FILE, ""), command).rows
     files = {rows.FILE: rows.render((*known, *added), command)}
-    state = replace(context, state=state, scope=context.scope.at("further")).write(files)
+    state = replace(context, state=state, scope=context.scope.at(places.FURTHER)).write(files)
     baseline = acceptance.baseline_of(state.product, command)
     return msgspec.structs.replace(state, baseline=baseline, further=())
 
@@ -91,7 +92,7 @@ def _rejudged(context: PhaseContext, state: State, winner: Racer, decided: RaceD
         context.note("tests", number, text)
     settled = {result.id: result.printed for result in winner.started if result.id in decided.settled}
     files = acceptance.changing(state.files, command, decided.dropped, settled)
-    state = replace(context, state=state, scope=context.scope.at("dropped")).write(files)
+    state = replace(context, state=state, scope=context.scope.at(places.DROPPED)).write(files)
     if not settled:
         return state
     return msgspec.structs.replace(state, baseline=acceptance.baseline_of(state.product, command))

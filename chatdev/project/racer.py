@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from chatdev.errors import ChatDevError
+from chatdev.journal import places
 from chatdev.journal.effects import JournalScope
 from chatdev.journal.events import CandidateResult, TestResult
 from chatdev.models.errors import ModelError, PromptCut, WindowTooSmall
@@ -36,7 +37,7 @@ class Racer:
         self._watcher = context.run.watcher
         plain = context.phase.plain and last and _has_examples(context.state)
         run = replace(context.run, candidate=number, plain=plain, watcher=self._watch)
-        self._context = PhaseContext(run, context.scope.at("candidate", number), context.phase, context.state)
+        self._context = PhaseContext(run, context.scope.at(places.CANDIDATE, number), context.phase, context.state)
 
     def _watch(self, role: str, progress: Progress) -> None:
         self._tokens = progress.tokens
@@ -58,7 +59,7 @@ class Racer:
         self.begins = written.starts or not self._starting(written)
         passing = written.passing and self.begins and not _tells_little(written)
         if passing and (calls := _probes(written, self._context.phase.agree)):
-            probed = await checks.probe(run, scope.at("probe"), written, calls)
+            probed = await checks.probe(run, scope.at(places.PROBE), written, calls)
             self.outputs, self.met_further = probed.outputs, probed.met
         self.holds, self.solved = passing, written
         self.printed = {result.id: compare.canonical(result.printed) for result in self.started if result.printed}
@@ -72,9 +73,9 @@ class Racer:
         self._asking = False
         run = self._context.run
         if written.has_tests:
-            written = await checks.test(run, scope.at("tests"), written)
+            written = await checks.test(run, scope.at(places.TESTS), written)
         if self._starting(written):
-            written = await checks.start(run, scope.at("start"), written)
+            written = await checks.start(run, scope.at(places.START), written)
         return written
 
     async def _repaired(self, written: State) -> State:
@@ -95,7 +96,7 @@ class Racer:
                 break
             if again.digest == written.digest:
                 break
-            again = await self._tried(self._context.scope.at("repair", number), again)
+            again = await self._tried(self._context.scope.at(places.REPAIR, number), again)
             written = max(written, again, key=evidence.of)
         return written
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import msgspec
 
+from chatdev.journal import places
 from chatdev.product import acceptance, examples, rows
 from chatdev.product.languages import PYTHON
 from chatdev.product.rows import Row, RowStep
@@ -38,7 +39,7 @@ async def take(context: PhaseContext) -> tuple[State, str]:
     if examples.of_task(state.task, way.command, calls=state.language == PYTHON):
         return state, "the task has examples"
     for number in range(1, _SKETCHES + 1):
-        run, scope = replace(context.run, candidate=number), context.scope.at("candidate", number)
+        run, scope = replace(context.run, candidate=number), context.scope.at(places.CANDIDATE, number)
         if not await _takes_none(replace(context, run=run, scope=scope)):
             return state, "the tester says how it is used"
     state = context.write({rows.FILE: rows.render([Row((RowStep(Invocation()),), "open")], way.command)})
@@ -52,5 +53,5 @@ async def _takes_none(context: PhaseContext) -> bool:
         program = state.having({way.main: await snippet.code(context)})
     except NoProgram:
         return False
-    probed = await checks.probe(context.run, context.scope.at("probe"), program, _CALLS)
+    probed = await checks.probe(context.run, context.scope.at(places.PROBE), program, _CALLS)
     return len(set(probed.outputs)) == 1 and not {"", acceptance.TIMED_OUT}.intersection(probed.outputs)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import get_args
 
 from chatdev.company.budget import Budget
+from chatdev.journal import places
 from chatdev.journal.active import Active
 from chatdev.journal.events import Limit, LimitReached, ModelAnswered, PhaseBegan, RaceDecided
 from chatdev.journal.store import Record, Store
@@ -90,6 +91,4 @@ class Spending:
         return None
 
     def _phase_of(self, place: str) -> str:
-        while place and place not in self._places:
-            place = place.rpartition("/")[0]
-        return self._places.get(place, "")
+        return places.nearest(self._places, place) or ""

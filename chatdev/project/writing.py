@@ -9,6 +9,7 @@ from chatdev.agents import replies
 from chatdev.agents.chat_agent import Missing, RoleAnswer
 from chatdev.agents.filenames import belongs_to_tests
 from chatdev.errors import ChatDevError
+from chatdev.journal import places
 from chatdev.journal.events import TestsRan
 from chatdev.models.types import Message
 from chatdev.product import verdict
@@ -247,7 +248,7 @@ async def complete(context: PhaseContext) -> State:
     file is given up after the phase's number of tries. The first conversation is logged at the phase's own place."""
     base = context.state
     paths = [path for path, _ in base.all_unfinished()]
-    scopes = [context.scope, *(context.scope.at("beside", number) for number in range(1, len(paths)))]
+    scopes = [context.scope, *(context.scope.at(places.BESIDE, number) for number in range(1, len(paths)))]
     meetings = [
         replace(context, scope=scope, state=base.on(path), said=[]) for scope, path in zip(scopes, paths, strict=False)
     ]
@@ -329,7 +330,7 @@ async def _insist_on_tests(
         if not gathering.files:  # the tester says that there is nothing to write
             return None
         files = {path: text.encode() for path, text in (others | gathering.files).items()}
-        here = context.scope.at("baseline", gathering.answers)
+        here = context.scope.at(places.BASELINE, gathering.answers)
         version = verdict.files_digest(files)
         ran = baseline = await here.perform(
             TestsRan,

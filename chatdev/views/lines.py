@@ -1,10 +1,8 @@
 """A run in terse lines: the terminal shows them as they happen, ``chatdev show`` shows them later."""
 
-import re
-
 import msgspec
 
-from chatdev.journal import events
+from chatdev.journal import events, places
 from chatdev.views import formatting, races
 from chatdev.views.summary import is_baseline
 from chatdev.views.text import cut, one_line
@@ -12,7 +10,6 @@ from chatdev.views.text import cut, one_line
 _DIFF_LINES = 12
 _WHYS = 5
 _COLOURS = {"passed": "bold green", "failed": "bold red"}
-_ORDINALS = re.compile(r"\.(\d+)(?:/|$)")
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -94,8 +91,8 @@ def _said(text: str) -> str:
 
 
 def _phase(event: events.PhaseBegan) -> str:
-    rounds = [int(number) for number in _ORDINALS.findall(event.place)]
-    again = f", round {max(rounds)}" if rounds and max(rounds) > 1 else ""
+    rounds = max((segment.ordinal for segment in places.parse(event.place)), default=0)
+    again = f", round {rounds}" if rounds > 1 else ""
     talk = " and ".join(one_line(role, 40) for role in (event.user, event.assistant) if role)
     talk += f", up to {event.candidates} candidates" if event.candidates > 1 else ""
     return f"{one_line(event.phase, 60)}{again}" + (f": {talk}" if talk else "")

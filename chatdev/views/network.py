@@ -2,15 +2,13 @@
 
 import html
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
+from chatdev.journal import places
 from chatdev.journal.events import ModelAnswered, RunFinished, RunStarted
 from chatdev.journal.store import Record
 
-_NODE = re.compile(r"^(?P<phase>[^/]+)/node\.(?P<node>\d+)/")
-_EDGE = re.compile(r"^(?P<phase>[^/]+)/edge-(?P<before>\d+)\.(?P<after>\d+)/")
 _COLUMNS = 40
 """Levels per row; a longer network continues in the next row."""
 _LINES = 4_000
@@ -44,11 +42,11 @@ def picture(records: Sequence[Record]) -> str:
         elif isinstance(event, RunFinished):
             verdict = event.verdict
         elif isinstance(event, ModelAnswered):
-            if found := _EDGE.match(event.place):
-                edges.add((int(found["before"]), int(found["after"])))
-            elif found := _NODE.match(event.place):
-                agent = agents[int(found["node"])]
-                merging = "/merge." in event.place
+            if edge := places.edge_of(event.place):
+                edges.add(edge)
+            elif node := places.node(event.place):
+                number, merging = node
+                agent = agents[number]
                 agent.merges += merging
                 agent.calls += not merging
                 agent.tokens += event.completion_tokens

@@ -6,16 +6,14 @@ phase and branch that ended before it began, and all effects of phases that ende
 that overlap ran in parallel: neither waited for the other.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from chatdev.journal import events
+from chatdev.journal import events, places
 from chatdev.journal.active import Active
 from chatdev.journal.store import Record
 
-_BRANCH = re.compile(r"(?:^|/)((?:candidate|beside)\.\d+)(?:/|$)")
 _SLACK = 0.005
 """Tolerance in seconds when a start is compared with an end: times in records are rounded to milliseconds."""
 
@@ -67,9 +65,8 @@ class _Span(msgspec.Struct, frozen=True):
     phase_ended: float
 
     @property
-    def branch(self) -> str:
-        found = _BRANCH.search(self.event.place)
-        return found[1] if found else ""
+    def branch(self) -> places.Segment | None:
+        return places.branch(self.event.place)
 
     def could_wait_for(self, other: "_Span") -> bool:
         """Whether this effect may have waited for the other one to end."""
@@ -77,20 +74,9 @@ class _Span(msgspec.Struct, frozen=True):
             return False
         if other.phase == self.phase:
             return not self.branch or not other.branch or self.branch == other.branch
-        together, mine, theirs = _parting(self.event.place, other.event.place)
-        if together and mine != theirs:
+        if places.parting(self.event.place, other.event.place):
             return False
         return other.phase_ended <= self.phase_began + _SLACK
-
-
-def _parting(one: str, two: str) -> tuple[bool, str, str]:
-    """Whether two places diverge below a ``together.N`` segment, and the two segments there."""
-    above = ""
-    for mine, theirs in zip(one.split("/"), two.split("/"), strict=False):
-        if mine != theirs:
-            return above.startswith("together."), mine, theirs
-        above = mine
-    return False, "", ""
 
 
 def critical(records: Sequence[Record]) -> Path:
@@ -131,9 +117,7 @@ def _spans(records: Sequence[Record], moments: Sequence[float]) -> list[_Span]:
 
 
 def _phase(place: str, began: Mapping[str, float]) -> str:
-    while place and place not in began:
-        place = place.rpartition("/")[0]
-    return place
+    return next((above for above in places.ancestors(place) if above in began), "")
 
 
 def _legs(chain: Iterable[_Span], names: Mapping[str, str]) -> Iterable[PathSegment]:
@@ -142,7 +126,7 @@ def _legs(chain: Iterable[_Span], names: Mapping[str, str]) -> Iterable[PathSegm
         event = span.event
         call = isinstance(event, events.ModelAnswered)
         what = event.role if isinstance(event, events.ModelAnswered) else _program(event)
-        phase = names.get(span.phase, event.place.partition("/")[0].partition(".")[0])
+        phase = names.get(span.phase, places.top(event.place))
         began = max(now, span.began)  # both times are rounded to milliseconds
         yield PathSegment(what, phase, event.place, began, span.ended - began, began - now, call)
         now = span.ended

@@ -9,10 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from chatdev.journal import events
+from chatdev.journal import events, places
 from chatdev.journal.store import Record
-from chatdev.views.races import candidate
-from chatdev.views.summary import is_baseline, nearest
+from chatdev.views.summary import is_baseline
 from chatdev.views.text import one_line
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -79,13 +78,14 @@ class Metrics:
             case events.ModelAnswered():
                 self._call(event)
             case events.TestsRan():
-                if candidate(event.place):
+                if places.candidate(event.place):
                     self._racing[event.place] = event
                 elif not is_baseline(event):
                     self._count(event)
                 self._ran("tests", event.seconds)
             case events.RaceDecided():
-                if ran := self._racing.get(f"{event.place}/candidate.{event.winner}/tests.1"):
+                winner = places.below(event.place, places.CANDIDATE, event.winner)
+                if ran := self._racing.get(places.below(winner, places.TESTS)):
                     self._count(ran)
             case events.ProductStarted():
                 self._ran("start", event.seconds)
@@ -100,7 +100,7 @@ class Metrics:
         self._tests = Counter(_labels(outcome=result.outcome) for result in event.results)
 
     def _call(self, event: events.ModelAnswered) -> None:
-        phase = nearest(self._phases, event.place) or ""
+        phase = places.nearest(self._phases, event.place) or ""
         who = _labels(phase=phase, role=event.role, model=event.model)
         self._calls[(*who, *_labels(finish_reason=event.finish_reason))] += 1
         self._tokens["prompt"][who] += event.prompt_tokens

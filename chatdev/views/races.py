@@ -1,19 +1,16 @@
 """Phases that several candidates solved in parallel, as recorded in the log."""
 
-import re
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from chatdev.journal import events
-
-_BRANCH = re.compile(r"(?:^|/)candidate\.(\d+)(?:/|$)")
+from chatdev.journal import events, places
 
 
 def candidate(place: str) -> str:
     """The candidate whose branch a place is in (``candidate 2``); empty outside of races."""
-    found = _BRANCH.search(place)
-    return f"candidate {found[1]}" if found else ""
+    number = places.candidate(place)
+    return f"candidate {number}" if number else ""
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -39,7 +36,7 @@ class LosingBranches:
 
     def __init__(self, decided: Iterable[events.RaceDecided]) -> None:
         self._branches = tuple(
-            f"{race.place}/candidate.{each.number}/"
+            places.below(race.place, places.CANDIDATE, each.number)
             for race in decided
             for each in race.standings
             if each.number != race.winner
@@ -47,7 +44,7 @@ class LosingBranches:
 
     def holds(self, place: str) -> bool:
         """Whether a place is in a losing branch."""
-        return place.startswith(self._branches)
+        return any(places.contains(branch, place) for branch in self._branches)
 
 
 def told(decided: Iterable[events.RaceDecided], calls: Sequence[events.ModelAnswered]) -> tuple[Race, ...]:
@@ -61,8 +58,8 @@ def told(decided: Iterable[events.RaceDecided], calls: Sequence[events.ModelAnsw
 def _candidate(
     race: events.RaceDecided, standing: events.CandidateResult, calls: Sequence[events.ModelAnswered]
 ) -> Candidate:
-    branch = f"{race.place}/candidate.{standing.number}/"
-    theirs = [call for call in calls if call.place.startswith(branch)]
+    branch = places.below(race.place, places.CANDIDATE, standing.number)
+    theirs = [call for call in calls if places.contains(branch, call.place)]
     return Candidate(
         standing,
         calls=len(theirs),

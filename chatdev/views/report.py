@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterable, Sequence
 
+from chatdev.journal import places
 from chatdev.journal.store import Record
 from chatdev.views import formatting, path, summary
 from chatdev.views.path import Path
@@ -60,7 +61,7 @@ def _ended_early(run: Summary) -> Iterable[str]:
     if reached is None:
         return
     yield f"The run ended early: {md(formatting.limit(reached), 200)}. The partial result was delivered and judged."
-    phase = summary.nearest({phase.place: phase.name for phase in run.phases}, reached.place)
+    phase = places.nearest({phase.place: phase.name for phase in run.phases}, reached.place)
     if phase:
         option = f" {_OPTIONS[reached.limit]} NUMBER" if reached.limit in _OPTIONS else ""
         how = "with a higher limit" if option else "after raising the budget in `.chatdev/company/company.toml`"

@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from chatdev.journal import events
+from chatdev.journal import events, places
 from chatdev.journal.store import Record
 from chatdev.views import formatting
-from chatdev.views.summary import is_baseline, nearest
+from chatdev.views.summary import is_baseline
 
 Value = str | int | float | bool | Sequence[str]
 Kind = Literal["client", "internal"]
@@ -127,7 +127,7 @@ class Spans:
 
     def _parent(self, place: str, start: float) -> _Open:
         """The span of the phase that holds a place (an earlier attempt may have begun it), else the attempt's span."""
-        phase = nearest({place: place for place in self._phases}, place)
+        phase = places.nearest({place: place for place in self._phases}, place)
         if phase is not None:
             return self._phase(phase, start)
         assert self._attempt is not None
@@ -136,7 +136,7 @@ class Spans:
     def _phase(self, place: str, start: float) -> _Open:
         if place not in self._open:
             assert self._attempt is not None
-            began, above = self._phases[place], self._parent(place.rpartition("/")[0], start)
+            began, above = self._phases[place], self._parent(places.ancestor(place), start)
             attributes: dict[str, Value] = {"chatdev.phase": began.phase, "chatdev.place": place}
             attributes |= {"gen_ai.agent.name": began.assistant} if began.assistant else {}
             name = self._id("phase", self._attempt[0].number, place)
@@ -188,7 +188,7 @@ class Spans:
 
     def _close_phases(self, above: str = "", error: str = "") -> list[Span]:
         """End the open phases at and below a place, or all."""
-        ending = [place for place in self._open if not above or place == above or place.startswith(f"{above}/")]
+        ending = [place for place in self._open if places.contains(above, place)]
         return [self._ended(self._open.pop(place), error) for place in sorted(ending, key=len, reverse=True)]
 
     def _close(self, error: str = "") -> list[Span]:

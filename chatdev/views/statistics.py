@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 import msgspec
 
-from chatdev.journal import events
+from chatdev.journal import events, places
 from chatdev.journal.store import Record
 from chatdev.views import summary
 
@@ -50,7 +50,7 @@ def software_info(
     written = [record.event for record in records if isinstance(record.event, events.FileWritten)]
     return SoftwareInfo(
         cost=run.work.cost,
-        version_updates=len({file.place.rpartition("/")[0] for file in written if _is_code(file.path)}),
+        version_updates=len({places.ancestor(file.place) for file in written if _is_code(file.path)}),
         num_code_files=len(code),
         num_png_files=suffixes.count(".png"),
         num_doc_files=sum(suffix in _DOCUMENTS for suffix in suffixes),

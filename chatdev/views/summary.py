@@ -2,12 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 import msgspec
 
-from chatdev.journal import events
+from chatdev.journal import events, places
 from chatdev.journal.active import Active
 from chatdev.journal.store import Record
 from chatdev.views import races
@@ -174,7 +174,7 @@ def fold(records: Sequence[Record]) -> Summary:
 
 def is_baseline(ran: events.TestsRan) -> bool:
     """Whether the tests ran on the empty project, where they must fail; the place shows it."""
-    return ran.place.rpartition("/")[2].startswith("baseline.")
+    return any(segment.name == places.BASELINE for segment in places.parse(ran.place)[-1:])
 
 
 def questions(records: Iterable[Record]) -> dict[int, str]:
@@ -193,7 +193,7 @@ def questions(records: Iterable[Record]) -> dict[int, str]:
             users[event.place] = event.user if event.user != event.assistant else ""
         elif isinstance(event, events.ModelAnswered):
             asked = stored.get(event.messages[-1]) if event.messages else None
-            replies = event.role == nearest(users, event.place)
+            replies = event.role == places.nearest(users, event.place)
             if asked and asked.role == "user" and not replies and _beginning(asked.content) not in spoken:
                 found[record.n] = asked.content
             spoken.add(_beginning(event.text))
@@ -203,13 +203,6 @@ def questions(records: Iterable[Record]) -> dict[int, str]:
 def _beginning(text: str) -> str:
     """Enough of a text to recognise it, even if its end was cut for a prompt."""
     return text.strip()[:1000]
-
-
-def nearest(known: Mapping[str, T], place: str) -> T | None:
-    """What is known at a place, or at the closest place above it."""
-    while place and place not in known:
-        place = place.rpartition("/")[0]
-    return known.get(place)
 
 
 def _work(calls: Sequence[events.ModelAnswered]) -> CallTotals:
@@ -266,7 +259,7 @@ def _phases(
             ended[record.event.place] = record.event, active
     theirs: dict[str, list[events.ModelAnswered]] = {place: [] for place in began}
     for call in calls:
-        found = nearest(theirs, call.place)
+        found = places.nearest(theirs, call.place)
         if found is not None:
             found.append(call)
     phases = []

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from chatdev.journal import events
+from chatdev.journal import events, places
 from chatdev.journal.store import Record
 from chatdev.views import lines, races
 from chatdev.views.lines import Line
@@ -159,7 +159,7 @@ class Terminal:
 def _is_over(who: str, call: str, event: events.RaceDecided | events.PhaseEnded) -> bool:
     if isinstance(event, events.RaceDecided):
         return _RACING.search(who) is not None
-    return f"{call}/".startswith(f"{event.place}/")
+    return places.contains(event.place, call)
 
 
 class _Speaker:

@@ -7,7 +7,7 @@ spaces, so that neither can be mistaken for the other.
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
-from chatdev.journal import events
+from chatdev.journal import events, places
 from chatdev.journal.store import Record
 from chatdev.views import formatting, lines, statistics, summary
 from chatdev.views.summary import PhaseSummary
@@ -36,7 +36,7 @@ def _entries(record: Record, phases: dict[str, PhaseSummary], asked: dict[int, s
         case events.RunStarted():
             yield f"{one_line(event.name)}, company {one_line(event.company)}:\n{indent(event.task)}"
         case events.ModelAnswered():
-            phase = summary.nearest(phases, event.place)
+            phase = places.nearest(phases, event.place)
             name = one_line(phase.name) if phase else "no phase"
             if record.n in asked:
                 asker = one_line(phase.user) if phase and event.role == phase.assistant else ""
