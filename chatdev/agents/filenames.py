@@ -3,12 +3,14 @@
 import re
 from typing import NamedTuple
 
+from chatdev.language_table import suffixes, table, tags
+
 _EXTENSIONS = frozenset(
     "bat c cc cfg clj cljs cmake cmd conf cpp cs csproj css csv cxx dart ejs env erl ex exs fs go gradle graphql groovy"
     " h haml hbs hh hpp hs htm html hxx ini ipynb java jl js json json5 jsonl jsx kt kts less lock lua md mdx mjs mk ml"
     " mts php pl plist pm po properties proto ps1 pug py pyi pyw r rb rs rst sass scala scss sh sln sql sty svelte svg"
     " swift tcl template tex toml tpl ts tsv tsx txt vb vbs vue xaml xml xsd xsl yaml yml zig zsh".split()
-)
+) | suffixes(table())
 _WHOLE_NAMES = frozenset(
     ".dockerignore .editorconfig .env .gitattributes .gitignore cmakelists.txt dockerfile gemfile go.mod go.sum"
     " jenkinsfile license makefile manifest.in procfile rakefile readme vagrantfile".split()
@@ -20,14 +22,18 @@ _SHELLS = frozenset(
 _SOURCES = frozenset(
     "c cc cpp cs css cxx dart go h hpp html java js jsx kt lua mjs php pl py pyw r rb rs scala sql swift ts tsx"
     " vue".split()
-)
+) | (suffixes(table()) - _SHELLS)
 _TAGS = {
     "py": "py python python3 pyw", "js": "javascript js mjs node", "ts": "ts typescript", "html": "htm html",
     "css": "css", "c": "c", "cpp": "c++ cc cpp cxx", "java": "java", "go": "go golang", "rs": "rs rust",
     "rb": "rb ruby", "php": "php", "md": "markdown md mdx", "json": "json", "yaml": "yaml yml", "xml": "xml",
     "sql": "sql", "toml": "toml", "csv": "csv",
 }  # fmt: skip
-_ENDINGS = {tag: ending for ending, tags in _TAGS.items() for tag in tags.split()} | dict.fromkeys(_SHELLS, "sh")
+_ENDINGS = (
+    tags(table())
+    | {tag: ending for ending, said in _TAGS.items() for tag in said.split()}
+    | dict.fromkeys(_SHELLS, "sh")
+)
 
 # Words that may accompany a path on a line that only names the file.
 _LABELS = frozenset(

@@ -10,22 +10,15 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from chatdev.agents import completeness, filenames, outline
+from chatdev.language_table import table
 
 MOST = 16
 """The most blocks without a name that are compared: the longest ones of an answer."""
 
 NO_NAME = "it has no file name"
 _TEXT = frozenset(("text", "txt", "plaintext", "output", "console", "log"))
-_LOOKS = {
-    "js": r"\b(?:const|let|var|function)\s|\brequire\(|^import\s",
-    "html": r"<!doctype|<html\b|<body\b",
-    "css": r"[^{}]+\{[^{}]*:[^{}]*\}",
-    "c": r"^\s*#include\b",
-    "cpp": r"^\s*#include\b",
-    "java": r"\bclass\s+\w+",
-    "go": r"^package\s",
-    "rs": r"\bfn\s+\w+",
-    "sh": r"^#!|^\s*(?:if|for|while|case|echo)\b|^\w+\(\)",
+_LOOKS = {"css": r"[^{}]+\{[^{}]*:[^{}]*\}"} | {
+    language.main.rpartition(".")[2]: language.looks for language in table().values()
 }
 
 

@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from chatdev.language_table import interpreters, table
 from chatdev.product import rows
 from chatdev.product.rows import Row, RowStep
 from chatdev.product.sessions import Invocation
@@ -42,6 +43,10 @@ _PRINTS = re.compile(
     r"\b(?:print|output|display|show|write|say)(?:s|ing)?\b(?: out)?(?: exactly)?"
     r"(?: the (?:text|line|words?|message))?:?\s+[\"'`“](?P<text>[^\"'`“”\n]{1,80})[\"'`”]",
     re.I,
+)
+_INTERPRETERS = "|".join(map(re.escape, interpreters(table())))
+_PROGRAM = re.compile(
+    rf"(?:^|\|\s*)((?:python[\d.]*|{_INTERPRETERS}|sh|ruby)(?:\s+-\S+)*\s+[\w./-]+|(?:\./)?[\w-]+(?:\.\w+)?)(?=\s|$)"
 )
 _SHORT = 200
 
@@ -138,9 +143,7 @@ def _sessions(task: str, command: str) -> Iterator[Row]:
 
 def _program(start: str) -> str:
     """The words of a command line that start a program: an interpreter with a script, or a name alone."""
-    found = re.search(
-        r"(?:^|\|\s*)((?:python[\d.]*|node|bash|sh|java|ruby)\s+[\w./-]+|(?:\./)?[\w-]+(?:\.\w+)?)(?=\s|$)", start
-    )
+    found = _PROGRAM.search(start)
     return found[1] if found and found[1] not in ("echo", "printf", "cat", "cd", "pip", "pip3") else _piped(start)
 
 

@@ -2,17 +2,18 @@
 
 import tomllib
 from collections.abc import Mapping
-from functools import cache, partial
-from importlib import resources
+from functools import partial
 from typing import Protocol
 
 import msgspec
 
+from chatdev import language_table
 from chatdev.errors import UserError
 from chatdev.journal.events import ProductStarted, TestsRan
+from chatdev.language_table import Table, Toolchain
 from chatdev.product import python_run, python_start, python_tests
 from chatdev.product.acceptance import Launch
-from chatdev.product.toolchain import Toolchain, ToolchainProduct
+from chatdev.product.toolchain import ToolchainProduct
 from chatdev.sandbox.port import Sandbox
 
 MANIFEST = "product.toml"
@@ -80,24 +81,24 @@ class _Python:
         return python_run.launch(self._interpreter)
 
 
-@cache
-def recipes() -> Mapping[str, Toolchain]:
-    """The languages besides Python, by the name that a company uses."""
-    text = resources.files("chatdev.product").joinpath("languages.toml").read_text(encoding="utf-8")
-    return msgspec.convert(tomllib.loads(text), dict[str, Toolchain])
+def find(language: str, table: Table | None = None) -> Product | None:
+    """How a language (in any letter case) runs its products; None if it is not supported.
 
-
-def find(language: str) -> Product | None:
-    """How a language (in any letter case) runs its products; None if it is not supported."""
+    ``table`` holds the languages besides Python; by default those of ``languages.toml``.
+    """
     if language.casefold() == PYTHON.casefold():
         return _Python()
-    found = next((name for name in recipes() if name.casefold() == language.casefold()), None)
-    return ToolchainProduct(recipes()[found]) if found else None
+    recipe = _recipe(language, language_table.table() if table is None else table)
+    return ToolchainProduct(recipe) if recipe else None
 
 
-def manifest(language: str) -> str:
-    """The manifest of a product in one of the languages of ``recipes``; empty for any other language."""
-    recipe = recipes().get(language)
+def _recipe(language: str, table: Table) -> Toolchain | None:
+    return next((recipe for name, recipe in table.items() if name.casefold() == language.casefold()), None)
+
+
+def manifest(language: str, table: Table | None = None) -> str:
+    """The manifest of a product in one of the languages of ``table``; empty for any other language."""
+    recipe = (language_table.table() if table is None else table).get(language)
     if recipe is None:
         return ""
     lines = [
@@ -120,25 +121,26 @@ class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     test: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
-def of_folder(files: Mapping[str, bytes], python: str = "") -> Product:
+def of_folder(files: Mapping[str, bytes], python: str = "", table: Table | None = None) -> Product:
     """The language that a folder's manifest states; without one, the language whose main file is there, else Python.
 
-    ``python`` is an interpreter other than our own, for a product in Python. Raises UserError if the manifest is
-    invalid.
+    ``python`` is an interpreter other than our own, for a product in Python; ``table`` as in ``find``. Raises UserError
+    if the manifest is invalid.
     """
+    table = language_table.table() if table is None else table
     if MANIFEST not in files:
-        known = (name for name, recipe in recipes().items() if recipe.main in files)
-        guessed = None if python_start.MAIN in files else next(known, None)
-        return (find(guessed) if guessed else None) or _Python(python)
+        by_main = (recipe for recipe in table.values() if recipe.main in files)
+        recipe = None if python_start.MAIN in files else next(by_main, None)
+        return ToolchainProduct(recipe) if recipe else _Python(python)
     try:
         stated = msgspec.convert(tomllib.loads(files[MANIFEST].decode()), _Manifest)
     except (ValueError, msgspec.ValidationError) as error:
         raise _wrong(f"{error}") from error
-    recipe = next((one for name, one in recipes().items() if name.casefold() == stated.language.casefold()), None)
+    recipe = _recipe(stated.language, table)
     if recipe is None:
         if stated.language.casefold() == PYTHON.casefold():
             return _Python(python)
-        raise _wrong(f'language: "{stated.language}" is not supported; use one of {", ".join([PYTHON, *recipes()])}')
+        raise _wrong(f'language: "{stated.language}" is not supported; use one of {", ".join([PYTHON, *table])}')
     fields = {name: getattr(stated, name) for name in ("build", "start", "build_tests", "test")}
     return ToolchainProduct(
         msgspec.structs.replace(recipe, **{name: v for name, v in fields.items() if v is not msgspec.UNSET})

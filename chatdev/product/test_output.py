@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-Reads = Literal["tap", "libtest", "go"]
+from chatdev.language_table import Reads
 
 
 class ReportedTest(msgspec.Struct, frozen=True):

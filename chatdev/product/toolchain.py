@@ -13,10 +13,11 @@ import msgspec
 from msgspec.structs import replace
 
 from chatdev.journal.events import ProductStarted, TestResult, TestsRan
+from chatdev.language_table import Toolchain
 from chatdev.product import busy, sockets
 from chatdev.product.acceptance import Launch
 from chatdev.product.output import normalise
-from chatdev.product.test_output import READERS, Reads, ReportedTests
+from chatdev.product.test_output import READERS, ReportedTests
 from chatdev.sandbox import fair, patience
 from chatdev.sandbox.port import Job, Limits, Outcome, Sandbox, SandboxError
 from chatdev.sandbox.view import installation
@@ -26,25 +27,6 @@ _RUNNER, _CLOCK = str(Path(__file__).parent), str(Path(fair.__file__).parent)
 _BEGIN = "import sys; sys.path += sys.argv[1:3]; from runner import steps; steps.main(sys.argv[3])"
 _BUILD_SECONDS = 60.0
 _WHY = 1500
-
-
-class Toolchain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A language from ``languages.toml``; that file explains the fields."""
-
-    tools: tuple[str, ...]
-    main: str
-    suffixes: tuple[str, ...]
-    test_file: str
-    test: tuple[str, ...]
-    reads: Reads
-    how: str
-    arguments: str = ""
-    start: tuple[str, ...] = ()
-    build: tuple[tuple[str, ...], ...] = ()
-    build_tests: tuple[tuple[str, ...], ...] = ()
-    announces: str = ""
-    crash: str = ""
-    environment: Mapping[str, str] = {}
 
 
 class _Ran(msgspec.Struct, frozen=True):

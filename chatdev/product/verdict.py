@@ -11,6 +11,7 @@ from chatdev.agents.filenames import belongs_to_tests
 from chatdev.errors import UserError
 from chatdev.journal.effects import digest
 from chatdev.journal.events import ProductStarted, TestResult, TestsRan
+from chatdev.language_table import Table
 from chatdev.product import acceptance, languages
 from chatdev.product.busy import BUSY
 from chatdev.product.python_start import DISPLAY
@@ -204,14 +205,14 @@ class FolderVerdict(msgspec.Struct, frozen=True):
         return "\n".join(lines)
 
 
-async def judge_folder(sandbox: Sandbox, folder: Path, python: str = "") -> FolderVerdict:
+async def judge_folder(sandbox: Sandbox, folder: Path, python: str = "", table: Table | None = None) -> FolderVerdict:
     """The verdict on the product in a folder; only a copy of it is run. Raises UserError and SandboxError.
 
     The folder's manifest says how it is run, else the language guessed from its files; ``python`` is another
-    interpreter.
+    interpreter, ``table`` the languages besides Python if not those of ``languages.toml``.
     """
     files = read_folder(folder)
-    product = languages.of_folder(files, python)
+    product = languages.of_folder(files, python, table)
     version = files_digest(files)
     baseline, tests, started = await asyncio.gather(
         acceptance.run_without(product, sandbox, without_product(files)),

@@ -11,6 +11,7 @@ import msgspec
 from chatdev.agents import outline
 from chatdev.agents.completeness import parsed
 from chatdev.agents.filenames import belongs_to_tests
+from chatdev.language_table import table
 from chatdev.project.aligned_tests import module_of, modules, names
 from chatdev.project.state import DOCUMENTS
 
@@ -123,9 +124,13 @@ def _main(files: _Files, main: str) -> str:
         candidates = []
     else:
         candidates = alike or _started(files, sources)
-    if len(candidates) != 1 or (main == "Main.java" and not alike):  # Java names a file after its class
+    if len(candidates) != 1 or (_is_named_after_class(main) and not alike):
         return ""
     return candidates[0] if _is_free(files, candidates[0]) else ""
+
+
+def _is_named_after_class(main: str) -> bool:
+    return any(language.main == main and language.main_is_class for language in table().values())
 
 
 def _started(files: _Files, sources: list[str]) -> list[str]:

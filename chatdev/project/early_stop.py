@@ -8,10 +8,12 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from chatdev.agents import completeness, replies, snippets
+from chatdev.language_table import suffixes, table
 from chatdev.models.types import Enough
 
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})\s*$")
-_PATHS = re.compile(r"[\w./-]*\w\.(?:py|js|mjs|ts|html|css|c|h|cpp|hpp|java|go|rs|sh|json|toml|txt|md|csv|yaml|yml)\b")
+_ENDINGS = sorted({*"py ts css h hpp json toml txt md csv yaml yml".split(), *suffixes(table())})
+_PATHS = re.compile(rf"[\w./-]*\w\.(?:{'|'.join(map(re.escape, _ENDINGS))})\b")
 
 
 def settled(options: Sequence[str] = ()) -> Enough:

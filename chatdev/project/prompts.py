@@ -12,15 +12,13 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from chatdev.agents import fences, replies
 from chatdev.company.config import Company, CompanyError, Phase
 from chatdev.journal.events import ProductStarted, TestsRan
+from chatdev.language_table import fence_names, table
 from chatdev.product import examples, plumbing, rows
 from chatdev.product.output import inert
 from chatdev.product.rows import Row
 from chatdev.project.state import REQUIREMENTS, State
 
-_LANGUAGES = {
-    "py": "python", "js": "javascript", "html": "html", "css": "css", "c": "c", "cpp": "cpp", "java": "java",
-    "go": "go", "rs": "rust", "sh": "sh", "md": "markdown", "json": "json", "toml": "toml",
-}  # fmt: skip
+_LANGUAGES = {"py": "python", "md": "markdown", "json": "json", "toml": "toml"} | fence_names(table())
 
 _TICKS = re.compile(r"(?:^|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])\s*(`+)")
 """Backticks at the beginning of a line, with lines as ``str.splitlines`` splits them."""

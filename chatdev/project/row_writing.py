@@ -8,6 +8,7 @@ from dataclasses import replace
 import msgspec
 
 from chatdev.agents import fences
+from chatdev.language_table import interpreters, table
 from chatdev.models.types import Message
 from chatdev.product import acceptance, compare, examples, rows
 from chatdev.product.languages import PYTHON, Product
@@ -24,7 +25,8 @@ _TRACEBACK = "Traceback (most recent call last)"
 _ALIKE = 2
 _FORM = "OUTPUT"
 """The placeholder for an output in our question."""
-_START = re.compile(r"\s*(?:echo|printf|python[\d.]*|node|bash|sh|java|\./)\b.*")
+_INTERPRETERS = "|".join(map(re.escape, interpreters(table())))
+_START = re.compile(rf"\s*(?:echo|printf|python[\d.]*|{_INTERPRETERS}|sh|\./)\b.*")
 _OUTPUT = re.compile(r"\s*(?:#\s*)?(?:Expected )?Output:\s*(.*)\Z", re.I)
 _WORD = re.compile(r"[^\W\d_]{3,}")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from products import CALCULATOR, CALCULATOR_TESTS, SANDBOX, product
 
+from chatdev import language_table
 from chatdev.journal.events import TestsRan
 from chatdev.product import languages, rows
 from chatdev.product.acceptance import baseline, changing, names, rows_of, run, run_without, visible
@@ -168,7 +169,7 @@ async def test_a_product_in_c_is_built_once_and_started_for_each_row() -> None:
 
 
 async def test_a_language_without_its_tools_here_is_not_judged() -> None:
-    here = [name for name in languages.recipes() if name not in ("HTML", "JavaScript")]
+    here = [name for name in language_table.table() if name not in ("HTML", "JavaScript")]
     absent = next((name for name in here if way(name).launch({}).lacks), None)
     if absent is None:
         pytest.skip("every language has its tools here")

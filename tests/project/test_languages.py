@@ -7,8 +7,9 @@ import pytest
 from products import SANDBOX, product
 
 from chatdev.errors import UserError
+from chatdev.language_table import table as recipes
 from chatdev.product import languages
-from chatdev.product.languages import find, manifest, of_folder, recipes
+from chatdev.product.languages import find, manifest, of_folder
 from chatdev.product.verdict import FolderVerdict, judge_folder
 
 NODE_TESTS = """
