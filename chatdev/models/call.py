@@ -1,4 +1,8 @@
-"""One call to one endpoint: adapted to its dialect and cut to its window. ``retry`` repeats it after a fault."""
+"""One call to one endpoint: adapted to its dialect and cut to its window. ``retry`` repeats it after a fault.
+
+Each frame is named by what it adds: ``complete_in_slot``, ``_with_adaptation``, ``_within_cost_limit``,
+``_with_request_id``; below them is ``Transport.post_chat``.
+"""
 
 import math
 import random
@@ -15,7 +19,7 @@ from chatdev.models.budget import Doubt, Fitted, TokenEstimator
 from chatdev.models.cost_budget import CostBudget
 from chatdev.models.early_stop import StopCondition
 from chatdev.models.endpoint import Facts
-from chatdev.models.errors import ServerFault, WindowTooSmall
+from chatdev.models.errors import WindowTooSmall
 from chatdev.models.profile import Profile
 from chatdev.models.refusals import Refusal
 from chatdev.models.request import Adaptations
@@ -33,14 +37,14 @@ class EndpointState(msgspec.Struct):
     profile: Profile
     estimator: TokenEstimator = TokenEstimator()
     adaptations: Adaptations = frozenset()
-    asked_again: bool = False
+    window_asked_again: bool = False
     has_answered: bool = False
 
     @property
     def constraint(self) -> str:
         """The kind of constraint for choices: the one that was found to work, else the engine's usual one."""
-        found = self.profile.choices
-        return constraints.usual(self.facts.engine) if found is None else found
+        choices = self.profile.choices
+        return constraints.usual(self.facts.engine) if choices is None else choices
 
     @property
     def thinking_off(self) -> dict[str, Any]:
@@ -51,14 +55,14 @@ class EndpointState(msgspec.Struct):
         """Correct the profile if an answer contradicts it; ``sent`` is the request body of that answer."""
         profile, self.has_answered = self.profile, True
         if answer.reasoning.strip():
-            asked_not_to = (
+            switched_off = (
                 options.thinking is False and bool(self.thinking_off) and self.thinking_off.keys() <= sent.keys()
             )
             profile = msgspec.structs.replace(
-                profile, thinks=True, thinking_off={} if asked_not_to else profile.thinking_off
+                profile, thinks=True, thinking_off={} if switched_off else profile.thinking_off
             )
-        free = answer.finish_reason != "length" and not constraints.kept(answer.text, options.choices)
-        if options.choices and profile.choices and free:
+        unconstrained = answer.finish_reason != "length" and not constraints.kept(answer.text, options.choices)
+        if options.choices and profile.choices and unconstrained:
             profile = msgspec.structs.replace(profile, choices=constraints.NONE)
         self.profile = profile
 
@@ -69,14 +73,14 @@ class ModelCall:
     def __init__(
         self,
         transport: "Transport",
-        known: EndpointState,
+        state: EndpointState,
         messages: Sequence[Message],
         options: Options,
         watch: Watch | None,
         cost_budget: CostBudget,
     ) -> None:
         self._transport = transport
-        self._known = known
+        self._state = state
         self._cost_budget = cost_budget
         self._uncut = messages
         self._fitted = Fitted(tuple(messages))
@@ -85,51 +89,52 @@ class ModelCall:
         self._ceiling = options.max_tokens
         self._counted: tuple[Fitted, int] | None = None
         self._shrunk = False
-        self._asked = 0
-        self._sent_again = 0
-        self._told: list[str] = []
+        self._requests = 0
+        self._resent = 0
+        self._fresh = False
+        self._notes: list[str] = []
         self._spent: Usage | None = None
 
     @property
     def sent(self) -> int:
         """The number of requests sent so far."""
-        return self._asked + self._sent_again
+        return self._requests + self._resent
 
-    async def answer(self) -> Completion:
-        """The answer; may be awaited again after a fault. Raises ModelError."""
+    async def complete_in_slot(self, *, fresh: bool = False) -> Completion:
+        """The answer, once one of the endpoint's slots is free; may be awaited again after a fault.
+
+        ``fresh``: send the request once more, on a new connection. Raises ModelError.
+        """
+        self._fresh = fresh
         try:
-            async with (await self._transport.opened()).room(self._known.profile.in_flight):
-                return await self._answer()
-        except ServerFault as fault:
-            self._sent_again += fault.sent - 1
-            raise
+            async with (await self._transport.opened()).slot(self._state.profile.in_flight):
+                return await self._with_adaptation()
         except WindowTooSmall as error:
-            if self._known.facts.assumed:
+            if self._state.facts.assumed:
                 error.do += (
                     "\nThe server does not report its context window, so this size is assumed. If it is larger, "
                     "set it in chatdev.toml, for example: window = 16384"
                 )
             raise
 
-    async def _answer(self) -> Completion:
+    async def _with_adaptation(self) -> Completion:
         """Send the request, adapted after each refusal, until it is accepted. Ends, since each change is made once."""
-        known = self._known
+        state = self._state
         while True:
-            made, limit = known.adaptations, self._limit()
+            made, limit = state.adaptations, self._limit()
             body = request.body(
-                known.facts.model,
+                state.facts.model,
                 self._fitted.messages,
                 self._options,
                 limit,
                 made,
-                known.constraint,
-                known.thinking_off,
+                state.constraint,
+                state.thinking_off,
             )
-            reply = await self._send(body, limit)
-            self._sent_again += reply.sent - 1
+            reply = await self._within_cost_limit(body, limit)
             outcome = reply.outcome
             if isinstance(outcome, ServerAnswer):
-                known.learn(outcome, self._options, body)
+                state.learn(outcome, self._options, body)
                 if self._lost_in_thought(outcome) and self._spent is None:
                     self._think_no_more(outcome, limit)
                     continue
@@ -138,50 +143,55 @@ class ModelCall:
             if outcome.overflow:
                 self._shrink(outcome, limit)
             elif change := request.adaptation(outcome, body, self._fitted.messages, made):
-                known.adaptations |= {change}
+                state.adaptations |= {change}
             else:
-                raise refusals.error(outcome, self._transport.address, known.facts.model, known.facts.served)
+                raise refusals.error(outcome, self._transport.address, state.facts.model, state.facts.served)
 
-    async def _send(self, body: Mapping[str, Any], limit: int) -> "Reply":
+    async def _within_cost_limit(self, body: Mapping[str, Any], limit: int) -> "Reply":
         """Send a request if its highest cost is allowed: by the upper estimate of the prompt, and ``limit``."""
-        address, model = self._transport.address, self._known.facts.model
+        address, model = self._transport.address, self._state.facts.model
         if address.free:
-            self._asked += 1
-            return await self._ask(body)
-        most = Usage(self._known.estimator.span(self._fitted.messages)[1], limit)
+            return await self._with_request_id(body)
+        most = Usage(self._state.estimator.span(self._fitted.messages)[1], limit)
         with self._cost_budget.hold(_cost(address, model, most), model) as bill:
-            self._asked += 1
-            reply = await self._ask(body)
+            reply = await self._with_request_id(body)
             if isinstance(reply.outcome, Refusal):
                 bill.cost = 0.0
             elif reply.outcome.usage:
                 bill.cost = _cost(address, model, reply.outcome.usage) or 0.0
         return reply
 
-    async def _ask(self, body: Mapping[str, Any]) -> "Reply":
-        stop_condition = self._stop_condition if self._options.early else None
-        return await self._transport.ask(
-            body, request_id=self._request_id(), watch=self._watch, stop_condition=stop_condition
+    async def _with_request_id(self, body: Mapping[str, Any]) -> "Reply":
+        """Send a request under its id, and say when its answer may be ended early."""
+        fresh, self._fresh = self._fresh, False
+        self._requests += not fresh
+        self._resent += fresh
+        return await self._transport.post_chat(
+            body,
+            request_id=self._request_id(),
+            watch=self._watch,
+            stop_condition=self._stop_condition if self._options.early else None,
+            fresh=fresh,
         )
 
     def _stop_condition(self) -> StopCondition:
         """Ends the stream early. An endpoint's first answer shows whether its model thinks aloud, so that answer is
         never taken for complete before its end."""
-        known, early = self._known, self._options.early
-        return StopCondition(early.enough if early and known.has_answered else None, thinks=bool(known.profile.thinks))
+        state, early = self._state, self._options.early
+        return StopCondition(early.enough if early and state.has_answered else None, thinks=bool(state.profile.thinks))
 
     def _request_id(self) -> str:
         """``PLACE;TRY;SUFFIX``: the place for a recording, and a suffix since some servers require unique ids."""
         if not self._options.request_id:
             return ""
-        return f"{quote(self._options.request_id)};{self._asked};{random.getrandbits(32):08x}"
+        return f"{quote(self._options.request_id)};{self._requests};{random.getrandbits(32):08x}"
 
     def _limit(self) -> int:
         """Cut the conversation to the window as far as needed; returns the token limit of the answer.
 
         Raises WindowTooSmall if the conversation cannot fit.
         """
-        window, estimator = self._known.facts.window, self._known.estimator
+        window, estimator = self._state.facts.window, self._state.estimator
         # The server refused and gave no count: its tokenizer is far off, so the cut assumes twice the estimate.
         careful = (
             msgspec.structs.replace(estimator, high=2 * estimator.high)
@@ -209,22 +219,22 @@ class ModelCall:
     def _think_no_more(self, answer: ServerAnswer, limit: int) -> None:
         """Retry once with thinking off, and with twice the limit if the window allows: a server that does not know
         the switch ignores it, and its model thinks again."""
-        self._known.profile = msgspec.structs.replace(self._known.profile, thinks=True)
+        self._state.profile = msgspec.structs.replace(self._state.profile, thinks=True)
         self._options = msgspec.structs.replace(self._options, thinking=False)
         self._spent = answer.usage or Usage(0, answer.pieces, estimated=True)
-        if self._known.facts.window is not None and not self._shrunk:
+        if self._state.facts.window is not None and not self._shrunk:
             self._ceiling = max(self._ceiling, 2 * limit)
-        how = "with thinking off" if self._known.thinking_off else "with a higher limit"
-        self._told.append(f"retried {how}: an answer reached its token limit while the model was still thinking")
+        how = "with thinking off" if self._state.thinking_off else "with a higher limit"
+        self._notes.append(f"retried {how}: an answer reached its token limit while the model was still thinking")
 
     async def _ask_again_for_the_window(self) -> None:
         """Ollama and LM Studio report the window of loaded models only; after its answer, this model is loaded."""
-        known = self._known
-        if known.facts.assumed and not known.asked_again:
-            known.asked_again = True
-            if window := await endpoint.probe(self._transport, known.facts.model):
-                known.facts = msgspec.structs.replace(known.facts, window=window, assumed=False)
-                self._told.append(f"the server reported its context window after its first answer: {window:,} tokens")
+        state = self._state
+        if state.facts.assumed and not state.window_asked_again:
+            state.window_asked_again = True
+            if window := await endpoint.probe(self._transport, state.facts.model):
+                state.facts = msgspec.structs.replace(state.facts, window=window, assumed=False)
+                self._notes.append(f"the server reported its context window after its first answer: {window:,} tokens")
 
     def _shrink(self, refusal: Refusal, limit: int) -> None:
         """Reduce the answer's limit, once, by the numbers in the server's refusal. Raises WindowTooSmall.
@@ -232,16 +242,16 @@ class ModelCall:
         The window that the server announced takes precedence over the one in the message: vLLM 0.15 subtracts
         ``max_tokens`` from it there.
         """
-        known = self._known
-        if refusal.window and (known.facts.window is None or known.facts.assumed):
-            known.facts = msgspec.structs.replace(known.facts, window=refusal.window, assumed=False)
-        window = known.facts.window
+        state = self._state
+        if refusal.window and (state.facts.window is None or state.facts.assumed):
+            state.facts = msgspec.structs.replace(state.facts, window=refusal.window, assumed=False)
+        window = state.facts.window
         if refusal.prompt:
-            known.estimator = known.estimator.learn(self._fitted.messages, refusal.prompt)
+            state.estimator = state.estimator.learn(self._fitted.messages, refusal.prompt)
             self._counted = self._fitted, refusal.prompt
         if self._shrunk:
             minimum, count = min(self._ceiling, budget.MINIMUM_ANSWER), self._count
-            least = max(known.estimator.span(self._fitted.messages)[1], (window or 0) - minimum + 1)
+            least = max(state.estimator.span(self._fitted.messages)[1], (window or 0) - minimum + 1)
             raise budget.too_small(minimum, window, count or least, counted=count is not None, cuts=self._fitted.cuts)
         self._shrunk = True
         if not (refusal.prompt and window):
@@ -250,13 +260,13 @@ class ModelCall:
     def _starved(self, answer: ServerAnswer, usage: Usage, limit: int) -> bool:
         """Whether the window ended an answer that had hardly begun: some servers cut it there silently."""
         short = usage.completion_tokens < min(self._options.max_tokens, limit, budget.MINIMUM_ANSWER)
-        window = self._known.facts.window
+        window = self._state.facts.window
         return answer.finish_reason == "length" and short and bool(window and usage.total_tokens >= window)
 
     def _completion(self, answer: ServerAnswer, reply: "Reply", limit: int, made: Adaptations) -> Completion:
-        known, address = self._known, self._transport.address
-        span = known.estimator.span(self._fitted.messages)
-        told = [*sorted(made), *self._told]
+        state, address = self._state, self._transport.address
+        span = state.estimator.span(self._fitted.messages)
+        notes = [*sorted(made), *self._notes]
         usage = answer.usage
         if usage is None:
             pieces = max(answer.pieces, math.ceil(budget.weight(answer.text + answer.reasoning)))
@@ -264,11 +274,11 @@ class ModelCall:
         elif (doubt := budget.doubt(span, usage.prompt_tokens)) is Doubt.CERTAIN:
             raise refusals.prompt_cut(address, usage.prompt_tokens, sum(span) // 2)
         elif doubt is Doubt.NONE:
-            known.estimator = known.estimator.learn(self._fitted.messages, usage.prompt_tokens)
+            state.estimator = state.estimator.learn(self._fitted.messages, usage.prompt_tokens)
         if self._starved(answer, usage, limit):
             minimum = min(self._options.max_tokens, budget.MINIMUM_ANSWER)
             prompt, cuts = usage.prompt_tokens, self._fitted.cuts
-            raise budget.too_small(minimum, known.facts.window, prompt, counted=not usage.estimated, cuts=cuts)
+            raise budget.too_small(minimum, state.facts.window, prompt, counted=not usage.estimated, cuts=cuts)
         if self._spent:
             usage = usage.plus(self._spent)
         return Completion(
@@ -278,16 +288,16 @@ class ModelCall:
             usage=usage,
             receipt=Receipt(
                 endpoint=address.base_url,
-                model=answer.model or known.facts.model,
-                asked=known.facts.model,
+                model=answer.model or state.facts.model,
+                asked=state.facts.model,
                 tries=self.sent,
                 first_token=reply.first_token,
                 seconds=reply.seconds,
                 max_tokens=limit,
-                adapted=tuple(told),
+                adapted=tuple(notes),
                 cuts=self._fitted.cuts,
                 stopped=answer.stopped,
-                cost=0.0 if address.free else _cost(address, known.facts.model, usage),
+                cost=0.0 if address.free else _cost(address, state.facts.model, usage),
             ),
             id=answer.id or f"chatcmpl-{random.getrandbits(64):016x}",
             created=answer.created or int(time.time()),
@@ -295,5 +305,5 @@ class ModelCall:
 
 
 def _cost(address: Address, model: str, usage: Usage) -> float | None:
-    """The cost of ``usage`` at this endpoint in US dollars; None if the price is not known."""
+    """The cost of ``usage`` at this endpoint in US dollars; None if the price is not state."""
     return prices.load().cost(model, usage) if address.is_openai else None

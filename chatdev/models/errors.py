@@ -17,16 +17,14 @@ Other errors (sockets, HTTP status codes, broken JSON) are mapped to this tree o
         ├── Stalled          no first token, or no next one, within the deadline
         ├── CutShort         the stream ended without a finish reason, or broke
         └── ServerBroke      5xx, an error object inside a stream, an unreadable answer
+            └── Disconnected     the connection was closed before any answer
 """
 
 from chatdev.errors import ChatDevError
 
 
 class ModelError(ChatDevError):
-    """A call that got no answer. ``sent``: the number of requests that were sent for it, 2 if the first connection was
-    stale."""
-
-    sent = 1
+    """A call that got no answer."""
 
 
 class EndpointError(ModelError):
@@ -100,3 +98,7 @@ class CutShort(ServerFault):
 
 class ServerBroke(ServerFault):
     """The server failed while answering (5xx, an error inside a stream, an unreadable body)."""
+
+
+class Disconnected(ServerBroke):
+    """The connection was closed before any answer: usually a pooled one that the server had already closed."""

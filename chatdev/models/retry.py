@@ -1,4 +1,7 @@
-"""The only layer that retries: after a temporary fault at the same endpoint, and then at the next one.
+"""The only layer that retries a call: after a temporary fault at the same endpoint, and then at the next one.
+
+Each frame is named by what it adds: ``complete_with_failover``, ``_with_retries``, ``_with_fresh_connection``; below
+them is ``ModelCall.complete_in_slot``.
 
 The reaction depends only on the kind of failure (see ``chatdev.models.errors``):
 
@@ -25,6 +28,7 @@ from chatdev.models.breaker import Breaker
 from chatdev.models.call import ModelCall
 from chatdev.models.errors import (
     CostLimit,
+    Disconnected,
     Loading,
     ModelError,
     NotAModelServer,
@@ -119,14 +123,14 @@ class FailoverCall:
             try:
                 with endpoint.breaker.call():
                     call = call or await endpoint.begin(self._messages, self._options, self._watch)
-                    answer = await call.answer()
+                    answer = await self._with_fresh_connection(endpoint, call)
                 return self._with_receipt(answer, self._sent + call.sent - before)
             except ModelError as error:
                 self._sent += call.sent - before if call else 1
                 self._errors[url] = error
                 self._tried[url] = _short(error.what, url) + (f" ({number} tries)" if number > 1 else "")
                 wait = None
-                if _passes(error, met=call is not None):
+                if _passes(error, described=call is not None):
                     loads = isinstance(error, Loading) and not others
                     pause = LOADING if loads else next(pauses, None)
                     wait = None if pause is None else await self._pause(endpoint, error, pause, others=others)
@@ -140,10 +144,18 @@ class FailoverCall:
             endpoint.tell(f"~ {self._options.request_id}: trying the next endpoint: {self._errors[url].what}")
         return None
 
+    async def _with_fresh_connection(self, endpoint: Endpoint, call: ModelCall) -> Completion:
+        """The answer of a call; sent once more, immediately, if a connection of the pool turned out to be closed."""
+        try:
+            return await call.complete_in_slot()
+        except Disconnected:
+            endpoint.tell(f"~ {self._options.request_id}: connection closed, sent again on a new one")
+            return await call.complete_in_slot(fresh=True)
+
     async def _pause(self, endpoint: Endpoint, fault: ModelError, pause: float, *, others: bool) -> float | None:
         """Seconds until a retry at the same endpoint; None if it would be useless."""
-        asked = fault.retry_after if isinstance(fault, ServerFault) else None
-        wait = max(pause * random.uniform(0.8, 1.2), asked or 0.0)
+        retry_after = fault.retry_after if isinstance(fault, ServerFault) else None
+        wait = max(pause * random.uniform(0.8, 1.2), retry_after or 0.0)
         if time.monotonic() - self._began + wait > endpoint.address.deadlines.total:
             self._add(endpoint, f"not retried: waiting {wait:.0f} s more would exceed deadlines.total")
             return None
@@ -166,21 +178,21 @@ class FailoverCall:
 
     def _failed(self) -> ModelError:
         """The first endpoint's error, a temporary one if there is one, with everything that was tried."""
-        asked = [*self._errors.items(), *self._out.items()]
-        url, first = next((each for each in asked if _passes(each[1], met=True)), asked[0])
+        errors = [*self._errors.items(), *self._out.items()]
+        url, first = next((each for each in errors if _passes(each[1], described=True)), errors[0])
         error = copy.copy(first)
         if len(self._tried) > 1:
             error.tried += tuple(f"{url}: {why}" for url, why in self._tried.items())
-        elif _passes(error, met=True):
+        elif _passes(error, described=True):
             error.tried += (f"{self._sent} requests within {time.monotonic() - self._began:.0f} s",)
             error.tried += (self._tried[url],) if "not retried" in self._tried[url] else ()
         return error
 
 
-def _passes(error: ModelError, *, met: bool) -> bool:
-    """Whether a fault is temporary. If an endpoint was ``met`` as a model server, a web page from it is a proxy's error
-    page; otherwise it is not a model server."""
-    return isinstance(error, ServerFault | Unreachable) or (met and isinstance(error, NotAModelServer))
+def _passes(error: ModelError, *, described: bool) -> bool:
+    """Whether a fault is temporary. If an endpoint ``described`` itself as a model server, a web page from it is a
+    proxy's error page; otherwise it is not a model server."""
+    return isinstance(error, ServerFault | Unreachable) or (described and isinstance(error, NotAModelServer))
 
 
 def _short(what: str, url: str) -> str:

@@ -17,7 +17,7 @@ from chatdev.errors import SettingsError
 from chatdev.models import debug, refusals
 from chatdev.models.address import Address
 from chatdev.models.early_stop import StopCondition
-from chatdev.models.errors import CutShort, ModelError, ServerBroke, Stalled, Unreachable
+from chatdev.models.errors import CutShort, Disconnected, ModelError, ServerBroke, Stalled, Unreachable
 from chatdev.models.refusals import Refusal
 from chatdev.models.stream import AnswerReader, ServerAnswer
 from chatdev.models.types import Progress, Watch
@@ -36,17 +36,11 @@ Debug = Callable[[str], None]
 
 
 class Reply(NamedTuple):
-    """The outcome of a call, and its times: ``first_token`` and ``seconds`` are seconds after the request was sent.
-    ``sent`` is 2 if the first request met a closed connection."""
+    """The outcome of a call, and its times: ``first_token`` and ``seconds`` are seconds after the request was sent."""
 
     outcome: ServerAnswer | Refusal
     first_token: float | None
     seconds: float
-    sent: int = 1
-
-
-class Disconnected(ServerBroke):
-    """The connection was closed before any answer."""
 
 
 class _Open(NamedTuple):
@@ -56,11 +50,11 @@ class _Open(NamedTuple):
     session: aiohttp.ClientSession
     keeper: AsyncGenerator[None, None]
     describing: asyncio.Lock
-    rooms: dict[int, asyncio.Semaphore]
+    slots: dict[int, asyncio.Semaphore]
 
-    def room(self, calls: int | None) -> AbstractAsyncContextManager[object]:
+    def slot(self, calls: int | None) -> AbstractAsyncContextManager[object]:
         """Each call enters this, so that at most ``calls`` are in flight at the same time (None: no limit)."""
-        return self.rooms.setdefault(calls, asyncio.Semaphore(calls)) if calls else nullcontext()
+        return self.slots.setdefault(calls, asyncio.Semaphore(calls)) if calls else nullcontext()
 
 
 class Transport:
@@ -80,13 +74,13 @@ class Transport:
     async def opened(self) -> _Open:
         """The session of the running loop, with a lock for requests that are to be sent only once."""
         loop = asyncio.get_running_loop()
-        known = self._open.get(loop)
-        if known is None or known.session.closed:
+        state = self._open.get(loop)
+        if state is None or state.session.closed:
             self._open = {other: held for other, held in self._open.items() if not other.is_closed()}
             session = self._session()
-            known = self._open[loop] = _Open(session, _kept(session), asyncio.Lock(), {})
-            await anext(known.keeper)
-        return known
+            state = self._open[loop] = _Open(session, _kept(session), asyncio.Lock(), {})
+            await anext(state.keeper)
+        return state
 
     def _session(self, *, pooled: bool = True) -> aiohttp.ClientSession:
         trusted: ssl.SSLContext | bool = True
@@ -150,76 +144,76 @@ class Transport:
             self.tell(f"< HTTP {response.status} from {method} {url}\n{body.decode('utf-8', 'replace')}")
         return response.status, _explained(response, body)
 
-    async def ask(
+    async def post_chat(
         self,
         body: Mapping[str, Any],
         *,
         request_id: str = "",
         watch: Watch | None = None,
         stop_condition: Callable[[], StopCondition] | None = None,
+        fresh: bool = False,
     ) -> Reply:
         """Send one chat request and read its whole answer, or until its ``stop_condition`` says stop.
 
-        Raises Unreachable, and ServerFault if a retry may help; a refusal of the server is returned as Refusal.
-        A connection that closes before any answer is usually a pooled one that the server had already closed, so the
-        request is sent once more on a new connection.
+        ``fresh``: on a new connection, since the pool may hold more that the server has closed. Raises Unreachable, and
+        ServerFault if a retry may help; a refusal of the server is returned as Refusal.
         """
-        try:
-            return await self._ask((await self.opened()).session, body, request_id, watch, stop_condition)
-        except Disconnected:  # the pool may hold more of them
-            self.tell(f"~ request {request_id}: connection closed, sent again on a new one")
-            try:
-                async with self._session(pooled=False) as fresh:
-                    return (await self._ask(fresh, body, request_id, watch, stop_condition))._replace(sent=2)
-            except ModelError as error:
-                error.sent = 2
-                raise
-
-    async def _ask(
-        self,
-        session: aiohttp.ClientSession,
-        body: Mapping[str, Any],
-        request_id: str,
-        watch: Watch | None,
-        stop_condition: Callable[[], StopCondition] | None,
-    ) -> Reply:
         reader = AnswerReader()
         limit = body.get("max_tokens") or body.get("max_completion_tokens") or 0
         streamed = bool(body.get("stream"))
         watchdog = Watchdog(
             reader, self.address, streamed, watch, limit, stop_condition() if stop_condition and streamed else None
         )
+        session = self._session(pooled=False) if fresh else (await self.opened()).session
+        try:
+            outcome = await self._with_debug(session, body, request_id, reader, watchdog)
+        finally:
+            if fresh:
+                await session.close()
+        return Reply(outcome, watchdog.first_token, watchdog.seconds())
+
+    async def _with_debug(
+        self,
+        session: aiohttp.ClientSession,
+        body: Mapping[str, Any],
+        request_id: str,
+        reader: AnswerReader,
+        watchdog: "Watchdog",
+    ) -> ServerAnswer | Refusal:
+        """Send ``debug`` the request, and its answer or failure."""
         data = msgspec.json.encode(body)
         if self.debug:
             self.tell(debug.sent(self._url, request_id, session.headers, data.decode()))
         try:
-            outcome = await self._before_deadline(session, data, request_id, reader, watchdog)
+            outcome = await self._with_deadlines(session, data, request_id, reader, watchdog)
         except ModelError as error:
             if self.debug:
                 self.tell(debug.failed(self._url, request_id, watchdog.seconds(), error))
             raise
-        finally:
-            watchdog.stop()
         if self.debug:
             ids, times = (watchdog.status, watchdog.server_id), (watchdog.first_token, watchdog.seconds())
             self.tell(debug.came(self._url, request_id, *ids, *times, outcome))
-        return Reply(outcome, watchdog.first_token, watchdog.seconds())
+        return outcome
 
-    async def _before_deadline(
+    async def _with_deadlines(
         self, session: aiohttp.ClientSession, data: bytes, request_id: str, reader: AnswerReader, watchdog: "Watchdog"
     ) -> ServerAnswer | Refusal:
+        """End the exchange when a deadline passes; an answer that is complete by then counts."""
         try:
             async with asyncio.timeout(self.address.deadlines.total) as scope:
                 watchdog.start(scope)
-                return await self._exchange(session, data, request_id, reader, watchdog)
+                return await self._post_stream(session, data, request_id, reader, watchdog)
         except TimeoutError:
             if not (reader.finish_reason or reader.done):
                 raise watchdog.stalled() from None
             return reader.close()
+        finally:
+            watchdog.stop()
 
-    async def _exchange(
+    async def _post_stream(
         self, session: aiohttp.ClientSession, data: bytes, request_id: str, reader: AnswerReader, watchdog: "Watchdog"
     ) -> ServerAnswer | Refusal:
+        """Send the request, and read the answer or the refusal."""
         try:
             async with session.post(
                 self._url,
@@ -230,8 +224,8 @@ class Transport:
             ) as response:
                 watchdog.status, watchdog.server_id = response.status, response.headers.get("X-Request-Id", "")
                 if response.status >= 300:
-                    told = _explained(response, await response.read())
-                    return refusals.read(response.status, told, response.headers.get("Retry-After", ""))
+                    explained = _explained(response, await response.read())
+                    return refusals.read(response.status, explained, response.headers.get("Retry-After", ""))
                 async for piece in response.content.iter_any():
                     reader.feed(piece)
                     watchdog.heard(len(piece))

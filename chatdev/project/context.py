@@ -101,7 +101,7 @@ class PhaseContext:
         """An ``agents.Ask``: the answer recorded at this place, else a new one, then recorded; ``enough`` says when no
         more of it is needed. Raises ModelError, and Exhausted if a limit forbids the call."""
         here = self.scope.at(role, turn).at(places.ASK, attempt)
-        answer, endpoint = await self._asked(here, role, messages, choices, enough)
+        answer, endpoint = await self._recorded_answer(here, role, messages, choices, enough)
         self.met.append(endpoint)
         return answer
 
@@ -118,7 +118,7 @@ class PhaseContext:
         """As ``ask``, at a separate place, from an endpoint that has not answered in this phase."""
         here = self._another.at(role, turn).at(places.ASK, attempt)
         avoid = tuple(dict.fromkeys(self.met))
-        return (await self._asked(here, role, messages, choices, enough, avoid))[0]
+        return (await self._recorded_answer(here, role, messages, choices, enough, avoid))[0]
 
     @property
     def _another(self) -> JournalScope:
@@ -136,7 +136,7 @@ class PhaseContext:
         self.note("asked again", number, f"{why}; retried on another endpoint")
         return True
 
-    async def _asked(
+    async def _recorded_answer(
         self,
         here: JournalScope,
         role: str,
@@ -160,13 +160,13 @@ class PhaseContext:
         def watch(progress: Progress) -> None:
             self.run.watcher(role, structs.replace(progress, call=here.place))
 
-        async def act() -> ModelAnswered:
+        async def call_model() -> ModelAnswered:
             with self.run.spending.call(self.phase.name):
                 completion = await model.complete(await self._cuttable(model, messages), options, watch)
             return _answered(here.place, key, role, ids, options, completion)
 
         try:
-            event = await here.perform(ModelAnswered, key, act)
+            event = await here.perform(ModelAnswered, key, call_model)
         except CostLimit as error:
             if error.limit is None:
                 raise

@@ -214,7 +214,8 @@ async def test_a_passing_fault_is_tried_again_twice(trouble: Any) -> None:
         with pytest.raises(errors.ServerFault) as error:
             await backend.complete(HI, Options(request_id="a"))
     assert [header["X-Request-Id"].split(";")[1] for header in server.headers] == ["1", "2", "3"]
-    assert "3 requests within" in error.value.tried[0]
+    # one more if the first request was sent on the pooled connection, before its end was noticed
+    assert error.value.tried[0].startswith(("3 requests within", "4 requests within"))
 
 
 async def test_a_server_that_goes_away_later_is_tried_again_as_well() -> None:
@@ -224,7 +225,8 @@ async def test_a_server_that_goes_away_later_is_tried_again_as_well() -> None:
     with pytest.raises(errors.Unreachable) as error:
         await backend.complete(HI, Options())
     await backend.aclose()
-    assert "3 requests within" in error.value.tried[0]
+    # one more if the first request was sent on the pooled connection, before its end was noticed
+    assert error.value.tried[0].startswith(("3 requests within", "4 requests within"))
 
 
 async def test_an_answer_gets_what_the_window_leaves() -> None:

@@ -21,7 +21,7 @@ async def seen_of(*answers: Answer, request_id: str = "Coding.1;1;f00d") -> tupl
         line = Transport(Address(base_url=server.url, key=Secret(KEY), headers={"X-Team": Secret("Basic " + TOKEN)}))
         line.debug = seen.append
         try:
-            await line.ask(BODY, request_id=request_id)
+            await line.post_chat(BODY, request_id=request_id)
         finally:
             await line.aclose()
     return seen, server.url
@@ -69,7 +69,7 @@ async def test_what_breaks_is_told_too() -> None:
         line = Transport(Address(base_url=server.url))
         line.debug = seen.append
         with pytest.raises(CutShort):
-            await line.ask(BODY, request_id="Coding.1;1;f00d")
+            await line.post_chat(BODY, request_id="Coding.1;1;f00d")
         await line.aclose()
     assert seen[-1].startswith(f"! {server.url}/chat/completions failed after 0.")
     assert "  request Coding.1;1;f00d\nCutShort: " in seen[-1]

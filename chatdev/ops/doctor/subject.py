@@ -6,6 +6,7 @@ from typing import Any
 
 from chatdev.models import refusals, request
 from chatdev.models.endpoint import Facts
+from chatdev.models.errors import Disconnected
 from chatdev.models.profile import Profile
 from chatdev.models.request import Adaptations
 from chatdev.models.stream import ServerAnswer
@@ -48,7 +49,7 @@ class Subject:
             made = self.adapted
             body = request.body(self.facts.model, messages, options, max_tokens, made)
             ident = f"doctor.1/{check}.1;1;{random.getrandbits(32):08x}"
-            reply = await self.line.ask(body, request_id=ident)
+            reply = await self._posted(body, ident)
             outcome = reply.outcome
             self.refused = not isinstance(outcome, ServerAnswer) and outcome.status < 500
             if isinstance(outcome, ServerAnswer):
@@ -58,3 +59,9 @@ class Subject:
             if change is None:
                 raise refusals.error(outcome, self.line.address, self.facts.model, self.facts.served)
             self.adapted |= {change}
+
+    async def _posted(self, body: Mapping[str, Any], request_id: str) -> Reply:
+        try:
+            return await self.line.post_chat(body, request_id=request_id)
+        except Disconnected:  # a pooled connection that the server had closed
+            return await self.line.post_chat(body, request_id=request_id, fresh=True)
