@@ -24,13 +24,14 @@ from chatdev.journal.effects import JournalScope
 from chatdev.journal.store import Store, read
 from chatdev.models.backend import ModelBackend
 from chatdev.models.endpoint import Facts
-from chatdev.models.types import Completion, Message, Options, Receipt, Usage, Watch
+from chatdev.models.types import Completion, Message, Options, Watch
 from chatdev.product.workspace import Workspace
 from chatdev.project import network
 from chatdev.project.context import RunContext
 from chatdev.project.prompts import Prompts
 from chatdev.project.spending import Spending
 from chatdev.project.state import State
+from chatdev.receipt import Receipt
 from chatdev.sandbox import levels
 
 PROGRAM = 'main.py\n```python\n"""Greets."""\n\n\ndef main():\n    """Greet."""\n    print("hello")\n\n\nmain()\n```\n'
@@ -57,7 +58,7 @@ class Agents(ModelBackend):
         self.calls += 1
         await asyncio.sleep(self.seconds)
         text = "Name the greeting." if "/edge-" in options.request_id else PROGRAM
-        return Completion(text, "stop", Usage(100, 20), Receipt("http://here/v1", "agents"))
+        return Completion(text, "stop", Receipt(100, 20, endpoint="http://here/v1", model="agents"))
 
     async def facts(self) -> Facts:
         """A large window."""

@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from chatdev.receipt import Receipt
+
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Warning|Exit|Interrupt|Failure)(?::|$)")
 
 SCHEMA = 4
@@ -117,16 +119,12 @@ class MessageStored(Event, frozen=True, tag="message.stored"):
     content: str
 
 
-class ModelAnswered(Event, frozen=True, tag="model.answered"):
-    """Effect: one answer of a model.
+class ModelAnswered(Event, Receipt, frozen=True, kw_only=True, tag="model.answered"):
+    """Effect: one answer of a model, with the fields of its receipt.
 
     ``messages`` are ids of ``message.stored``; ``digest`` is over the uncut messages; ``role`` is the role that
-    answered. Token counts are the server's, or marked as ``estimated``. ``cost`` is in US dollars, None if the price is
-    unknown. ``first_token`` and ``seconds`` are elapsed seconds. ``cuts`` says what was cut from the messages to fit
-    the window. ``answer_id`` is the server's id of the answer, to be looked up in its log. ``model`` is the model named
-    in the answer, ``asked`` the one named in the request. ``tried`` has a line, ``BASE_URL: why``, for each endpoint
-    that failed or was skipped before the answer, even if the same one answered in the end. ``stopped`` says why
-    ChatDev closed the stream early; ``finish_reason`` and the token counts are then ChatDev's own.
+    answered. ``answer_id`` is the server's id of the answer, to be looked up in its log. If ``stopped`` says that
+    ChatDev closed the stream early, ``finish_reason`` and the token counts are ChatDev's own.
     """
 
     place: str
@@ -135,25 +133,9 @@ class ModelAnswered(Event, frozen=True, tag="model.answered"):
     messages: tuple[str, ...]
     text: str
     finish_reason: str
-    prompt_tokens: int
-    completion_tokens: int
-    endpoint: str
-    model: str
     reasoning: str = ""
-    cached_tokens: int | None = None
-    estimated: bool = False
-    cost: float | None = None
-    tries: int = 1
-    first_token: float | None = None
-    seconds: float = 0.0
-    max_tokens: int = 0
-    adapted: tuple[str, ...] = ()
-    cuts: tuple[str, ...] = ()
     temperature: float | None = None
     answer_id: str = ""
-    asked: str = ""
-    tried: tuple[str, ...] = ()
-    stopped: str = ""
 
     @property
     def passed_over(self) -> tuple[str, ...]:

@@ -20,7 +20,8 @@ from chatdev.models.endpoint_model import EndpointModel
 from chatdev.models.errors import ServerBroke
 from chatdev.models.metrics import Load
 from chatdev.models.stream import AnswerReader, ServerAnswer
-from chatdev.models.types import Completion, Message, ModelType, Options, Receipt, Usage, Watch
+from chatdev.models.types import Completion, Message, ModelType, Options, Watch
+from chatdev.receipt import Receipt, Usage
 from chatdev.settings import Settings, load_here
 
 
@@ -124,12 +125,12 @@ def _from_dict(answer: Mapping[str, Any], messages: Sequence[Message], name: str
     if not isinstance(parsed, ServerAnswer):
         raise ServerBroke(f"{name}.run did not return a chat.completion: {parsed.message}.")
     high = budget.TokenEstimator().span(messages)[1]
+    usage = parsed.usage or Usage(high, round(budget.weight(parsed.text)), estimated=True)
     return Completion(
         text=parsed.text,
         reasoning=parsed.reasoning,
         finish_reason=parsed.finish_reason,
-        usage=parsed.usage or Usage(high, round(budget.weight(parsed.text)), estimated=True),
-        receipt=Receipt(endpoint="", model=parsed.model or name),
+        receipt=Receipt(**msgspec.structs.asdict(usage), endpoint="", model=parsed.model or name),
         id=parsed.id,
         created=parsed.created,
     )
@@ -195,8 +196,8 @@ class StubChatModel(ChatModel):
 
     def answer(self) -> Completion:
         """The one answer."""
-        receipt = Receipt(endpoint="", model=ModelType.STUB.value, cost=0.0)
-        return Completion(self.TEXT, "stop", Usage(0, 0), receipt, id="stub")
+        receipt = Receipt(0, 0, endpoint="", model=ModelType.STUB.value, cost=0.0)
+        return Completion(self.TEXT, "stop", receipt, id="stub")
 
     async def facts(self) -> Facts:
         """See ChatModel."""

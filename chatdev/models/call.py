@@ -24,7 +24,8 @@ from chatdev.models.profile import Profile
 from chatdev.models.refusals import Refusal
 from chatdev.models.request import Adaptations
 from chatdev.models.stream import ServerAnswer
-from chatdev.models.types import Completion, Message, Options, Receipt, Usage, Watch
+from chatdev.models.types import Completion, Message, Options, Watch
+from chatdev.receipt import Receipt, Usage
 
 if TYPE_CHECKING:
     from chatdev.models.transport import Reply, Transport
@@ -285,8 +286,8 @@ class ModelCall:
             text=answer.text,
             reasoning=answer.reasoning,
             finish_reason=answer.finish_reason,
-            usage=usage,
             receipt=Receipt(
+                **msgspec.structs.asdict(usage),
                 endpoint=address.base_url,
                 model=answer.model or state.facts.model,
                 asked=state.facts.model,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from chatdev.models.types import Usage
+from chatdev.receipt import Usage
 
 
 class ModelPrice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -15,7 +15,7 @@ import msgspec
 from chatdev.models import refusals
 from chatdev.models.errors import CutShort
 from chatdev.models.refusals import UNREADABLE, Refusal
-from chatdev.models.types import Usage
+from chatdev.receipt import Usage
 
 
 class _Details(msgspec.Struct, gc=False):

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from chatdev.receipt import Receipt, Usage
+
 
 class ModelType(Enum):
     """The names of models on the command line; the value is the provider's own identifier.
@@ -52,66 +54,20 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     parts: tuple[Part, ...] = ()
 
 
-class Usage(msgspec.Struct, frozen=True):
-    """Token counts of one call. ``estimated``: the counts are not from the server."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    estimated: bool = False
-
-    @property
-    def total_tokens(self) -> int:
-        """Prompt and completion together."""
-        return self.prompt_tokens + self.completion_tokens
-
-    def plus(self, other: "Usage") -> "Usage":
-        """The sum of both. Cached tokens that were not reported count as 0."""
-        return msgspec.structs.replace(
-            self,
-            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
-            completion_tokens=self.completion_tokens + other.completion_tokens,
-            cached_tokens=None if self.cached_tokens is None else self.cached_tokens + (other.cached_tokens or 0),
-            estimated=self.estimated or other.estimated,
-        )
-
-
-class Receipt(msgspec.Struct, frozen=True):
-    """Which endpoint answered a call, and at what cost.
-
-    ``endpoint`` is a base URL without credentials; ``first_token`` and ``seconds`` are seconds of elapsed time;
-    ``tries`` counts the requests sent, to all endpoints; ``tried`` has a line for each endpoint that failed or was
-    skipped, ``BASE_URL: why``, including the one that answered in the end; ``adapted`` lists the changes to the request
-    for this endpoint (dropped fields, merged messages), ``cuts`` what was cut from the conversation to fit its window;
-    ``cost`` is in US dollars, 0 for a local endpoint and None if the price is not known. ``model`` is the name in the
-    answer, ``asked`` the name in the request. ``stopped`` says why we closed the stream before its end.
-    """
-
-    endpoint: str
-    model: str
-    tries: int = 1
-    first_token: float | None = None
-    seconds: float = 0.0
-    max_tokens: int = 0
-    adapted: tuple[str, ...] = ()
-    cuts: tuple[str, ...] = ()
-    cost: float | None = None
-    asked: str = ""
-    tried: tuple[str, ...] = ()
-    stopped: str = ""
-
-
 class Completion(msgspec.Struct, frozen=True):
     """One whole answer. ``text`` never holds reasoning; ``finish_reason`` is the server's own (stop, length)."""
 
     text: str
     finish_reason: str
-    usage: Usage
     receipt: Receipt
     reasoning: str = ""
     id: str = ""
     created: int = 0
+
+    @property
+    def usage(self) -> Usage:
+        """The token counts in the receipt."""
+        return self.receipt
 
     def as_dict(self) -> dict[str, Any]:
         """The answer in the form of OpenAI's ``chat.completion`` object, streamed or not."""

@@ -251,7 +251,6 @@ class PhaseContext:
 def _answered(
     place: str, key: str, role: str, ids: tuple[str, ...], options: Options, completion: Completion
 ) -> ModelAnswered:
-    usage, receipt = completion.usage, completion.receipt
     return ModelAnswered(
         place=place,
         digest=key,
@@ -260,24 +259,9 @@ def _answered(
         text=completion.text,
         reasoning=completion.reasoning,
         finish_reason=completion.finish_reason,
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-        cached_tokens=usage.cached_tokens,
-        estimated=usage.estimated,
-        endpoint=receipt.endpoint,
-        model=receipt.model,
-        cost=receipt.cost,
-        tries=receipt.tries,
-        first_token=receipt.first_token,
-        seconds=receipt.seconds,
-        max_tokens=receipt.max_tokens,
-        adapted=receipt.adapted,
-        cuts=receipt.cuts,
         temperature=options.temperature,
         answer_id=completion.id,
-        asked=receipt.asked,
-        tried=receipt.tried,
-        stopped=receipt.stopped,
+        **structs.asdict(completion.receipt),
     )
 
 

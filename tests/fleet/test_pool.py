@@ -22,10 +22,11 @@ from chatdev.journal.store import JournalError, Record, Store, read
 from chatdev.models.backend import StubModel
 from chatdev.models.choose import Choice, choose
 from chatdev.models.errors import CostLimit, KeyRefused, Unreachable
-from chatdev.models.types import Completion, EarlyStop, Message, Options, Receipt, Target, Usage, Watch
+from chatdev.models.types import Completion, EarlyStop, Message, Options, Target, Watch
 from chatdev.playback.faults import FaultSpec
 from chatdev.playback.recording import Entry, Recording
 from chatdev.playback.server import Playback
+from chatdev.receipt import Receipt
 from chatdev.sandbox import levels
 from chatdev.sandbox.port import Job, Outcome
 from chatdev.settings import load
@@ -327,8 +328,8 @@ class Server(StubModel):
     async def complete(self, messages: Sequence[Message], options: Options, watch: Watch | None = None) -> Completion:
         self.streamed.append(options.stream)
         await asyncio.sleep(0)
-        receipt = Receipt(endpoint="", model="stub", seconds=100 / self._speed)
-        return Completion("said", "stop", Usage(10, 100), receipt)
+        receipt = Receipt(10, 100, endpoint="", model="stub", seconds=100 / self._speed)
+        return Completion("said", "stop", receipt)
 
 
 ASKED = [Message("user", "ask")]

@@ -72,7 +72,18 @@ def _log(place: Path) -> bytes:
     for event in (
         events.RunStarted(1, "0", "G", "O", "1", "greet", "default", "VLLM"),
         events.MessageStored("id", "user", "hello"),
-        events.ModelAnswered("a.1", "d", "CEO", ("id",), "<INFO> é", "stop", 1, 2, "http://h/v1", "m"),
+        events.ModelAnswered(
+            place="a.1",
+            digest="d",
+            role="CEO",
+            messages=("id",),
+            text="<INFO> é",
+            finish_reason="stop",
+            prompt_tokens=1,
+            completion_tokens=2,
+            endpoint="http://h/v1",
+            model="m",
+        ),
         events.Diagnostic("a.1", "guessed", "x"),
     ):
         log.append(event)

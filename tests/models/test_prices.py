@@ -6,7 +6,8 @@ import pytest
 
 from chatdev.models import prices
 from chatdev.models.address import of_openai, of_vllm
-from chatdev.models.types import ModelType, Usage
+from chatdev.models.types import ModelType
+from chatdev.receipt import Usage
 from chatdev.settings import Settings
 
 FILE = prices.load()

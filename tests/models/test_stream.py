@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from chatdev.models.errors import CutShort
 from chatdev.models.refusals import Refusal
 from chatdev.models.stream import AnswerReader, ServerAnswer, split_reasoning
-from chatdev.models.types import Usage
+from chatdev.receipt import Usage
 
 
 def read(data: bytes, *cuts: int) -> ServerAnswer:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from chatdev.models.types import Message, Usage
+from chatdev.models.types import Message
 from chatdev.ops.bench.contenders import Contender, contender
 from chatdev.ops.bench.figures import EndpointFigures, LevelFigures, Spread
 from chatdev.ops.bench.measure import BenchPlan
@@ -11,6 +11,7 @@ from chatdev.ops.bench.report import BenchReport
 from chatdev.ops.bench.run import bench
 from chatdev.ops.bench.workload import RecordedCall, Workload
 from chatdev.playback.recording import Entry, Recording
+from chatdev.receipt import Usage
 from chatdev.settings import Settings, load
 
 QUESTION, TASK = "Question.1/Programmer.1/ask.1", "greet the world"

@@ -29,7 +29,20 @@ def run_folder(tmp_path: Path) -> Path:
     scope = JournalScope(store)
     for call in WORKLOAD.calls:
         ids = tuple(scope.keep_message(message.role, message.content) for message in call.messages)
-        store.append(ModelAnswered(call.place, "0", "Programmer", ids, "text", "stop", 40, call.tokens, "", "tiny"))
+        store.append(
+            ModelAnswered(
+                place=call.place,
+                digest="0",
+                role="Programmer",
+                messages=ids,
+                text="text",
+                finish_reason="stop",
+                prompt_tokens=40,
+                completion_tokens=call.tokens,
+                endpoint="",
+                model="tiny",
+            )
+        )
     store.close()
     return folder
 

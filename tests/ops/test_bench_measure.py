@@ -7,12 +7,13 @@ import pytest
 from aiohttp import web
 from benching import CALLS, ONCE, QUESTION, RECORDING, WORKLOAD, benched, named
 
-from chatdev.models.types import Completion, Progress, Receipt, Usage
+from chatdev.models.types import Completion, Progress
 from chatdev.ops.bench import measure
 from chatdev.ops.bench.measure import AnswerTiming, Bench, BenchPlan
 from chatdev.ops.bench.workload import RecordedCall, Workload
 from chatdev.playback.faults import FaultSpec
 from chatdev.playback.server import Playback
+from chatdev.receipt import Receipt
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -187,7 +188,7 @@ class serving:  # noqa: N801 - a context manager, named like one
 
 
 def completion(first: float | None, tokens: int) -> Completion:
-    return Completion("", "stop", Usage(1, tokens), Receipt("", "", first_token=first))
+    return Completion("", "stop", Receipt(1, tokens, endpoint="", model="", first_token=first))
 
 
 def test_inter_token_latency_is_first_piece_to_last_by_the_tokens_between() -> None:

@@ -175,7 +175,19 @@ def a_run(folder: Path, *more: events.Any) -> Path:
 
 
 def answered(place: str, text: str) -> events.ModelAnswered:
-    return events.ModelAnswered(place, "d", "Programmer", (), text, "length", 9, 9, "http://x/v1", "tiny", "thoughts")
+    return events.ModelAnswered(
+        place=place,
+        digest="d",
+        role="Programmer",
+        messages=(),
+        text=text,
+        finish_reason="length",
+        prompt_tokens=9,
+        completion_tokens=9,
+        endpoint="http://x/v1",
+        model="tiny",
+        reasoning="thoughts",
+    )
 
 
 def test_a_finished_run_is_a_recording_by_place(tmp_path: Path) -> None:

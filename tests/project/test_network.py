@@ -19,8 +19,9 @@ from chatdev.models.backend import ModelBackend
 from chatdev.models.choose import Choice
 from chatdev.models.endpoint import Facts
 from chatdev.models.errors import ServerBroke
-from chatdev.models.types import Completion, Message, Options, Receipt, Usage, Watch
+from chatdev.models.types import Completion, Message, Options, Watch
 from chatdev.project.network import GROUP
+from chatdev.receipt import Receipt
 from chatdev.settings import load
 
 
@@ -46,7 +47,7 @@ class Agents(ModelBackend):
         if len(self.asked) >= self.fails:
             raise ServerBroke("It broke.")
         self.asked.append((place, messages[-1].content))
-        return Completion(self._text(place), "stop", Usage(10, 5), Receipt("http://here/v1", "agents"))
+        return Completion(self._text(place), "stop", Receipt(10, 5, endpoint="http://here/v1", model="agents"))
 
     def _text(self, place: str) -> str:
         if any(part in place for part in self.bad):

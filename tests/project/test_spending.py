@@ -153,7 +153,20 @@ def test_a_budget_that_cannot_be_read_names_file_and_key(tmp_path: Path) -> None
 
 
 def answered(place: str, seconds: float = 0.0, cost: float | None = 0.0) -> ModelAnswered:
-    return ModelAnswered(place, "d", "R", (), "text", "stop", 10, 5, "", "m", seconds=seconds, cost=cost)
+    return ModelAnswered(
+        place=place,
+        digest="d",
+        role="R",
+        messages=(),
+        text="text",
+        finish_reason="stop",
+        prompt_tokens=10,
+        completion_tokens=5,
+        endpoint="",
+        model="m",
+        seconds=seconds,
+        cost=cost,
+    )
 
 
 class Clocks:

@@ -12,8 +12,9 @@ from chatdev.models.choose import OPENAI
 from chatdev.models.endpoint import Facts
 from chatdev.models.endpoint_model import EndpointModel
 from chatdev.models.errors import ModelError
-from chatdev.models.types import Target, Usage
+from chatdev.models.types import Target
 from chatdev.ops.bench.workload import Workload
+from chatdev.receipt import Usage
 from chatdev.settings import Settings
 
 

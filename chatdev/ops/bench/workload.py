@@ -13,8 +13,9 @@ from chatdev.journal.events import MessageStored, ModelAnswered
 from chatdev.journal.store import Record, read
 from chatdev.models.budget import TokenEstimator
 from chatdev.models.choose import choose
-from chatdev.models.types import Message, Usage
+from chatdev.models.types import Message
 from chatdev.playback import demo
+from chatdev.receipt import Usage
 from chatdev.settings import Settings
 
 SHIPPED = "create a calculator"
