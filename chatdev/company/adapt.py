@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from chatdev.company import steps
+from chatdev.company import older_keys, steps
 from chatdev.company.config import Company, CompanyError
 from chatdev.company.phase import Phase
 
@@ -41,7 +41,7 @@ def at(company: Company, effort: Effort) -> Company:
 
     def kept(chain: Sequence[steps.ChainStep]) -> tuple[steps.ChainStep, ...]:
         return tuple(
-            msgspec.structs.replace(step, steps=kept(step.steps), together=kept(step.together))
+            msgspec.structs.replace(step, steps=kept(step.steps), parallel=kept(step.parallel))
             for step in chain
             if not step.effort or EFFORTS.index(step.effort) <= rank
         )
@@ -92,6 +92,10 @@ def _changed(phase: Phase, keys: Mapping[str, Any], where: str) -> Phase:
     if not keys:
         return phase
     fields = msgspec.to_builtins(phase)
+    try:
+        keys = older_keys.of_phase(keys)
+    except ValueError as error:
+        raise CompanyError(f"{where}: {error}.") from error
     for key, value in keys.items():
         if key in ("name", "question", "at") or key not in fields:
             known = ", ".join(sorted(set(fields) - {"name", "question", "at"}))
@@ -104,6 +108,7 @@ def _changed(phase: Phase, keys: Mapping[str, Any], where: str) -> Phase:
 
 
 def _without(company: Company, name: str) -> Company:
+    name = older_keys.STEPS.get(name.lower(), name)
     names = {step.name.lower() for step in steps.walk(company.chain)}
     if name.lower() not in names:
         known = ", ".join(dict.fromkeys(step.name for step in steps.walk(company.chain)))
@@ -111,7 +116,7 @@ def _without(company: Company, name: str) -> Company:
 
     def kept(chain: Sequence[steps.ChainStep]) -> tuple[steps.ChainStep, ...]:
         return tuple(
-            msgspec.structs.replace(step, steps=kept(step.steps), together=kept(step.together))
+            msgspec.structs.replace(step, steps=kept(step.steps), parallel=kept(step.parallel))
             for step in chain
             if step.name.lower() != name.lower()
         )

@@ -7,12 +7,13 @@ a TOML head between two lines ``+++``.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from chatdev.company import older_keys
 from chatdev.company.budget import Budget
 from chatdev.company.graph import Network, graph
 from chatdev.company.parameters import Parameters as Parameters
@@ -211,7 +212,7 @@ def from_sources(sources: Mapping[str, str], called: str = "The company") -> Com
     for needed in ("company.toml", "background.md", "context.md"):
         if needed not in sources:
             raise CompanyError(f"{called} has no {needed}.")
-    head = _convert(_toml(sources["company.toml"], "company.toml"), _Head, "company.toml")
+    head = _convert(_present(older_keys.of_company, sources["company.toml"], "company.toml"), _Head, "company.toml")
     roles = {Path(name).stem: text for name, text in sources.items() if name.startswith("roles/")}
     phases = {Path(name).stem: _phase(name, text) for name, text in sources.items() if name.startswith("phases/")}
     company = Company(
@@ -261,6 +262,13 @@ def _toml(text: str, name: str) -> dict[str, Any]:
         raise CompanyError(f"{name} is not valid TOML: {error}.") from error
 
 
+def _present(renamed: Callable[[Mapping[str, Any]], dict[str, Any]], text: str, name: str) -> dict[str, Any]:
+    try:
+        return renamed(_toml(text, name))
+    except ValueError as error:
+        raise CompanyError(f"{name}: {error}.") from error
+
+
 def _convert(value: object, kind: type[T], name: str) -> T:
     try:
         return msgspec.convert(value, kind)
@@ -273,15 +281,15 @@ def _phase(name: str, text: str) -> Phase:
     head, closing, question = rest.partition("\n+++\n")
     if not fence or not closing:
         raise CompanyError(f'{name}: expected a TOML head between two lines "+++", found none.')
-    values = {**_toml(head, name), "name": Path(name).stem, "question": question.strip()}
+    values = {**_present(older_keys.of_phase, head, name), "name": Path(name).stem, "question": question.strip()}
     return _convert(values, Phase, name)
 
 
 def _check(company: Company) -> None:
     for step in walk(company.chain):
-        if sum(map(bool, (step.phase, step.run, step.loop, step.together))) != 1:
+        if sum(map(bool, (step.phase, step.run, step.loop, step.parallel))) != 1:
             raise CompanyError(
-                f"company.toml: chain: {step.name}: a step has exactly one of phase, run, loop and together."
+                f"company.toml: chain: {step.name}: a step has exactly one of phase, run, loop and parallel."
             )
         if step.phase and step.phase not in company.phases:
             raise CompanyError(f"company.toml: chain: phase {step.phase} has no file phases/{step.phase}.md.")
@@ -291,15 +299,16 @@ def _check(company: Company) -> None:
             raise CompanyError(f"company.toml: chain: {step.name}: a loop has steps, and only a loop has them.")
         if step.loop and step.cycles < 1:
             raise CompanyError(f"company.toml: chain: {step.name}: cycles: expected 1 or more, found {step.cycles}.")
-        for siblings in (step.steps, step.together):
+        for siblings in (step.steps, step.parallel):
             _check_names(siblings)
-        if any(each.beside for each in (*step.steps[:1], *step.together)):
+        if any(each.with_previous for each in (*step.steps[:1], *step.parallel)):
             raise CompanyError(
-                f"company.toml: chain: {step.name}: beside: not allowed for a loop's first step or inside together."
+                f"company.toml: chain: {step.name}: with_previous: not allowed for a loop's first step or inside "
+                "parallel."
             )
     _check_names(company.chain)
-    if company.chain and company.chain[0].beside:
-        raise CompanyError("company.toml: chain: beside: not allowed for the first step.")
+    if company.chain and company.chain[0].with_previous:
+        raise CompanyError("company.toml: chain: with_previous: not allowed for the first step.")
     for role in company.role_models:
         if role not in company.roles:
             raise CompanyError(f"company.toml: role_models: the role {role} has no file roles/{role}.md.")

@@ -25,14 +25,14 @@ def tree(company: Company) -> str:
 
 def _lines(company: Company, steps: tuple[ChainStep, ...], indent: str) -> Iterator[str]:
     for step in steps:
-        yield indent + _label(company, step) + (", in parallel with the step before it" if step.beside else "")
-        yield from _lines(company, step.steps or step.together, indent + "  ")
+        yield indent + _label(company, step) + (", in parallel with the step before it" if step.with_previous else "")
+        yield from _lines(company, step.steps or step.parallel, indent + "  ")
 
 
 def _label(company: Company, step: ChainStep) -> str:
     if step.loop:
         return f"{step.loop}, {_bound(step)}"
-    if step.together:
+    if step.parallel:
         return "in parallel"
     if step.run:
         return _RUNS[step.run]
@@ -84,10 +84,10 @@ def _draw(
             continue
         (step,), node = group, f"{name}{number}"
         number += 1
-        if step.together:
+        if step.parallel:
             branches = [
                 _draw(company, (branch,), f"{node}_{index}_", ends, indent, lines)
-                for index, branch in enumerate(step.together)
+                for index, branch in enumerate(step.parallel)
             ]
             starts, ends = ([node for branch in branches for node in branch[side]] for side in (0, 1))
         elif step.loop:

@@ -27,7 +27,7 @@ CHIEF = "Chief Executive Officer"
 class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Two roles and a question: ``user`` asks, ``assistant`` answers and may speak up to ``turns`` times.
 
-    ``sets`` is the name of the conclusion in later templates; ``otherwise`` is used if there is no conclusion;
+    ``sets`` is the name of the conclusion in later templates; ``default`` is used if there is no conclusion;
     ``writes`` is the path of a ``document``; ``tries`` limits the rounds that a ``complete`` phase spends on one file;
     ``budget`` limits all executions of the phase together; ``context`` says whether ``context.md`` precedes the
     question (not for a text that includes the program itself). ``at`` overrides these keys for an effort.
@@ -53,7 +53,7 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: Kind = "talk"
     sets: str = ""
     options: tuple[str, ...] = ()
-    otherwise: str = ""
+    default: str = ""
     writes: str = ""
     turns: int = 1
     reflect: bool = False

@@ -16,7 +16,7 @@ class ChainStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One step of the chain; exactly one of its first four fields is set.
 
     ``phase`` names a phase; ``run`` runs the acceptance tests or starts the product; ``loop`` repeats ``steps`` up to
-    ``cycles`` times or ``until`` a condition holds; ``together`` runs its steps in parallel. A step with ``beside``
+    ``cycles`` times or ``until`` a condition holds; ``parallel`` runs its steps in parallel. A step ``with_previous``
     starts together with the step before it, with what was known then, and keeps the place that it would have after it.
     A phase that writes the program may be solved by a ``network`` of agents. A step with an ``effort`` is skipped at
     any lower one.
@@ -25,25 +25,25 @@ class ChainStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     phase: str = ""
     run: Literal["", "tests", "start"] = ""
     loop: str = ""
-    together: tuple["ChainStep", ...] = ()
+    parallel: tuple["ChainStep", ...] = ()
     steps: tuple["ChainStep", ...] = ()
     cycles: int = 1
     until: Until = ""
-    beside: bool = False
+    with_previous: bool = False
     effort: Literal["", "low", "normal", "high"] = ""
     network: Network | None = None
 
     @property
     def name(self) -> str:
         """The step's name in places and errors."""
-        return self.phase or self.loop or self.run or "together"
+        return self.phase or self.loop or self.run or "parallel"
 
 
 def walk(steps: tuple[ChainStep, ...]) -> Iterator[ChainStep]:
     """Every step of a chain, outer before inner."""
     for step in steps:
         yield step
-        yield from walk(step.together)
+        yield from walk(step.parallel)
         yield from walk(step.steps)
 
 
@@ -51,7 +51,7 @@ def groups(steps: Sequence[ChainStep]) -> Iterator[tuple[ChainStep, ...]]:
     """The steps in order, those that start together in one group."""
     group: list[ChainStep] = []
     for step in steps:
-        if group and not step.beside:
+        if group and not step.with_previous:
             yield tuple(group)
             group = []
         group.append(step)

@@ -65,8 +65,8 @@ async def _step(run: RunContext, scope: JournalScope, step: ChainStep, ordinal: 
         return await hold(run, scope.at(step.phase, ordinal), run.company.phases[step.phase], state)
     if step.loop:
         return await _loop(run, scope, step, state)
-    if step.together:
-        return await _at_once(run, scope.at(places.TOGETHER, ordinal), step.together, state, Counter())
+    if step.parallel:
+        return await _at_once(run, scope.at(places.TOGETHER, ordinal), step.parallel, state, Counter())
     here = scope.at(step.run, ordinal)
     tried = await (checks.test if step.run == "tests" else checks.start)(run, here, state)
     return evidence.guarded(run, here, tried)

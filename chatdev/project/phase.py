@@ -75,7 +75,7 @@ def _broken_off(context: PhaseContext, limit: LimitReached) -> PhaseResult:
     """End the phase before its conclusion, and the run, too, if the limit is the run's."""
     phase, state = context.phase, context.state
     if phase.kind == "choice" and not state.values.get(phase.sets):
-        state = state.knowing(phase.sets, phase.otherwise or phase.options[0])
+        state = state.knowing(phase.sets, phase.default or phase.options[0])
     if not limit.phase:
         state = msgspec.structs.replace(state, stopped=True)
     return PhaseResult(state, f"broken off: the limit of {limit.limit} was reached")
@@ -92,7 +92,7 @@ async def _choose(context: PhaseContext) -> PhaseResult:
     phase, prompts = context.phase, context.run.prompts
     named = phase.named_in(context.state.task)
     if len(named) == 1 or not phase.ask:
-        settled = named[0] if len(named) == 1 else phase.otherwise or phase.options[0]
+        settled = named[0] if len(named) == 1 else phase.default or phase.options[0]
         return PhaseResult(context.state.knowing(phase.sets, settled), settled)
     options = ", ".join(phase.options)
 
@@ -119,7 +119,7 @@ async def _choose(context: PhaseContext) -> PhaseResult:
     if choice is None and context.another(1, f"no answer settled the {phase.sets}"):
         choice = conclude(await _elsewhere(context, phase.options))
     if choice is None:
-        choice = phase.otherwise or phase.options[0]
+        choice = phase.default or phase.options[0]
         context.note("guessed", 1, f'no answer settled the {phase.sets}; "{choice}" was used')
     return PhaseResult(context.state.knowing(phase.sets, choice), choice, reflected)
 

@@ -72,7 +72,7 @@ def test_order_cycles_and_early_exits(classic: Company) -> None:
         ["start", "TestErrorSummary", "TestModification"],
     ]
     assert classic.phases["CodeComplete"].tries == 5
-    assert classic.phases["LanguageChoose"].otherwise == "Python"
+    assert classic.phases["LanguageChoose"].default == "Python"
     assert len(classic.roles) == 9
     assert not classic.tests
 

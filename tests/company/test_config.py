@@ -70,11 +70,11 @@ def test_the_full_company_writes_tests_before_code_and_documents_side_by_side() 
     company = config.load(config.find("full"))
     names = [step.name for step in company.chain]
     assert names.index("TestWriting") < names.index("Coding") < names.index("Test")
-    assert [step.name for step in company.chain[names.index("together")].together] == [
+    assert [step.name for step in company.chain[names.index("parallel")].parallel] == [
         "start",
         "EnvironmentDoc",
     ]
-    assert company.chain[names.index("Manual")].beside and names[names.index("Manual") - 1] == "Test"
+    assert company.chain[names.index("Manual")].with_previous and names[names.index("Manual") - 1] == "Test"
     assert company.roster[0] == "Chief Executive Officer"
     assert len(company.roster) == 6
 

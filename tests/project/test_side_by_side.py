@@ -65,16 +65,16 @@ async def overlap(tmp_path: Path, config: str, places: tuple[str, str], answers:
 def test_steps_that_are_beside_others_begin_with_them() -> None:
     a, b, c, d = (
         ChainStep(phase="A"),
-        ChainStep(phase="B", beside=True),
+        ChainStep(phase="B", with_previous=True),
         ChainStep(phase="C"),
-        ChainStep(phase="D", beside=True),
+        ChainStep(phase="D", with_previous=True),
     )
     assert list(groups((a, b, c, d))) == [(a, b), (c, d)]
     assert list(groups(())) == []
 
 
 async def test_a_step_beside_another_is_in_flight_with_it_and_keeps_its_place(tmp_path: Path) -> None:
-    config = company(tmp_path, 'phase = "TestWriting"', 'phase = "TestWriting"\nbeside = false')
+    config = company(tmp_path, 'phase = "TestWriting"', 'phase = "TestWriting"\nwith_previous = false')
     ran = await overlap(tmp_path, config, (FIRST, SECOND), {})
     assert ran.verdict.verdict == "passed"
     places = {call.place for call in ran.events(ModelAnswered)}
@@ -117,15 +117,15 @@ async def test_a_limit_that_stops_one_file_keeps_what_the_other_became(tmp_path:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ('phase = "DemandAnalysis"', 'phase = "DemandAnalysis"\nbeside = true'),
-        ('steps = [{ run = "tests" }', 'steps = [{ run = "tests", beside = true }'),
-        ('together = [{ run = "start" }', 'together = [{ run = "start", beside = true }'),
+        ('phase = "DemandAnalysis"', 'phase = "DemandAnalysis"\nwith_previous = true'),
+        ('steps = [{ run = "tests" }', 'steps = [{ run = "tests", with_previous = true }'),
+        ('parallel = [{ run = "start" }', 'parallel = [{ run = "start", with_previous = true }'),
     ],
 )
 def test_what_is_beside_nothing_is_told(old: str, new: str) -> None:
     sources = read(find("full"))
     assert old in sources["company.toml"]
-    with pytest.raises(CompanyError, match="beside"):
+    with pytest.raises(CompanyError, match="with_previous"):
         from_sources({**sources, "company.toml": sources["company.toml"].replace(old, new, 1)})
 
 

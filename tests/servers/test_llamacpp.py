@@ -188,7 +188,7 @@ def most_answers(company: Company) -> int:
         if step.phase:
             phase = company.phases[step.phase]
             return {"choice": 2 * phase.turns - 1 + phase.reflect, "talk": 2, "document": 2}.get(phase.kind, 3)
-        return step.cycles * sum(map(of, step.steps)) + sum(map(of, step.together))
+        return step.cycles * sum(map(of, step.steps)) + sum(map(of, step.parallel))
 
     return sum(map(of, company.chain))
 
