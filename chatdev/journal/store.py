@@ -1,9 +1,6 @@
-"""The log as a file: append, sync, recover, read.
+"""The log as a file: append, sync, recover. ``reading.py`` describes its lines.
 
-One record per line: ``{"n":7,"at":1764041267.123,"crc":"0a1b2c3d","event":{…}}``. ``n`` counts from 1 without a gap,
-``at`` is the system time in seconds since 1970, ``crc`` is CRC-32 (hexadecimal) over the bytes ``n|at|event`` as they
-are in the line, so that a flipped bit, a lost line and a torn tail are all detected. What a repair cuts off is kept in
-``events.jsonl.cut``.
+What opening or a repair cuts off is kept in ``events.jsonl.cut``.
 """
 
 import asyncio
@@ -13,7 +10,6 @@ import functools
 import os
 import threading
 import time
-import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -22,127 +18,18 @@ import msgspec
 from chatdev.journal import events, lock
 from chatdev.journal.lock import Busy as Busy
 from chatdev.journal.lock import JournalError as JournalError
+from chatdev.journal.reading import Damaged as Damaged
+from chatdev.journal.reading import NewerVersion as NewerVersion
+from chatdev.journal.reading import Record as Record
+from chatdev.journal.reading import checksum, scan
+from chatdev.journal.reading import follow as follow
+from chatdev.journal.reading import read as read
+from chatdev.journal.reading import whole as whole
 
 JUMP = 5.0
 """A jump is recorded when the system clock moves this many seconds away from the process's own clock."""
 
-
-class Damaged(JournalError):
-    """A record in the middle of the log fails its checksum. The records before it are intact."""
-
-
-class NewerVersion(JournalError):
-    """The log was written by a later version of ChatDev, in a format that this one does not know."""
-
-
-class Record(msgspec.Struct, frozen=True):
-    """One line of the log."""
-
-    n: int
-    at: float
-    event: events.Any
-
-
-class _Line(msgspec.Struct):
-    n: int
-    at: msgspec.Raw
-    crc: str
-    event: msgspec.Raw
-
-
 _encode = msgspec.json.Encoder().encode
-_decode_line = msgspec.json.Decoder(_Line).decode
-_decode_event = msgspec.json.Decoder(events.Any).decode
-
-
-def _checksum(n: int, at: bytes, event: bytes) -> str:
-    return f"{zlib.crc32(b'%d|%s|%s' % (n, at, event)):08x}"
-
-
-def _record(line: bytes, n: int, path: Path) -> Record | None:
-    """The record in ``line`` if it is intact and is number ``n``."""
-    try:
-        raw = _decode_line(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    at, event = bytes(raw.at), bytes(raw.event)
-    if raw.n != n or raw.crc != _checksum(raw.n, at, event):
-        return None
-    _refuse_newer(event, path)
-    try:
-        return Record(n, float(at), _decode_event(event))
-    except (msgspec.DecodeError, ValueError) as error:
-        raise NewerVersion(
-            f"{path}: record {n} is intact, but this version of ChatDev cannot read it ({error}).",
-            do="Update ChatDev to the version that wrote the run; its attempt.started records name the version.",
-        ) from error
-
-
-class _Written(msgspec.Struct):
-    """What the first records say about their own format, whatever else has changed in it."""
-
-    type: str
-    schema: int = 1
-    version: str = ""
-
-
-def _refuse_newer(event: bytes, path: Path) -> None:
-    if not event.startswith((b'{"type":"run.started"', b'{"type":"attempt.started"')):
-        return
-    written = msgspec.json.decode(event, type=_Written)
-    if written.schema > events.SCHEMA:
-        raise NewerVersion(
-            f"{path} was written by ChatDev {written.version or '(a later version)'} in log format {written.schema}; "
-            f"this version reads formats up to {events.SCHEMA}.",
-            do="Update ChatDev, then resume the run. The log was not changed.",
-        )
-
-
-def _scan(data: bytes, path: Path, *, repair: bool = False) -> tuple[list[Record], int]:
-    """All intact records up to the first damaged one, and their size in bytes.
-
-    Raises Damaged if more records follow the damaged one, unless they are to be cut off (``repair``), and Newer.
-    """
-    records: list[Record] = []
-    good = 0
-    while (end := data.find(b"\n", good)) >= 0:
-        record = _record(data[good:end], len(records) + 1, path)
-        if record is None:
-            if data.find(b"\n", end + 1) >= 0 and not (repair and records):
-                raise _damaged(path, len(records))
-            break
-        records.append(record)
-        good = end + 1
-    return records, good
-
-
-def _damaged(path: Path, whole: int) -> Damaged:
-    what = f"{path}: record {whole + 1} is damaged, and more records follow it."
-    if not whole:
-        return Damaged(what, do="No record precedes it: restore a copy of the log, or start a new run.")
-    return Damaged(
-        what,
-        do=f"The {whole} records before it are intact. Restore a copy of the log, or continue from those records with: "
-        f'chatdev resume "{path.parent.parent}" --repair',
-    )
-
-
-def read(path: Path) -> tuple[Record, ...]:
-    """The intact records of a log, without a torn tail. Raises Damaged, Newer, and JournalError if there is no log."""
-    return tuple(_scan(_bytes(path), path)[0])
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise JournalError(f"The log {path} cannot be read ({error.strerror}).") from error
-
-
-def whole(path: Path) -> bytes:
-    """The bytes of a log's intact records, without a torn tail. Raises as ``read`` does."""
-    data = _bytes(path)
-    return data[: _scan(data, path)[1]]
 
 
 def repair(path: Path) -> str:
@@ -205,7 +92,7 @@ class Store:
     def _opened(self, repair: bool) -> list[Record]:
         """The intact records of the file; anything else in it is cut."""
         data = self.path.read_bytes()
-        records, whole = _scan(data, self.path, repair=repair)
+        records, whole = scan(data, self.path, repair=repair)
         if whole < len(data):
             kept = self.path.with_name(f"{self.path.name}.cut")
             with kept.open("ab") as file:
@@ -247,7 +134,7 @@ class Store:
     def _write(self, event: events.Any, now: float) -> Record:
         n = len(self.records) + 1
         at, body = b"%.3f" % now, _encode(event)
-        line = b'{"n":%d,"at":%s,"crc":"%s","event":%s}\n' % (n, at, _checksum(n, at, body).encode(), body)
+        line = b'{"n":%d,"at":%s,"crc":"%s","event":%s}\n' % (n, at, checksum(n, at, body).encode(), body)
         try:
             written = os.write(self._file, line)
             if written < len(line):

@@ -13,16 +13,33 @@ from chatdev.views import formatting, lines, path, summary, text
 def render(records: Sequence[Record]) -> str:
     """The verdict, then the course of the run (phases, answers, files, tests), then its totals. Plain, clean text."""
     run = summary.fold(records)
-    told = [line.text for record in records for line in lines.of(record.event)]
-    totals = [
+    course = [line for record in records for line in course_of(record)]
+    return "\n".join([*_verdict(run), *course, *_totals(run, records)]) + "\n"
+
+
+def course_of(record: Record) -> list[str]:
+    """The lines of the course of the run that describe one record. Plain, clean text."""
+    return [line.text for line in lines.of(record.event)]
+
+
+def totals(records: Sequence[Record]) -> str:
+    """The verdict and the totals of a run whose course was shown before. Plain, clean text."""
+    run = summary.fold(records)
+    return "\n".join([*_verdict(run), *_totals(run, records)]) + "\n"
+
+
+def _verdict(run: summary.Summary) -> list[str]:
+    return [each for each in (text.one_line(formatting.headline(run), 300), text.one_line(run.why, 300)) if each]
+
+
+def _totals(run: summary.Summary, records: Sequence[Record]) -> list[str]:
+    return [
         f"files: {len(run.files)}, with {formatting.count(sum(file.lines for file in run.files), 'line')}",
         f"calls: {run.work.calls}, {formatting.tokens(run.work)}",
         f"time:  {formatting.seconds(run.duration)} in {formatting.count(len(run.attempts), 'attempt')}",
         *([f"path:  {formatting.critical(found)}"] if (found := path.critical(records)).legs else []),
         f"cost:  {formatting.money(run.work.cost)}",
     ]
-    verdict = [text.one_line(formatting.headline(run), 300), text.one_line(run.why, 300)]
-    return "\n".join([*filter(None, verdict), *told, *totals]) + "\n"
 
 
 def one_line(folder_name: str, records: Sequence[Record]) -> str:

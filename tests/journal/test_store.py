@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chatdev.journal import events, store
+from chatdev.journal import events, reading, store
 from chatdev.journal.active import Active
 from chatdev.journal.store import Busy, Damaged, JournalError, NewerVersion, Record, Store
 
@@ -127,7 +127,7 @@ def test_a_lost_line_is_seen(tmp_path: Path) -> None:
 
 
 def whole(n: int, event: bytes) -> bytes:
-    return b'{"n":%d,"at":1.0,"crc":"%s","event":%s}\n' % (n, store._checksum(n, b"1.0", event).encode(), event)
+    return b'{"n":%d,"at":1.0,"crc":"%s","event":%s}\n' % (n, reading.checksum(n, b"1.0", event).encode(), event)
 
 
 def test_a_whole_record_of_an_unknown_kind_is_an_error_with_advice(tmp_path: Path) -> None:
