@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from chatdev.agents import fences
+from chatdev.agents.cleaning import clean
 
 MARK = re.compile(r"<\s*INFO\s*>", re.I)
 _LOOSE_MARK = re.compile(r"\W{0,6}(?:/?INFO>|\(INFO\)|\*\*INFO\*\*)[:\s]*")
@@ -19,7 +20,7 @@ def conclusion(text: str) -> str | None:
     """
     if "INFO" not in text.upper():
         return None
-    lines = fences.clean(text)
+    lines = clean(text)
     inside = _quoted(lines)
     fallback: str | None = None
     said_lines = [line for number, line in enumerate(lines) if line.strip() and number not in inside]
@@ -83,7 +84,7 @@ def choice(text: str, options: Sequence[str]) -> str | None:
     """
     if constrained := _CONSTRAINED.search(text):
         text = constrained[1]
-    lines = [line for line in fences.clean(text) if line.strip()]
+    lines = [line for line in clean(text) if line.strip()]
     if not lines or not options:
         return None
     said = conclusion(text)

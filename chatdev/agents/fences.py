@@ -1,4 +1,4 @@
-"""Fenced blocks in a model's answer, and the answer without thoughts and leaked tokens.
+"""Fenced blocks in a model's answer.
 
 The fences follow CommonMark, except where models do not: a fence that was never closed before the next file, one that
 was opened twice, fences inside a README or inside a string. Every line is visited a bounded number of times.
@@ -10,20 +10,8 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from chatdev.agents import filenames
+from chatdev.agents.fence_lines import FENCE
 
-_OPEN_THOUGHT = re.compile(r"\s*(?:<(?:think|thinking|thought|reasoning|seed:think)>|\[THINK\]|◁think▷)", re.I)
-_CLOSE_THOUGHT = re.compile(
-    r"(?:</(?:think|thinking|thought|reasoning|seed:think)>|\[/THINK\]|◁/think▷)[ \t\r]{0,80}", re.I
-)
-_LEAKED = r"(?:<\|[\w ]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>)"
-_TOKENS_FIRST = re.compile(rf"(?:\s*{_LEAKED}(?:(?:assistant|model)\b)?)+\s*")
-_TOKENS_LAST = re.compile(rf"(?:{_LEAKED}\s*)+$")
-_TURN_OVER = re.compile(rf"\s*(?:(?:`{{3,}}|~{{3,}})\s*)?{_LEAKED}")
-# Most answers contain none of these and need not be searched line by line.
-_IN_THOUGHTS = ("think", "thought", "reasoning")
-_IN_TOKENS = ("<|", "<｜", "s>", "INST]", "SYS>>", "_of_turn>")
-_FINAL_CHANNEL = "<|channel|>final<|message|>"
-_FENCE = re.compile(r"(\s*(?:(?:[-*+]|\d{1,3}[.)])\s+)?)(`{3,}|~{3,})(.*)", re.S)
 _TAIL_FENCE = re.compile(r"(`{3,})([\w+#.-]*)\s*$")
 _GLUED = re.compile(
     r"(python|javascript|java|html|css|cpp|bash|sh)(?=['\"<{/]|import |from |def |class |const |let |public )", re.I
@@ -60,89 +48,6 @@ class _Fence(NamedTuple):
     length: int
     info: str
     bare: bool
-
-
-def clean(text: str) -> list[str]:
-    """The answer's lines without thoughts, leaked template tokens and lone surrogates.
-
-    Line ends become ``\\n`` if every one of them is ``\\r\\n``; else they are left unchanged.
-    """
-    if not text.isascii():
-        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    if "\r\n" in text and text.count("\n") == text.count("\r\n"):
-        text = text.replace("\r\n", "\n")
-    if _FINAL_CHANNEL in text:
-        text = text.rpartition(_FINAL_CHANNEL)[2]
-    lines = text.split("\n")
-    lowered = text.lower()
-    if any(word in lowered for word in _IN_THOUGHTS):
-        lines = _without_thoughts(lines)
-    if any(part in text for part in _IN_TOKENS):
-        lines = _without_tokens(lines)
-    while lines and not lines[-1].strip():
-        lines.pop()
-    return lines
-
-
-def _without_thoughts(lines: list[str]) -> list[str]:
-    kept: list[str] = []
-    inside = ""
-    thinking = False
-    for whole_line in lines:
-        line = whole_line
-        if not thinking and not inside and (opened := _OPEN_THOUGHT.match(line)):
-            thinking, line = True, line[opened.end() :]
-        if thinking:
-            close = _CLOSE_THOUGHT.search(line)
-            if close is None:
-                continue
-            thinking, line = False, line[close.end() :]
-            if not line:
-                continue
-        elif (close := _CLOSE_THOUGHT.match(line)) and (not inside or close.end() == len(line)):
-            # The template put the opening tag into the prompt: everything before this line is a thought.
-            kept, inside, line = [], "", line[close.end() :]
-        inside = _toggled(inside, line)
-        kept.append(line)
-    return kept
-
-
-def _without_tokens(lines: list[str]) -> list[str]:
-    first = 0
-    while first < len(lines) and (leaked := _TOKENS_FIRST.match(lines[first])):
-        rest = lines[first][leaked.end() :]
-        if rest:
-            lines[first] = rest
-            break
-        first += 1
-    kept: list[str] = []
-    inside = ""
-    for line in lines[first:]:
-        fence = _FENCE.match(line)
-        if kept and (not inside or fence) and _TURN_OVER.match(line):
-            # The following turn was made up by the model.
-            kept.extend([fence[1] + fence[2]] if fence and inside else [])
-            break
-        inside = _toggled(inside, line)
-        kept.append(line)
-    while kept and (not kept[-1].strip() or _TOKENS_LAST.search(kept[-1][-200:])):
-        rest = kept[-1][:-200] + _TOKENS_LAST.sub("", kept[-1][-200:])
-        kept.pop()
-        if rest.strip():
-            kept.append(rest)
-    return kept
-
-
-def _toggled(inside: str, line: str) -> str:
-    """The fence that is open after this line, by CommonMark alone."""
-    if "```" not in line and "~~~" not in line:
-        return inside
-    fence = _FENCE.match(line)
-    if fence is None:
-        return inside
-    if not inside:
-        return fence[2]
-    return "" if fence[2].startswith(inside) and not fence[3].strip() else inside
 
 
 def blocks(lines: Sequence[str]) -> list[Block]:
@@ -295,7 +200,7 @@ class _Scan:
 def _fence(number: int, line: str) -> _Fence | None:
     if "```" not in line and "~~~" not in line:
         return None
-    found = _FENCE.match(line)
+    found = FENCE.match(line)
     if found is None:
         # A path and its opening fence on one line.
         tail = _TAIL_FENCE.search(line[:300])

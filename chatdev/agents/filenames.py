@@ -1,20 +1,13 @@
 """The file that a line of an answer names: headings, labels, comments, info strings; one line at a time."""
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from chatdev.agents import label_words
+from chatdev.agents.path_forms import any_path, as_path, plain, visible, without_tail
 from chatdev.language_table import suffixes, table, tags
 
-_EXTENSIONS = frozenset(
-    "bat c cc cfg clj cljs cmake cmd conf cpp cs csproj css csv cxx dart ejs env erl ex exs fs go gradle graphql groovy"
-    " h haml hbs hh hpp hs htm html hxx ini ipynb java jl js json json5 jsonl jsx kt kts less lock lua md mdx mjs mk ml"
-    " mts php pl plist pm po properties proto ps1 pug py pyi pyw r rb rs rst sass scala scss sh sln sql sty svelte svg"
-    " swift tcl template tex toml tpl ts tsv tsx txt vb vbs vue xaml xml xsd xsl yaml yml zig zsh".split()
-) | suffixes(table())
-_WHOLE_NAMES = frozenset(
-    ".dockerignore .editorconfig .env .gitattributes .gitignore cmakelists.txt dockerfile gemfile go.mod go.sum"
-    " jenkinsfile license makefile manifest.in procfile rakefile readme vagrantfile".split()
-)
 _PRODUCTS_NOT_FILES = frozenset("d3.js express.js next.js node.js nuxt.js p5.js react.js three.js vue.js".split())
 _SHELLS = frozenset(
     "bash bat batch cmd console fish powershell ps1 pwsh sh shell shell-session shellsession terminal zsh".split()
@@ -43,7 +36,11 @@ _LABELS = frozenset(
     " updated version with".split()
 )
 _NAMING = frozenset("file filename filepath name path".split())
-_REMOVED = frozenset("delete deleted remove removed obsolete".split())
+_FILE_LABELS = frozenset("file filename filepath".split()) | label_words.FILE_WORDS
+_REMOVED = frozenset(
+    "delete deleted remove removed obsolete gelöscht entfernt eliminado supprimé удалён удалить"
+    " 删除 已删除 削除 삭제".split()
+)
 _RUNNING = re.compile(
     r"\b(?:chang(?:e|es|ed) (?:in|to)|example|execut\w*|install\w*|output|run|running|snippet|usage)\b", re.I
 )
@@ -73,9 +70,18 @@ _CREATE = re.compile(
     r"(?:file\b|[`\"'][\w./\\-]+\.\w+[`\"'])",
     re.I,
 )
-_NUMBER = re.compile(r"^(?:step|part)?\s*(?:\(?\d{1,3}[.):]|\d{1,3}\s+(?=\S))\s*", re.I)
-_TOKEN = re.compile(r"[^\s`'\"“”‘’*()\[\]<>{},;:|=!?]+")
-_WORD = re.compile(r"[a-z][a-z']*")
+_NUMBER = re.compile(
+    r"^(?:step|part|schritt|teil|paso|étape|passo|шаг|步骤|步驟|ステップ|手順|단계)?\s*"
+    r"(?:[(（]?\d{1,3}[.):、．：）]|\d{1,3}\s+(?=\S))\s*",
+    re.I,
+)
+_MARKS = r"\s`'\"“”„‘’«»*()\[\]<>{},;:|=!?：，。、；！？（）【】「」『』《》〈〉…"
+# A folder in brackets is part of a path: app/[id]/page.tsx
+_TOKEN = re.compile(rf"(?:[^{_MARKS}]|\[[\w.-]{{1,40}}\](?=[/.])|(?<=/)\([\w-]{{1,40}}\)(?=/))+")
+_WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|')*")
+_KEY_IN_INFO = re.compile(r"\b(?:title|file|file_?name|file_?path|path|name)\s?=\s?[\"']?([^\"'\s{}]+)", re.I)
+_TAGGED_PATH = re.compile(r"[\w+#-]{1,20}:([\w./\\@+~\[\]()-]+)")
+_EXCERPT = re.compile(r"\d{1,6}:\d{1,6}:")
 _COMMENT = re.compile(r"^\s*(?:#(?!!)+|//+|/\*+|<!--+|--+|;+|%+|\(\*|\"\"\"|'''|::|@?rem\b|@file)\s*", re.I)
 _COMMENT_END = re.compile(r"\s*(?:\*+/|--+>|\*\)|\"\"\"|''')\s*$")
 _MAX_LINE = 300
@@ -97,18 +103,23 @@ class NamedPath(NamedTuple):
     removed: bool = False
 
 
-def as_path(token: str) -> str | None:
-    """The token as a path if it looks like a file's name (a known ending or a known name), else None."""
-    token = token.strip("_") if token.startswith("_") and token.endswith("_") else token
-    token = token.rstrip(".").removeprefix("./")
-    if not token or len(token) > 200 or token.startswith("//") or token.endswith(("/", "\\")):
-        return None
-    name = token.replace("\\", "/").rsplit("/", 1)[-1].casefold()
-    if name in _WHOLE_NAMES:
-        return token
-    stem, dot, extension = name.rpartition(".")
-    known = bool(dot) and bool(stem.strip(".")) and extension in _EXTENSIONS
-    return token if known else None
+class _Found(NamedTuple):
+    path: str
+    start: int
+    end: int
+
+
+def _found(text: str) -> Iterator[_Found]:
+    """The paths in a line, each with its place."""
+    for match in _TOKEN.finditer(text):
+        token, start = without_tail(match[0]), match.start()
+        if not token.isascii():
+            # Labels in scripts without spaces stand directly before the path.
+            shorter = label_words.without_first(token)
+            start, token = start + len(token) - len(shorter), shorter
+        path = as_path(token)
+        if path and path.casefold() not in _PRODUCTS_NOT_FILES:
+            yield _Found(path, start, start + len(token))
 
 
 def named(line: str) -> NamedPath | None:
@@ -116,27 +127,56 @@ def named(line: str) -> NamedPath | None:
 
     A header is a line with the path alone, with label words, or formatted as a heading or in bold.
     """
-    text = line.strip()
+    text = visible(line).strip()
     if not text or len(text) > _MAX_LINE:
         return None
-    tokens = [(match, as_path(match[0])) for match in _TOKEN.finditer(text)]
-    paths = [(match, path) for match, path in tokens if path and path.casefold() not in _PRODUCTS_NOT_FILES]
+    paths = list(_found(text))
     if not paths:
-        return None
-    match, path = paths[0]
-    before, after = _undecorated(text[: match.start()]), text[match.end() :]
+        return _labelled(text)
+    path, start, end = paths[0]
+    before, after = _undecorated(text[:start]), text[end:]
     alone = _is_label(before) and _is_aside(after)
-    decorated = text.startswith("#") or (text.startswith("**") and text.rstrip(":").endswith("**"))
+    decorated = text.startswith("#") or (text.startswith("**") and text.rstrip(":：").endswith("**"))
     if "." not in path and (not alone or path in ("License", "Readme")):
         return None
     if alone:
         return NamedPath(path, True, whole=True, removed=any(word in _REMOVED for word in _words(after)))
-    if len({path for _, path in paths}) > 1:
+    if len({found.path for found in paths}) > 1:
         return None
-    if decorated and len(text.split()) <= 12 and not _RUNNING.search(text) and not _PART.search(text):
+    foreign = not text.isascii() and label_words.is_partial(text)
+    partial = foreign or _PART.search(text) is not None
+    running = _RUNNING.search(text) is not None
+    if decorated and len(text.split()) <= 12 and not running and not partial:
         return NamedPath(path, True)
-    whole = _CREATE.search(text) or (_WHOLE.search(text) and not _PART.search(text) and not _RUNNING.search(text))
-    return NamedPath(path, False, whole=bool(whole))
+    whole = _CREATE.search(text) or (_WHOLE.search(text) and not partial and not running)
+    announced = text.endswith((":", "：")) and not running and not partial and label_words.announces(text)
+    return NamedPath(path, False, whole=bool(whole) or announced)
+
+
+def _labelled(text: str) -> NamedPath | None:
+    """The path of any ending on a line that says that it is a file's name, or that has a folder and nothing else."""
+    tokens = list(_TOKEN.finditer(text))
+    last = tokens[-1] if tokens else None
+    if last is None or text[last.end() :].strip(" \t\r*_`\"'”’」』)）:："):
+        return None
+    path, before = any_path(last[0]), _undecorated(text[: last.start()])
+    if not path or path.casefold() in _PRODUCTS_NOT_FILES:
+        return None
+    label = before.rstrip(" \t*_`\"'“„「『(（:：-–—=")
+    words = _words(label)
+    labelled = label != before.rstrip() and (
+        label_words.means_file(label) or (bool(words) and len(words) <= 5 and words[-1] in _FILE_LABELS)
+    )
+    folder = "/" in path and not label and len(tokens) == 1
+    return NamedPath(path, True, whole=True) if labelled or folder else None
+
+
+def requested(line: str, paths: Sequence[str]) -> str | None:
+    """The one of the requested paths that a line names and nothing else, else None: it may have any ending, or none."""
+    text = plain(_undecorated(line.strip()).rstrip(" \t\r*_`\"':：)）"))
+    words = re.split(r"[\s`'\"*]+", text)
+    found = [path for path in paths if text == path or (words[-1] == path and _is_label(" ".join(words[:-1])))]
+    return found[0] if len(found) == 1 and len(line) <= _MAX_LINE else None
 
 
 def supposes(line: str) -> bool:
@@ -165,16 +205,26 @@ def in_comment(line: str) -> str | None:
 
 def alone(line: str) -> str | None:
     """The path if the line contains nothing else (except quotes, formatting and a colon), else None."""
-    text = line.strip(" \t\r`*\"':")
-    return as_path(text) if text and _TOKEN.fullmatch(text) else None
+    text = visible(line).strip(" \t\r`*\"':：")
+    return as_path(text) if text and len(text) <= _MAX_LINE and _TOKEN.fullmatch(text) else None
 
 
 def in_info(info: str) -> str | None:
     """The path in a fence's info string (``python main.py``, ``py:main.py``, ``title="main.py"``), else None."""
     if len(info) > _MAX_LINE:
         return None
+    info = _EXCERPT.sub("", info, count=1)
+    if (key := _KEY_IN_INFO.search(info)) and (path := any_path(key[1])):
+        return path
     paths = {path for match in _TOKEN.finditer(info.replace("#", " ")) if (path := as_path(match[0])) and "." in path}
+    if not paths and (tagged := _TAGGED_PATH.fullmatch(info.strip())):
+        return any_path(tagged[1])
     return paths.pop() if len(paths) == 1 else None
+
+
+def is_excerpt(info: str) -> bool:
+    """Whether the info string names lines of a file (``12:40:src/app.ts``) that the block only shows."""
+    return _EXCERPT.match(info) is not None
 
 
 def is_shell(info: str) -> bool:
@@ -238,23 +288,34 @@ def _words(text: str) -> list[str]:
 def _undecorated(text: str) -> str:
     """The text without heading marks, list marks, numbers and symbols at its beginning."""
     while True:
-        shorter = _NUMBER.sub("", text.lstrip("#*_`>-+=~/•\"'([<| \t\r📄📁📝"))
+        shorter = _NUMBER.sub("", text.lstrip("#*_`>-+=~/•·▪●■◆►▶→✅🔹\"'([<| \t\r📄📁📝📂🐍「『《【（“„«"))
         if shorter == text:
             return text
         text = shorter
 
 
 def _is_label(before: str) -> bool:
+    before = label_words.without_pieces(before)
     words = [word.replace("'", "") for word in _words(before)]
     if not words:
-        return not before.strip(" \t*_`\"'(:[<=-–—./#0123456789")
-    return len(words) <= 5 and (all(word in _LABELS for word in words) or words[-1] in _NAMING)
+        return not before.strip(" \t*_`\"'(:[<=-–—./#0123456789（：「『《【“„«、，")
+    if len(words) <= 5 and (words[-1] in _NAMING or all(word in _LABELS for word in words)):
+        return True
+    foreign = all(word in _LABELS or word in label_words.WORDS for word in words)
+    return len(words) <= 6 and foreign and not all(word in _LABELS for word in words)
 
 
 def _is_aside(after: str) -> bool:
     """Whether nothing follows the path, or only a separate remark (``: entry point``, ``(updated)``)."""
-    rest = after.strip(" \t\r*_`\"'”’])>")
-    if not rest or rest[0] in "(-–—:|/=<#[":
+    rest = after.strip(" \t\r*_`\"'”’“])>）】」』》»。.")
+    if not rest or rest[0] in "(-–—:|/=<#[（：，【":
+        return True
+    rest = label_words.without_pieces(rest)
+    if not rest.strip(" :：，。`*"):
         return True
     words = _words(rest)
-    return bool(words) and len(words) <= 3 and all(word in _LABELS or word in _REMOVED for word in words)
+    return (
+        bool(words)
+        and len(words) <= 3
+        and all(word in _LABELS or word in _REMOVED or word in label_words.WORDS for word in words)
+    )

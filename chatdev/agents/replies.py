@@ -11,7 +11,8 @@ from typing import Literal
 
 import msgspec
 
-from chatdev.agents import completeness, fences, filenames, meant, outline
+from chatdev.agents import completeness, fences, filenames, meant, outline, path_forms
+from chatdev.agents.cleaning import clean
 from chatdev.agents.completeness import unfinished
 from chatdev.agents.conclusions import MARK, choice, conclusion, finished, looping
 from chatdev.agents.fences import Block
@@ -103,9 +104,10 @@ def read(
     one. A block that is one of ``examples`` (see ``plain``) repeats the question. Of several versions of a file the
     last whole one counts, unless it is announced as an alternative.
     """
-    lines = fences.clean(text)
+    lines = clean(text)
     blocks = fences.blocks(lines)
-    titles = [_title(block, lines, expected) for block in blocks]
+    wanted = tuple(dict.fromkeys((*expected, *known)))
+    titles = [_title(block, lines, expected, wanted) for block in blocks]
     headed = {title.path for title in titles if title.source in ("header", "body")}
     ruled: dict[Block, tuple[_Title, str]] = {}
     whole: dict[str, str] = {}
@@ -178,13 +180,15 @@ def _renamed(
     return msgspec.structs.replace(title, path=wanted, said=title.path)
 
 
-def _title(block: Block, lines: Sequence[str], expected: Sequence[str]) -> _Title:
+def _title(block: Block, lines: Sequence[str], expected: Sequence[str], wanted: Sequence[str]) -> _Title:
     """Which file a block is, from the nearest evidence to the farthest."""
-    if path := filenames.in_info(block.info):
+    if path := filenames.in_info(block.info) or filenames.requested(block.info, wanted):
         return _Title(path, "header")
     above, placeholder = _above(block, lines)
     named = [filenames.named(line) for line in above]
     first = named[0] if named else None
+    if not (first and first.header) and above and (path := filenames.requested(above[0], wanted)):
+        return _Title(path, "header")
     if first and first.header and first.whole:
         return _Title(first.path, "header", first.removed)
     if (path := _in_body(block)) and not (above and filenames.is_former(above[0])):
@@ -258,6 +262,8 @@ def _no_file(block: Block, title: _Title, headed: set[str]) -> str:
         return "it is the prompt's own form"
     if len(texts) == 1 and MARK.match(texts[0]):
         return "it holds a conclusion"
+    if path and filenames.is_excerpt(block.info):
+        return f"it is a part of {path}"
     if filenames.is_shell(block.info) and (not path or filenames.is_source(path)):
         return _SHELL
     if not path:
@@ -290,7 +296,7 @@ def _file(block: Block, title: _Title, broke_off: bool) -> File:
     lines = list(block.lines)
     doubts: list[Doubt] = []
     first = next((number for number, line in enumerate(lines) if line.strip()), None)
-    if first is not None and filenames.as_path(lines[first].strip(" \t\r*`:")) == title.path:
+    if first is not None and path_forms.as_path(lines[first].strip(" \t\r*`:")) == title.path:
         lines = lines[first + 1 :]
         doubts.append("name line dropped")
     text = "\n".join([*lines, ""]) if lines else ""

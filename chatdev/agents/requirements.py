@@ -6,6 +6,7 @@ import sys
 import msgspec
 
 from chatdev.agents import fences, filenames
+from chatdev.agents.cleaning import clean
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 _EXTRAS = re.compile(r"\[\s*[A-Za-z0-9._-]+(?:\s*,\s*[A-Za-z0-9._-]+)*\s*\]")
@@ -35,7 +36,7 @@ class Requirements(msgspec.Struct, frozen=True):
 
 def requirements(text: str) -> Requirements:
     """What an answer, fenced or not, lists for ``requirements.txt``. The first list counts; prose is ignored."""
-    lines = fences.clean(text)
+    lines = clean(text)
     blocks = fences.blocks(lines)
     if blocks:
         lists = [block for block in blocks if _is_list(block, lines)]

@@ -1,6 +1,7 @@
 """The program in an answer to a question that requested only a program."""
 
 from chatdev.agents import completeness, fences
+from chatdev.agents.cleaning import clean
 
 
 def first_block(text: str) -> str | None:
@@ -8,7 +9,7 @@ def first_block(text: str) -> str | None:
 
     A block in which the answer breaks off counts up to there. A block without text gives an empty string.
     """
-    found = fences.blocks(fences.clean(text))
+    found = fences.blocks(clean(text))
     if not found:
         return None
     code = "\n".join(found[0].lines)
@@ -17,6 +18,6 @@ def first_block(text: str) -> str | None:
 
 def bare_python(text: str) -> str | None:
     """The answer if it is a Python program from its first line to its last, without a fence; else None."""
-    code = "\n".join(fences.clean(text))
+    code = "\n".join(clean(text))
     tree = completeness.parsed(code)
     return f"{code}\n" if tree and tree.body else None

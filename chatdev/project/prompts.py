@@ -10,6 +10,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from chatdev.agents import fences, replies
+from chatdev.agents.cleaning import clean
 from chatdev.company.config import Company, CompanyError, Phase
 from chatdev.journal.events import ProductStarted, TestsRan
 from chatdev.language_table import fence_names, table
@@ -90,7 +91,7 @@ def form(path: str) -> str:
 @lru_cache(maxsize=512)
 def _examples(template: str) -> frozenset[str]:
     """The fenced blocks of a template that contain no template code."""
-    found = (replies.plain(block.lines) for block in fences.blocks(fences.clean(template)))
+    found = (replies.plain(block.lines) for block in fences.blocks(clean(template)))
     return frozenset(text for text in found if text and "{{" not in text and "{%" not in text)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import msgspec
 
-from chatdev.agents import fences
+from chatdev.agents.cleaning import clean
 from chatdev.language_table import interpreters, table
 from chatdev.models.types import Message
 from chatdev.product import acceptance, compare, examples, rows
@@ -75,7 +75,7 @@ async def _asked(context: PhaseContext, way: Product, trusted: tuple[Row, ...], 
             if attempt == 1 and not trusted:
                 raise
             return ()
-        lines = fences.clean(answer.text)
+        lines = clean(answer.text)
         if enough and (like := examples.like("\n".join(lines), context.state.task, trusted)):
             return like[:MOST]
         text = "\n".join(_in_form(line, way.command) for line in lines)

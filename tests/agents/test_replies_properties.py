@@ -110,6 +110,19 @@ HOSTILE = {
     "words": "the code ",
     "stubs": "def f():\n    pass\n",
     "growing": "```" + "`" * 3,
+    "channels": "<|channel|>analysis<|message|>",
+    "channel lines": "<|channel|>commentary<|message|>x\n",
+    "open tokens": "<|",
+    "bracket tokens": "[|endofturn|]",
+    "thoughts in lines": "x <think>\n",
+    "attributes": "<think a",
+    "quoted fences": "> ```\n",
+    "labels": "文件",
+    "labels and paths": "文件main.py ",
+    "folders": "a/",
+    "folders in brackets": "[a]/",
+    "escapes": "a\\_",
+    "dots": "a.",
 }
 
 
