@@ -9,15 +9,10 @@ from chatdev.agents import fences, filenames
 from chatdev.agents.cleaning import clean
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
-_EXTRAS = re.compile(r"\[\s*[A-Za-z0-9._-]+(?:\s*,\s*[A-Za-z0-9._-]+)*\s*\]")
-# PEP 440's versions, local ones and epochs included, and a wildcard at the end.
-_VERSION = re.compile(
-    r"v?(?:\d+!)?\d+(?:\.\d+)*(?:[._-]?(?:alpha|a|beta|b|preview|pre|c|rc)[._-]?\d*)?(?:[._-]?(?:post|rev|r|dev)[._-]?\d*)*"
-    r"(?:\+[\w.]+)?(?:\.\*)?",
-    re.I,
-)
-_CLAUSE = re.compile(r"(===|==|~=|!=|<=|>=|<|>)\s*(\S+)")
-_MARKER = re.compile(r"\s*[A-Za-z_(\"'][\w\s.\"'()<>=!~-]*")
+_BEFORE_VERSION = re.compile(r"([^\s=<>~!();,@]+(?:\s*\[[^\]]*\])?)\s*\(?\s*[=<>~!]")
+"""A name, perhaps with extras, in front of an operator."""
+_HAS_ADDRESS = re.compile(r"[\w.-]+\s*(?:\[[^\]]*\])?\s*@")
+_EMPTY_VERSION = re.compile(r"\s*(?:\(\s*,?\s*\)|,)\s*(?=;|$)")
 _LANGUAGES = frozenset(
     ("", "txt", "text", "plaintext", "plain", "requirements", "requirements.txt", "pip", "python", "markdown", "md")
 )
@@ -100,18 +95,13 @@ def _judged(wanted: str) -> tuple[str, str]:
     name = _NAME.match(wanted)
     if name is None or len(wanted) > _MAX_LINE:
         return "", _MALFORMED
-    rest = wanted[name.end() :].strip()
-    extras = _EXTRAS.match(rest)
-    rest = rest[extras.end() :].strip() if extras else rest
-    versions, semicolon, marker = rest.partition(";")
-    clauses = [
-        clause.strip() for clause in versions.strip().removeprefix("(").removesuffix(")").split(",") if clause.strip()
-    ]
-    if not clauses:  # empty, or only a comma or an empty pair of brackets
-        wanted = f"{name[0]}{extras[0] if extras else ''}{semicolon}{marker}"
-    well_formed = not semicolon or _MARKER.fullmatch(marker)
-    if not well_formed or not all(re.match(r"[=<>~!]=?=?", clause) for clause in clauses):
-        return "", _MALFORMED
+    why = ""
+    wanted = _EMPTY_VERSION.sub("", wanted, count=1)
+    if not _is_valid(wanted):
+        unversioned = _BEFORE_VERSION.match(wanted)
+        if unversioned is None or not _is_valid(unversioned[1]):
+            return "", _MALFORMED
+        wanted, why = unversioned[1], "kept without its version (not valid)"
     module = name[0].casefold().replace("-", "_")
     if module in sys.stdlib_module_names or module.partition(".")[0] in sys.stdlib_module_names:
         return "", "part of the standard library"
@@ -119,6 +109,26 @@ def _judged(wanted: str) -> tuple[str, str]:
         return "", "a file, not a package"
     if name[0].casefold() in _NOT_PACKAGES:
         return "", "not a package"
-    if not all((found := _CLAUSE.fullmatch(clause)) and _VERSION.fullmatch(found[2]) for clause in clauses):
-        return name[0] + (extras[0] if extras else ""), "kept without its version (not valid)"
-    return wanted, ""
+    return wanted, why
+
+
+def package_name(line: str) -> str:
+    """The name in a line of a ``requirements.txt``; empty for an option, an address, a path or other text."""
+    text = re.sub(r"(?:^|\s)(?:#|--).*|\\$", "", line.strip()).strip()
+    name = _NAME.match(text)
+    if name is None:
+        return ""
+    unversioned = _BEFORE_VERSION.match(text)
+    return name[0] if _is_valid(text) or (unversioned and _is_valid(unversioned[1])) or _HAS_ADDRESS.match(text) else ""
+
+
+def _is_valid(line: str) -> bool:
+    """Whether a line is a PEP 508 requirement without an address."""
+    if _NAME.fullmatch(line):
+        return True
+    from packaging.requirements import InvalidRequirement, Requirement  # only here: importing it takes a while
+
+    try:
+        return Requirement(line).url is None
+    except InvalidRequirement:
+        return False

@@ -58,10 +58,12 @@ def new(name: str, model: str) -> None:
     """
     import re
 
+    import tomli_w
+
     sources = dict(_found(model).sources)
     folder = Path(name) if "/" in name else Path("CompanyConfig") / name
-    title = re.sub(r'["\\]', "", folder.name)
-    sources["company.toml"] = re.sub(r'\A(#.*\n|\s)*name = ".*"', f'name = "{title}"', sources["company.toml"])
+    title = tomli_w.dumps({"name": folder.name}).strip()
+    sources["company.toml"] = re.sub(r'\A(#.*\n|\s)*name = ".*"', lambda _: title, sources["company.toml"])
     _write(sources, folder)
 
 

@@ -5,7 +5,6 @@ question of each phase; ``RoleConfig.json`` each role's system prompt. A missing
 result is the same whether the folder is used as it is or converted first: both go through the native texts.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from chatdev.company import config
-from chatdev.company.config import CHIEF, COUNSELOR, ChainStep, Company, CompanyError, Parameters, Phase
+from chatdev.company.config import CHIEF, COUNSELOR, ChainStep, Company, CompanyError, Phase
 
 CHAIN, PHASES, ROLES = config.CLASSIC_FILES
 
@@ -273,44 +272,43 @@ def _literal(text: str) -> str:
 
 
 def _company(name: str, chain: tuple[ChainStep, ...], values: Mapping[str, str], classic: Company) -> str:
-    lines = [
-        f"name = {_toml(name)}",
-        'description = "Converted from a ChatDev 1.0 folder."',
-        "",
-        *(line for step in chain for line in ("[[chain]]", *_entries(step), "")),
-        "[values]",
-        *(f"{key} = {_toml(value)}" for key, value in values.items()),
-        "",
-    ]
+    import tomli_w
+
+    own = {
+        "name": name,
+        "description": "Converted from a ChatDev 1.0 folder.",
+        "chain": [_entry(step) for step in chain],
+        "values": dict(values),
+    }
     _, heading, requests = classic.sources["company.toml"].partition("[requests]")
-    return "\n".join(lines) + "\n" + heading + requests
+    return f"{tomli_w.dumps(own)}\n{heading}{requests}"
 
 
-def _entries(step: ChainStep) -> list[str]:
+def _entry(step: ChainStep) -> dict[str, object]:
     if not step.loop:
-        return [f"phase = {_toml(step.phase)}" if step.phase else f"run = {_toml(step.run)}"]
-    inner = ", ".join(f"{{ {', '.join(_entries(each))} }}" for each in step.steps)
-    return [
-        f"loop = {_toml(step.loop)}",
-        f"cycles = {step.cycles}",
-        f"until = {_toml(step.until)}",
-        f"steps = [{inner}]",
-    ]
+        return {"phase": step.phase} if step.phase else {"run": step.run}
+    return {
+        "loop": step.loop,
+        "cycles": step.cycles,
+        "until": step.until,
+        "steps": [_entry(each) for each in step.steps],
+    }
 
 
 def _phase(phase: Phase) -> str:
+    import tomli_w
+
     plain = Phase(assistant="", user="", name=phase.name, question=phase.question)
-    head = [
-        f"{key} = {_toml(value)}"
+    head = {
+        key: _without_none(value)
         for key in phase.__struct_fields__
         if (value := getattr(phase, key)) != getattr(plain, key)
-    ]
-    return "\n".join(["+++", *head, "+++", phase.question]) + "\n"
+    }
+    return f"+++\n{tomli_w.dumps(head)}+++\n{phase.question}\n"
 
 
-def _toml(value: object) -> str:
-    """JSON's strings, numbers, booleans and lists are valid TOML, except one control character; a table is inline."""
-    if isinstance(value, Parameters):
-        said = {name: each for name, each in msgspec.structs.asdict(value).items() if each is not None}
-        return f"{{ {', '.join(f'{name} = {_toml(each)}' for name, each in said.items())} }}"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+def _without_none(value: object) -> object:
+    """A value as TOML can hold it: a struct as a table of the fields that are set."""
+    if isinstance(value, msgspec.Struct):
+        return {name: each for name, each in msgspec.structs.asdict(value).items() if each is not None}
+    return value

@@ -4,7 +4,6 @@ A file begins with a TOML head between two ``+++`` lines; each entry begins with
 to the next one. A finished run's log works as well: it has its answers by place.
 """
 
-import json
 import re
 import tomllib
 from collections.abc import Sequence
@@ -45,7 +44,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def title(self) -> str:
         """The place or the rule, as written in a recording."""
-        return self.place if self.when is None else f"when {_toml(self.when)}"
+        return self.place if self.when is None else _line("when", self.when).replace(" = ", " ", 1)
 
 
 class RecordingHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -162,16 +161,16 @@ def parse(text: str, source: str = "recording") -> Recording:
 
 def write(recording: Recording) -> str:
     """The text that ``parse`` reads back to an equal recording. Raises RecordingError for an invalid place."""
-    lines = [_RULER]
-    lines += [f"{name} = {_toml(getattr(recording, name))}" for name in ("model", "window", "task", "name")]
-    for manner in recording.manner:
-        lines += ["", "[[manner]]", *(f"{name} = {_toml(value)}" for name, value in manner.said().items())]
-    lines.append(_RULER)
+    import tomli_w
+
+    lines = [_RULER, tomli_w.dumps({name: getattr(recording, name) for name in ("model", "window", "task", "name")})]
+    lines += [f"[[manner]]\n{tomli_w.dumps(manner.said())}" for manner in recording.manner]
+    lines = ["\n".join(lines).rstrip("\n"), _RULER]
     for entry in recording.entries:
         if entry.when is None and not re.fullmatch(places.PATTERN, entry.place):
             raise RecordingError(f"{entry.place!r} is not a place: expected name.ordinal segments separated by /.")
-        more = [f"reasoning = {_toml(entry.reasoning)}"] if entry.reasoning else []
-        more += [f"finish = {_toml(entry.finish)}"] if entry.finish != "stop" else []
+        more = [_line("reasoning", entry.reasoning)] if entry.reasoning else []
+        more += [_line("finish", entry.finish)] if entry.finish != "stop" else []
         lines.append(f"{_MARK}{entry.title}{' {' + ', '.join(more) + '}' if more else ''}")
         lines += ["\\" + line if _MUST_ESCAPE.match(line) else line for line in entry.text.split("\n")]
     return "\n".join(lines) + "\n"
@@ -214,11 +213,8 @@ def _fault(source: str, line: int, what: str) -> RecordingError:
     return RecordingError(f"{source}, line {line}: {what}.", do="docs/playback.md describes the format.")
 
 
-def _toml(value: Any) -> str:
-    """A TOML value on one line."""
-    if isinstance(value, str):
-        # JSON's escapes are TOML's too, but TOML forbids a bare DEL.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(_toml, value))}]"
-    return str(value).lower()  # true, 5, 0.012, 1e-05
+def _line(name: str, value: str) -> str:
+    """``name = "value"`` in TOML, on one line."""
+    import tomli_w
+
+    return tomli_w.dumps({name: value}).rstrip("\n")

@@ -9,8 +9,8 @@ from functools import cache
 from importlib import resources
 
 from chatdev.agents.completeness import parsed
+from chatdev.agents.requirements import package_name
 
-_NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:[\[<>=!~;@#]|$)")  # PEP 508, the name alone
 _LOOKED_UP = re.compile(r"\b(?:__import__|import_module|entry_points)\b")
 _IMPORT = re.compile(r"^\s*(?:import|from)\s+(\w+)", re.M)
 
@@ -94,7 +94,7 @@ def similar(requirement: str) -> str:
 def requirements(content: bytes) -> list[str]:
     """The names in a ``requirements.txt``, without versions; options, URLs and paths are skipped."""
     lines = content.decode(errors="replace").splitlines()
-    return [match[1] for line in lines if (match := _NAME.match(line))]
+    return [name for line in lines if (name := package_name(line))]
 
 
 def same(name: str, names: Iterable[str]) -> bool:

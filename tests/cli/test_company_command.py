@@ -79,6 +79,11 @@ def test_new_makes_a_folder_to_edit_that_check_accepts(company: Type) -> None:
     assert "already exists" in again.stderr
 
 
+def test_a_company_is_named_exactly_as_its_folder(company: Type) -> None:
+    assert company("new", r'./The "best" \1 one').exit_code == 0
+    assert config.load(Path(r'The "best" \1 one')).name == r'The "best" \1 one'
+
+
 def test_check_tells_a_placeholder_that_does_not_exist(company: Type) -> None:
     company("new", "./elsewhere")
     phase = Path("elsewhere/phases/Drafting.md")
