@@ -1,12 +1,16 @@
-"""The progress of a batch, on a terminal or in a log: a line for each finished project, and a status line."""
+"""The progress of a batch, on a terminal or in a log: a line for each finished project, and a status."""
 
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from chatdev.fleet.ledger import Result
 from chatdev.fleet.pool import PoolStatus
+from chatdev.views.text import one_line
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 PLAIN = 30.0
 """Seconds between two status lines where the output is no terminal."""
@@ -35,8 +39,8 @@ class Display:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._out, self._total, self._standing, self._now = out, total, standing, now
-        self._drawn = out.isatty() and not quiet
         self._quiet = quiet
+        self._bar = _bar(out, total) if out.isatty() and not quiet else None
         self._counts: Counter[str] = Counter(each.status for each in before)
         self._cost = sum(each.cost for each in before)
         self._begun, self._here = now(), 0
@@ -50,27 +54,29 @@ class Display:
         self._here += 1
         if self._quiet:
             return
-        told = result.verdict or f"error: {result.error}"
+        outcome = one_line(result.verdict or f"error: {result.error}", 300)
         done = self._counts.total()
-        self._say(f"[{done}/{self._total}] {result.name}: {told} ({result.calls} calls, {clock(result.seconds)})")
+        self._say(
+            f"[{done}/{self._total}] {one_line(result.name)}: {outcome} ({result.calls} calls, {clock(result.seconds)})"
+        )
 
     def tick(self) -> None:
-        """Show the status line: on a terminal each time, otherwise every half minute."""
-        if self._drawn:
-            self._out.write(f"\r\x1b[K{self.line()}")
-            self._out.flush()
+        """Show the status: on a terminal each time, otherwise every half minute."""
+        if self._bar:
+            self._bar.start()
+            self._bar.update(self._bar.task_ids[0], completed=self._counts.total(), description=self.line())
+            self._bar.refresh()
         elif not self._quiet and self._now() - self._last >= PLAIN:
             self._last = self._now()
             self._say(self.line())
 
     def close(self) -> None:
-        """Clear the status line."""
-        if self._drawn:
-            self._out.write("\r\x1b[K")
-            self._out.flush()
+        """Clear the status."""
+        if self._bar:
+            self._bar.stop()
 
     def line(self) -> str:
-        """The status line."""
+        """The status, as one line."""
         now, standing, counts = self._now(), self._standing(), self._counts
         self._seen = [each for each in self._seen if now - each[0] <= _MEMORY] or self._seen[-1:]
         then, tokens = self._seen[0]
@@ -89,5 +95,33 @@ class Display:
         return " · ".join(filter(None, parts))
 
     def _say(self, text: str) -> None:
-        self._out.write(f"\r\x1b[K{text}\n" if self._drawn else f"{text}\n")
-        self._out.flush()
+        if self._bar:
+            self._bar.console.print(text, soft_wrap=True)
+        else:
+            self._out.write(f"{text}\n")
+            self._out.flush()
+
+
+def _bar(out: TextIO, total: int) -> "Progress | None":
+    """A bar with a status beside it; None for a terminal that cannot move its cursor. rich is imported here, so that a
+    pipe is spared the time."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
+
+    console = Console(file=out, highlight=False, markup=False, emoji=False)
+    if console.is_dumb_terminal:
+        return None
+    status = TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True))
+    bar = Progress(
+        BarColumn(bar_width=20),
+        status,
+        console=console,
+        auto_refresh=False,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        expand=True,
+    )
+    bar.add_task("", total=total)
+    return bar

@@ -91,19 +91,34 @@ def standing() -> PoolStatus:
     return PoolStatus(running=5, limit=8, out=4, calls=30, tokens=6000)
 
 
-def test_a_terminal_has_one_line_that_is_drawn_over() -> None:
+def test_a_terminal_shows_a_bar_below_the_finished_projects(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "200")
     now, out = [100.0], Terminal()
     display = Display(out, 10, [result("A", cost=1.25)], standing, now=lambda: now[0])
     now[0] = 120.0
-    display.ended(result("B", "error", error="no window"))
+    display.tick()
+    display.ended(result("B\x1b[2J", "error", error="no [bold]window"))
     display.tick()
     display.close()
-    assert "\r\x1b[K[2/10] B: error: no window (3 calls, 0:01:30)\n" in out.getvalue()
+    assert "[2/10] B: error: no [bold]window (3 calls, 0:01:30)\n" in out.getvalue()
     assert (
         "2 of 10 finished: 1 passed, 0 failed · errors: 1 · 5 running (limit 8) · 4 calls in flight, 300 tokens/s · "
         "$1.25 · 0:02:40 left"
     ) in out.getvalue()
-    assert out.getvalue().endswith("\r\x1b[K")
+    assert "━" in out.getvalue(), "the bar"
+    assert out.getvalue().endswith("\x1b[2K"), "the status is cleared at the end"
+    assert "\x1b[2J" not in out.getvalue()
+
+
+def test_a_terminal_that_cannot_move_its_cursor_has_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    out = Terminal()
+    display = Display(out, 3, [], standing)
+    display.tick()
+    display.ended(result("A"))
+    display.close()
+    assert out.getvalue() == "[1/3] A: passed (3 calls, 0:01:30)\n"
 
 
 def test_a_log_has_plain_lines_each_half_a_minute() -> None:
