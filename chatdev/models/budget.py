@@ -10,6 +10,7 @@ from enum import Enum
 
 import msgspec
 
+from chatdev.models import dialects
 from chatdev.models.errors import WindowTooSmall
 from chatdev.models.types import Message, Part
 
@@ -152,7 +153,7 @@ def too_small(
         f"useful answer {minimum}, together {about}{prompt + minimum}; the window has {size}.",
         tried=[f"cut to fit: {cut}" for cut in cuts],
         do=f"Serve the model with a window of at least {1 << (prompt + 4095).bit_length()} tokens "
-        "(vLLM: --max-model-len, llama.cpp: -c, Ollama: OLLAMA_CONTEXT_LENGTH), or give a smaller task.",
+        f"({dialects.load().options('window_option')}), or give a smaller task.",
     )
 
 

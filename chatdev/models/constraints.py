@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from chatdev.models import dialects
+
 KINDS = ("structured_outputs", "response_format", "grammar", "guided_choice", "regex", "ebnf", "response_format json")
 """By name, best first: bare texts before JSON, where a weak model can write white space up to its limit."""
 
@@ -21,7 +23,8 @@ NONE = ""
 
 def usual(engine: str) -> str:
     """The kind to use if none has been tried; ``engine`` as the model list names it."""
-    return "structured_outputs" if engine == "vllm" else "response_format"
+    dialect = dialects.load().of_owner(engine)
+    return dialect.choices if dialect and dialect.choices else "response_format"
 
 
 def fields(kind: str, choices: Sequence[str]) -> dict[str, Any]:

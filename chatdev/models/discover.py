@@ -1,28 +1,28 @@
 """Which model servers listen on this machine, if no endpoint is set."""
 
 import asyncio
+from collections.abc import Iterable
 
 import msgspec
 
-from chatdev.models import endpoint
+from chatdev.models import dialects, endpoint
 from chatdev.models.address import Address
 from chatdev.models.endpoint import Facts
 from chatdev.models.errors import ModelError
-
-PORTS = (8000, 8080, 11434, 1234, 30000, 4000, 3000, 5000, 8001)
-"""Default ports: vLLM, llama.cpp and TGI, Ollama, LM Studio, SGLang, LiteLLM, TGI's image as its documentation maps it,
-text-generation-webui, and a second vLLM."""
 
 PATIENCE = 2.0
 """Seconds for a local server to list its models."""
 
 
-async def servers(like: Address, ports: tuple[int, ...] = PORTS) -> tuple[Facts, ...]:
+async def servers(like: Address, ports: Iterable[int] = ()) -> tuple[Facts, ...]:
     """The OpenAI-compatible servers on this machine, each as it describes itself, in the order of ``ports``.
 
-    ``like`` gives everything but the URL: deadlines, and a key that is sent only to this machine.
+    Without ``ports``, those where servers listen by default. ``like`` gives everything but the URL: deadlines, and a
+    key that is sent only to this machine.
     """
-    found = await asyncio.gather(*(_at(msgspec.structs.replace(like, base_url=_url(port))) for port in ports))
+    found = await asyncio.gather(
+        *(_at(msgspec.structs.replace(like, base_url=_url(port))) for port in ports or dialects.load().ports)
+    )
     return tuple(facts for facts in found if facts is not None)
 
 

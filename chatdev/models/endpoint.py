@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from chatdev.models import prices, refusals
+from chatdev.models import dialects, prices, refusals
 from chatdev.models.address import Address
 from chatdev.models.errors import ModelError
 from chatdev.models.size import size_in
@@ -21,18 +21,6 @@ if TYPE_CHECKING:
 
 PATIENCE = 10.0
 """Timeout in seconds of a request that needs no model."""
-
-_WINDOW_NAMES = (
-    "max_model_len",  # vLLM, SGLang
-    "n_ctx",  # llama.cpp: one slot's share; n_ctx_train is the model's
-    "loaded_context_length",  # LM Studio, /api/v0/models
-    "context_length",  # Ollama's /api/ps, LM Studio's loaded instances, OpenRouter
-    "context_window",  # Groq
-    "max_total_tokens",  # TGI
-    "max_req_input_len",  # SGLang, if no context length was set
-)
-_OWN_PATHS = ("/props", "/api/ps", "/api/v1/models", "/api/v0/models", "/info", "/get_server_info")
-"""Where llama.cpp, Ollama, LM Studio (new and old), TGI and SGLang report the window."""
 
 ASSUMED = 4096
 """Tokens of the window if neither the server nor a setting gives it: Ollama's default below 24 GiB of GPU memory, and
@@ -139,13 +127,13 @@ def window_in(value: object) -> int | None:
     """The context window, in tokens, in JSON of any shape: the most reliable name that occurs anywhere in it."""
     found: dict[str, int] = {}
     _collect(value, found)
-    return next((found[name] for name in _WINDOW_NAMES if name in found), None)
+    return next((found[name] for name in dialects.load().window_fields if name in found), None)
 
 
 def _collect(value: object, found: dict[str, int]) -> None:
     inner: Iterable[object] = ()
     if isinstance(value, Mapping):
-        for name in _WINDOW_NAMES:
+        for name in dialects.load().window_fields:
             number = value.get(name)
             if isinstance(number, int) and number > 0:
                 found.setdefault(name, number)
@@ -167,43 +155,29 @@ def ending(model: str, entry: Mapping[str, Any], *, known: bool) -> str:
     return f"{model} will be shut down on {date}.{instead}"
 
 
-_VERSIONS = (
-    ("TGI", "/info", "version", "max_total_tokens"),
-    ("SGLang", "/get_server_info", "version", ""),
-    ("llama.cpp", "/props", "build_info", ""),
-    ("Ollama", "/api/version", "version", ""),
-    ("LiteLLM", "/health/readiness", "litellm_version", ""),
-    ("LiteLLM", "/health/readiness", "", "db"),  # newer ones do not report it
-    ("vLLM", "/version", "version", ""),
-)
-"""Engines: the path of the version, its field (if any), and another field that must be there too."""
-
-_OWNERS = {"vllm": "vLLM", "sglang": "SGLang", "llamacpp": "llama.cpp", "llama.cpp": "llama.cpp", "ollama": "Ollama"}
-"""Owners in the model list that name an engine, and not the authors of the model."""
-
-
 async def identify(transport: "Transport", engine: str = "") -> tuple[str, str]:
     """The engine's name and version; each is empty if the server does not report it.
 
     ``engine`` is the owner in the model list, used if no page identifies the engine.
     """
     root, seconds = transport.address.root, transport.address.deadlines.connect
-    paths = dict.fromkeys(path for _, path, _, _ in _VERSIONS)
-    pages = dict(
-        zip(paths, await asyncio.gather(*(_page(transport, root + path, seconds) for path in paths)), strict=True)
-    )
-    for name, path, key, other in _VERSIONS:
-        page = pages[path]
-        version = (page.get(key) if key else "") if isinstance(page, dict) else None
-        if isinstance(version, str) and (not other or other in page):
+    rules = dialects.load()
+    paths = dict.fromkeys(page.path for _, page in rules.version_pages)
+    answers = await asyncio.gather(*(_page(transport, root + path, seconds) for path in paths))
+    pages = dict(zip(paths, answers, strict=True))
+    for name, page in rules.version_pages:
+        answer = pages[page.path]
+        version = (answer.get(page.field) if page.field else "") if isinstance(answer, dict) else None
+        if isinstance(version, str) and (not page.marker or page.marker in answer):
             return name, version
-    return _OWNERS.get(engine.lower(), ""), ""
+    dialect = rules.of_owner(engine)
+    return dialect.name if dialect else "", ""
 
 
 async def probe(transport: "Transport", model: str) -> int | None:
     """The window as the server's own pages report it; None if none does."""
     root = transport.address.root
-    windows = await asyncio.gather(*(_ask_own(transport, root + path, model) for path in _OWN_PATHS))
+    windows = await asyncio.gather(*(_ask_own(transport, root + path, model) for path in dialects.load().window_pages))
     return next(filter(None, windows), None)
 
 

@@ -1,7 +1,7 @@
 """A model server's own counters (queue, KV cache, prefix cache), from the Prometheus text at its ``/metrics``.
 
-The metric names are from vLLM 0.32 and a llama.cpp server, and from the documentation of SGLang (``--enable-metrics``)
-and TGI. They count all the traffic of the server, for all its clients.
+The metric names are in ``dialects.toml``: from vLLM 0.32 and a llama.cpp server, and from the documentation of SGLang
+(``--enable-metrics``) and TGI. They count all the traffic of the server, for all its clients.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from chatdev.models import dialects
 from chatdev.models.errors import ModelError
 
 if TYPE_CHECKING:
@@ -22,34 +23,6 @@ PATIENCE = 2.0
 
 _SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)", re.MULTILINE)
 _OTHER_RANK = re.compile(r'\b(?:tp|pp|moe_ep)_rank="0*[1-9]')
-
-_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
-    "vllm": {
-        "running": ("vllm:num_requests_running",),
-        "waiting": ("vllm:num_requests_waiting",),
-        "kv_used": ("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),  # despite its name a fraction of 1
-        "prefix_queries": ("vllm:prefix_cache_queries_total", "vllm:gpu_prefix_cache_queries_total"),
-        "prefix_hits": ("vllm:prefix_cache_hits_total", "vllm:gpu_prefix_cache_hits_total"),
-        "preemptions": ("vllm:num_preemptions_total",),
-    },
-    "sglang": {
-        "running": ("sglang:num_running_reqs",),
-        "waiting": ("sglang:num_queue_reqs",),
-        "kv_used": ("sglang:token_usage",),
-        "prefix_queries": ("sglang:prompt_tokens_total",),
-        "prefix_hits": ("sglang:cached_tokens_total",),
-        "preemptions": ("sglang:num_retracted_requests_total",),
-    },
-    "tgi": {"running": ("tgi_batch_current_size",), "waiting": ("tgi_queue_size",)},
-    "llama.cpp": {
-        "running": ("llamacpp:requests_processing",),
-        "waiting": ("llamacpp:requests_deferred",),
-        "kv_used": ("llamacpp:kv_cache_usage_ratio",),  # until 2025
-        "prefix_queries": ("llamacpp:prompt_tokens_total",),
-        "prefix_hits": ("llamacpp:prompt_tokens_cached_total",),
-    },
-}
-"""By engine: our field, and the server's names for it, newest first."""
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,28 +69,27 @@ def parse(text: str) -> Load | None:
         if not _OTHER_RANK.search(labels):
             with contextlib.suppress(ValueError):
                 samples.setdefault(name, []).append(float(value))
-    for engine, names in _NAMES.items():
-        found = {what: told for what, spelled in names.items() if (told := _newest(samples, spelled))}
+    for dialect in dialects.load().servers.values():
+        found = {field: values for field, names in dialect.metrics.items() if (values := _newest(samples, names))}
         if found:
             fullest = max(found.pop("kv_used", [math.nan]))
-            counts = {what: round(sum(told)) for what, told in found.items()}
-            if engine == "llama.cpp":
-                _add_hits(counts)
-            return Load(engine=engine, kv_used=None if math.isnan(fullest) else fullest, **counts)
+            counts = {field: round(sum(values)) for field, values in found.items()}
+            _add_hits(counts)
+            return Load(engine=dialect.name.lower(), kv_used=None if math.isnan(fullest) else fullest, **counts)
     return None
 
 
 def _add_hits(counts: dict[str, int]) -> None:
-    """llama.cpp counts the prompt tokens found in its cache separately; its older servers do not count them."""
-    misses, hits = counts.pop("prefix_queries", None), counts.get("prefix_hits")
+    """A server may count the prompt tokens that were not in its cache; its older versions may not count the others."""
+    misses, hits = counts.pop("prefix_misses", None), counts.get("prefix_hits")
     if misses is not None and hits is not None:
         counts["prefix_queries"] = misses + hits
 
 
-def _newest(samples: Mapping[str, list[float]], spelled: tuple[str, ...]) -> list[float]:
+def _newest(samples: Mapping[str, list[float]], names: tuple[str, ...]) -> list[float]:
     """The finite values under the first of these names that occurs."""
-    told = next((samples[name] for name in spelled if name in samples), [])
-    return [value for value in told if math.isfinite(value)]
+    values = next((samples[name] for name in names if name in samples), [])
+    return [value for value in values if math.isfinite(value)]
 
 
 async def read(transport: "Transport") -> Load | None:

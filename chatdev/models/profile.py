@@ -14,8 +14,11 @@ from typing import Any
 
 import msgspec
 
-THINKING_OFF: dict[str, Any] = {"chat_template_kwargs": {"enable_thinking": False}}
-"""The switch of Qwen's and most other templates, as vLLM, SGLang and llama.cpp pass it on."""
+from chatdev.models import dialects
+
+
+def _usual_switch() -> dict[str, Any]:
+    return dict(dialects.load().thinking_off[0])
 
 
 class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -23,9 +26,10 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``choices`` is the kind of constraint that works (see ``constraints``): empty if none does, None if none was tried.
     ``thinks`` says whether the model sends reasoning, None if unknown; ``thinking_off`` are the fields that switch it
-    off, empty if nothing does. ``low`` and ``high`` are the estimator's factors (see ``TokenEstimator``). ``in_flight``
-    is how many concurrent calls the server runs before its queue grows. ``skill`` is the share of trial questions
-    that the model answered correctly (see ``ops.doctor.skill``). ``date`` is the date of the trial, in ISO 8601.
+    off, empty if nothing does; before a trial, the most common switch. ``low`` and ``high`` are the estimator's factors
+    (see ``TokenEstimator``). ``in_flight`` is how many concurrent calls the server runs before its queue grows.
+    ``skill`` is the share of trial questions that the model answered correctly (see ``ops.doctor.skill``). ``date`` is
+    the date of the trial, in ISO 8601.
     """
 
     base_url: str
@@ -34,7 +38,7 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
     version: str = ""
     choices: str | None = None
     thinks: bool | None = None
-    thinking_off: dict[str, Any] = msgspec.field(default_factory=THINKING_OFF.copy)
+    thinking_off: dict[str, Any] = msgspec.field(default_factory=_usual_switch)
     low: float | None = None
     high: float | None = None
     in_flight: int | None = None

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from chatdev.models import errors
+from chatdev.models import dialects, errors
 from chatdev.models.address import Address
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -20,29 +20,6 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 LONGEST = 600
 """Characters of a server's message that an error message quotes."""
-
-_OVERFLOW = re.compile(
-    r"context (length|size|window)|max_model_len|input_tokens|context_length_exceeded|exceed_context_size"
-    r"|inputs.{1,40}must be <=",
-    re.IGNORECASE,
-)
-_WINDOW = re.compile(r"(?:context (?:length|size|window)|max_model_len|must be <=)\D{0,40}?(\d{2,9})", re.IGNORECASE)
-_PROMPT = re.compile(
-    r"(?<!at least )\b(\d{1,9}) (?:input tokens|in the messages|in your prompt|tokens from the input|`inputs` tokens)"
-    r"|(?:request|input|prompt) \((\d{1,9}) tokens",
-    re.IGNORECASE,
-)
-_NO_SUCH_MODEL = re.compile(
-    r"model\b.{0,200}\b(does not exist|not (be )?found|is not (available|served|supported))|(invalid|unknown) model",
-    re.IGNORECASE | re.DOTALL,
-)
-
-
-_LOADING = re.compile(r"\bloading\b.{0,20}\bmodel\b|\bmodel\b.{0,20}\bloading\b", re.IGNORECASE)
-"""How llama.cpp ("Loading model") and similar servers refuse requests until their model is loaded."""
-
-_LITELLM_KEY = "No connected db"
-"""How a LiteLLM proxy without a key database refuses every key but its own: with status 400."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -66,25 +43,25 @@ class Refusal(msgspec.Struct, frozen=True):
     def no_such_model(self) -> bool:
         """Whether the server refused the model's name."""
         named = self.param == "model" or self.code == "model_not_found"
-        return self.status in (400, 404, 422) and (named or _NO_SUCH_MODEL.search(self.message) is not None)
+        return self.status in (400, 404, 422) and (named or dialects.load().matches("no_such_model", self.message))
 
 
 def read(status: int, body: bytes, retry_after: str = "") -> Refusal:
     """The refusal in an HTTP response's status and body, or in an error event's code and data."""
-    told = _unwrapped(body)
-    message = re.sub(r"\s+", " ", words(told.get("message") or told.get("msg"))).strip()
-    kind, param, code = (words(told.get(name)) for name in ("type", "param", "code"))
-    window, prompt = _WINDOW.search(message), _PROMPT.search(message)
-    numbers = [told.get(name) for name in ("n_ctx", "n_prompt_tokens")]
+    fields = _unwrapped(body)
+    message = re.sub(r"\s+", " ", words(fields.get("message") or fields.get("msg"))).strip()
+    kind, param, code = (words(fields.get(name)) for name in ("type", "param", "code"))
+    rules = dialects.load()
+    window, prompt = fields.get("n_ctx"), fields.get("n_prompt_tokens")  # llama.cpp
     return Refusal(
         status=status,
         message=message[:LONGEST],
         param=param,
         code=code,
         html=body.lstrip()[:1] == b"<",
-        overflow=400 <= status < 500 and _OVERFLOW.search(f"{message} {kind} {param} {code}") is not None,
-        window=numbers[0] if isinstance(numbers[0], int) else int(window[1]) if window else None,
-        prompt=numbers[1] if isinstance(numbers[1], int) else int(prompt[1] or prompt[2]) if prompt else None,
+        overflow=400 <= status < 500 and rules.matches("overflow", f"{message} {kind} {param} {code}"),
+        window=window if isinstance(window, int) else rules.number("window_in_refusal", message),
+        prompt=prompt if isinstance(prompt, int) else rules.number("prompt_in_refusal", message),
         retry_after=_seconds(retry_after),
     )
 
@@ -134,7 +111,7 @@ def error(refusal: Refusal, address: Address, model: str = "", served: tuple[str
     url = address.base_url
     status = f"HTTP status {refusal.status}"
     words = "a web page" if refusal.html else address.masked(refusal.message).rstrip(".") or status
-    if refusal.status in (401, 403) or _LITELLM_KEY in refusal.message:
+    if refusal.status in (401, 403) or dialects.load().matches("key_refused", refusal.message):
         if address.key is None:
             return errors.KeyRefused(f"The server at {url} needs an API key: {words}.", do=f"Set {address.key_name}.")
         return errors.KeyRefused(
@@ -154,7 +131,7 @@ def error(refusal: Refusal, address: Address, model: str = "", served: tuple[str
 
 def _passing(refusal: Refusal, url: str, words: str) -> errors.ServerFault | None:
     """The error for a temporary refusal; None if it is not temporary."""
-    if refusal.status == 503 and _LOADING.search(refusal.message):
+    if refusal.status == 503 and dialects.load().matches("loading", refusal.message):
         do = "Wait until it has loaded its model, then run the same command again."
         return errors.Loading(f"The server at {url} is not ready yet: {words}.", do=do)
     if refusal.status in (429, 503) and refusal.code != "insufficient_quota":
@@ -183,8 +160,9 @@ def prompt_cut(address: Address, counted: int, expected: int) -> errors.PromptCu
     return errors.PromptCut(
         f"The server at {address.base_url} silently truncated the prompt: it read {counted} of about {expected} "
         "tokens. Its answer was discarded, since the model did not see the whole prompt.",
-        do=f"Serve the model with a window of at least {1 << (expected + 4095).bit_length()} tokens (Ollama: "
-        f"OLLAMA_CONTEXT_LENGTH, llama.cpp: -c), or set its real size in chatdev.toml, for example: window = {counted}",
+        do=f"Serve the model with a window of at least {1 << (expected + 4095).bit_length()} tokens "
+        f"({dialects.load().options('window_option')}), or set its real size in chatdev.toml, for example: "
+        f"window = {counted}",
     )
 
 

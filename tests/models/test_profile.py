@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from chatdev.models.profile import THINKING_OFF, Profile, Profiles
+from chatdev.models.profile import Profile, Profiles
 
 FOUND = Profile("http://h:1/v1", "m", engine="vLLM", version="1", choices="grammar", thinks=True, low=0.5, high=0.9)
 
@@ -13,7 +13,7 @@ def test_a_profile_comes_back_as_it_was_put(tmp_path: Path) -> None:
     assert profiles.put(FOUND)
     assert profiles.any(FOUND.base_url, FOUND.model)
     assert profiles.get(FOUND.base_url, FOUND.model, "1") == FOUND
-    assert FOUND.thinking_off == THINKING_OFF
+    assert FOUND.thinking_off == {"chat_template_kwargs": {"enable_thinking": False}}
 
 
 def test_address_model_and_version_tell_profiles_apart(tmp_path: Path) -> None:

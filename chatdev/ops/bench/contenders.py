@@ -42,7 +42,7 @@ class MeasurableContender(msgspec.Struct, frozen=True):
         return f"{self.facts.model} at {where}" if self.facts else self.contender.named
 
 
-async def unnamed(settings: Settings, ports: tuple[int, ...] = discover.PORTS) -> tuple[str, ...]:
+async def unnamed(settings: Settings, ports: tuple[int, ...] = ()) -> tuple[str, ...]:
     """The endpoints to measure if the user names none: VLLM_ENDPOINT if it is set, else the servers on this machine
     that listen on one of ``ports``, else the default address, although nothing answers there."""
     if settings.vllm_endpoint:

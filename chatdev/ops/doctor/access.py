@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from chatdev.models import errors
+from chatdev.models import dialects, errors
 from chatdev.models.address import Address
 from chatdev.models.budget import SHARE
 from chatdev.models.endpoint import Facts
@@ -71,9 +71,7 @@ def _window(facts: Facts) -> Finding:
         f"{window:,} tokens: up to {window // SHARE:,} for an answer (about {lines:,} lines of code), and twice that "
         "for the task, the conversation and the code."
     )
-    larger = (
-        "Serve the model with a larger window (vLLM: --max-model-len, llama.cpp: -c, Ollama: OLLAMA_CONTEXT_LENGTH)"
-    )
+    larger = f"Serve the model with a larger window ({dialects.load().options('window_option')})"
     if facts.assumed:
         return Finding(
             "context window",

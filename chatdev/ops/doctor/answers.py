@@ -3,14 +3,12 @@
 import re
 import time
 from collections.abc import AsyncIterator
-from typing import Any
 
 import msgspec
 
-from chatdev.models import budget, constraints
+from chatdev.models import budget, constraints, dialects
 from chatdev.models.budget import TokenEstimator
 from chatdev.models.errors import CutShort, EndpointError, ModelError
-from chatdev.models.profile import THINKING_OFF
 from chatdev.models.stream import ServerAnswer
 from chatdev.models.types import Message
 from chatdev.ops.doctor.findings import Finding
@@ -179,13 +177,7 @@ async def reasoning(subject: Subject) -> Finding:
     if thought is None:
         subject.profile = msgspec.structs.replace(subject.profile, thinks=False)
         return Finding("reasoning", "good", "The model answers without reasoning.")
-    switches: tuple[dict[str, Any], ...] = (
-        THINKING_OFF,
-        {"chat_template_kwargs": {"thinking": False}},
-        {"reasoning_effort": "none"},
-        {"think": False},
-    )
-    for fields in switches:
+    for fields in dialects.load().thinking_off:
         try:
             answer, _ = await subject.ask("thinking", QUESTION, max_tokens=ROOM, fields=fields, adapt=False)
         except ModelError:
