@@ -1,4 +1,5 @@
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,21 @@ def result(task: BatchTask, status: str = "passed", cost: float = 0.0) -> Result
 def table(folder: Path) -> list[dict[str, str]]:
     with (folder / "results.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+PLANS = sorted(Path(__file__).parent.joinpath("plans").glob("*.json"))
+
+
+@pytest.mark.parametrize("saved", PLANS, ids=lambda path: path.stem)
+def test_the_saved_plan_of_an_earlier_version_is_read_and_written_by_the_same_names(
+    tmp_path: Path, saved: Path
+) -> None:
+    file = tmp_path / ".batch" / "plan.json"
+    file.parent.mkdir()
+    file.write_bytes(saved.read_bytes())
+    Ledger(tmp_path, plan_of(tmp_path)).close()
+    before, after = json.loads(saved.read_bytes()), json.loads(file.read_bytes())
+    assert {name: after[name] for name in before} == before
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """Logs of earlier versions: still read, still resumed, and nothing in them asked for again."""
 
+import json
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from chatdev import runs, wiring
@@ -18,9 +20,22 @@ LOGS = Path(__file__).parent / "logs"
 OLD = sorted(LOGS.glob("schema-*"), key=lambda path: path.name)
 
 
-def test_there_is_one_of_each_version_before_this_one() -> None:
+def test_there_is_one_of_each_version() -> None:
     kept = [read(path / "events.jsonl")[0].event for path in OLD]
-    assert [event.schema for event in kept if isinstance(event, events.RunStarted)] == list(range(1, events.SCHEMA))
+    assert [event.schema for event in kept if isinstance(event, events.RunStarted)] == list(range(1, events.SCHEMA + 1))
+
+
+def test_the_options_in_a_log_are_read_and_written_by_the_published_names() -> None:
+    path = LOGS / "schema-4" / "events.jsonl"
+    lines = [json.loads(line)["event"] for line in path.read_bytes().splitlines()]
+    started, attempt = (record.event for record in read(path)[:2])
+    assert isinstance(started, events.RunStarted) and isinstance(attempt, events.AttemptStarted)
+    assert started.endpoints == ("gpu-1:8000", "gpu-2:8000") and started.local_only and started.second_opinion
+    assert (started.max_cost, started.limits) == (1.5, {"calls": 40, "minutes": 30.0})
+    assert (started.role_models, started.settings) == (("Programmer=default",), ("Coding.candidates=1",))
+    assert (started.candidates, started.effort, started.sample) == (1, "normal", 2)
+    assert (attempt.candidates, attempt.effort, attempt.limits) == (1, "normal", {"calls": 50, "minutes": 30.0})
+    assert [json.loads(msgspec.json.encode(event)) for event in (started, attempt)] == lines[:2]
 
 
 @pytest.mark.parametrize("old", OLD, ids=lambda path: path.name)
