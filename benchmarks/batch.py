@@ -124,7 +124,8 @@ async def carry(
 ) -> Spent:
     """Build ``projects`` calculators and return the cost, without imports and compilation on first use."""
     from chatdev.fleet import batch, tasks
-    from chatdev.fleet.ledger import BatchPlan, BatchTask, Ledger
+    from chatdev.fleet.ledger import BatchTask, Ledger
+    from chatdev.fleet.plan import BatchPlan
     from chatdev.models.choose import choose
     from chatdev.models.cost_budget import SharedCostBudget
     from chatdev.sandbox import levels

@@ -84,7 +84,7 @@ async def ran(topology: str, agents: int, seconds: float = 0.0) -> Ran:
     given = msgspec.convert({"topology": topology, "agents": agents, "at_once": 0}, Network)
     company = config.load(config.find("full")).networking(given)
     with tempfile.TemporaryDirectory() as name:
-        folder = runs.begin(runs.RunRequest(task="greet", name="Net", config="full", network=given), Path(name))
+        folder = runs.begin(runs.RunRequest(task="greet", name="Net", config="full", network=given.as_json), Path(name))
         store = Store(runs.log_of(folder))
         run = RunContext(
             company=company,

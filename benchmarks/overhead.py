@@ -62,7 +62,7 @@ def whole_run(endpoint: str) -> tuple[float, int, float]:
                 if isinstance(record.event, AttemptStarted):  # the company and its prompts are read, the work begins
                     before = time.process_time()
 
-            verdict = await wiring.work(folder, choice, on_record=on_record, on_progress=terminal.on_progress)
+            verdict = await wiring.work(folder, choice, listeners=wiring.Listeners(on_record, terminal.on_progress))
             spent = time.process_time() - before
         await choice.backend.aclose()
         if verdict.verdict != "passed":

@@ -17,62 +17,21 @@ from chatdev.journal.store import Record, Store, read, sync_path
 from chatdev.models.choose import assignments
 from chatdev.project.prompts import checked
 from chatdev.redaction import Redactor, is_telling
+from chatdev.run_options import RunOptions
 from chatdev.settings import Settings
 
 HIDDEN = ".chatdev"
 """The folder inside a product that holds the journal, the company's copy and the debug log."""
 
 
-class EndpointPolicy(msgspec.Struct, frozen=True):
-    """Which endpoints a run may use, beyond the settings: ``endpoints`` as typed, in order; ``local_only``: never
-    OpenAI; ``max_cost`` in US dollars; ``second_opinion``: another endpoint if answers stay unusable."""
-
-    endpoints: tuple[str, ...] = ()
-    local_only: bool = False
-    max_cost: float | None = None
-    second_opinion: bool = False
-
-    def over(self, earlier: "events.RunStarted | EndpointPolicy") -> "EndpointPolicy":
-        """This, with values not set here from the start of the run. A run that was local only stays so."""
-        return EndpointPolicy(
-            self.endpoints or earlier.endpoints,
-            self.local_only or earlier.local_only,
-            earlier.max_cost if self.max_cost is None else self.max_cost,
-            self.second_opinion or earlier.second_opinion,
-        )
-
-    def applied(self, settings: Settings) -> Settings:
-        """The settings for such a run. Raises SettingsError."""
-        return msgspec.structs.replace(
-            settings.reaching(self.endpoints),
-            local_only=self.local_only or settings.local_only,
-            max_cost=settings.max_cost if self.max_cost is None else self.max_cost,
-            second_opinion=self.second_opinion or settings.second_opinion,
-        )
-
-
-class RunRequest(msgspec.Struct, frozen=True):
-    """What the user orders. ``config`` names a company or its folder; ``model`` is the label typed or chosen, and
-    ``role_models`` are other models for roles or phases, as typed: ``Programmer=NAME``. ``limits`` bound the run, keyed
-    by the names of ``Budget``; they win over the company's own. ``reach`` are the options for endpoints, ``candidates``
-    is how many programmers solve a phase in parallel (0: as the company says), ``network`` is one that writes the
-    program instead of one programmer. ``effort`` is how much the company does (empty: chosen by the model),
-    ``settings`` are other values for its phases, as in ``PHASE.KEY=VALUE``. ``sample`` numbers runs of one task from 1
-    on, each with its own seed (0: the run is not a sample)."""
+class RunRequest(RunOptions, frozen=True):
+    """A run as requested. ``config`` names a company or its folder; ``model`` is the label typed or chosen."""
 
     task: str
     name: str
     org: str = "DefaultOrganization"
     config: str = "default"
     model: str = "VLLM"
-    role_models: tuple[str, ...] = ()
-    limits: dict[str, float] = {}
-    reach: EndpointPolicy = EndpointPolicy()
-    candidates: int = 0
-    network: Network | None = None
-    effort: str = ""
-    settings: tuple[str, ...] = ()
-    sample: int = 0
 
     def checked(self) -> "RunRequest":
         """This order if it is valid. Raises UserError that says what to type instead."""
@@ -128,7 +87,7 @@ def begin(
     company = checked(classic_folder.load(company_of(order.config, order.effort)))  # before anything is created
     adapt.setting(company, order.settings)
     company.assigning(assignments(order.role_models))
-    company = checked(company.networking(order.network))
+    company = checked(company.networking(network_of(order)))
     return _set_up(_start(order, company, now), company, (), warehouse)
 
 
@@ -187,23 +146,33 @@ def _start(order: RunRequest, company: config.Company, now: datetime.datetime | 
         company=company.name,
         model=order.model,
         roles=company.roster,
-        role_models=order.role_models,
-        limits=order.limits,
-        endpoints=order.reach.endpoints,
-        local_only=order.reach.local_only,
-        max_cost=order.reach.max_cost,
-        second_opinion=order.reach.second_opinion,
-        candidates=order.candidates,
-        effort=order.effort,
-        settings=order.settings,
-        network=msgspec.json.encode(order.network).decode() if order.network else "",
-        sample=order.sample,
+        **order.as_fields(),
     )
 
 
-def network_of(order: events.RunStarted) -> Network | None:
+def network_of(options: RunOptions) -> Network | None:
     """The network that was typed for a run."""
-    return msgspec.json.decode(order.network, type=Network) if order.network else None
+    return msgspec.json.decode(options.network, type=Network) if options.network else None
+
+
+def options_of(records: tuple[Record, ...], folder: Path) -> RunOptions:
+    """The options of a run in its last attempt: typed at the start or at a resume. Raises UserError if it has no
+    start."""
+    options: RunOptions = started(records, folder)
+    for record in records:
+        if isinstance(record.event, events.AttemptStarted):
+            options = options.resumed(record.event)
+    return options
+
+
+def settings_for(options: RunOptions, settings: Settings) -> Settings:
+    """The settings for a run with these options; options win. Raises SettingsError."""
+    return msgspec.structs.replace(
+        settings.reaching(options.endpoints),
+        local_only=options.local_only or settings.local_only,
+        max_cost=settings.max_cost if options.max_cost is None else options.max_cost,
+        second_opinion=options.second_opinion or settings.second_opinion,
+    )
 
 
 def fork(folder: Path, phase: str, warehouse: Path, now: datetime.datetime | None = None) -> Path:

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import chatdev
 from chatdev import runs
@@ -24,6 +25,7 @@ from chatdev.project.context import RunContext
 from chatdev.project.prompts import Prompts
 from chatdev.project.spending import Spending
 from chatdev.project.state import State
+from chatdev.run_options import UNTYPED, RunOptions
 from chatdev.sandbox import levels
 from chatdev.sandbox.port import Sandbox
 from chatdev.views import meta, network, report, statistics, summary, transcript
@@ -34,19 +36,23 @@ def paid(records: Sequence[Record]) -> float:
     return sum(record.event.cost or 0.0 for record in records if isinstance(record.event, events.ModelAnswered))
 
 
-OnRecord = Callable[[Record], None]
-OnProgress = Callable[[str, Progress], None]
+class Listeners(NamedTuple):
+    """Functions that a run calls: ``on_record`` for each new record of its log, ``on_progress`` with a role and the
+    progress of its answer."""
+
+    on_record: Callable[[Record], None] = lambda record: None
+    on_progress: Callable[[str, Progress], None] = lambda role, progress: None
+
+
+NO_LISTENERS = Listeners()
 
 
 async def work(
     folder: Path,
     choice: Choice,
+    typed: RunOptions = UNTYPED,
     *,
-    on_record: OnRecord = lambda record: None,
-    on_progress: OnProgress = lambda role, progress: None,
-    role_models: tuple[str, ...] = (),
-    limits: Mapping[str, float] | None = None,
-    candidates: int = 0,
+    listeners: Listeners = NO_LISTENERS,
     at_once: int = 0,
     open_store: Callable[[Path], Store] = Store,
     sandbox: Sandbox | None = None,
@@ -54,10 +60,10 @@ async def work(
 ) -> events.VerdictReached:
     """Work on a started or interrupted run to its end, and write what is delivered.
 
-    ``role_models`` replace those that the run was started with, and each of ``limits`` replaces an earlier one.
-    ``candidates`` (0: as before) applies to phases that have not begun; at most ``at_once`` of them work in parallel
-    (0: as the company says). Programs run in ``sandbox``, else in the strongest usable one. ``company`` is the run's
-    copy of its company, if the caller has already read it.
+    The options ``typed`` now replace earlier ones, see ``RunOptions.resumed``; another number of candidates applies to
+    phases that have not begun. At most ``at_once`` candidates work in parallel (0: as the company says). Programs run
+    in ``sandbox``, else in the strongest usable one. ``company`` is the run's copy of its company, if the caller has
+    already read it.
 
     However the work ends, the log contains everything that was done, and the report covers it. Raises ModelError,
     JournalError, UserError and CancelledError; the run can be resumed after each of them.
@@ -68,12 +74,12 @@ async def work(
     others: dict[Target, Choice] = {}
     try:
         order = runs.started(tuple(store.records), folder)
-        store.listen(on_record)
+        options = runs.options_of(tuple(store.records), folder).resumed(typed)
+        store.listen(listeners.on_record)
         effort, why = _effort(store, order, choice)
-        company = _fitted(company or config.load(folder / runs.HIDDEN / "company"), order, role_models, effort)
+        company = _fitted(company or config.load(folder / runs.HIDDEN / "company"), options, effort)
         workspace = Workspace(folder)
         workspace.sweep()
-        typed = {**_limits(store), **(limits or {})}
         choice.cost_budget.take_up(str(folder), paid(store.records))
         others = await _met(company, choice)
         run = RunContext(
@@ -82,16 +88,16 @@ async def work(
             model=choice.backend,
             sandbox=sandbox,
             workspace=workspace,
-            watcher=on_progress,
-            spending=_spending(store, company, choice, typed),
+            watcher=listeners.on_progress,
+            spending=_spending(store, company, choice, options.limits),
             others={target: other.backend for target, other in others.items()},
             second_opinion=choice.settings.second_opinion,
-            candidates=candidates or _candidates(store),
+            candidates=options.candidates,
             at_once=at_once,
             guarded=order.schema >= events.GUARDED,
-            sample=order.sample,
+            sample=options.sample,
         )
-        number = _attempt(store, choice, run, (*_told(company, others), why), typed, effort)
+        number = _attempt(store, choice, run, (*_told(company, others), why), options, effort)
         await store.sync()
         return await _attempted(folder, run, store, number, State(task=order.task, name=order.name))
     finally:
@@ -129,32 +135,11 @@ def _spending(store: Store, company: config.Company, choice: Choice, typed: Mapp
     return Spending(store, company.budget.but(choice.settings.budget).but(typed), phases)
 
 
-def _limits(store: Store) -> dict[str, float]:
-    """The limits that were typed for a run so far; later ones replace earlier ones."""
-    limits: dict[str, float] = {}
-    for record in store:
-        if isinstance(record.event, events.RunStarted | events.AttemptStarted):
-            limits |= record.event.limits
-    return limits
-
-
-def _candidates(store: Store) -> int:
-    """The number of candidates that was last typed for a run; 0 if none was."""
-    typed = [
-        record.event.candidates
-        for record in store
-        if isinstance(record.event, events.RunStarted | events.AttemptStarted) and record.event.candidates
-    ]
-    return typed[-1] if typed else 0
-
-
-def _fitted(
-    company: config.Company, order: events.RunStarted, role_models: tuple[str, ...], effort: adapt.Effort
-) -> config.Company:
+def _fitted(company: config.Company, options: RunOptions, effort: adapt.Effort) -> config.Company:
     """The company with the options of this run applied."""
-    company = company.networking(runs.network_of(order))
-    company = company.assigning(assignments(role_models or order.role_models))
-    return adapt.at(adapt.setting(company, order.settings), effort)
+    company = company.networking(runs.network_of(options))
+    company = company.assigning(assignments(options.role_models))
+    return adapt.at(adapt.setting(company, options.settings), effort)
 
 
 def _effort(store: Store, order: events.RunStarted, choice: Choice) -> tuple[adapt.Effort, str]:
@@ -170,7 +155,7 @@ def _effort(store: Store, order: events.RunStarted, choice: Choice) -> tuple[ada
 
 
 def _attempt(
-    store: Store, choice: Choice, run: RunContext, told: tuple[str, ...], limits: dict[str, float], effort: str
+    store: Store, choice: Choice, run: RunContext, told: tuple[str, ...], options: RunOptions, effort: str
 ) -> int:
     """Log that an attempt starts, and with which means; returns the number of the attempt."""
     number = 1 + sum(isinstance(record.event, events.AttemptStarted) for record in store)
@@ -185,9 +170,7 @@ def _attempt(
             engine=choice.facts.engine,
             schema=events.SCHEMA,
             version=chatdev.__version__,
-            limits=limits,
-            candidates=run.candidates,
-            effort=effort,
+            **{**options.as_fields(), "effort": effort},
         )
     )
     return number

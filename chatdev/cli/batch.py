@@ -1,15 +1,27 @@
 """``chatdev batch``: many projects in parallel, from a file of tasks."""
 
 import sys
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import click
 
 from chatdev.cli import options
+from chatdev.run_options import RunOptions
 
-if TYPE_CHECKING:
-    from chatdev.company.graph import Network
-    from chatdev.runs import EndpointPolicy
+
+class BatchOptions(NamedTuple):
+    """Options that are not part of a batch's plan. ``jobs`` is None for as many as the server can handle."""
+
+    out: str | None = None
+    jobs: int | None = None
+    limit: int | None = None
+    where: tuple[str, ...] = ()
+    ray: str | None = None
+    retry: bool = False
+    streamed: bool | None = None
+    quiet: bool = False
+    unsafe: bool = False
+    engine: str = ""
 
 
 @click.command(name="batch", epilog=options.ENVIRONMENT)
@@ -26,7 +38,6 @@ if TYPE_CHECKING:
 @click.option("--org", default=None, help="An organization name, used in folder names.  [default: DefaultOrganization]")
 @click.option("--config", default=None, help="The company that does the work: a name or a folder.  [default: default]")
 @click.option("--model", default=None, help=options.MODEL_HELP)
-@click.option("--role-model", "role_models", multiple=True, metavar="ROLE=MODEL", help=options.ROLE_MODEL_HELP)
 @click.option(
     "--stream/--no-stream",
     "streamed",
@@ -38,32 +49,15 @@ if TYPE_CHECKING:
 )
 @click.option("--quiet", is_flag=True, help="Print only the result.")
 @options.sandbox_options
-@options.limited
-@options.racing
-@options.fitted
-@options.networked
-@options.reaching
+@options.gathered(BatchOptions, "batch")
+@options.run_options()
 def command(
     source: str,
-    jobs: int | None,
-    limit: int | None,
-    where: tuple[str, ...],
-    retry: bool,
-    out: str | None,
     org: str | None,
     config: str | None,
     model: str | None,
-    role_models: tuple[str, ...],
-    streamed: bool | None,
-    ray: str | None,
-    quiet: bool,
-    unsafe: bool,
-    engine: str,
-    limits: options.Limits,
-    candidates: int,
-    fit: options.CompanyFit,
-    network: "Network | None",
-    reach: "EndpointPolicy",
+    batch: BatchOptions,
+    typed: RunOptions,
 ) -> None:
     """Build many projects in parallel from a file of tasks.
 
@@ -74,20 +68,7 @@ def command(
     if not; 2 and 130 as below.
     """
     from chatdev.cli import batching
-    from chatdev.fleet.ledger import BatchPlan
+    from chatdev.fleet.plan import BatchPlan
 
-    asked = batching.BatchOptions(
-        source,
-        out,
-        jobs,
-        limit,
-        where,
-        ray,
-        retry=retry,
-        streamed=streamed,
-        quiet=quiet,
-        unsafe=unsafe,
-        engine=engine,
-    )
-    typed = BatchPlan(config or "", org or "", model, role_models, limits, reach, candidates, network, *fit)
-    sys.exit(batching.run(asked, typed))
+    plan = BatchPlan(config or "", org or "", model, **typed.as_fields())
+    sys.exit(batching.run(source, batch, plan))

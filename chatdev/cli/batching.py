@@ -4,17 +4,19 @@ import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
+from chatdev import runs
 from chatdev.cli import common, work
+from chatdev.cli.batch import BatchOptions
 from chatdev.cli.run_output import DebugLog, Text
 from chatdev.errors import ChatDevError, UserError
 from chatdev.fleet import batch, summary, tasks
 from chatdev.fleet.cluster import Cluster
 from chatdev.fleet.display import Display
 from chatdev.fleet.engine import RayEngine
-from chatdev.fleet.ledger import BatchPlan, BatchTask, Ledger, plan_of
+from chatdev.fleet.ledger import BatchTask, Ledger
 from chatdev.fleet.node import NodeSetup
+from chatdev.fleet.plan import BatchPlan, plan_of
 from chatdev.fleet.pool import PoolStatus
 from chatdev.models.choose import assignments
 from chatdev.models.cost_budget import SharedCostBudget
@@ -23,27 +25,11 @@ from chatdev.sandbox import levels
 from chatdev.settings import Settings, load_here
 
 
-class BatchOptions(NamedTuple):
-    """The arguments that are not part of a batch's plan. ``jobs`` is None for as many as the server can handle."""
-
-    source: str
-    out: str | None = None
-    jobs: int | None = None
-    limit: int | None = None
-    where: tuple[str, ...] = ()
-    ray: str | None = None
-    retry: bool = False
-    streamed: bool | None = None
-    quiet: bool = False
-    unsafe: bool = False
-    engine: str = ""
-
-
-def run(asked: BatchOptions, typed: BatchPlan) -> int:
+def run(source: str, asked: BatchOptions, typed: BatchPlan) -> int:
     """Run a batch as far as possible; returns the exit status. Every failure is printed as a plain message."""
     try:
-        folder, rows = _found(asked)
-        plan = _over(typed, plan_of(folder))
+        folder, rows = _found(Path(source), asked.out)
+        plan = typed.continuing(plan_of(folder) or BatchPlan())
         assignments(plan.role_models)
         with contextlib.closing(Ledger(folder, plan)) as ledger:
             named = tasks.identities(rows) if rows else [(each.id, each.row) for each in ledger.tasks.values()]
@@ -59,9 +45,8 @@ def run(asked: BatchOptions, typed: BatchPlan) -> int:
         return _refused(common.of_system(error))
 
 
-def _found(asked: BatchOptions) -> tuple[Path, tuple[tasks.TaskRow, ...]]:
+def _found(source: Path, out: str | None) -> tuple[Path, tuple[tasks.TaskRow, ...]]:
     """The batch's folder, and the rows of the file if a file was given. Raises UserError."""
-    source = Path(asked.source)
     if source.is_dir():
         if plan_of(source) is None:
             raise UserError(
@@ -69,24 +54,7 @@ def _found(asked: BatchOptions) -> tuple[Path, tuple[tasks.TaskRow, ...]]:
             )
         return source, ()
     rows = tasks.read(source)
-    return Path(asked.out) if asked.out else common.WAREHOUSE / f"{source.stem}_batch", rows
-
-
-def _over(typed: BatchPlan, earlier: BatchPlan | None) -> BatchPlan:
-    """The plan as typed; what was not typed comes from the plan that the batch was started with."""
-    known = earlier or BatchPlan()
-    return BatchPlan(
-        config=typed.config or known.config,
-        org=typed.org or known.org,
-        model=typed.model or known.model,
-        role_models=typed.role_models or known.role_models,
-        limits=known.limits | typed.limits,
-        reach=typed.reach.over(known.reach),
-        candidates=typed.candidates or known.candidates,
-        network=typed.network or known.network,
-        effort=typed.effort or known.effort,
-        settings=typed.settings or known.settings,
-    )
+    return Path(out) if out else common.WAREHOUSE / f"{source.stem}_batch", rows
 
 
 def _refused(error: ChatDevError) -> int:
@@ -110,7 +78,7 @@ def _carried(asked: BatchOptions, ledger: Ledger, chosen: Sequence[BatchTask]) -
 
 async def _carry(asked: BatchOptions, ledger: Ledger, chosen: Sequence[BatchTask], left: Sequence[BatchTask]) -> None:
     plan = ledger.plan
-    settings = plan.reach.applied(load_here())
+    settings = runs.settings_for(plan, load_here())
     sandbox = await levels.chosen(unsafe=asked.unsafe, engine=asked.engine)
     cost_budget = SharedCostBudget(settings.max_cost)
     with common.discreet(settings):
@@ -137,7 +105,7 @@ async def _carry_far(
     plan = ledger.plan
     if (plan.model or "").upper() == work.DEMO:
         raise UserError("DEMO plays its recordings in one process.", do="Leave --ray out, or name a server.")
-    settings = plan.reach.applied(load_here())
+    settings = runs.settings_for(plan, load_here())
     code, before = ledger.share()
     setup = NodeSetup(
         folder=ledger.folder.resolve(),
@@ -145,7 +113,7 @@ async def _carry_far(
         plan=plan,
         settings=settings,
         jobs=asked.jobs,
-        typed=bool(plan.reach.endpoints),
+        typed=bool(plan.endpoints),
         streamed=asked.streamed,
         unsafe=asked.unsafe,
         engine=asked.engine,

@@ -1,15 +1,11 @@
 """``chatdev build``: from a task to a tested product."""
 
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
 from chatdev.cli import options
-
-if TYPE_CHECKING:
-    from chatdev.company.graph import Network
-    from chatdev.runs import EndpointPolicy
+from chatdev.run_options import RunOptions
 
 
 @click.command(name="build", epilog=options.ENVIRONMENT)
@@ -22,13 +18,8 @@ if TYPE_CHECKING:
     "--config", default="default", show_default=True, help="The company that does the work: a name or a folder."
 )
 @click.option("--model", default=None, help=options.MODEL_HELP)
-@click.option("--role-model", "role_models", multiple=True, metavar="ROLE=MODEL", help=options.ROLE_MODEL_HELP)
 @click.option("--path", default="", help="Existing code to extend. Not supported yet.")
-@options.limited
-@options.racing
-@options.fitted
-@options.networked
-@options.reaching
+@options.run_options()
 @options.watching
 def command(
     task: str,
@@ -36,13 +27,8 @@ def command(
     org: str,
     config: str,
     model: str | None,
-    role_models: tuple[str, ...],
     path: str,
-    limits: options.Limits,
-    candidates: int,
-    fit: options.CompanyFit,
-    network: "Network | None",
-    reach: "EndpointPolicy",
+    typed: RunOptions,
     how: options.WatchOptions,
 ) -> None:
     """Build the product that TASK describes.
@@ -55,17 +41,5 @@ def command(
     from chatdev.cli import work
     from chatdev.runs import RunRequest
 
-    order = RunRequest(
-        task=task,
-        name=name,
-        org=org,
-        config=config,
-        role_models=role_models,
-        limits=limits,
-        reach=reach,
-        candidates=candidates,
-        network=network,
-        effort=fit.effort,
-        settings=fit.settings,
-    )
-    sys.exit(work.build(order, model, how))
+    request = RunRequest(task, name, org, config, **typed.as_fields())
+    sys.exit(work.build(request, model, how))

@@ -1,15 +1,11 @@
 """``run.py``: the flags and defaults of ChatDev 1.0."""
 
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
 from chatdev.cli import ensure_utf8, options
-
-if TYPE_CHECKING:
-    from chatdev.company.graph import Network
-    from chatdev.runs import EndpointPolicy
+from chatdev.run_options import RunOptions
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=options.ENVIRONMENT)
@@ -27,13 +23,8 @@ if TYPE_CHECKING:
 )
 @click.option("--name", default="Gomoku", show_default=True, help="The product's name; the folder name starts with it.")
 @click.option("--model", default=None, help=options.MODEL_HELP)
-@click.option("--role-model", "role_models", multiple=True, metavar="ROLE=MODEL", help=options.ROLE_MODEL_HELP)
 @click.option("--path", default="", help="Existing code to extend. Not supported yet.")
-@options.limited
-@options.racing
-@options.fitted
-@options.networked
-@options.reaching
+@options.run_options()
 @options.watching
 def command(
     config: str,
@@ -41,13 +32,8 @@ def command(
     task: str,
     name: str,
     model: str | None,
-    role_models: tuple[str, ...],
     path: str,
-    limits: options.Limits,
-    candidates: int,
-    fit: options.CompanyFit,
-    network: "Network | None",
-    reach: "EndpointPolicy",
+    typed: RunOptions,
     how: options.WatchOptions,
 ) -> None:
     """Build software with a virtual company on your own models: one sentence in, tested software out.
@@ -62,20 +48,8 @@ def command(
     from chatdev.cli import work
     from chatdev.runs import RunRequest
 
-    order = RunRequest(
-        task=task,
-        name=name,
-        org=org,
-        config=config,
-        role_models=role_models,
-        limits=limits,
-        reach=reach,
-        candidates=candidates,
-        network=network,
-        effort=fit.effort,
-        settings=fit.settings,
-    )
-    sys.exit(work.build(order, model, how))
+    request = RunRequest(task, name, org, config, **typed.as_fields())
+    sys.exit(work.build(request, model, how))
 
 
 def main() -> None:

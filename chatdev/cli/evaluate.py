@@ -1,23 +1,36 @@
 """``chatdev eval``: how many tasks of a set a company solves, compared with one question to the same model."""
 
 import sys
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import click
 
 from chatdev.cli import options
-
-if TYPE_CHECKING:
-    from chatdev.runs import EndpointPolicy
+from chatdev.run_options import OF_ENDPOINTS, RunOptions
 
 ARM_HELP = """\
 once (one question), best-of-N (the first of N answers that passes the task's examples), or a company with options of
 batch, as in --arm "default --candidates 3". Repeatable.  [default: once, best-of-5, default]"""
 
 
+class EvalOptions(NamedTuple):
+    """The options of an evaluation. ``arms`` are names with options; ``ceiling`` and ``jobs`` are None if not typed."""
+
+    arms: tuple[str, ...] = ()
+    repeat: int = 1
+    ceiling: int | None = None
+    jobs: int | None = None
+    out: str | None = None
+    retry: bool = False
+    streamed: bool = False
+    quiet: bool = False
+    unsafe: bool = False
+    engine: str = ""
+
+
 @click.command(name="eval", epilog=options.ENVIRONMENT)
 @click.argument("source", metavar="TASKS")
-@click.option("--arm", "typed", multiple=True, metavar="NAME", help=ARM_HELP)
+@click.option("--arm", "arms", multiple=True, metavar="NAME", help=ARM_HELP)
 @click.option("--repeat", type=click.IntRange(1, 99), default=1, show_default=True, help="Build each task N times.")
 @click.option(
     "--ceiling",
@@ -33,23 +46,13 @@ batch, as in --arm "default --candidates 3". Repeatable.  [default: once, best-o
 @click.option("--stream", "streamed", is_flag=True, help="Stream answers: deadlines per token, but more CPU time.")
 @click.option("--quiet", is_flag=True, help="Print only the report.")
 @options.sandbox_options
-@options.limited
-@options.reaching
+@options.gathered(EvalOptions, "evaluation")
+@options.run_options("limits", *OF_ENDPOINTS)
 def command(
     source: str,
-    typed: tuple[str, ...],
-    repeat: int,
-    ceiling: int | None,
-    retry: bool,
-    jobs: int | None,
-    out: str | None,
     model: str | None,
-    streamed: bool,
-    quiet: bool,
-    unsafe: bool,
-    engine: str,
-    limits: options.Limits,
-    reach: "EndpointPolicy",
+    evaluation: EvalOptions,
+    typed: RunOptions,
 ) -> None:
     """Measure how many tasks of a set a company solves.
 
@@ -61,19 +64,6 @@ def command(
     report is complete, 2 for wrong usage or setup, 130 after Ctrl-C.
     """
     from chatdev.cli import evaluating
-    from chatdev.fleet.ledger import BatchPlan
+    from chatdev.fleet.plan import BatchPlan
 
-    asked = evaluating.EvalOptions(
-        source,
-        typed,
-        repeat,
-        ceiling or 0,
-        jobs,
-        out,
-        retry=retry,
-        streamed=streamed,
-        quiet=quiet,
-        unsafe=unsafe,
-        engine=engine,
-    )
-    sys.exit(evaluating.run(asked, BatchPlan(model=model, limits=limits, reach=reach)))
+    sys.exit(evaluating.run(source, evaluation, BatchPlan(model=model, **typed.as_fields())))

@@ -4,69 +4,30 @@ import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from chatdev import runs
 from chatdev.cli import common, options, work
+from chatdev.cli.evaluate import EvalOptions
 from chatdev.errors import ChatDevError, UserError
 from chatdev.evaluation import arms, figures, picture, report, sets
 from chatdev.evaluation.place import EvalFolder, EvalStart
 from chatdev.evaluation.work import EvalRequest, EvalResources, Evaluation
-from chatdev.fleet.ledger import BatchPlan
+from chatdev.fleet.plan import BatchPlan
 from chatdev.models.cost_budget import SharedCostBudget
+from chatdev.run_options import OF_COMPANY, RunOptions
 from chatdev.sandbox import levels
 from chatdev.settings import load_here
-
-if TYPE_CHECKING:
-    from chatdev.company.graph import Network
-
-
-class EvalOptions(NamedTuple):
-    """The arguments as typed. ``arms`` are names with options; by default ``ceiling`` is 0 and ``jobs`` None."""
-
-    source: str
-    arms: tuple[str, ...] = ()
-    repeat: int = 1
-    ceiling: int = 0
-    jobs: int | None = None
-    out: str | None = None
-    retry: bool = False
-    streamed: bool = False
-    quiet: bool = False
-    unsafe: bool = False
-    engine: str = ""
 
 
 @click.command(name="--arm", add_help_option=False)
 @click.argument("config")
-@click.option("--role-model", "role_models", multiple=True)
-@options.limited
-@options.racing
-@options.fitted
-@options.networked
-@click.pass_obj
-def _arm(
-    found: list[BatchPlan],
-    config: str,
-    role_models: tuple[str, ...],
-    limits: options.Limits,
-    candidates: int,
-    fit: options.CompanyFit,
-    network: "Network | None",
-) -> None:
-    """The options of an arm: those of a batch that say how a company works. Add new ones here."""
-    found.append(
-        BatchPlan(
-            config=config,
-            role_models=role_models,
-            limits=limits,
-            candidates=candidates,
-            network=network,
-            effort=fit.effort,
-            settings=fit.settings,
-        )
-    )
+@options.run_options(*OF_COMPANY)
+@click.pass_context
+def _arm(context: click.Context, config: str, typed: RunOptions) -> None:
+    """The options of an arm: those of a batch that say how a company works."""
+    context.obj.append(BatchPlan(config, **typed.as_fields()))
 
 
 def parse_words(words: Sequence[str]) -> BatchPlan:
@@ -82,12 +43,12 @@ def parse_words(words: Sequence[str]) -> BatchPlan:
     return found[0]
 
 
-def run(asked: EvalOptions, base: BatchPlan) -> int:
+def run(source: str, asked: EvalOptions, base: BatchPlan) -> int:
     """Run an evaluation as far as possible; returns the exit status. Every failure is printed as a plain message."""
     try:
-        tasks = sets.load(Path(asked.source))
+        tasks = sets.load(Path(source))
         chosen = arms.parse(asked.arms or arms.DEFAULT, parse_words)
-        wanted = EvalRequest(tasks, chosen, asked.repeat, asked.ceiling)
+        wanted = EvalRequest(tasks, chosen, asked.repeat, asked.ceiling or 0)
         folder = Path(asked.out) if asked.out else common.WAREHOUSE / f"{tasks.name}_eval"
         with contextlib.closing(EvalFolder(folder)) as place:
             return _carried(asked, place, wanted, base)
@@ -112,7 +73,7 @@ def _carried(asked: EvalOptions, place: EvalFolder, wanted: EvalRequest, base: B
 
 
 async def _carry(asked: EvalOptions, place: EvalFolder, wanted: EvalRequest, base: BatchPlan) -> None:
-    settings = base.reach.applied(load_here())
+    settings = runs.settings_for(base, load_here())
     sandbox = await levels.chosen(unsafe=asked.unsafe, engine=asked.engine)
     cost_budget = SharedCostBudget(settings.max_cost)
     means = EvalResources(

@@ -1,12 +1,15 @@
 """The options that several commands share, such as ``run.py``, ``chatdev build`` and ``chatdev resume``."""
 
 import functools
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+
+from chatdev.run_options import RunOptions
 
 MODEL_HELP = """\
 VLLM (or VLLM_LOCAL): your servers at VLLM_ENDPOINT. openai:NAME, or a ChatDev 1.0 name such as GPT_4O: OpenAI, needs
@@ -17,102 +20,12 @@ ROLE_MODEL_HELP = """\
 Use another model for one role or phase: "Programmer=NAME" (a model or adapter on the same server),
 "Programmer=NAME@http://host:8001/v1" (another server) or "Programmer=openai:NAME". Repeatable."""
 
-Limits = dict[str, float]
-"""Limits of a run as typed, keyed by the names in ``chatdev.company.budget.Budget``."""
+CANDIDATES_HELP = """\
+N programmers solve each coding phase in parallel; the first that passes wins, the rest are cancelled."""
 
-
-def limited(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that limit what a run spends; the command takes them as one argument, ``limits``."""
-
-    @click.option(
-        "--max-calls", "calls", type=click.IntRange(min=1), help="Stop after N model calls and judge the result."
-    )
-    @click.option(
-        "--max-tokens-total",
-        "tokens",
-        type=click.IntRange(min=1),
-        help="Stop after N tokens, prompts and answers together.",
-    )
-    @click.option(
-        "--max-minutes",
-        "minutes",
-        type=click.FloatRange(min=0, min_open=True),
-        help="Stop after N minutes of work, all attempts together.",
-    )
-    @functools.wraps(command)
-    def wrapped(calls: int | None, tokens: int | None, minutes: float | None, **others: Any) -> None:
-        typed = {"calls": calls, "tokens": tokens, "minutes": minutes}
-        command(limits={name: value for name, value in typed.items() if value is not None}, **others)
-
-    return wrapped
-
-
-def racing(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the option that lets programmers race; the command takes it as ``candidates``, 0 if it is not given."""
-
-    @click.option(
-        "--candidates",
-        type=click.IntRange(1, 16),
-        help="N programmers solve each coding phase in parallel; the first that passes wins, the rest are cancelled.",
-    )
-    @functools.wraps(command)
-    def wrapped(candidates: int | None, **others: Any) -> None:
-        command(candidates=candidates or 0, **others)
-
-    return wrapped
-
-
-class CompanyFit(NamedTuple):
-    """How a company is adjusted to a run. An empty ``effort`` is chosen by the model; ``settings`` are
-    ``PHASE.KEY=VALUE``."""
-
-    effort: str = ""
-    settings: tuple[str, ...] = ()
-
-
-def fitted(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that adjust a company to a run; the command takes them as one argument, ``fit``."""
-
-    @click.option(
-        "--effort",
-        type=click.Choice(["low", "normal", "high"]),
-        help="How much work the company does; high replaces the default company by full. Default: by model size.",
-    )
-    @click.option(
-        "--set",
-        "settings",
-        multiple=True,
-        metavar="PHASE.KEY=VALUE",
-        help="Change a key of a phase, as in Drafting.candidates=2, or skip a step: STEP=off. Repeatable.",
-    )
-    @functools.wraps(command)
-    def wrapped(effort: str | None, settings: tuple[str, ...], **others: Any) -> None:
-        command(fit=CompanyFit(effort or "", settings), **others)
-
-    return wrapped
-
-
-def networked(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of an agent network; the command takes it as ``network``, None if there is none."""
-
-    @click.option(
-        "--topology",
-        type=click.Choice(["chain", "star", "tree", "mesh", "layered", "random"]),
-        help="Let a network of agents write the program, not one programmer: docs/networks.md. Needs --agents.",
-    )
-    @click.option("--agents", type=click.IntRange(1, 10_000), help="Number of agents in the network of --topology.")
-    @functools.wraps(command)
-    def wrapped(topology: str | None, agents: int | None, **others: Any) -> None:
-        if (topology is None) != (agents is None):
-            raise click.UsageError("--topology and --agents need each other: --topology tree --agents 7.")
-        from msgspec import convert
-
-        from chatdev.company.graph import Network
-
-        command(network=convert({"topology": topology, "agents": agents}, Network) if topology else None, **others)
-
-    return wrapped
-
+ENDPOINT_HELP = """\
+Use this server, such as gpu-1:8000, instead of VLLM_ENDPOINT. Repeatable: servers are tried in this order. Servers
+with the same model are replicas; the run stays on the least loaded one."""
 
 ENVIRONMENT = """
 \b
@@ -137,38 +50,124 @@ Exit status of a run: 0 only if the product passed its acceptance tests (or star
 1 for any other result; 2 for wrong usage or setup; 130 after Ctrl-C. A run stopped by Ctrl-C can be resumed.
 """
 
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
-ENDPOINT_HELP = """\
-Use this server, such as gpu-1:8000, instead of VLLM_ENDPOINT. Repeatable: servers are tried in this order. Servers
-with the same model are replicas; the run stays on the least loaded one."""
+_OF_FIELDS: Mapping[str, tuple[Decorator, ...]] = {
+    "role_models": (
+        click.option("--role-model", "role_models", multiple=True, metavar="ROLE=MODEL", help=ROLE_MODEL_HELP),
+    ),
+    "limits": (
+        click.option(
+            "--max-calls", "calls", type=click.IntRange(min=1), help="Stop after N model calls and judge the result."
+        ),
+        click.option(
+            "--max-tokens-total",
+            "tokens",
+            type=click.IntRange(min=1),
+            help="Stop after N tokens, prompts and answers together.",
+        ),
+        click.option(
+            "--max-minutes",
+            "minutes",
+            type=click.FloatRange(min=0, min_open=True),
+            help="Stop after N minutes of work, all attempts together.",
+        ),
+    ),
+    "candidates": (click.option("--candidates", type=click.IntRange(1, 16), help=CANDIDATES_HELP),),
+    "effort": (
+        click.option(
+            "--effort",
+            type=click.Choice(["low", "normal", "high"]),
+            help="How much work the company does; high replaces the default company by full. Default: by model size.",
+        ),
+    ),
+    "settings": (
+        click.option(
+            "--set",
+            "settings",
+            multiple=True,
+            metavar="PHASE.KEY=VALUE",
+            help="Change a key of a phase, as in Drafting.candidates=2, or skip a step: STEP=off. Repeatable.",
+        ),
+    ),
+    "network": (
+        click.option(
+            "--topology",
+            type=click.Choice(["chain", "star", "tree", "mesh", "layered", "random"]),
+            help="Let a network of agents write the program, not one programmer: docs/networks.md. Needs --agents.",
+        ),
+        click.option("--agents", type=click.IntRange(1, 10_000), help="Number of agents in the network of --topology."),
+    ),
+    "endpoints": (click.option("--endpoint", "endpoints", multiple=True, metavar="URL", help=ENDPOINT_HELP),),
+    "local_only": (
+        click.option("--local-only", is_flag=True, help="Never send anything to OpenAI, not even as a fallback."),
+    ),
+    "max_cost": (
+        click.option(
+            "--max-cost",
+            type=click.FloatRange(min=0),
+            metavar="DOLLARS",
+            help="Spending limit for OpenAI, in US dollars. A call that could exceed it is not made.",
+        ),
+    ),
+    "second_opinion": (
+        click.option(
+            "--second-opinion",
+            is_flag=True,
+            help="If answers stay empty, cut off or unusable, ask the next endpoint, for that phase only.",
+        ),
+    ),
+}
+"""The options that set each field of ``RunOptions``, in the order of the help. An option has the name of its field,
+except those that ``_value`` combines."""
 
 
-def reaching(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say which endpoints may be reached; the command takes them as one argument, ``reach``."""
+def run_options(*fields: str) -> Decorator:
+    """Add the options that set these fields of ``RunOptions``, or all of them if none is named; the command takes them
+    as one argument, ``typed``."""
+    chosen = [name for name in _OF_FIELDS if not fields or name in fields]
 
-    @click.option("--endpoint", "endpoints", multiple=True, metavar="URL", help=ENDPOINT_HELP)
-    @click.option("--local-only", is_flag=True, help="Never send anything to OpenAI, not even as a fallback.")
-    @click.option(
-        "--max-cost",
-        type=click.FloatRange(min=0),
-        default=None,
-        metavar="DOLLARS",
-        help="Spending limit for OpenAI, in US dollars. A call that could exceed it is not made.",
-    )
-    @click.option(
-        "--second-opinion",
-        is_flag=True,
-        help="If answers stay empty, cut off or unusable, ask the next endpoint, for that phase only.",
-    )
-    @functools.wraps(command)
-    def wrapped(
-        endpoints: tuple[str, ...], local_only: bool, max_cost: float | None, second_opinion: bool, **others: Any
-    ) -> None:
-        from chatdev.runs import EndpointPolicy
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def wrapped(**arguments: Any) -> None:
+            values = {name: _value(name, arguments) for name in chosen}
+            typed = RunOptions(**{name: value for name, value in values.items() if value is not None})
+            command(typed=typed, **arguments)
 
-        command(reach=EndpointPolicy(endpoints, local_only, max_cost, second_opinion), **others)
+        decorated: Callable[..., None] = wrapped
+        for option in reversed([option for name in chosen for option in _OF_FIELDS[name]]):
+            decorated = option(decorated)
+        return decorated
 
-    return wrapped
+    return decorate
+
+
+def _value(field: str, arguments: dict[str, Any]) -> Any:
+    """Take the value of a field out of the arguments; None if it was not typed. Raises click.UsageError."""
+    if field == "limits":
+        limits = {name: arguments.pop(name) for name in ("calls", "tokens", "minutes")}
+        return {name: value for name, value in limits.items() if value is not None}
+    if field == "network":
+        network = {name: arguments.pop(name) for name in ("topology", "agents")}
+        if None in network.values() and any(network.values()):
+            raise click.UsageError("--topology and --agents need each other: --topology tree --agents 7.")
+        return json.dumps(network, separators=(",", ":")) if network["topology"] else None
+    return arguments.pop(field)
+
+
+def gathered(kind: Callable[..., Any], name: str) -> Decorator:
+    """Pass all arguments that are fields of this NamedTuple to the command as one, called ``name``."""
+    fields: tuple[str, ...] = kind._fields  # type: ignore[attr-defined]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def wrapped(**arguments: Any) -> None:
+            values = {field: arguments.pop(field) for field in fields}
+            command(**{name: kind(**values)}, **arguments)
+
+        return wrapped
+
+    return decorate
 
 
 class WatchOptions(NamedTuple):

@@ -1,39 +1,30 @@
 """``chatdev resume``: continue an interrupted run."""
 
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
 from chatdev.cli import options
-
-if TYPE_CHECKING:
-    from chatdev.runs import EndpointPolicy
+from chatdev.run_options import FOR_RESUME, RunOptions
 
 
 @click.command(name="resume")
 @click.argument("run")
 @click.option("--model", default=None, help="Use another model than the run started with. " + options.MODEL_HELP)
-@click.option("--role-model", "role_models", multiple=True, metavar="ROLE=MODEL", help=options.ROLE_MODEL_HELP)
 @click.option(
     "--from", "phase", default=None, metavar="PHASE", help="Start a new run that keeps only what came before PHASE."
 )
 @click.option(
     "--repair", is_flag=True, help="If the log is damaged: continue from the intact records before the damage."
 )
-@options.limited
-@options.racing
-@options.reaching
+@options.run_options(*FOR_RESUME)
 @options.watching
 def command(
     run: str,
     model: str | None,
     phase: str | None,
-    role_models: tuple[str, ...],
     repair: bool,
-    limits: options.Limits,
-    candidates: int,
-    reach: "EndpointPolicy",
+    typed: RunOptions,
     how: options.WatchOptions,
 ) -> None:
     """Continue an interrupted run.
@@ -48,4 +39,4 @@ def command(
     """
     from chatdev.cli import work
 
-    sys.exit(work.resume(run, model, phase, how, role_models, limits, reach, candidates, repair=repair))
+    sys.exit(work.resume(run, model, phase, typed, how, repair=repair))

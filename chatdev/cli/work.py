@@ -10,7 +10,7 @@ import msgspec
 
 from chatdev import runs, wiring
 from chatdev.cli import common, watch
-from chatdev.cli.options import Limits, WatchOptions
+from chatdev.cli.options import WatchOptions
 from chatdev.cli.run_output import DebugLog, Json, RunOutput, Text
 from chatdev.errors import ChatDevError
 from chatdev.journal import store
@@ -19,6 +19,7 @@ from chatdev.models.choose import Choice, choose
 from chatdev.models.cost_budget import CostBudget
 from chatdev.product.verdict import STARTS
 from chatdev.redaction import Redactor
+from chatdev.run_options import UNTYPED, RunOptions
 from chatdev.sandbox import levels
 from chatdev.sandbox.port import Sandbox
 from chatdev.settings import Settings, load_here
@@ -77,7 +78,7 @@ def build(order: runs.RunRequest, label: str | None, how: WatchOptions) -> int:
     output = _output(how)
 
     async def work() -> End:
-        settings = order.reach.applied(load_here())
+        settings = runs.settings_for(order, load_here())
         sandbox = await levels.chosen(unsafe=how.unsafe, engine=how.engine)
         with common.discreet(settings):
             async with (
@@ -99,11 +100,8 @@ def resume(
     run: str,
     label: str | None,
     phase: str | None,
+    typed: RunOptions,
     how: WatchOptions,
-    role_models: tuple[str, ...] = (),
-    limits: Limits | None = None,
-    reach: runs.EndpointPolicy | None = None,
-    candidates: int = 0,
     *,
     repair: bool = False,
 ) -> int:
@@ -112,15 +110,16 @@ def resume(
     output = _output(how)
 
     async def work(folder: Path) -> End:
-        order = runs.started(read(runs.log_of(folder)), folder)
-        settings = (reach or runs.EndpointPolicy()).over(order).applied(load_here())
+        records = read(runs.log_of(folder))
+        order = runs.started(records, folder)
+        settings = runs.settings_for(runs.options_of(records, folder).resumed(typed), load_here())
         sandbox = await levels.chosen(unsafe=how.unsafe, engine=how.engine)
         with common.discreet(settings):
             async with (
                 watch.watchers(how, settings, output) as watchers,
                 chosen(label or order.model, order.task, settings, output.notice) as choice,
             ):
-                return await _work(folder, choice, settings, watchers, sandbox, role_models, limits, candidates)
+                return await _work(folder, choice, settings, watchers, sandbox, typed)
 
     try:
         folder = runs.find(run, common.WAREHOUSE)
@@ -165,9 +164,7 @@ async def _work(
     settings: Settings,
     watchers: watch.Watchers,
     sandbox: Sandbox,
-    role_models: tuple[str, ...] = (),
-    limits: Limits | None = None,
-    candidates: int = 0,
+    typed: RunOptions = UNTYPED,
 ) -> End:
     """One attempt at a run, shown while it works."""
     output = watchers.output
@@ -182,11 +179,8 @@ async def _work(
             reached = await wiring.work(
                 folder,
                 choice,
-                on_record=watchers.on_record,
-                on_progress=output.on_progress,
-                role_models=role_models,
-                limits=limits,
-                candidates=candidates,
+                typed,
+                listeners=wiring.Listeners(watchers.on_record, output.on_progress),
                 sandbox=sandbox,
             )
     except asyncio.CancelledError:

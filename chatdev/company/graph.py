@@ -39,6 +39,11 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     at_once: Annotated[int, msgspec.Meta(ge=0)] = 64
     seed: int = 1
 
+    @property
+    def as_json(self) -> str:
+        """The network as in ``RunOptions.network``."""
+        return msgspec.json.encode(self).decode()
+
 
 class Graph(msgspec.Struct, frozen=True):
     """Nodes in topological order: each comes after all its inputs. ``inputs`` and ``outputs`` of each node are by

@@ -10,10 +10,11 @@ import msgspec
 from chatdev.company import classic_folder, config
 from chatdev.errors import UserError
 from chatdev.fleet import tasks
-from chatdev.fleet.ledger import BatchPlan
+from chatdev.fleet.plan import BatchPlan
 from chatdev.journal.effects import digest
 from chatdev.models.choose import assignments
 from chatdev.project.prompts import checked
+from chatdev.runs import network_of
 
 ONCE = "once"
 DEFAULT = (ONCE, "best-of-5", "default")
@@ -44,7 +45,7 @@ class Arm(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def company(self) -> config.Company:
         """The company, checked with all options of its arm. Raises CompanyError and UserError."""
-        company = checked(classic_folder.load(config.find(self.plan.config)).networking(self.plan.network))
+        company = checked(classic_folder.load(config.find(self.plan.config)).networking(network_of(self.plan)))
         return company.assigning(assignments(self.plan.role_models))
 
     @property

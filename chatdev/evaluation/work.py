@@ -15,8 +15,9 @@ from chatdev.evaluation.place import EvalFolder
 from chatdev.evaluation.sets import EvalTask, TaskSet
 from chatdev.fleet import batch, summary, tasks
 from chatdev.fleet.display import Display
-from chatdev.fleet.ledger import BatchPlan, Ledger, Result
 from chatdev.fleet.ledger import BatchTask as Project
+from chatdev.fleet.ledger import Ledger, Result
+from chatdev.fleet.plan import BatchPlan
 from chatdev.fleet.shared import cores_here
 from chatdev.models.choose import Choice
 from chatdev.sandbox.port import Sandbox
@@ -114,9 +115,8 @@ class Evaluation:
         return choice
 
     def _plan(self, arm: Arm) -> BatchPlan:
-        """The plan of the arm's batch: the arm's own limits override those for all arms."""
-        base, own = self._means.base, arm.plan
-        return msgspec.structs.replace(own, model=base.model, reach=base.reach, limits=base.limits | own.limits)
+        """The plan of the arm's batch: the arm's own options override those for all arms."""
+        return msgspec.structs.replace(arm.plan.over(self._means.base), model=self._means.base.model)
 
     def _added(self, ledger: Ledger, arm: Arm) -> tuple[Project, ...]:
         """The projects of the batch, in the order of the units; it gets only the name and the description of a task."""

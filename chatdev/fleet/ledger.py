@@ -26,36 +26,19 @@ import msgspec
 
 from chatdev import runs
 from chatdev.company import classic_folder, config
-from chatdev.company.graph import Network
 from chatdev.errors import UserError
 from chatdev.fleet import tasks
+from chatdev.fleet.plan import HIDDEN, BatchPlan, plan_of
 from chatdev.fleet.tasks import TaskRow
 from chatdev.journal import lock, store
 from chatdev.journal.store import sync_path
 from chatdev.project.prompts import checked
 
 T = TypeVar("T")
-HIDDEN = ".batch"
 
 _STAMP = "%Y%m%d%H%M%S"
 
 Status = Literal["passed", "failed", "error"]
-
-
-class BatchPlan(msgspec.Struct, frozen=True):
-    """The settings of all projects of a batch. ``reach.max_cost`` is for all of them together, ``limits`` for each;
-    ``candidates``, ``network``, ``effort`` and ``settings`` are as in ``runs.RunRequest``."""
-
-    config: str = "default"
-    org: str = "DefaultOrganization"
-    model: str | None = None
-    role_models: tuple[str, ...] = ()
-    limits: dict[str, float] = {}
-    reach: runs.EndpointPolicy = runs.EndpointPolicy()
-    candidates: int = 0
-    network: Network | None = None
-    effort: str = ""
-    settings: tuple[str, ...] = ()
 
 
 class BatchFolder(msgspec.Struct, frozen=True):
@@ -175,9 +158,10 @@ class Ledger:
         if why := runs.unusable(plan.org):
             raise UserError(f"--org {plan.org!r} is not a valid folder name: {why}.", do="Choose another --org.")
         if earlier is None:
-            company = checked(classic_folder.load(runs.company_of(plan.config, plan.effort)).networking(plan.network))
+            source = classic_folder.load(runs.company_of(plan.config, plan.effort))
+            company = checked(source.networking(runs.network_of(plan)))
             config.write(company.sources, BatchFolder(self.folder, plan).company)
-        _replace(path, msgspec.json.encode(plan))
+        _replace(path, plan.encoded)
         return plan
 
     @property
@@ -331,16 +315,6 @@ def shared_code(folder: Path) -> str:
         return (folder / HIDDEN / "shared").read_text(encoding="ascii")
     except (OSError, ValueError):
         return ""
-
-
-def plan_of(folder: Path) -> BatchPlan | None:
-    """The plan that a batch was started with; None if this folder holds no batch. Raises UserError."""
-    try:
-        return msgspec.json.decode((folder / HIDDEN / "plan.json").read_bytes(), type=BatchPlan)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, msgspec.DecodeError) as error:
-        raise UserError(f"Cannot read the plan of the batch in {folder} ({error}).") from error
 
 
 def lines(path: Path, kind: type[T], do: str = "Fix or delete the lines that are not valid JSON.") -> list[T]:

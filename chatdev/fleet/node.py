@@ -15,7 +15,8 @@ import msgspec
 import chatdev
 from chatdev.errors import ChatDevError, UserError
 from chatdev.fleet import batch
-from chatdev.fleet.ledger import BatchFolder, BatchPlan, BatchTask, Result, given_up, shared_code
+from chatdev.fleet.ledger import BatchFolder, BatchTask, Result, given_up, shared_code
+from chatdev.fleet.plan import BatchPlan
 from chatdev.fleet.pool import Pool, PoolStatus
 from chatdev.journal.store import JournalError, Store
 from chatdev.models.choose import Choice, choose

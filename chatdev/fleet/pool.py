@@ -14,7 +14,8 @@ from chatdev import runs, wiring
 from chatdev.company.config import Company, CompanyError
 from chatdev.errors import ChatDevError, UserError
 from chatdev.fleet.concurrency import ConcurrencyController
-from chatdev.fleet.ledger import BatchPlan, BatchTask, Result
+from chatdev.fleet.ledger import BatchTask, Result
+from chatdev.fleet.plan import BatchPlan
 from chatdev.fleet.shared import Bounded, SharedModel, SyncThread
 from chatdev.journal.active import Active
 from chatdev.journal.events import ModelAnswered
@@ -146,8 +147,7 @@ class Pool:
             await wiring.work(
                 folder,
                 choice,
-                limits=self._plan.limits,
-                candidates=self._plan.candidates,
+                self._plan.of_each,
                 at_once=1,  # the other projects keep the server busy
                 open_store=lambda path: opened[0],
                 sandbox=self._sandbox,
@@ -215,14 +215,7 @@ class Pool:
             org=plan.org,
             config=plan.config,
             model=self._model,
-            role_models=plan.role_models,
-            limits=plan.limits,
-            candidates=plan.candidates,
-            network=plan.network,
-            effort=plan.effort,
-            settings=plan.settings,
-            sample=task.row.sample,
-            reach=msgspec.structs.replace(plan.reach, max_cost=None),  # it is for the whole batch
+            **{**plan.of_each.as_fields(), "sample": task.row.sample or plan.sample},
         )
         return runs.begin_in(
             folder,

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from chatdev.receipt import Receipt
+from chatdev.run_options import RunOptions
 
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Warning|Exit|Interrupt|Failure)(?::|$)")
 
@@ -28,13 +29,8 @@ class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
     """The base of all events."""
 
 
-class RunStarted(Event, frozen=True, tag="run.started"):
-    """The first event: the task, the company and the command's options. ``model`` is the label typed or chosen,
-    ``role_models`` the models given for roles and phases, ``endpoints`` those given for the run, as typed.
-    ``local_only``, ``max_cost`` (US dollars) and ``second_opinion`` apply to every attempt. ``limits`` are the typed
-    limits of the whole run, by name; ``candidates`` is how many solve a phase in parallel, 0 if not given; ``network``
-    is the typed network of agents, as JSON. ``effort`` and ``settings``, each ``PHASE.KEY=VALUE``, are as typed;
-    ``sample`` is the number of this sample of the task, from 1, or 0 if the run is not a sample."""
+class RunStarted(Event, RunOptions, frozen=True, tag="run.started"):
+    """The first event: the task, the company and the options as typed. ``model`` is the label typed or chosen."""
 
     schema: int
     version: str
@@ -45,25 +41,15 @@ class RunStarted(Event, frozen=True, tag="run.started"):
     company: str
     model: str
     roles: tuple[str, ...] = ()
-    role_models: tuple[str, ...] = ()
-    limits: dict[str, float] = {}
-    endpoints: tuple[str, ...] = ()
-    local_only: bool = False
-    max_cost: float | None = None
-    second_opinion: bool = False
-    candidates: int = 0
-    network: str = ""
-    effort: str = ""
-    settings: tuple[str, ...] = ()
-    sample: int = 0
 
 
-class AttemptStarted(Event, frozen=True, tag="attempt.started"):
+class AttemptStarted(Event, RunOptions, frozen=True, tag="attempt.started"):
     """A process began to work on the run: the first time, or on a resume. Has no place: each attempt appends one.
 
     ``endpoint`` is a base URL without credentials; ``window`` is in tokens; ``sandbox`` is the level; ``engine`` is the
-    owner in the server's list of models, such as ``vllm``. ``limits`` are the run's limits in force, ``candidates`` the
-    typed number. ``effort`` is how much the company does, the same from the first attempt on.
+    owner in the server's list of models, such as ``vllm``. The options are those in force: typed at the start or at a
+    resume. ``effort`` is how much the company does, the same from the first attempt on. Older logs have only
+    ``limits``, ``candidates`` and ``effort`` here.
     """
 
     number: int
@@ -75,9 +61,6 @@ class AttemptStarted(Event, frozen=True, tag="attempt.started"):
     engine: str = ""
     schema: int = 1
     version: str = ""
-    limits: dict[str, float] = {}
-    candidates: int = 0
-    effort: str = ""
 
 
 class AttemptStopped(Event, frozen=True, tag="attempt.stopped"):

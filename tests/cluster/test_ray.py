@@ -20,8 +20,9 @@ from chatdev import runs
 from chatdev.fleet import tasks
 from chatdev.fleet.cluster import Cluster
 from chatdev.fleet.engine import RayEngine
-from chatdev.fleet.ledger import BatchPlan, Ledger, Result
+from chatdev.fleet.ledger import Ledger, Result
 from chatdev.fleet.node import NodeSetup
+from chatdev.fleet.plan import BatchPlan
 from chatdev.journal.events import AttemptStarted, ModelAnswered, RunFinished
 from chatdev.journal.store import Record, read
 from chatdev.settings import load

@@ -3,7 +3,7 @@
 from chatdev.cli.evaluating import parse_words
 from chatdev.company.graph import Network
 from chatdev.evaluation import arms
-from chatdev.fleet.ledger import BatchPlan
+from chatdev.fleet.plan import BatchPlan
 
 
 def test_names_say_what_is_taken_and_companies_how_they_work() -> None:
@@ -33,4 +33,4 @@ def test_options_in_a_name_make_a_folder_of_their_own() -> None:
 
 def test_a_network_is_an_arm_too() -> None:
     (arm,) = arms.parse(["default --topology tree --agents 3"], parse_words)
-    assert arm.plan.network == Network(topology="tree", agents=3)
+    assert arm.plan.network == Network(topology="tree", agents=3).as_json

@@ -13,7 +13,8 @@ from chatdev.evaluation.judging import HiddenResult
 from chatdev.evaluation.place import EvalStart
 from chatdev.evaluation.sets import Case, EvalTask, TaskSet
 from chatdev.evaluation.work import Built, EvalRequest, Unit
-from chatdev.fleet.ledger import BatchPlan, Result
+from chatdev.fleet.ledger import Result
+from chatdev.fleet.plan import BatchPlan
 
 CASE = Case("p", 1, 2)
 SET = TaskSet(

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from chatdev.company import config
 from chatdev.fleet import batch, tasks
-from chatdev.fleet.ledger import BatchPlan, Ledger, Result
+from chatdev.fleet.ledger import Ledger, Result
+from chatdev.fleet.plan import BatchPlan
 from chatdev.models.breaker import BreakerRegistry
 from chatdev.models.choose import Choice, choose
 from chatdev.models.cost_budget import SharedCostBudget

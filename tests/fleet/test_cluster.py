@@ -13,8 +13,9 @@ from chatdev import runs
 from chatdev.errors import ChatDevError, UserError
 from chatdev.fleet import cluster, tasks
 from chatdev.fleet.cluster import Cluster, Worker, WorkerLost
-from chatdev.fleet.ledger import BatchPlan, BatchTask, Ledger, Result, given_up
+from chatdev.fleet.ledger import BatchTask, Ledger, Result, given_up
 from chatdev.fleet.node import Failure, FencedStore, GivenUp, Node, NodeOpened, NodeReport, NodeSetup
+from chatdev.fleet.plan import BatchPlan
 from chatdev.fleet.pool import PoolStatus
 from chatdev.fleet.tasks import TaskRow
 from chatdev.journal import events

@@ -6,7 +6,8 @@ import pytest
 
 from chatdev.errors import UserError
 from chatdev.fleet import tasks
-from chatdev.fleet.ledger import BatchPlan, BatchTask, Ledger, Result, plan_of
+from chatdev.fleet.ledger import BatchTask, Ledger, Result
+from chatdev.fleet.plan import BatchPlan, plan_of
 from chatdev.fleet.tasks import TaskRow
 from chatdev.journal.lock import Busy
 

@@ -14,7 +14,8 @@ from support import ANSWERS, recording
 from chatdev import runs, wiring
 from chatdev.errors import ChatDevError, UserError
 from chatdev.fleet import batch, concurrency, pool, shared
-from chatdev.fleet.ledger import BatchPlan, BatchTask, Ledger, Result
+from chatdev.fleet.ledger import BatchTask, Ledger, Result
+from chatdev.fleet.plan import BatchPlan
 from chatdev.fleet.shared import FAST, Bounded, SharedModelHandle, SyncThread, Traffic
 from chatdev.fleet.tasks import TaskRow
 from chatdev.journal import events

@@ -15,6 +15,7 @@ from chatdev.models.choose import choose
 from chatdev.models.errors import ServerBroke, Unreachable
 from chatdev.models.types import Target
 from chatdev.playback.faults import FaultSpec
+from chatdev.run_options import UNTYPED, RunOptions
 from chatdev.settings import load
 
 WELL = "Coding.1"
@@ -129,9 +130,9 @@ async def test_local_only_forbids_openai_now_and_at_each_resume(tmp_path: Path) 
     with pytest.raises(Unreachable):
         await begun(tmp_path, [own], folder=folder, environment=key | {"CHATDEV_LOCAL_ONLY": "1"})
     begun_so = RunStarted(1, "", "", "", "", "", "", "VLLM", endpoints=("gpu:1",), local_only=True, max_cost=2.0)
-    reach = runs.EndpointPolicy().over(begun_so)
-    assert reach == runs.EndpointPolicy(("gpu:1",), local_only=True, max_cost=2.0)
-    settings = runs.EndpointPolicy(("gpu:2", "gpu:3"), max_cost=3.0).over(begun_so).applied(load(key, tmp_path))
+    assert begun_so.resumed(UNTYPED) == RunOptions(endpoints=("gpu:1",), local_only=True, max_cost=2.0)
+    again = begun_so.resumed(RunOptions(endpoints=("gpu:2", "gpu:3"), max_cost=3.0))
+    settings = runs.settings_for(again, load(key, tmp_path))
     assert settings.endpoints == ("http://gpu:2/v1", "http://gpu:3/v1")
     assert (settings.local_only, settings.max_cost) == (True, 3.0)
 

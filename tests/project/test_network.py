@@ -72,7 +72,7 @@ async def ran(
     folder: Path, agents: Agents, network: Network, *, limits: dict[str, float] | None = None, again: Path | None = None
 ) -> tuple[str, Path]:
     settings = load({}, folder)
-    order = runs.RunRequest(task="greet", name="Greeting", config="full", limits=limits or {}, network=network)
+    order = runs.RunRequest(task="greet", name="Greeting", config="full", limits=limits or {}, network=network.as_json)
     where = again or runs.begin(order, folder)
     choice = Choice(agents, await agents.facts(), "VLLM", settings)
     return (await wiring.work(where, choice)).verdict, where
@@ -201,7 +201,7 @@ async def test_nodes_run_as_soon_as_their_inputs_are_there_within_the_bound(tmp_
 async def test_a_network_that_broke_off_goes_on_and_asks_nothing_twice(tmp_path: Path, fails: int) -> None:
     network = named("layered", 6)
     broken = Agents(fails=fails, waits=0.001)
-    where = runs.begin(runs.RunRequest(task="greet", name="Greeting", config="full", network=network), tmp_path)
+    where = runs.begin(runs.RunRequest(task="greet", name="Greeting", config="full", network=network.as_json), tmp_path)
     with pytest.raises(ServerBroke):
         await ran(tmp_path, broken, network, again=where)
     kept = [r.event for r in store.read(runs.log_of(where)) if isinstance(r.event, ModelAnswered)]

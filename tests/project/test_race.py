@@ -15,6 +15,7 @@ from chatdev.models.errors import ModelError
 from chatdev.playback.faults import FaultSpec
 from chatdev.playback.server import Playback
 from chatdev.project.context import varied
+from chatdev.run_options import RunOptions
 from chatdev.sandbox.local import LocalSandbox
 from chatdev.settings import load
 
@@ -44,7 +45,7 @@ async def test_the_first_that_passes_wins_and_the_others_let_go_of_the_server(tm
     async with server as endpoint:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, tmp_path))
         folder = runs.begin(runs.RunRequest(task="greet", name="Greeting", config="full", candidates=3), tmp_path)
-        verdict = await wiring.work(folder, choice, on_record=look, sandbox=LocalSandbox())
+        verdict = await wiring.work(folder, choice, listeners=wiring.Listeners(look), sandbox=LocalSandbox())
         async with asyncio.timeout(20):  # the backend still lives: what is gone was closed by the race
             while server.in_flight:
                 await asyncio.sleep(0.01)
@@ -157,7 +158,7 @@ async def test_the_number_at_a_phases_beginning_holds_on_a_resume(tmp_path: Path
     runs.log_of(ran.folder).write_bytes(b"".join(lines[: coded + 1]))
     async with Playback(recording(ANSWERS)) as endpoint:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, tmp_path))
-        await wiring.work(ran.folder, choice, candidates=3, sandbox=LocalSandbox())
+        await wiring.work(ran.folder, choice, RunOptions(candidates=3), sandbox=LocalSandbox())
         await choice.backend.aclose()
     events = [record.event for record in store.read(runs.log_of(ran.folder))]
     assert [event.candidates for event in events if isinstance(event, PhaseBegan) and event.phase == "Coding"] == [1]

@@ -20,6 +20,7 @@ from chatdev.models.types import Target
 from chatdev.playback.faults import FaultSpec
 from chatdev.playback.recording import Recording
 from chatdev.playback.server import Playback
+from chatdev.run_options import RunOptions
 from chatdev.settings import Secret, Settings, load
 
 PLAYED = recording(ANSWERS)
@@ -39,7 +40,7 @@ async def ran(
             order = runs.RunRequest(task="greet", name="Greeting", config="full", role_models=typed)
             folder = folder or runs.begin(order, warehouse)
             again = tuple(each.format(coder=coder, own=url) for each in again)
-            verdict = await wiring.work(folder, choice, role_models=again)
+            verdict = await wiring.work(folder, choice, RunOptions(role_models=again))
         finally:
             await choice.backend.aclose()
     return Ran(folder, verdict, store.read(runs.log_of(folder)))

@@ -10,10 +10,11 @@ from support import ANSWERS, recording
 from chatdev import runs, wiring
 from chatdev.errors import SettingsError
 from chatdev.journal import store
-from chatdev.journal.events import Diagnostic, RunStarted
+from chatdev.journal.events import Diagnostic
 from chatdev.models.choose import choose
 from chatdev.models.errors import ServerBroke
 from chatdev.playback.faults import FaultSpec
+from chatdev.run_options import UNTYPED
 from chatdev.settings import load
 
 ALLOWED = {"CHATDEV_SECOND_OPINION": "1"}
@@ -112,15 +113,11 @@ async def test_a_run_killed_between_both_opinions_asks_nothing_twice(tmp_path: P
 
 
 async def test_the_option_holds_for_every_attempt(tmp_path: Path) -> None:
-    reach = runs.EndpointPolicy(second_opinion=True)
-    folder = runs.begin(runs.RunRequest(task="greet", name="Greeting", config="full", reach=reach), tmp_path)
-    begun_with = store.read(runs.log_of(folder))[0].event
-    assert isinstance(begun_with, RunStarted)
-    assert begun_with.second_opinion
-    again = runs.EndpointPolicy().over(begun_with)
+    folder = runs.begin(runs.RunRequest(task="greet", name="Greeting", config="full", second_opinion=True), tmp_path)
+    again = runs.options_of(store.read(runs.log_of(folder)), folder).resumed(UNTYPED)
     assert again.second_opinion
-    assert again.applied(load({}, tmp_path)).second_opinion
-    assert not runs.EndpointPolicy().applied(load({}, tmp_path)).second_opinion
+    assert runs.settings_for(again, load({}, tmp_path)).second_opinion
+    assert not runs.settings_for(UNTYPED, load({}, tmp_path)).second_opinion
 
 
 async def test_the_budget_of_the_settings_holds_unless_another_is_typed(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from chatdev.models.choose import choose
 from chatdev.playback.recording import Recording
 from chatdev.playback.server import Playback
 from chatdev.project.spending import Spending
+from chatdev.run_options import RunOptions
 from chatdev.settings import load
 
 REPAIRED = {
@@ -40,7 +41,7 @@ async def limited(
                 order = runs.RunRequest(task="greet", name="Greeting", config=company, limits=limits or {})
                 verdict = await wiring.work(folder := runs.begin(order, warehouse), choice)
             else:
-                verdict = await wiring.work(folder, choice, limits=limits)
+                verdict = await wiring.work(folder, choice, RunOptions(limits=limits or {}))
         finally:
             await choice.backend.aclose()
     return Ran(folder, verdict, read(runs.log_of(folder)))

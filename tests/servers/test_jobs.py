@@ -11,7 +11,8 @@ import vllm_cpu
 
 from chatdev.fleet import batch
 from chatdev.fleet.concurrency import FIRST, AdaptiveConcurrency
-from chatdev.fleet.ledger import BatchPlan, Ledger
+from chatdev.fleet.ledger import Ledger
+from chatdev.fleet.plan import BatchPlan
 from chatdev.models.choose import Choice
 from chatdev.models.metrics import Load
 from chatdev.models.types import Message, Options
