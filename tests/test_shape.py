@@ -1,4 +1,4 @@
-"""Code goes bad in the tail: no function over 60 lines, no module over 400."""
+"""Code goes bad in the tail: no function over 60 lines or 8 parameters, no module over 400 lines."""
 
 import ast
 import subprocess
@@ -26,6 +26,23 @@ def test_modules_and_functions_stay_small(path: Path) -> None:
     long = [f.name for f in functions if f.end_lineno is not None and f.end_lineno - f.lineno >= 60]
     assert len(source.splitlines()) <= 400
     assert not long
+
+
+def _parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """The number of parameters, without ``self`` and ``cls``."""
+    of = function.args
+    every = [*of.posonlyargs, *of.args, *of.kwonlyargs, *filter(None, (of.vararg, of.kwarg))]
+    return sum(each.arg not in ("self", "cls") for each in every)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_function_has_more_than_eight_parameters(path: Path) -> None:
+    functions = [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    assert not [each.name for each in functions if _parameters(each) > 8]
 
 
 def test_starting_a_command_imports_no_extra_and_nothing_that_few_runs_need() -> None:

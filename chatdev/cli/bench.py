@@ -1,15 +1,25 @@
 """``chatdev bench``: measure the user's endpoints side by side."""
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
+
+from chatdev.cli import options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from chatdev.ops.bench.workload import Workload
+
+
+class BenchOutput(NamedTuple):
+    """Where the result goes: to the terminal ``as_json`` or as Markdown, and to files."""
+
+    as_json: bool = False
+    markdown_file: str | None = None
+    svg_file: str | None = None
 
 
 @click.command(name="bench")
@@ -22,15 +32,14 @@ if TYPE_CHECKING:
 @click.option("--markdown", "markdown_file", default=None, metavar="FILE", help="Save the Markdown table.")
 @click.option("--svg", "svg_file", default=None, metavar="FILE", help="Save a chart.")
 @click.option("--yes", is_flag=True, help="Do not ask before measuring an endpoint that charges money.")
+@options.gathered(BenchOutput, "output")
 def command(
     endpoints: tuple[str, ...],
     run: str | None,
     levels: str,
     seconds: float,
     projects: int | None,
-    as_json: bool,
-    markdown_file: str | None,
-    svg_file: str | None,
+    output: BenchOutput,
     yes: bool,
 ) -> None:
     """Compare model servers: latency, tokens/s, errors, cost.
@@ -59,15 +68,15 @@ def command(
         return await bench(whom, await _workload(run), plan, tell=common.say, agree=lambda costs: _agree(costs, yes))
 
     plan = BenchPlan(_levels(levels), _positive(seconds), projects)
-    targets = [Path(name) for name in (markdown_file, svg_file) if name]
+    targets = [Path(name) for name in (output.markdown_file, output.svg_file) if name]
     _writable(targets)
     try:
         came = common.run(measure(plan))
-        common.conclude(report.as_json(came) if as_json else report.markdown(came))
-        if markdown_file:
-            _save(Path(markdown_file), report.markdown(came) + "\n")
-        if svg_file:
-            _save(Path(svg_file), picture.svg(came))
+        common.conclude(report.as_json(came) if output.as_json else report.markdown(came))
+        if output.markdown_file:
+            _save(Path(output.markdown_file), report.markdown(came) + "\n")
+        if output.svg_file:
+            _save(Path(output.svg_file), picture.svg(came))
     except ChatDevError as error:
         common.fail(error)
     sys.exit(came.exit_status)

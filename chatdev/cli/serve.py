@@ -3,11 +3,11 @@
 import os
 import shlex
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from chatdev.cli import common
+from chatdev.cli import common, options
 
 if TYPE_CHECKING:
     from chatdev.ops.machine import Machine
@@ -16,6 +16,19 @@ if TYPE_CHECKING:
     from chatdev.ops.serving.weights import Need
     from chatdev.settings import Secret, Settings
     from chatdev.settings.others import HubSettings
+
+
+class ServeOptions(NamedTuple):
+    """How a model is served; what was not typed is None or empty."""
+
+    engine: "Engine | None"
+    port: int
+    window: int | None
+    name: str
+    key: str
+    speculate: bool
+    force: bool
+    dry_run: bool
 
 
 @click.command(name="serve")
@@ -39,17 +52,11 @@ if TYPE_CHECKING:
 @click.option("--speculate", is_flag=True, help="Speculative decoding with n-grams of the prompt. Not measured yet.")
 @click.option("--force", is_flag=True, help="Start even if the model should not fit into memory.")
 @click.option("--dry-run", is_flag=True, help="Show the command and its reasons without starting it.")
+@options.gathered(ServeOptions, "serving")
 def command(
     model: str,
     extra: tuple[str, ...],
-    engine: "Engine | None",
-    port: int,
-    window: int | None,
-    name: str,
-    key: str,
-    speculate: bool,
-    force: bool,
-    dry_run: bool,
+    serving: ServeOptions,
 ) -> None:
     """Start a model server that fits this machine.
 
@@ -70,31 +77,27 @@ def command(
     try:
         serve.refuse_other_systems(sys.platform)
         own = settings.load_here()
-        secret = settings.Secret(key) if key else own.vllm_api_key
+        secret = settings.Secret(serving.key) if serving.key else own.vllm_api_key
         order = ServeSpec(
             model=model,
-            port=port or serve.free_port(),
-            name=name,
+            port=serving.port or serve.free_port(),
+            name=serving.name,
             key=secret is not None,
-            speculate=speculate,
+            speculate=serving.speculate,
             extra=extra,
             container=f"chatdev-{os.getpid()}",
             gpus=others.visible_gpus(),
         )
-        common.run(_serve(order, engine, window, own, secret, force=force, dry_run=dry_run))
+        common.run(_serve(order, serving, own, secret))
     except ChatDevError as error:
         common.fail(error)
 
 
 async def _serve(
     order: "ServeSpec",
-    wanted: "Engine | None",
-    window: int | None,
+    serving: ServeOptions,
     own: "Settings",
     key: "Secret | None",
-    *,
-    force: bool,
-    dry_run: bool,
 ) -> None:
     from chatdev.ops import machine
     from chatdev.ops.serving import engines, hub, serve
@@ -103,13 +106,13 @@ async def _serve(
     place = load_hub()
     seen = machine.only(machine.look(), order.gpus)
     need = await hub.find(order.model, place)
-    engine, why = (wanted, "you asked for it") if wanted else engines.chosen(seen, need)
+    engine, why = (serving.engine, "you asked for it") if serving.engine else engines.chosen(seen, need)
     serve.check_model(engine, order, need)
-    fit = serve.fitted(engine, need, seen, window, force=force)
+    fit = serve.fitted(engine, need, seen, serving.window, force=serving.force)
     plan = engines.plan(engine, order, seen, need, fit, place)
     click.echo(_shown(plan, why, seen, need, fit, key=order.key))
     obstacles = [found for found in (serve.missing(engine, seen), serve.taken(order.port)) if found]
-    if dry_run:
+    if serving.dry_run:
         for obstacle in obstacles:
             click.echo(f"\nBefore it can start: {obstacle}")
         return

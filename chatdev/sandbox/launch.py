@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .inside import Confinement
+    from .port import Limits
 
 _LONGEST_WAIT = 0.05
 _SHORTEST_LEFT = 0.01  # the remaining time may not change for long if a program gets no CPU
@@ -44,13 +45,9 @@ _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRI
 def write_order(
     program: "Sequence[str]",
     files: "Mapping[str, bytes]",
+    limits: "Limits",
     *,
-    seconds: float,
-    memory: int,
-    processes: int,
-    file_size: int,
     confinement: "Confinement | None" = None,
-    patience: float = fair.PATIENCE,
     asked: "float | None" = None,
 ) -> bytes:
     """The supervisor's order, for the same interpreter: ``files`` maps relative paths to content.
@@ -58,7 +55,7 @@ def write_order(
     ``asked`` is the monotonic time of the order, given if processes other than the program's own do its work.
     """
     walls = confinement.packed() if confinement else None
-    bounds = (seconds, memory, processes, file_size, patience, asked)
+    bounds = (limits.seconds, limits.memory, limits.processes, limits.file_size, limits.patience, asked)
     return marshal.dumps((tuple(program), dict(files), bounds, walls))
 
 

@@ -89,16 +89,11 @@ def _order(job: Job, walls: Confinement | None, *, seen: bool) -> bytes:
         segments = set(path.split("/"))
         if path.startswith("/") or ".." in segments or segments <= {"", "."}:
             raise SandboxError(f"The file name {path!r} leads out of the program's folder.")
-    limits = job.limits
     return launch.write_order(
         job.argv,
         job.files,
-        seconds=limits.seconds,
-        memory=limits.memory,
-        processes=limits.processes,
-        file_size=limits.file_size,
+        job.limits,
         confinement=walls,
-        patience=limits.patience,
         asked=None if seen else time.monotonic(),
     )
 

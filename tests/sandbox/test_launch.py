@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from chatdev.sandbox import launch, proc, trees
+from chatdev.sandbox.port import Limits
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -80,8 +81,8 @@ def test_whoever_wanted_the_run_dies_before_it_begins(tmp_path: Path, cut: int) 
     """Nobody reads what the supervisor reports, and its lifeline is closed: it ends the program and clears up."""
     folder = tmp_path / "run"
     folder.mkdir()
-    limits = {"seconds": 60.0, "memory": 1 << 30, "processes": 9, "file_size": 1 << 20}
-    order = launch.write_order(("sleep", "600"), {"file": b"x"}, **limits)  # type: ignore[arg-type]
+    limits = Limits(seconds=60.0, memory=1 << 30, processes=9, file_size=1 << 20)
+    order = launch.write_order(("sleep", "600"), {"file": b"x"}, limits)
     (status, status_end), (life, life_end), (wanted, wanted_end) = os.pipe(), os.pipe(), os.pipe()
     os.write(wanted_end, order[: len(order) // (1 + cut)])
     for descriptor in (status, life_end, wanted_end):
