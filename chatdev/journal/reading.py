@@ -2,7 +2,7 @@
 
 A line holds one record: ``{"n":7,"at":1764041267.123,"crc":"0a1b2c3d","event":{…}}``. ``n`` counts from 1 without a
 gap, ``at`` is the system time in seconds since 1970, ``crc`` is CRC-32 (hexadecimal) over the bytes ``n|at|event`` as
-they are in the line, so that a flipped bit, a lost line and a torn tail are all detected.
+they are in the line, so that a flipped bit and a lost line are detected. ``torn.py`` says what an incomplete end is.
 """
 
 import hashlib
@@ -13,12 +13,12 @@ from pathlib import Path
 
 import msgspec
 
-from chatdev.journal import events
+from chatdev.journal import events, torn
 from chatdev.journal.lock import JournalError
 
 
 class Damaged(JournalError):
-    """A record in the middle of the log fails its checksum. The records before it are intact."""
+    """A record of the log was written completely, but its checksum or number is wrong. Those before it are intact."""
 
 
 class NewerVersion(JournalError):
@@ -88,38 +88,33 @@ def _refuse_newer(event: bytes, path: Path) -> None:
         )
 
 
-def scan(data: bytes, path: Path, *, repair: bool = False) -> tuple[list[Record], int]:
-    """All intact records up to the first damaged one, and their size in bytes.
+def scan(data: bytes, path: Path, *, repair: bool = False) -> torn.Scanned[Record]:
+    """The intact records of a log, and what follows them: nothing, a torn end or, with ``repair``, a damaged line.
 
-    Raises Damaged if more records follow the damaged one, unless they are to be cut off (``repair``), and Newer.
+    Raises Damaged if a line is damaged (with ``repair``, if no record precedes it), and NewerVersion.
     """
-    records: list[Record] = []
-    good = 0
-    while (end := data.find(b"\n", good)) >= 0:
-        record = _record(data[good:end], len(records) + 1, path)
-        if record is None:
-            if data.find(b"\n", end + 1) >= 0 and not (repair and records):
-                raise _damaged(path, len(records))
-            break
-        records.append(record)
-        good = end + 1
-    return records, good
+    scanned = torn.scan(data, lambda line, number: _record(line, number, path))
+    if scanned.damaged and not (repair and scanned.records):
+        raise _damaged(path, len(scanned.records), more=scanned.more)
+    return scanned
 
 
-def _damaged(path: Path, whole: int) -> Damaged:
-    what = f"{path}: record {whole + 1} is damaged, and more records follow it."
-    if not whole:
+def _damaged(path: Path, intact: int, *, more: bool) -> Damaged:
+    follows = "and more records follow it" if more else "although it was written completely"
+    what = f"{path}: record {intact + 1} is damaged, {follows}."
+    if not intact:
         return Damaged(what, do="No record precedes it: restore a copy of the log, or start a new run.")
     return Damaged(
         what,
-        do=f"The {whole} records before it are intact. Restore a copy of the log, or continue from those records with: "
+        do=f"Intact records before it: {intact}. Restore a copy of the log, or continue from those records with: "
         f'chatdev resume "{path.parent.parent}" --repair',
     )
 
 
 def read(path: Path) -> tuple[Record, ...]:
-    """The intact records of a log, without a torn tail. Raises Damaged, Newer, and JournalError if there is no log."""
-    return tuple(scan(_bytes(path), path)[0])
+    """The intact records of a log, without a torn tail. Raises Damaged, NewerVersion, and
+    JournalError if there is no log."""
+    return tuple(scan(_bytes(path), path).records)
 
 
 def _bytes(path: Path) -> bytes:
@@ -137,7 +132,7 @@ def unreadable(path: Path, error: OSError) -> JournalError:
 def whole(path: Path) -> bytes:
     """The bytes of a log's intact records, without a torn tail. Raises as ``read`` does."""
     data = _bytes(path)
-    return data[: scan(data, path)[1]]
+    return data[: scan(data, path).size]
 
 
 PAUSES = (0.05, 1.0)
@@ -176,7 +171,7 @@ class _Followed:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._digests: list[bytes] = []  # of each line before the position
-        self._end = 0
+        self._number = self._end = 0
         self._last = b""
         self._suspect = b""
 
@@ -187,12 +182,12 @@ class _Followed:
             self._rewind()
             data = self._read() or b""
         records = []
-        for line in _lines(data):
-            record = _record(line, len(self._digests) + 1, self._path)
-            if record is None:
+        for line in torn.complete(data):
+            record = None if torn.is_blank(line) else _record(line, self._number + 1, self._path)
+            if record is None and not torn.is_blank(line):
                 self._doubt(line)
                 break
-            records.append(record)
+            records += [record] if record else []
             self._advance(line)
         return records
 
@@ -211,13 +206,14 @@ class _Followed:
 
     def _advance(self, line: bytes) -> None:
         self._digests.append(_digest(line))
+        self._number += not torn.is_blank(line)
         self._last, self._end, self._suspect = line, self._end + len(line), b""
 
     def _rewind(self) -> None:
         """Go back to the end of the records that are still the same."""
         before, self._digests = self._digests, []
-        self._end, self._last, self._suspect = 0, b"", b""
-        for line, digest in zip(_lines(self._read() or b""), before, strict=False):
+        self._number, self._end, self._last, self._suspect = 0, 0, b"", b""
+        for line, digest in zip(torn.complete(self._read() or b""), before, strict=False):
             if _digest(line) != digest:
                 break
             self._advance(line)
@@ -225,16 +221,8 @@ class _Followed:
     def _doubt(self, line: bytes) -> None:
         """Raise Damaged if the same line was unreadable at the last look: the first may have seen half of a change."""
         if line == self._suspect:
-            raise _damaged(self._path, len(self._digests))
+            raise _damaged(self._path, self._number, more=False)
         self._suspect = line
-
-
-def _lines(data: bytes) -> Iterator[bytes]:
-    """The complete lines, with their ends."""
-    begin = 0
-    while end := data.find(b"\n", begin) + 1:
-        yield data[begin:end]
-        begin = end
 
 
 def _digest(line: bytes) -> bytes:

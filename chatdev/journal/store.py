@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from chatdev.journal import events, lock
+from chatdev.journal import events, lock, torn
 from chatdev.journal.lock import Busy as Busy
 from chatdev.journal.lock import JournalError as JournalError
 from chatdev.journal.reading import Damaged as Damaged
@@ -92,25 +92,19 @@ class Store:
     def _opened(self, repair: bool) -> list[Record]:
         """The intact records of the file; anything else in it is cut."""
         data = self.path.read_bytes()
-        records, whole = scan(data, self.path, repair=repair)
-        if whole < len(data):
-            kept = self.path.with_name(f"{self.path.name}.cut")
-            with kept.open("ab") as file:
-                file.write(data[whole:] + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.ftruncate(self._file, whole)
-            os.fsync(self._file)
-            torn = data.find(b"\n", whole) < 0
+        scanned = scan(data, self.path, repair=repair)
+        if scanned.rest:
+            torn.cut(self.path, self._file, scanned.rest)
+            number = len(scanned.records) + 1
             self.repaired = (
-                f"Dropped record {len(records) + 1} at the end of the log: it was incomplete and not acknowledged."
-                if torn
-                else f"Record {len(records) + 1} of the log was damaged: it and all later records were moved to "
-                f"{kept.name}. Their work is done again."
+                f"Record {number} of the log was damaged: it and all later records were moved to "
+                f"{self.path.name}.cut. Their work is done again."
+                if scanned.damaged
+                else torn.dropped(scanned.rest, number, "the log")
             )
-        if not records:  # else the folder was synced before the first of them
+        if not scanned.records:  # else the folder was synced before the first of them
             sync_path(self.path.parent)
-        return records
+        return scanned.records
 
     @property
     def broken(self) -> bool:
@@ -136,9 +130,7 @@ class Store:
         at, body = b"%.3f" % now, _encode(event)
         line = b'{"n":%d,"at":%s,"crc":"%s","event":%s}\n' % (n, at, checksum(n, at, body).encode(), body)
         try:
-            written = os.write(self._file, line)
-            if written < len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            torn.append(self._file, line)
         except OSError as error:
             raise self._break(error) from error
         self._size += len(line)

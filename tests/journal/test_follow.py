@@ -167,6 +167,21 @@ def test_a_line_seen_in_the_middle_of_a_change_is_looked_at_again(tmp_path: Path
     assert followed(path, lambda: path.write_bytes(data)) == [(1, "one"), (2, "two")]
 
 
+@pytest.mark.parametrize("end", [b"\n\n", b"\0" * 64, b"\0\n", b'{"n":3'])
+def test_an_end_without_a_record_is_passed_over_also_when_it_is_cut(tmp_path: Path, end: bytes) -> None:
+    path = tmp_path / "log"
+    write(path, "one", "two")
+    path.write_bytes(path.read_bytes() + end)
+    assert followed(path, nothing, nothing, lambda: write(path, "three")) == [(1, "one"), (2, "two"), (3, "three")]
+
+
+def test_empty_lines_between_records_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    write(path, "one", "two")
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\n\n"))
+    assert followed(path, path.unlink, lambda: write(path, "new")) == [(1, "one"), (2, "two"), (1, "new")]
+
+
 def test_a_log_that_cannot_be_read_is_a_plain_error(tmp_path: Path) -> None:
     (tmp_path / "log").mkdir()
     with pytest.raises(JournalError, match="cannot be read"):
