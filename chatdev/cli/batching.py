@@ -32,6 +32,8 @@ def run(source: str, asked: BatchOptions, typed: BatchPlan) -> int:
         plan = typed.continuing(plan_of(folder) or BatchPlan())
         assignments(plan.role_models)
         with contextlib.closing(Ledger(folder, plan)) as ledger:
+            for note in ledger.notes:
+                common.say(note)
             named = tasks.identities(rows) if rows else [(each.id, each.row) for each in ledger.tasks.values()]
             chosen = ledger.add(tasks.where(named, asked.where)[: asked.limit])
             if asked.retry:

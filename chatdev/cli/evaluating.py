@@ -51,6 +51,8 @@ def run(source: str, asked: EvalOptions, base: BatchPlan) -> int:
         wanted = EvalRequest(tasks, chosen, asked.repeat, asked.ceiling or 0)
         folder = Path(asked.out) if asked.out else common.WAREHOUSE / f"{tasks.name}_eval"
         with contextlib.closing(EvalFolder(folder)) as place:
+            for note in place.notes:
+                common.say(note)
             return _carried(asked, place, wanted, base)
     except ChatDevError as error:
         common.say(f"Error: {error}")

@@ -14,8 +14,7 @@ import msgspec
 
 from chatdev.errors import UserError
 from chatdev.evaluation.judging import HiddenResult
-from chatdev.fleet.ledger import lines
-from chatdev.journal import lock
+from chatdev.journal import lock, torn
 
 Key = tuple[str, str, int, str, str]
 
@@ -29,10 +28,12 @@ class EvalStart(msgspec.Struct, frozen=True):
 
 
 class EvalFolder:
-    """The folder of an evaluation; ``close`` releases it. Raises UserError, and Busy if another process has it."""
+    """The folder of an evaluation; ``close`` releases it. ``notes`` are sentences about what was dropped at the end of
+    its files. Raises UserError, and Busy if another process has it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.notes: list[str] = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -42,7 +43,7 @@ class EvalFolder:
         self._files = contextlib.ExitStack()
         self._files.callback(lock.release, lock.take(folder / ".lock"))
         try:
-            self._judged = {each.key: each for each in self._known()}
+            self._judged = {each.key: each for each in self._recorded()}
             self._log = self._files.enter_context((folder / "judged.jsonl").open("ab", buffering=0))
         except BaseException:
             self._files.close()
@@ -86,12 +87,13 @@ class EvalFolder:
 
     def put(self, judged: HiddenResult) -> None:
         """Store a judgement. Raises OSError."""
-        self._log.write(msgspec.json.encode(judged) + b"\n")
+        torn.append(self._log.fileno(), msgspec.json.encode(judged) + b"\n")
         self._judged[judged.key] = judged
 
-    def _known(self) -> list[HiddenResult]:
+    def _recorded(self) -> list[HiddenResult]:
         """The judgements so far; an incomplete last line is dropped. Raises UserError."""
-        return lines(self.folder / "judged.jsonl", HiddenResult, do="Delete it: the products are then judged again.")
+        path, do = self.folder / "judged.jsonl", "Delete it: the products are then judged again."
+        return torn.recovered(path, HiddenResult, self.notes.append, do)
 
     def close(self) -> None:
         """Release the folder."""

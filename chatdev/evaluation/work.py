@@ -100,6 +100,7 @@ class Evaluation:
             choice: Choice | None = None
             for arm in self._wanted.batches:
                 with contextlib.closing(Ledger(self._place.arm(arm.folder), self._plan(arm))) as ledger:
+                    self._means.out.writelines(f"{note}\n" for note in ledger.notes)
                     units = dict(zip(self._wanted.units(arm), self._added(ledger, arm), strict=True))
                     if self._means.retry:
                         ledger.retry([name for name, result in ledger.results.items() if result.status == "error"])

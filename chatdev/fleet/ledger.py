@@ -30,7 +30,7 @@ from chatdev.errors import UserError
 from chatdev.fleet import tasks
 from chatdev.fleet.plan import HIDDEN, BatchPlan, plan_of
 from chatdev.fleet.tasks import TaskRow
-from chatdev.journal import lock, store
+from chatdev.journal import lock, store, torn
 from chatdev.journal.store import sync_path
 from chatdev.project.prompts import checked
 
@@ -111,10 +111,12 @@ COLUMNS = (
 
 class Ledger:
     """A batch's folder, held by one process. ``tasks`` are all tasks of the batch, ``results`` those of the finished
-    projects, both by id. Raises UserError, and Busy if another process works on the batch."""
+    projects, both by id. ``notes`` are sentences about what was dropped at the ends of its files. Raises UserError, and
+    Busy if another process works on the batch."""
 
     def __init__(self, folder: Path, plan: BatchPlan | None = None) -> None:
         self.folder, self._hidden = folder, folder / HIDDEN
+        self.notes: list[str] = []
         try:
             self._hidden.mkdir(parents=True, exist_ok=True)
             (folder / "projects").mkdir(exist_ok=True)
@@ -127,10 +129,10 @@ class Ledger:
         self._files.callback(lock.release, self._lock)
         try:
             self.plan = self._planned(plan)
-            known = lines(self._hidden / "tasks.jsonl", BatchTask)
-            self.tasks = {task.id: task for task in known}
-            self._names = {task.name.casefold() for task in known}
-            self._folders = {task.folder for task in known}
+            recorded = self._recovered(self._hidden / "tasks.jsonl", BatchTask)
+            self.tasks = {task.id: task for task in recorded}
+            self._names = {task.name.casefold() for task in recorded}
+            self._folders = {task.folder for task in recorded}
             self._log = self._appending(self._hidden / "tasks.jsonl")
             self.results = self._reconciled()
             self._ended = self._appending(folder / "results.jsonl")
@@ -141,6 +143,9 @@ class Ledger:
 
     def _appending(self, path: Path) -> IO[bytes]:
         return self._files.enter_context(path.open("ab", buffering=0))
+
+    def _recovered(self, path: Path, kind: type[T]) -> list[T]:
+        return torn.recovered(path, kind, self.notes.append, "Fix or delete the lines that are not valid JSON.")
 
     def _planned(self, plan: BatchPlan | None) -> BatchPlan:
         """The plan: the given one, or the one that the batch was started with."""
@@ -232,13 +237,18 @@ class Ledger:
 
         The old attempt is fenced off: from now on it acknowledges nothing (``FencedStore``), it writes to its own
         folder, and its result is ignored. What it had acknowledged is copied to the new folder. A project that had
-        finished keeps its folder: only its result was not reported yet.
+        finished keeps its folder: only its result was not reported yet. So does one whose log is damaged: its next
+        attempt reports that as its error.
         """
         mark, old = given_up(self.folder, task.folder), runs.log_of(self.place.projects / task.folder)
         mark.touch()
         sync_path(mark.parent)
-        kept = store.whole(old) if old.exists() else b""
-        if kept and runs.finished(store.read(old)):
+        try:
+            kept = store.whole(old) if old.exists() else b""
+            over = bool(kept) and runs.finished(store.read(old)) is not None
+        except store.Damaged:
+            kept, over = b"", True
+        if over:
             mark.unlink()
             return task
         folder = self._free(task.name)
@@ -255,8 +265,8 @@ class Ledger:
         if result.id in self.results or result.go != task.go:
             return
         try:
-            self._ended.write(msgspec.json.encode(result) + b"\n")
-            self._table.write(_csv([result]))
+            torn.append(self._ended.fileno(), msgspec.json.encode(result) + b"\n")
+            torn.append(self._table.fileno(), _csv([result]))
         except OSError as error:
             raise UserError(
                 f"Cannot write the results in {self.folder} ({error.strerror}).",
@@ -274,8 +284,8 @@ class Ledger:
     def _reconciled(self) -> dict[str, Result]:
         """The results that still count; the files are rewritten if they held anything else."""
         path = self.folder / "results.jsonl"
-        told = lines(path, Result)
-        holding = {each.id: each for each in told if each.id in self.tasks and each.go == self.tasks[each.id].go}
+        recorded = self._recovered(path, Result)
+        holding = {each.id: each for each in recorded if each.id in self.tasks and each.go == self.tasks[each.id].go}
         self.results = holding
         self._rewrite()
         return holding
@@ -296,7 +306,7 @@ class Ledger:
 
     def _note(self, new: Sequence[BatchTask]) -> None:
         if new:
-            self._log.write(b"".join(msgspec.json.encode(task) + b"\n" for task in new))
+            torn.append(self._log.fileno(), b"".join(msgspec.json.encode(task) + b"\n" for task in new))
             os.fsync(self._log.fileno())
 
     def close(self) -> None:
@@ -315,22 +325,6 @@ def shared_code(folder: Path) -> str:
         return (folder / HIDDEN / "shared").read_text(encoding="ascii")
     except (OSError, ValueError):
         return ""
-
-
-def lines(path: Path, kind: type[T], do: str = "Fix or delete the lines that are not valid JSON.") -> list[T]:
-    """The complete lines of a file; an incomplete, unacknowledged last line is dropped. Raises UserError with ``do`` as
-    its advice."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        os.truncate(path, whole)
-    try:
-        return msgspec.json.Decoder(kind).decode_lines(data[:whole])
-    except msgspec.DecodeError as error:
-        raise UserError(f"{path} is damaged: {error}.", do=do) from error
 
 
 def _csv(results: Iterable[Result], *, header: bool = False) -> bytes:

@@ -16,6 +16,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from chatdev.errors import UserError
+
 T = TypeVar("T")
 
 
@@ -77,6 +79,35 @@ def cut(path: Path, handle: int, rest: bytes) -> None:
         os.fsync(kept.fileno())
     os.ftruncate(handle, os.fstat(handle).st_size - len(rest))
     os.fsync(handle)
+
+
+def recovered(path: Path, kind: type[T], note: Callable[[str], None], do: str) -> list[T]:
+    """The records in the lines of a JSON lines file without checksums. A torn end is cut off, and ``note`` gets a
+    sentence about it; only the process that appends to the file may call this. A missing file has no records.
+
+    Raises UserError, with ``do`` as its advice, if a line is damaged, and OSError.
+    """
+    decoder, errors = msgspec.json.Decoder(kind), list[str]()
+
+    def decode(line: bytes, _: int) -> T | None:
+        try:
+            return decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            errors.append(str(error))
+            return None
+
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return []
+    with open(handle, "r+b") as file:  # noqa: PTH123 - it is open already
+        scanned = scan(file.read(), decode)
+        if scanned.damaged:
+            raise UserError(f"{path} is damaged: line {scanned.damaged}: {errors[-1]}.", do=do)
+        if scanned.rest:
+            cut(path, handle, scanned.rest)
+            note(dropped(scanned.rest, len(scanned.records) + 1, path.name))
+    return scanned.records
 
 
 def dropped(rest: bytes, number: int, name: str) -> str:

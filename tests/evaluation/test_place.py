@@ -20,6 +20,7 @@ def test_judgements_are_kept_and_a_torn_line_is_cut_off(tmp_path: Path) -> None:
     with (tmp_path / "out" / "judged.jsonl").open("a") as file:
         file.write('{"arm": "on')
     with contextlib.closing(EvalFolder(tmp_path / "out")) as place:
+        assert place.notes == ["Dropped record 2 at the end of judged.jsonl: it was incomplete and not acknowledged."]
         assert place.judgement(JUDGED.key) == JUDGED
         assert place.judgement(("once", "a", 1, "another product", "judge")) is None
     assert len((tmp_path / "out" / "judged.jsonl").read_text().splitlines()) == 1

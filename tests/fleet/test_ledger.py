@@ -4,12 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from chatdev import runs
 from chatdev.errors import UserError
 from chatdev.fleet import tasks
-from chatdev.fleet.ledger import BatchTask, Ledger, Result
+from chatdev.fleet.ledger import BatchTask, Ledger, Result, given_up
 from chatdev.fleet.plan import BatchPlan, plan_of
 from chatdev.fleet.tasks import TaskRow
+from chatdev.journal import events
 from chatdev.journal.lock import Busy
+from chatdev.journal.store import Store
 
 
 def rows(*names: str) -> list[tasks.NamedRow]:
@@ -96,7 +99,11 @@ def test_what_a_kill_tore_is_cut_and_the_table_made_whole(ledger: Ledger) -> Non
             file.write(torn)
     (ledger.folder / "results.csv").write_bytes(b"name,verd")
     again = Ledger(ledger.folder)
-    assert hidden.read_bytes() == whole
+    assert again.notes == [
+        "Dropped record 3 at the end of tasks.jsonl: it was incomplete and not acknowledged.",
+        "Dropped record 2 at the end of results.jsonl: it was incomplete and not acknowledged.",
+    ]
+    assert hidden.read_bytes() == whole and hidden.with_name("tasks.jsonl.cut").read_bytes() == b'{"id":"x\n'
     assert [row["name"] for row in table(ledger.folder)] == ["A"]
     again.put(result(other))
     again.close()
@@ -107,8 +114,44 @@ def test_a_damaged_line_is_told(ledger: Ledger) -> None:
     ledger.add(rows("A"))
     ledger.close()
     (ledger.folder / ".batch" / "tasks.jsonl").write_bytes(b"{}\n")
-    with pytest.raises(UserError, match="is damaged"):
+    with pytest.raises(UserError, match=r"tasks\.jsonl is damaged: line 1: Object missing required field"):
         Ledger(ledger.folder)
+
+
+@pytest.mark.parametrize(("end", "notes"), [(b"", 0), (b"\n", 1), (b"\0" * 512, 1), (b"\r\n\0\n", 1)])
+def test_empty_lines_and_zeros_at_the_end_are_no_damage(ledger: Ledger, end: bytes, notes: int) -> None:
+    made = ledger.add(rows("A", "B"))
+    ledger.close()
+    path = ledger.folder / ".batch" / "tasks.jsonl"
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"\n", b"\n\n", 1) + end)
+    again = Ledger(ledger.folder)
+    assert tuple(again.tasks.values()) == made and len(again.notes) == notes
+    again.close()
+
+
+def test_a_project_with_a_damaged_log_is_not_reassigned_and_does_not_stop_the_batch(ledger: Ledger) -> None:
+    (task,) = ledger.add(rows("A"))
+    ledger.share()
+    log = runs.log_of(ledger.place.projects / task.folder)
+    store = Store(log)
+    store.append(events.Diagnostic("A.1", "guessed", "one"))
+    store.close()
+    log.write_bytes(log.read_bytes().replace(b"one", b"two"))
+    assert ledger.hand_over(task) == task and not given_up(ledger.folder, task.folder).exists()
+    ledger.close()
+
+
+@pytest.mark.parametrize("joined", [b"", b"\0", b'{"id":"x'])
+def test_two_tasks_on_one_line_are_damage(ledger: Ledger, joined: bytes) -> None:
+    ledger.add(rows("A", "B"))
+    ledger.close()
+    path = ledger.folder / ".batch" / "tasks.jsonl"
+    before = path.read_bytes().replace(b"\n", joined, 1)
+    path.write_bytes(before)
+    with pytest.raises(UserError, match=r"tasks\.jsonl is damaged: line 1"):
+        Ledger(ledger.folder)
+    assert path.read_bytes() == before
 
 
 def test_what_failed_is_taken_up_in_a_new_folder_and_an_error_where_it_stands(ledger: Ledger) -> None:
