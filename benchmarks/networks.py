@@ -33,6 +33,7 @@ from chatdev.project.spending import Spending
 from chatdev.project.state import State
 from chatdev.receipt import Receipt
 from chatdev.sandbox import levels
+from chatdev.views import svg as writer
 
 PROGRAM = 'main.py\n```python\n"""Greets."""\n\n\ndef main():\n    """Greet."""\n    print("hello")\n\n\nmain()\n```\n'
 ROOMY = (("chain", 1000), ("tree", 1000), ("star", 1000), ("layered", 1000), ("random", 1000), ("mesh", 64))
@@ -132,29 +133,22 @@ def chart(points: Mapping[str, Mapping[int, float]]) -> str:
     across: Callable[[float], float] = lambda agents: left + wide * math.log(agents / 4) / math.log(1000 / 4)  # noqa: E731
     up: Callable[[float], float] = lambda s: top + high * (most - max(math.log10(s), least)) / (most - least)  # noqa: E731
     colours = ("#2e9e6b", "#d9822b", "#3178c6", "#8250df", "#8c959f", "#cf222e")
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 {top + high + 60}" role="img">',
-        '<style>text { font: 12px system-ui, "DejaVu Sans", sans-serif; fill: #1f2328; } .p { fill: #fff; }'
-        " @media (prefers-color-scheme: dark) { text { fill: #e6edf3; } .p { fill: #0d1117; } }</style>",
-        f'<rect class="p" width="800" height="{top + high + 60}"/>',
-        '<text x="20" y="26" font-weight="600">Wall time of a network by its agents, with a model that answers '
-        "immediately</text>",
-    ]
+    title = "Wall time of a network by its agents, with a model that answers immediately"
+    parts = [writer.text(20, 26, title, font_weight=600)]
     for power in range(-3, 4):
         y = up(10.0**power)
-        parts.append(f'<path d="M{left} {y:.1f}h{wide}" stroke="#8c959f" stroke-opacity=".3"/>')
-        parts.append(f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{10.0**power:g} s</text>')
+        parts.append(writer.line(left, y, left + wide, y, stroke="#8c959f", stroke_opacity=".3"))
+        parts.append(writer.text(left - 8, y + 4, f"{10.0**power:g} s", anchor="end"))
     for agents in (*SIZES, 1000):
-        parts.append(f'<text x="{across(agents):.1f}" y="{top + high + 20}" text-anchor="middle">{agents}</text>')
+        parts.append(writer.text(across(agents), top + high + 20, str(agents), anchor="middle"))
     for number, (name, times) in enumerate(points.items()):
         colour, dots = colours[number], [(across(a), up(s)) for a, s in times.items()]
-        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots)
-        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in dots]
-        parts.append(f'<rect x="650" y="{60 + 22 * number}" width="12" height="12" fill="{colour}"/>')
-        parts.append(f'<text x="668" y="{71 + 22 * number}">{name}</text>')
-    parts.append(f'<text x="{left + wide / 2}" y="{top + high + 44}" text-anchor="middle">agents</text></svg>')
-    return "\n".join(parts)
+        parts.append(writer.polyline(dots, stroke=colour, stroke_width=2))
+        parts += [writer.circle(x, y, 3, fill=colour) for x, y in dots]
+        parts.append(writer.rect(650, 60 + 22 * number, 12, 12, fill=colour))
+        parts.append(writer.text(668, 71 + 22 * number, name))
+    parts.append(writer.text(left + wide / 2, top + high + 44, "agents", anchor="middle"))
+    return writer.document(800, top + high + 60, parts, style=writer.BASE_STYLE, fixed=False)
 
 
 async def measured(*, quick: bool, svg: str) -> None:

@@ -26,6 +26,7 @@ from chatdev.playback.prefix import PrefixCache
 from chatdev.playback.protocol import CHARACTERS, PER_MESSAGE
 from chatdev.playback.recording import Entry, Recording
 from chatdev.playback.server import Playback
+from chatdev.views import svg as writer
 
 COMPUTED, HITS = 7_000, 65.0
 """Targets: prompt tokens to compute, and per cent of all that come from the cache."""
@@ -112,34 +113,31 @@ def chart(companies: Mapping[str, Sequence[Call]]) -> str:
     left, top, wide, row = 300, 70, 420, 20
     scale = wide / max(call.prompt for _, call in rows)
     high = top + row * (len(rows) + 2 * len(companies)) + 20
+    cached_colour, computed_colour = "#2e9e6b", "#d9822b"
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 820 {high}" role="img">',
-        '<style>text { font: 12px system-ui, "DejaVu Sans", sans-serif; fill: #1f2328; } .p { fill: #fff; }'
-        " @media (prefers-color-scheme: dark) { text { fill: #e6edf3; } .p { fill: #0d1117; } }</style>",
-        f'<rect class="p" width="820" height="{high}"/>',
-        '<text x="20" y="26" font-weight="600">Prompt tokens of the recorded calculator, call by call</text>',
-        '<rect x="20" y="38" width="12" height="12" fill="#2e9e6b"/><text x="38" y="49">in the prefix cache</text>',
-        '<rect x="180" y="38" width="12" height="12" fill="#d9822b"/><text x="198" y="49">computed</text>',
+        writer.text(20, 26, "Prompt tokens of the recorded calculator, call by call", font_weight=600),
+        writer.rect(20, 38, 12, 12, fill=cached_colour),
+        writer.text(38, 49, "in the prefix cache"),
+        writer.rect(180, 38, 12, 12, fill=computed_colour),
+        writer.text(198, 49, "computed"),
     ]
     y = top
     for company, calls in companies.items():
         prompt, computed, share, _ = summed(calls)
-        parts.append(
-            f'<text x="20" y="{y + 14}" font-weight="600">{company}: {computed:,} of {prompt:,} computed, '
-            f"{share:.0f} % hits</text>"
-        )
+        heading = f"{company}: {computed:,} of {prompt:,} computed, {share:.0f} % hits"
+        parts.append(writer.text(20, y + 14, heading, font_weight=600))
         y += row + 4
         for call in calls:
             spared, rest = call.cached * scale, (call.prompt - call.cached) * scale
             name = " / ".join(part.split(".")[0] for part in call.place.split("/")[:-2]) or call.place
-            parts.append(f'<text x="{left - 8}" y="{y + 12}" text-anchor="end">{name}</text>')
-            parts.append(f'<rect x="{left}" y="{y}" width="{spared:.1f}" height="15" fill="#2e9e6b"/>')
-            parts.append(f'<rect x="{left + spared:.1f}" y="{y}" width="{rest:.1f}" height="15" fill="#d9822b"/>')
+            parts.append(writer.text(left - 8, y + 12, name, anchor="end"))
+            parts.append(writer.rect(left, y, spared, 15, fill=cached_colour))
+            parts.append(writer.rect(left + spared, y, rest, 15, fill=computed_colour))
             share = 100 * call.cached / call.prompt
-            parts.append(f'<text x="{left + spared + rest + 6:.1f}" y="{y + 12}">{share:.0f} %</text>')
+            parts.append(writer.text(left + spared + rest + 6, y + 12, f"{share:.0f} %"))
             y += row
         y += row - 4
-    return "\n".join((*parts, "</svg>\n"))
+    return writer.document(820, high, parts, style=writer.BASE_STYLE, fixed=False)
 
 
 async def run(svg: str) -> None:

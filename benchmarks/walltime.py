@@ -28,6 +28,7 @@ from chatdev.playback.demo import recording_of
 from chatdev.playback.recording import Entry
 from chatdev.settings import load
 from chatdev.views import formatting, path, summary
+from chatdev.views import svg as writer
 
 ROOT = Path(__file__).parent.parent
 FIRST, EACH = 0.08, 0.012
@@ -97,36 +98,30 @@ def chart(points: dict[str, list[tuple[float, float]]]) -> str:
     def at(scale: float, seconds: float) -> tuple[float, float]:
         return left + width * 1000 * EACH * scale / widest, top + height * (1 - seconds / most)
 
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 90} {top + height + 60}" '
-        'font-family="sans-serif" font-size="13">',
-        f'<rect width="{left + width + 90}" height="{top + height + 60}" fill="#ffffff"/>',
-    ]
+    lines: list[str] = []
     for seconds in range(0, int(most) + 1, 20):
         _, y = at(0, seconds)
-        lines.append(f'<line x1="{left}" y1="{y:.1f}" x2="{left + width}" y2="{y:.1f}" stroke="#dddddd"/>')
-        lines.append(f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end" fill="#444444">{seconds} s</text>')
+        lines.append(writer.line(left, y, left + width, y, stroke="#dddddd"))
+        lines.append(writer.text(left - 8, y + 4, f"{seconds} s", anchor="end", fill="#444444"))
     for scale in sorted({scale for each in points.values() for scale, _ in each}):
         x, _ = at(scale, 0)
         label = f"{1000 * EACH * scale:g}"
-        lines.append(f'<text x="{x:.1f}" y="{top + height + 20}" text-anchor="middle" fill="#444444">{label}</text>')
-    middle = left + width / 2
-    lines.append(
-        f'<text x="{middle}" y="{top + height + 44}" text-anchor="middle" fill="#444444">'
-        "milliseconds per token (and 6.7 times that to the first one)</text>"
-    )
+        lines.append(writer.text(x, top + height + 20, label, anchor="middle", fill="#444444"))
+    axis = "milliseconds per token (and 6.7 times that to the first one)"
+    lines.append(writer.text(left + width / 2, top + height + 44, axis, anchor="middle", fill="#444444"))
     for (company, each), colour in zip(points.items(), ("#b8860b", "#2e7d32", "#1f6fb2"), strict=False):
         spots = [at(scale, seconds) for scale, seconds in each]
-        joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots)
-        lines.append(f'<polyline points="{joined}" fill="none" stroke="{colour}" stroke-width="2.5"/>')
-        lines += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in spots]
+        lines.append(writer.polyline(spots, stroke=colour, stroke_width=2.5))
+        lines += [writer.circle(x, y, 3.5, fill=colour) for x, y in spots]
         x, y = spots[-1]
-        lines.append(f'<text x="{x + 8:.1f}" y="{y + 4:.1f}" fill="{colour}">{company}, {each[-1][1]:.0f} s</text>')
+        lines.append(writer.text(x + 8, y + 4, f"{company}, {each[-1][1]:.0f} s", fill=colour))
     for known, label in ((BEFORE, "1.0, 113 s"), (TARGET, "half of it")):
         x, y = at(1, known)
-        lines.append(f'<path d="M{x - 5:.1f},{y:.1f}h10M{x:.1f},{y - 5:.1f}v10" stroke="#a02020" stroke-width="2"/>')
-        lines.append(f'<text x="{x - 10:.1f}" y="{y + 4:.1f}" text-anchor="end" fill="#a02020">{label}</text>')
-    return "\n".join([*lines, "</svg>"]) + "\n"
+        cross = f"M{x - 5:.1f},{y:.1f}h10M{x:.1f},{y - 5:.1f}v10"
+        lines.append(writer.element("path", d=cross, stroke="#a02020", stroke_width=2))
+        lines.append(writer.text(x - 10, y + 4, label, anchor="end", fill="#a02020"))
+    style = "text { font: 13px sans-serif; } .paper { fill: #ffffff; }"
+    return writer.document(left + width + 90, top + height + 60, lines, style=style, fixed=False)
 
 
 def main() -> None:

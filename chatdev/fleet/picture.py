@@ -1,18 +1,15 @@
 """Two kinds of charts as self-contained SVG, in light or dark colours as the reader prefers."""
 
-import html
 import math
 from collections.abc import Iterator, Sequence
+
+from chatdev.views import svg
 
 WIDTH, LEFT, TOP, ROW, BAR = 720, 170, 64, 24, 16
 """In user units (pixels); bars are horizontal."""
 _SHOWN = 20
 _BINS = 12
-_STYLE = """<style>
-text { font: 12px system-ui, "DejaVu Sans", sans-serif; fill: #1f2328; } .title { font-size: 15px; font-weight: 600; }
-.paper { fill: #fff; } .s0 { fill: #2e9e6b; } .s1 { fill: #d9822b; } .s2 { fill: #8c959f; }
-@media (prefers-color-scheme: dark) { text { fill: #e6edf3; } .paper { fill: #0d1117; } }
-</style>"""
+_STYLE = svg.BASE_STYLE + ".s0 { fill: #2e9e6b; } .s1 { fill: #d9822b; } .s2 { fill: #8c959f; }"
 
 
 def stacked(title: str, parts: Sequence[str], rows: Sequence[tuple[str, Sequence[int]]]) -> str:
@@ -41,27 +38,16 @@ def _round_up(value: float) -> float:
 
 
 def _svg(title: str, parts: Sequence[str], rows: Sequence[tuple[str, Sequence[int]]]) -> str:
+    heading = svg.text(16, 26, title, "title")
     height = TOP + ROW * len(rows) + 12
-    return "\n".join(
-        (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
-            f'height="{height}" role="img">',
-            f"<title>{html.escape(title)}</title>",
-            _STYLE,
-            f'<rect class="paper" width="{WIDTH}" height="{height}"/>',
-            f'<text class="title" x="16" y="26">{html.escape(title)}</text>',
-            *_legend(parts),
-            *_bars(rows),
-            "</svg>\n",
-        )
-    )
+    return svg.document(WIDTH, height, (heading, *_legend(parts), *_bars(rows)), title=title, style=_STYLE)
 
 
 def _legend(parts: Sequence[str]) -> Iterator[str]:
     for number, part in enumerate(parts):
         x = LEFT + 100 * number
-        yield f'<rect class="s{number}" x="{x}" y="38" width="12" height="12" rx="2"/>'
-        yield f'<text x="{x + 18}" y="48">{html.escape(part)}</text>'
+        yield svg.rect(x, 38, 12, 12, f"s{number}", rx=2)
+        yield svg.text(x + 18, 48, part)
 
 
 def _bars(rows: Sequence[tuple[str, Sequence[int]]]) -> Iterator[str]:
@@ -69,8 +55,8 @@ def _bars(rows: Sequence[tuple[str, Sequence[int]]]) -> Iterator[str]:
     for number, (name, values) in enumerate(rows):
         y, x = TOP + ROW * number, float(LEFT)
         shown = name if len(name) <= 24 else f"{name[:23]}…"
-        yield f'<text x="{LEFT - 8}" y="{y + 12}" text-anchor="end">{html.escape(shown)}</text>'
+        yield svg.text(LEFT - 8, y + 12, shown, anchor="end")
         for part, value in enumerate(values):
-            yield f'<rect class="s{part}" x="{x:.1f}" y="{y}" width="{value * scale:.1f}" height="{BAR}"/>'
+            yield svg.rect(x, y, value * scale, BAR, f"s{part}")
             x += value * scale
-        yield f'<text x="{x + 6:.1f}" y="{y + 12}">{sum(values)}</text>'
+        yield svg.text(x + 6, y + 12, str(sum(values)))

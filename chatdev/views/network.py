@@ -1,6 +1,5 @@
 """A collaboration network and its result as an SVG picture, drawn from the places of the answers in the log."""
 
-import html
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,17 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from chatdev.journal import places
 from chatdev.journal.events import ModelAnswered, RunFinished, RunStarted
 from chatdev.journal.store import Record
+from chatdev.views import svg
 
 _COLUMNS = 40
 """Levels per row; a longer network continues in the next row."""
 _LINES = 4_000
 """The most edges that are drawn."""
-_STYLE = """<style>
-text { font: 12px system-ui, "DejaVu Sans", sans-serif; fill: #1f2328; } .title { font-size: 15px; font-weight: 600; }
-.paper { fill: #fff; } .edge { stroke: #8c959f; fill: none; } .once { fill: #2e9e6b; } .again { fill: #d9822b; }
+_STYLE = (
+    svg.BASE_STYLE
+    + """.edge { stroke: #8c959f; fill: none; } .once { fill: #2e9e6b; } .again { fill: #d9822b; }
 .merged { stroke: #1f2328; stroke-width: 1.5; }
-@media (prefers-color-scheme: dark) { text { fill: #e6edf3; } .paper { fill: #0d1117; } .merged { stroke: #e6edf3; } }
-</style>"""
+@media (prefers-color-scheme: dark) { .merged { stroke: #e6edf3; } }"""
+)
 
 
 class _Agent:
@@ -65,26 +65,24 @@ def _drawn(title: str, agents: Mapping[int, _Agent], edges: Sequence[tuple[int, 
     size = 5 if len(agents) > 100 else 9
     width = max(720, 60 + max(x for x, _ in spots.values()))
     height = 110 + max(y for _, y in spots.values())
+    some = f"; {_LINES:,} of {len(edges):,} edges are drawn" if len(edges) > _LINES else ""
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">{_STYLE}',
-        f'<rect class="paper" width="{width}" height="{height}"/>',
-        f'<text class="title" x="20" y="28">{html.escape(title)}</text>',
-        '<text x="20" y="48">green: one answer; orange: several answers; outlined: merged several inputs'
-        f"{f'; {_LINES:,} of {len(edges):,} edges are drawn' if len(edges) > _LINES else ''}</text>",
+        svg.text(20, 28, title, "title"),
+        svg.text(20, 48, f"green: one answer; orange: several answers; outlined: merged several inputs{some}"),
     ]
-    opacity = 0.6 if len(edges) <= 300 else 0.15
+    opacity = "0.6" if len(edges) <= 300 else "0.15"
     for before, after in edges[:: max(1, -(-len(edges) // _LINES))]:
         if before in spots and after in spots:
             (x1, y1), (x2, y2) = spots[before], spots[after]
-            parts.append(f'<path class="edge" stroke-opacity="{opacity}" d="M{x1} {y1}L{x2} {y2}"/>')
+            parts.append(svg.element("path", class_="edge", stroke_opacity=opacity, d=f"M{x1} {y1}L{x2} {y2}"))
     for number, agent in sorted(agents.items()):
         x, y = spots[number]
         kind = ("once" if agent.calls <= 1 else "again") + (" merged" if agent.merges else "")
-        told = f"agent {number}: {agent.calls} answers, {agent.merges} merges, {agent.tokens:,} tokens"
-        parts.append(f'<circle class="{kind}" cx="{x}" cy="{y}" r="{size}"><title>{told}</title></circle>')
+        hint = f"agent {number}: {agent.calls} answers, {agent.merges} merges, {agent.tokens:,} tokens"
+        parts.append(svg.circle(x, y, size, svg.element("title", hint), kind=kind))
         if len(agents) <= 40:
-            parts.append(f'<text x="{x + size + 2}" y="{y + 4}">{number}</text>')
-    return "\n".join((*parts, "</svg>\n"))
+            parts.append(svg.text(x + size + 2, y + 4, str(number)))
+    return svg.document(width, height, parts, style=_STYLE, fixed=False)
 
 
 def _spots(agents: Mapping[int, _Agent], edges: Sequence[tuple[int, int]]) -> dict[int, tuple[int, int]]:

@@ -1,12 +1,12 @@
 """A benchmark as a chart: one self-contained SVG, in the reader's light or dark colours."""
 
-import html
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from chatdev.ops.bench.figures import LevelFigures
 from chatdev.ops.bench.report import BenchReport, figure
+from chatdev.views import svg as writer
 
 WIDTH, LEFT, RIGHT = 760, 64, 20
 PLOT, TITLE, FOOT = 180, 44, 34
@@ -45,18 +45,13 @@ def svg(report: BenchReport) -> str:
     legend = 56 + LINE * len(report.endpoints)
     panel = TITLE + PLOT + FOOT
     height = legend + 2 * panel + 12
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
-        'role="img">',
-        "<title>chatdev bench: tokens per second and time to first token</title>",
-        f"<style>{_style()}</style>",
-        f'<rect class="paper" width="{WIDTH}" height="{height}"/>',
+    parts = (
         *_legend(report),
         *_panel(report, legend, "Tokens per second (more is better)", _speed),
         *_panel(report, legend + panel, "Time to first token, p50 to p95, in ms (less is better)", _wait),
-        "</svg>",
-    ]
-    return "\n".join(parts) + "\n"
+    )
+    title = "chatdev bench: tokens per second and time to first token"
+    return writer.document(WIDTH, height, parts, title=title, style=_style())
 
 
 def _style() -> str:
@@ -77,24 +72,21 @@ def _wait(level: LevelFigures) -> Bar | None:
     return Bar(low, high, f"{figure(low)}–{figure(high)}", mark=True)
 
 
-def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
-    named = f' class="{kind}"' if kind else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{named}>{html.escape(text)}</text>'
-
-
 def _legend(report: BenchReport) -> Iterator[str]:
-    yield _text(LEFT, 30, f"chatdev bench, {report.date}", "title")
+    yield writer.text(LEFT, 30, f"chatdev bench, {report.date}", "title")
     for number, endpoint in enumerate(report.endpoints):
         y = 56 + LINE * number
-        yield f'<rect class="e{number % len(_LIGHT)}" x="{LEFT}" y="{y - 10}" width="12" height="12" rx="2"/>'
+        yield writer.rect(LEFT, y - 10, 12, 12, f"e{number % len(_LIGHT)}", rx=2)
         name = endpoint.name if endpoint.measured else f"{endpoint.name}: not measured"
-        yield _text(LEFT + 20, y, name if len(name) <= 90 else f"{name[:89]}…", "" if endpoint.measured else "faint")
+        yield writer.text(
+            LEFT + 20, y, name if len(name) <= 90 else f"{name[:89]}…", "" if endpoint.measured else "faint"
+        )
 
 
 def _panel(report: BenchReport, top: float, title: str, bar: Callable[[LevelFigures], Bar | None]) -> Iterator[str]:
     """A title, an axis, and for each level a group with a bar for each endpoint that was measured."""
     base = top + TITLE + PLOT
-    yield _text(LEFT, top + 24, title, "title")
+    yield writer.text(LEFT, top + 24, title, "title")
     shown = [(each, place % len(_LIGHT)) for place, each in enumerate(report.endpoints) if each.measured]
     bars = [
         (number, column, colour, drawn)
@@ -105,11 +97,11 @@ def _panel(report: BenchReport, top: float, title: str, bar: Callable[[LevelFigu
     limit = ceiling(1.08 * max((drawn.high for *_, drawn in bars), default=1.0))  # space for the label above a bar
     for share in (0.0, 0.5, 1.0):
         y = base - share * PLOT
-        yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        yield _text(LEFT - 8, y + 4, figure(share * limit), "faint", "end")
+        yield writer.line(LEFT, y, WIDTH - RIGHT, y, "grid")
+        yield writer.text(LEFT - 8, y + 4, figure(share * limit), "faint", anchor="end")
     group = (WIDTH - LEFT - RIGHT) / len(report.plan.levels)
     for number, in_flight in enumerate(report.plan.levels):
-        yield _text(LEFT + (number + 0.5) * group, base + 20, f"{in_flight} in flight", "faint", "middle")
+        yield writer.text(LEFT + (number + 0.5) * group, base + 20, f"{in_flight} in flight", "faint", anchor="middle")
     slot = min(group * 0.8 / max(len(shown), 1), 90)
     for number, column, colour, drawn in bars:
         middle = LEFT + (number + 0.5) * group + (column + 0.5 - len(shown) / 2) * slot
@@ -121,11 +113,11 @@ def _bar(bar: Bar, middle: float, slot: float, base: float, scale: float, colour
     tall = max((bar.high - bar.low) * scale, 1.5)
     kind = f"e{colour} range" if bar.mark else f"e{colour}"
     left = middle - wide / 2
-    yield f'<rect class="{kind}" x="{left:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{tall:.1f}" rx="2"/>'
+    yield writer.rect(left, top, wide, tall, kind, rx=2)
     if bar.mark:
         y = base - bar.low * scale
-        yield f'<line class="middle" x1="{left:.1f}" x2="{left + wide:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
-    yield _text(middle, top - 5, bar.label, "value", "middle")
+        yield writer.line(left, y, left + wide, y, "middle")
+    yield writer.text(middle, top - 5, bar.label, "value", anchor="middle")
 
 
 def ceiling(value: float) -> float:
