@@ -1,15 +1,17 @@
 """Removal of known secrets from everything that goes into a log, a report, an error or a prompt.
 
-Each known value is replaced wherever it occurs: as it is, and as JSON, a URL or HTTP's Basic scheme encode it.
+Each known value is replaced wherever it occurs: as it is, and as JSON, a URL, HTML or HTTP's Basic scheme
+encode it.
 Other forms of a secret (split in two, encoded twice) are not found.
 """
 
 import base64
 import binascii
+import html
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 import msgspec
 
@@ -20,20 +22,36 @@ _SHORT = 3
 """Values up to this length are not treated as secrets: they occur in too many words."""
 
 
-def values(credentials: Iterable[str], proxy: str = "") -> set[str]:
+def values(credentials: Iterable[str], *proxies: str) -> set[str]:
     """All strings that reveal a secret: keys and headers' values, with and without their scheme (``Bearer …``,
-    ``Basic …``), and the login in a proxy's address. At least four characters each."""
+    ``Basic …``), and the logins in the addresses of proxies, plain and as they are sent. At least four characters each.
+    """
     found: set[str] = set()
     for credential in credentials:
         scheme, _, bare = credential.partition(" ")
         found |= {credential, bare.strip()}
         if scheme.lower() == "basic":
             found |= _basic(bare.strip())
-    login = urlsplit(proxy).netloc.rpartition("@")[0] if proxy else ""
-    password = login.partition(":")[2]
-    found |= {login, password, unquote(password)}
-    found = {secret for secret in found if len(secret) > _SHORT}
-    return found | ({f"//{login}@"} if 0 < len(login) <= _SHORT else set())
+    short: set[str] = set()
+    for proxy in proxies:
+        login = _login(proxy)
+        if not login:
+            continue
+        user, _, password = login.partition(":")
+        plain = f"{unquote(user)}:{unquote(password)}"
+        # As a client sends it, in both of the encodings that are in use for it.
+        found |= {base64.b64encode(plain.encode(encoding, "replace")).decode() for encoding in ("utf-8", "latin-1")}
+        found |= {login, plain, password, unquote(password)}
+        short |= {f"//{login}@"} if len(login) <= _SHORT else set()
+    return {secret for secret in found if len(secret) > _SHORT} | short
+
+
+def _login(address: str) -> str:
+    """The user name and the password in an address, as they are written there."""
+    try:
+        return urlsplit(address if "://" in address else f"//{address}").netloc.rpartition("@")[0]
+    except ValueError:
+        return ""
 
 
 def _basic(encoded: str) -> set[str]:
@@ -58,7 +76,7 @@ class Redactor:
     """Replaces the known secrets by ``***``, the longest first."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        forms = {form for secret in secrets for form in (secret, _json(secret), quote(secret, safe=""))}
+        forms = {form for secret in secrets for form in _forms(secret)}
         self._forms = sorted(forms, key=lambda form: (-len(form), form))
         written = sorted({_json(form).encode("utf-8", "surrogatepass") for form in self._forms})
         self._written = re.compile(b"|".join(map(re.escape, written))) if written else None
@@ -77,9 +95,9 @@ class Redactor:
 
     def error(self, error: Exception) -> None:
         """Remove them from an error's own texts, in place, because a handler may print it."""
-        for name, said in list(vars(error).items()):
-            if isinstance(said, str | tuple):
-                setattr(error, name, self._cleaned(said))
+        for name, value in list(vars(error).items()):
+            if isinstance(value, str | tuple):
+                setattr(error, name, self._cleaned(value))
         error.args = self._cleaned(error.args)
 
     def _cleaned(self, value: Any) -> Any:
@@ -93,6 +111,19 @@ class Redactor:
             case tuple():
                 return tuple(self._cleaned(each) for each in value)
         return value
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """A secret as it is, and as JSON, a URL, a form and HTML contain it."""
+    yield secret
+    yield _json(secret)
+    for encoded in (quote(secret, safe=""), quote(secret), quote_plus(secret)):
+        yield encoded
+        yield re.sub("%..", lambda match: match[0].lower(), encoded)
+    entities = html.escape(secret)
+    yield from (html.escape(secret, quote=False), entities)
+    yield from (entities.replace("&#x27;", each) for each in ("&#39;", "&#039;", "&apos;"))
+    yield entities.replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
 
 
 def _json(text: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from chatdev import settings
 from chatdev.errors import SettingsError
-from chatdev.settings import Deadlines, Secret, load, others
+from chatdev.settings import Deadlines, Secret, load, others, urls
 
 
 @pytest.fixture
@@ -41,6 +41,16 @@ def test_nothing_set_is_the_default_address_and_known_not_to_be_set(folder: Path
         ("https://host/api/v3", "https://host/api/v3"),
         ("https://host/v1beta/openai/", "https://host/v1beta/openai"),
         ("http://[::1]:8000", "http://[::1]:8000/v1"),
+        ("http://h/v1/chat/completions/", "http://h/v1"),
+        ("http://h/v1//chat/completions", "http://h/v1"),
+        ("http://h/v1/completions", "http://h/v1"),
+        ("http://h/v1/chat", "http://h/v1"),
+        ("http://h/v1/models", "http://h/v1"),
+        ("http://h/v1/responses", "http://h/v1"),
+        ("http://h/chat/completions", "http://h/v1"),
+        ("http://h:11434/api/chat", "http://h:11434/v1"),
+        ("http://h/models", "http://h/models/v1"),
+        ("http://müller.example./v1", "http://müller.example./v1"),
     ],
 )
 def test_an_endpoint_is_understood_however_it_is_written(folder: Path, text: str, url: str) -> None:
@@ -48,9 +58,31 @@ def test_an_endpoint_is_understood_however_it_is_written(folder: Path, text: str
     assert load({"OPENAI_BASE_URL": text}, folder).openai_base_url == url
 
 
-@pytest.mark.parametrize("text", ["ftp://host", "http://", "http://host:port", "http://a b", "http://host/v1?x=1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("ftp://host", "http://", "http://host:port", "http://a b", "http://host/v1?x=1", "http://host:70000"),
+        *(
+            "http://a..b:8000",
+            "http://.host",
+            "http://host..",
+            f"http://{'a' * 64}.example",
+            "http://a*b",
+            "http://h%41",
+        ),
+        *(
+            f"http://{'a.' * 130}b",
+            "http://h\\v1",
+            "http://h\x07",
+            "http://h/\x1b[2J",
+            "http://h\udcff/v1",
+            "http://[::g]",
+        ),
+        *("http://\u2028h", f"http://{'ä' * 70}.de"),
+    ],
+)
 def test_what_is_no_address_names_the_variable(folder: Path, text: str) -> None:
-    with pytest.raises(SettingsError, match="VLLM_ENDPOINT is not the address of a model server"):
+    with pytest.raises(SettingsError, match=r"VLLM_ENDPOINT (is not the address of a model server|contains)"):
         load({"VLLM_ENDPOINT": text}, folder)
 
 
@@ -60,10 +92,19 @@ def test_a_password_in_the_address_is_refused_without_showing_it(folder: Path) -
     assert "hunter2" not in str(error.value)
 
 
+@pytest.mark.parametrize("text", ["http://me:hunter2@a..b", "me:hunter2@a..b", "http://me:hun/ter2@h", "h?key=hunter2"])
+def test_an_address_that_cannot_be_is_shown_without_its_login(folder: Path, text: str) -> None:
+    for variable in ("VLLM_ENDPOINT", "OPENAI_API_BASE"):
+        with pytest.raises(SettingsError, match=variable) as error:
+            load({variable: text}, folder)
+        assert "hun" not in str(error.value)
+
+
 def test_the_old_base_url_counts_after_the_new_one(folder: Path) -> None:
     assert load({"BASE_URL": "http://old/v1"}, folder).openai_base_url == "http://old/v1"
     both = {"BASE_URL": "http://old/v1", "OPENAI_BASE_URL": "http://new/v1"}
     assert load(both, folder).openai_base_url == "http://new/v1"
+    assert load({"OPENAI_API_BASE": "http://older"}, folder).openai_base_url == "http://older/v1"
 
 
 @pytest.mark.parametrize(("text", "on"), [(t, False) for t in ("", " ", "0", "false", "No", "OFF")] + [("1", True)])
@@ -84,10 +125,73 @@ def test_a_placeholder_is_no_key_and_a_line_says_so(folder: Path, key: str) -> N
     assert "OPENAI_API_KEY holds a placeholder" in found.notes[0]
 
 
-@pytest.mark.parametrize("key", ["sk-proj-Ab3xxxDe", "sk-1234", "EMPTY", "hunter2", "myteam-8f3a", "xai-77"])
-def test_a_key_is_a_key(folder: Path, key: str) -> None:
+@pytest.mark.parametrize("key", ["sk-proj-Ab3xxxDe", "sk-1", "sk-svcacct-77"])
+def test_a_key_of_openai_is_a_key(folder: Path, key: str) -> None:
     found = load({"OPENAI_API_KEY": key, "VLLM_API_KEY": "your_key"}, folder)
     assert (found.openai_api_key, found.vllm_api_key, found.notes) == (Secret(key), Secret("your_key"), ())
+
+
+LOCAL_KEYS = (
+    "EMPTY not-needed lm-studio ollama sk-no-key-required dummy - no-key token-abc123 sk-1234 sk-none sk-dummy hunter2"
+)
+
+
+@pytest.mark.parametrize("key", LOCAL_KEYS.split())
+def test_a_key_for_a_local_server_is_no_key_of_openai(folder: Path, key: str) -> None:
+    for more in ({}, {"VLLM_ENDPOINT": "gpu:8000"}, {"OPENAI_BASE_URL": "https://api.openai.com/v1"}):
+        found = load({"OPENAI_API_KEY": key, **more}, folder)
+        assert found.openai_api_key is None
+        assert "no key of OpenAI" in found.notes[0]
+    elsewhere = load({"OPENAI_API_KEY": key, "OPENAI_BASE_URL": "https://service.example/v1"}, folder)
+    assert (elsewhere.openai_api_key, elsewhere.vllm_endpoint, elsewhere.notes) == (Secret(key), None, ())
+
+
+@pytest.mark.parametrize("name", ["OPENAI_BASE_URL", "OPENAI_API_BASE", "BASE_URL"])
+def test_a_local_server_in_openais_place_is_the_users_own_endpoint(folder: Path, name: str) -> None:
+    found = load({name: "http://localhost:1234/v1", "OPENAI_API_KEY": "lm-studio"}, folder)
+    assert (found.endpoints, found.vllm_model_name) == (("http://localhost:1234/v1",), "default")
+    assert (found.keys, found.notes) == ({"http://localhost:1234/v1": Secret("lm-studio")}, ())
+    assert found.sources["VLLM_ENDPOINT"] == f"{name} in the environment"
+    named = load({name: "gpu.lan:1234", "OPENAI_MODEL": "qwen"}, folder)
+    assert (named.endpoint, named.vllm_model_name, named.keys) == ("http://gpu.lan:1234/v1", "qwen", {})
+    own = load({name: "localhost:1234", "VLLM_ENDPOINT": "gpu"}, folder)
+    assert own.endpoints == ("http://gpu/v1",)
+    typed = load({name: "localhost:1234", "VLLM_API_KEY": "k"}, folder).reaching(("gpu-3",))
+    assert typed.owns("http://gpu-3/v1"), "a key without VLLM_ENDPOINT belongs to the endpoint that is typed"
+
+
+@pytest.mark.parametrize("character", ["\x00", "\n", "\x1b", "\udcff", "\u2028", "\x7f"])
+@pytest.mark.parametrize("name", ["VLLM_API_KEY", "OPENAI_API_KEY", "VLLM_MODEL_NAME", "OPENAI_MODEL"])
+def test_a_character_that_cannot_be_sent_is_an_error_at_once(folder: Path, name: str, character: str) -> None:
+    with pytest.raises(SettingsError, match=rf"{name} contains the character U\+") as error:
+        load({name: f"sk-{character}secret"}, folder)
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[headers]\n"X Team" = "a"',
+        '[headers]\n"" = "a"',
+        '[headers]\nX-Team = "a\\nHost: b"',
+        '[keys]\n"http://h" = "a\\u0000b"',
+    ],
+)
+def test_a_header_that_cannot_be_sent_is_an_error_at_once(folder: Path, text: str) -> None:
+    (folder / "chatdev.toml").write_text(text)
+    with pytest.raises(SettingsError, match=r"chatdev\.toml: (headers|the key of)"):
+        load({}, folder)
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_certificates_are_found_where_other_programs_find_them(folder: Path, name: str) -> None:
+    (folder / "ca.pem").touch()
+    assert load({name: str(folder / "ca.pem")}, folder).ca_file == folder / "ca.pem"
+    assert load({name: str(folder)}, folder).ca_file == folder
+    assert load({name: "/nowhere.pem"}, folder).ca_file is None
+    (folder / "own.pem").touch()
+    (folder / "chatdev.toml").write_text('ca_file = "own.pem"\n')
+    assert load({name: str(folder / "ca.pem")}, folder).ca_file == folder / "own.pem"
 
 
 FILE = """
@@ -116,7 +220,7 @@ def test_the_file_holds_the_same_and_more(folder: Path) -> None:
     assert (found.vllm_endpoint, found.vllm_model_name, found.debug) == ("http://gpu:8000/v1", "qwen", True)
     assert (found.openai_model, found.openai_base_url) == ("gpt-9", "https://proxy/v1")
     assert found.deadlines == Deadlines(connect=1, idle=2.5)
-    secrets = [found.vllm_api_key, found.openai_api_key, found.proxy, found.headers["X-Team"]]
+    secrets = [found.vllm_api_key, found.openai_api_key, found.proxies.own, found.headers["X-Team"]]
     assert [secret and secret.reveal() for secret in secrets] == ["k1", "sk-k2", "http://user:k3@proxy", "k4"]
     assert (found.ca_file, found.window) == (folder / "ca.pem", 8192)
 
@@ -321,3 +425,88 @@ def test_a_key_goes_to_the_endpoints_that_it_was_set_beside_and_to_no_others(fol
     assert alone.owns("http://gpu-3/v1")
     with pytest.raises(SettingsError, match="--endpoint is not the address"):
         settings.reaching(("ftp://x",))
+
+
+PROXIES = {
+    "HTTP_PROXY": "http://plain.example:1",
+    "https_proxy": "secure.example:2",
+    "NO_PROXY": "direct.example, .inner.example,10.0.0.0/8, [fd00::1]",
+}
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy"),
+    [
+        ("http://model.example/v1", "http://plain.example:1"),
+        ("https://model.example/v1", "http://secure.example:2"),
+        ("https://direct.example/v1", None),
+        ("https://below.direct.example/v1", None),
+        ("https://gpu.inner.example/v1", None),
+        ("https://redirect.example/v1", "http://secure.example:2"),
+        ("http://10.1.2.3:8000/v1", None),
+        ("http://11.1.2.3:8000/v1", "http://plain.example:1"),
+        ("http://[fd00::1]:8000/v1", None),
+        ("http://localhost:8000/v1", None),
+        ("http://127.0.0.2:8000/v1", None),
+        ("http://[::1]:8000/v1", None),
+        ("http://a.localhost/v1", None),
+    ],
+)
+def test_the_proxy_of_the_environment_leads_to_all_that_it_does_not_exclude(
+    folder: Path, url: str, proxy: str | None
+) -> None:
+    found = load(PROXIES, folder).proxies.to(url)
+    assert (found and found.reveal()) == proxy
+    assert load({**PROXIES, "no_proxy": "*"}, folder).proxies.to(url) is None
+    (folder / "chatdev.toml").write_text('proxy = "http://own.example:3"\n')
+    own = load(PROXIES, folder).proxies.to(url)
+    assert own is None if "localhost" in url or "127" in url or "::1]" in url[:12] else own is not None
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        *(
+            "proxy.example:3128",
+            "socks5://proxy:1080",
+            "socks5h://p:1",
+            "http://a..b:3128",
+            "http://",
+            "http://p:99999",
+        ),
+        "http://user:hunter2@a..b",
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_refused_at_load(folder: Path, proxy: str) -> None:
+    (folder / "chatdev.toml").write_text(f'proxy = "{proxy}"\n')
+    with pytest.raises(SettingsError, match=r"chatdev\.toml: proxy is not the address of a proxy") as error:
+        load({}, folder)
+    assert "hunter2" not in str(error.value)
+
+
+def test_a_proxy_of_the_whole_machine_is_refused_only_where_it_would_be_used(folder: Path) -> None:
+    found = load({"ALL_PROXY": "socks5://proxy:1080"}, folder).proxies
+    assert found.to("http://localhost:8000/v1") is None
+    with pytest.raises(SettingsError, match="ALL_PROXY is not the address of a proxy"):
+        found.to("https://api.openai.com/v1")
+
+
+def test_the_logins_of_all_proxies_are_secrets(folder: Path) -> None:
+    found = load({"HTTPS_PROXY": "http://me:p%40ssword@proxy:1", "all_proxy": "you:letmein@other"}, folder)
+    assert {"p%40ssword", "p@ssword", "bWU6cEBzc3dvcmQ=", "you:letmein"} <= found.secrets
+
+
+@pytest.mark.parametrize(
+    ("host", "private"),
+    [
+        ("localhost", True), ("gpu", True), ("gpu.lan", True), ("host.docker.internal", True), ("10.1.2.3", True),
+        ("fd00::1", True), ("fe80::1%eth0", True), ("api.openai.com", False), ("8.8.8.8", False), ("openai.com", False),
+    ],
+)  # fmt: skip
+def test_a_private_host_is_known_by_its_name_or_address(host: str, private: bool) -> None:
+    assert urls.is_private(host) is private
+
+
+@pytest.mark.parametrize(("host", "theirs"), [("api.openai.com", True), ("openai.com", True), ("notopenai.com", False)])
+def test_openai_is_known_by_its_domain(host: str, theirs: bool) -> None:
+    assert urls.is_openai(host) is theirs

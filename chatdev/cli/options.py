@@ -12,9 +12,10 @@ import click
 from chatdev.run_options import RunOptions
 
 MODEL_HELP = """\
-VLLM (or VLLM_LOCAL): your servers at VLLM_ENDPOINT. openai:NAME, or a ChatDev 1.0 name such as GPT_4O: OpenAI, needs
-OPENAI_API_KEY. DEMO: recorded answers to a few tasks, no model needed. STUB: one fixed answer. A new run without
---model uses VLLM_ENDPOINT if set, else OpenAI if its key is set, else http://localhost:8000/v1."""
+VLLM (or VLLM_LOCAL): your servers at VLLM_ENDPOINT. NAME: the model that they serve under this name. openai:NAME, or
+a ChatDev 1.0 name such as GPT_4O: OpenAI, needs OPENAI_API_KEY. DEMO: recorded answers to a few tasks, no model needed.
+STUB: one fixed answer. A new run without --model uses VLLM_ENDPOINT if set, else OpenAI if its key is set, else
+http://localhost:8000/v1."""
 
 ROLE_MODEL_HELP = """\
 Use another model for one role or phase: "Programmer=NAME" (a model or adapter on the same server),

@@ -67,7 +67,6 @@ async def chosen(
             vllm_model_name="default",
             vllm_api_key=None,
             openai_api_key=None,
-            proxy=None,
         )
         async with chosen("VLLM", task, own, say, cost_budget) as choice:
             yield msgspec.structs.replace(choice, label=DEMO)

@@ -225,6 +225,7 @@ def _settings(setup: NodeSetup) -> Settings:
         own_endpoints=own.own_endpoints,
         vllm_model_name=own.vllm_model_name,
         vllm_api_key=own.vllm_api_key,
+        keys={**setup.settings.keys, **own.keys},
     )
 
 

@@ -1,14 +1,13 @@
 """An endpoint's address and connection settings, and what the user changes to reach another one."""
 
-import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 
 from chatdev import redaction
 from chatdev.settings import Deadlines, Secret, Settings
+from chatdev.settings.urls import host_of, is_openai, is_private
 
 OPENAI = "https://api.openai.com/v1"
 
@@ -46,7 +45,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_openai(self) -> bool:
         """Whether this is OpenAI itself; its prices and shutdown dates are in ``prices.toml``."""
-        return self.host.endswith("openai.com")
+        return is_openai(self.host)
 
     def masked(self, text: str) -> str:
         """``text`` without keys, header values and the proxy's password: servers like to quote them back."""
@@ -67,7 +66,7 @@ def of_vllm(settings: Settings, other: str = "") -> Address:
         key=settings.keys.get(base_url) or (settings.vllm_api_key if own else None),
         headers=settings.headers if own else {},
         ca_file=settings.ca_file,
-        proxy=settings.proxy,
+        proxy=settings.proxies.to(base_url),
         deadlines=settings.deadlines,
         free=True,
         window=settings.window if own else None,
@@ -85,7 +84,7 @@ def of_openai(settings: Settings) -> Address:
         key=settings.openai_api_key,
         headers=settings.headers,
         ca_file=settings.ca_file,
-        proxy=settings.proxy,
+        proxy=settings.proxies.to(base_url),
         deadlines=settings.deadlines,
         free=is_private(host_of(base_url)),
         window=settings.window,
@@ -93,16 +92,3 @@ def of_openai(settings: Settings) -> Address:
         key_name="OPENAI_API_KEY",
         how_to_name="Choose one of them with --model openai:NAME, or with OPENAI_MODEL.",
     )
-
-
-def host_of(base_url: str) -> str:
-    """The host name or IP address in a URL, in lower case."""
-    return urlsplit(base_url).hostname or ""
-
-
-def is_private(host: str) -> bool:
-    """Whether a host is this machine, or in a private network."""
-    try:
-        return ipaddress.ip_address(host).is_private
-    except ValueError:
-        return host == "localhost" or "." not in host

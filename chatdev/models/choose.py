@@ -90,7 +90,8 @@ async def choose(
     breakers: BreakerRegistry | None = None,
     cost_budget: CostBudget | None = None,
 ) -> Choice:
-    """The model for ``label``: a name of ModelType in any letter case, or ``openai:NAME``.
+    """The model for ``label``: a name of ModelType in any letter case, ``openai:NAME``, or a name of
+    the user's own server.
 
     None: the user's endpoints if VLLM_ENDPOINT is set, else OpenAI if OPENAI_API_KEY is, else the default address.
     Endpoints from VLLM_ENDPOINT fall back to OpenAI if there is a key, now and later. ``breakers`` and ``cost_budget``
@@ -109,13 +110,31 @@ async def choose(
     names = {name.upper(): kind for name, kind in ModelType.__members__.items()}
     kind = names.get(typed.upper())
     if kind is None:
-        known = ", ".join(["VLLM", "VLLM_LOCAL", "DEMO", *(name for name in names if not name.startswith("VLLM"))])
-        raise UserError(f"Unknown model {label!r}.", do=f"Choose one of: {known}, or openai:NAME.")
+        return await _served(means, typed, names)
     if kind is ModelType.VLLM:
         return await _own(means)
     if kind is ModelType.STUB:
         return await _described(StubChatModel(), ModelType.STUB.name, means)
     return await _openai(means, kind.value)
+
+
+async def _served(means: _Means, name: str, names: Iterable[str]) -> Choice:
+    """The model with this name on the user's own endpoints."""
+    unknown = UserError(
+        f"Unknown model {name!r}.",
+        do="Choose one of: "
+        + ", ".join(["VLLM", "VLLM_LOCAL", "DEMO", *(each for each in names if not each.startswith("VLLM"))])
+        + ", openai:NAME, or a name that your endpoint serves.",
+    )
+    if not name or name.endswith(":"):
+        raise unknown
+    try:
+        return await _own(means, Target(name))
+    except Unreachable as error:
+        if means.settings.vllm_endpoint:
+            raise
+        unknown.tried = (error.what,)
+        raise unknown from None
 
 
 async def _own(means: _Means, target: Target | None = None) -> Choice:
@@ -129,7 +148,8 @@ async def _own(means: _Means, target: Target | None = None) -> Choice:
         own += [Target(settings.vllm_model_name, url) for url in others]
     servers = [EndpointModel.of_vllm(settings, each, breakers=breakers) for each in own]
     last = None
-    if settings.vllm_endpoint and settings.openai_api_key and not forbidden(settings):
+    replaced = settings.openai_base_url in settings.endpoints  # the same server is no fallback
+    if settings.vllm_endpoint and settings.openai_api_key and not replaced and not forbidden(settings):
         last = EndpointModel.of_openai(settings, breakers=breakers, cost_budget=cost_budget)
     # A model that was named for a role must answer when the run begins; no other may replace it then.
     backend = Fallback(servers, last, begins=target is None, firsts=firsts, backoff=breakers.backoff)

@@ -20,14 +20,15 @@ async def servers(like: Address, ports: Iterable[int] = ()) -> tuple[Facts, ...]
     Without ``ports``, those where servers listen by default. ``like`` gives everything but the URL: deadlines, and a
     key that is sent only to this machine.
     """
-    found = await asyncio.gather(
-        *(_at(msgspec.structs.replace(like, base_url=_url(port))) for port in ports or dialects.load().ports)
-    )
+    found = await asyncio.gather(*(_on(like, port) for port in ports or dialects.load().ports))
     return tuple(facts for facts in found if facts is not None)
 
 
-def _url(port: int) -> str:
-    return f"http://127.0.0.1:{port}/v1"
+async def _on(like: Address, port: int) -> Facts | None:
+    """What listens on a port of this machine, by IPv4 or else by IPv6."""
+    urls = (f"http://{host}:{port}/v1" for host in ("127.0.0.1", "[::1]"))
+    first, second = (msgspec.structs.replace(like, base_url=url, proxy=None) for url in urls)
+    return await _at(first) or await _at(second)
 
 
 async def _at(address: Address) -> Facts | None:

@@ -110,7 +110,16 @@ def pick(wanted: str, models: Mapping[str, Mapping[str, Any]], address: Address)
     for name, entry in models.items():
         if wanted in (entry.get("aliases") or ()) or name == f"{wanted}:latest" or name.endswith(f"/{wanted}"):
             return name, (f"Model: {name} (matches {wanted}).",)
+    # Other programs put the kind of server in front (ollama/NAME, hosted_vllm/NAME), and a server may drop the author.
+    short = wanted.partition("/")[2] if _PROVIDERS.match(wanted) else wanted.rpartition("/")[2]
+    if short and short != wanted and (found := next((n for n in models if n in (short, f"{short}:latest")), None)):
+        return found, (f"Model: {found} (matches {wanted}).",)
     raise refusals.not_served(address, wanted, tuple(models))
+
+
+_PROVIDERS = re.compile(
+    r"(ollama(_chat)?|(hosted_)?vllm|lm_studio|llamafile|llama_?cpp|openai|openai_like|litellm)/", re.I
+)
 
 
 def chats(name: str, entry: Mapping[str, Any]) -> bool:

@@ -14,11 +14,12 @@ import aiohttp
 import msgspec
 
 from chatdev.errors import SettingsError
-from chatdev.models import debug, refusals
+from chatdev.models import debug, proxy, refusals
 from chatdev.models.address import Address
 from chatdev.models.early_stop import StopCondition
 from chatdev.models.errors import CutShort, Disconnected, ModelError, ServerBroke, Stalled, Unreachable
 from chatdev.models.refusals import Refusal
+from chatdev.models.resolver import Resolver
 from chatdev.models.stream import AnswerReader, ServerAnswer
 from chatdev.models.types import Progress, Watch
 
@@ -87,13 +88,14 @@ class Transport:
         if self.address.ca_file:
             try:
                 trusted = ssl.create_default_context()
-                trusted.load_verify_locations(self.address.ca_file)
+                own = self.address.ca_file
+                trusted.load_verify_locations(*((None, own) if own.is_dir() else (own,)))
             except (OSError, ssl.SSLError) as error:
                 raise SettingsError(f"The CA file {self.address.ca_file} cannot be used: {error}.") from None
         connector = (
-            aiohttp.TCPConnector(limit=0, keepalive_timeout=POOLED, ssl=trusted)
+            aiohttp.TCPConnector(limit=0, keepalive_timeout=POOLED, ssl=trusted, resolver=Resolver())
             if pooled
-            else aiohttp.TCPConnector(force_close=True, ssl=trusted)
+            else aiohttp.TCPConnector(force_close=True, ssl=trusted, resolver=Resolver())
         )
         return aiohttp.ClientSession(
             connector=connector,
@@ -369,6 +371,8 @@ _REASONS = {errno.ECONNREFUSED: "connection refused", errno.EHOSTUNREACH: "no ro
 
 def _mapped(error: aiohttp.ClientError, address: Address) -> ModelError:
     """An aiohttp error as one of ours."""
+    if failed := proxy.failure(error, address):
+        return failed
     if isinstance(error, aiohttp.ServerTimeoutError):
         return _unreachable(address, f"no connection within {address.deadlines.connect:g} s")
     if isinstance(error, aiohttp.ClientConnectorCertificateError):

@@ -10,41 +10,24 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 from chatdev import redaction
 from chatdev.errors import SettingsError
+from chatdev.settings import proxies
+from chatdev.settings.keys import is_placeholder, may_be_of_openai
+from chatdev.settings.proxies import Proxies
+from chatdev.settings.secret import Secret
+from chatdev.settings.urls import DEFAULT_ENDPOINT, base_url, host_of, is_openai, is_private, unwritable
 
-DEFAULT_ENDPOINT = "http://localhost:8000/v1"
-"""Where ``vllm serve`` listens by default."""
+__all__ = [
+    "DEFAULT_ENDPOINT", "FILE", "Deadlines", "Secret", "Settings", "base_url", "load", "load_here", "traces_url",
+]  # fmt: skip
 
 FILE = "chatdev.toml"
 
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
-
-
-class Secret:
-    """A string that no ``repr``, log line or traceback shows by accident."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """The secret string itself."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return "Secret('***')"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._text == self._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
 
 
 class Deadlines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,11 +47,13 @@ class Deadlines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings, checked. A setting that was not set is None or the default.
 
-    ``vllm_endpoint`` is None if not set, else the first of several; ``more_endpoints`` are the others, in order.
-    ``endpoint`` is the one to use in any case. ``own_endpoints`` are those that ``vllm_api_key``, ``headers`` and
-    ``window`` belong to; None: all of these. Base URLs are normalised: a scheme, a version segment such as ``/v1``, no
-    trailing slash. ``window`` is the context window, in tokens, of a server that does not report it. ``keys`` are the
-    keys of other endpoints, by base URL. ``cache`` is the folder for findings about endpoints. ``otlp_traces`` is where
+    ``vllm_endpoint`` is None if not set, else the first of several; ``more_endpoints`` are the others. Without
+    VLLM_ENDPOINT it is the private host that OPENAI_BASE_URL names. ``endpoint`` is the one to use in any case.
+    ``own_endpoints`` are those that ``vllm_api_key``, ``headers`` and ``window`` belong to; None: all of these. Base
+    URLs are normalised: a scheme, a version segment such as ``/v1``, no trailing slash. ``window`` is the context
+    window, in tokens, of a server that does not report it. ``keys`` are the keys of other endpoints, by base URL.
+    ``cache`` is the folder for findings about endpoints. ``ca_file``, a file or a folder, holds certificates to trust
+    beside the system's; ``proxies`` are the ways out of a network. ``otlp_traces`` is where
     OpenTelemetry spans go, None for nowhere. ``local_only``: nothing goes to OpenAI; ``max_cost`` is the most that
     a run may pay, in US dollars. ``second_opinion``: ask another endpoint if the answers of one stay unusable.
     ``budget`` limits each run, keyed by the names of a company's ``[budget]``. ``other_keys`` are keys of other
@@ -87,7 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     deadlines: Deadlines = Deadlines()
     headers: Mapping[str, Secret] = {}
     ca_file: Path | None = None
-    proxy: Secret | None = None
+    proxies: Proxies = Proxies()
     window: int | None = None
     otlp_traces: str | None = None
     keys: Mapping[str, Secret] = {}
@@ -122,7 +107,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if not typed:
             return self
         urls = _urls(typed, "--endpoint")
-        own = self.own_endpoints or (self.endpoints if self.vllm_endpoint else None)
+        configured = self.vllm_endpoint and self.vllm_endpoint != self.openai_base_url
+        own = self.own_endpoints or (self.endpoints if configured else None)
         sources = {**self.sources, "VLLM_ENDPOINT": "the command line"}
         return msgspec.structs.replace(
             self, vllm_endpoint=urls[0], more_endpoints=urls[1:], own_endpoints=own, sources=sources
@@ -132,10 +118,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def secrets(self) -> set[str]:
         """Every string that reveals a key, a header's value or the proxy's password; see ``redaction.values``."""
         own = (self.vllm_api_key, self.openai_api_key)
-        known = (*own, *self.headers.values(), *self.keys.values(), *self.other_keys)
-        return redaction.values(
-            [secret.reveal() for secret in known if secret], self.proxy.reveal() if self.proxy else ""
-        )
+        credentials = (*own, *self.headers.values(), *self.keys.values(), *self.other_keys)
+        return redaction.values([each.reveal() for each in credentials if each], *self.proxies.addresses)
 
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -191,43 +175,40 @@ def load(environ: Mapping[str, str], folder: Path) -> Settings:
     sources: dict[str, str] = {}
 
     def text(name: str) -> str:
-        here, there = environ.get(name, "").strip(), getattr(file, name.lower())
+        here, there = environ.get(name, "").strip(), getattr(file, name.lower(), "")
         there = ",".join(there) if isinstance(there, list) else there.strip()
         if here or there:
             sources[name] = "the environment" if here else FILE
-        return here or there
+        return _writable(here or there, name if here else f"{folder / FILE}: {name.lower()}")
 
-    def url(name: str, value: str) -> str | None:
-        return base_url(value, name) if value else None
-
-    key = text("OPENAI_API_KEY")
-    placeholder = is_placeholder(key)
-    traces, notes = _otlp(environ, text("OTEL_EXPORTER_OTLP_ENDPOINT"))
-    if placeholder:
-        notes = ("OPENAI_API_KEY holds a placeholder, so it counts as not set.", *notes)
+    openai_url, url_name = next(
+        ((base_url(value, name), name) for name in _BASE_URLS if (value := text(name))), (None, "")
+    )
+    key, notes = _openai_key(text("OPENAI_API_KEY"), openai_url)
+    traces, more_notes = _otlp(environ, text("OTEL_EXPORTER_OTLP_ENDPOINT"))
     endpoints = _urls(text("VLLM_ENDPOINT").split(","), "VLLM_ENDPOINT")
-    ca_file = folder / file.ca_file if file.ca_file else None
-    if ca_file and not ca_file.is_file():
-        raise SettingsError(
-            f"{folder / FILE}: ca_file names {ca_file}, but that is not a file.", do="Correct its path."
-        )
+    model = text("VLLM_MODEL_NAME")
+    keys = {base_url(url, f"{folder / FILE}: a name in [keys]"): Secret(key) for url, key in file.keys.items()}
+    if not endpoints and openai_url and is_private(host_of(openai_url)):
+        endpoints, model = (openai_url,), model or text("OPENAI_MODEL")
+        sources["VLLM_ENDPOINT"] = f"{url_name} in {sources[url_name]}"
+        keys = ({openai_url: key} if key else {}) | keys
     return Settings(
         vllm_endpoint=endpoints[0] if endpoints else None,
         more_endpoints=endpoints[1:],
-        vllm_model_name=text("VLLM_MODEL_NAME") or "default",
+        vllm_model_name=model or "default",
         vllm_api_key=_secret(text("VLLM_API_KEY")),
         debug=_switch(environ, "VLLM_DEBUG", file.vllm_debug),
-        openai_api_key=None if placeholder else _secret(key),
+        openai_api_key=key,
         openai_model=text("OPENAI_MODEL") or None,
-        openai_base_url=url("OPENAI_BASE_URL", text("OPENAI_BASE_URL"))
-        or url("BASE_URL", environ.get("BASE_URL", "").strip()),
+        openai_base_url=openai_url,
         deadlines=file.deadlines,
         headers={name: Secret(value) for name, value in file.headers.items()},
-        ca_file=ca_file,
-        proxy=_secret(file.proxy),
+        ca_file=_ca_file(environ, folder, file.ca_file),
+        proxies=proxies.load(environ, file.proxy.strip(), f"{folder / FILE}: proxy"),
         window=file.window or None,
         otlp_traces=traces,
-        keys={base_url(url, f"{folder / FILE}: a name in [keys]"): Secret(key) for url, key in file.keys.items()},
+        keys=keys,
         cache=_cache(environ),
         local_only=_switch(environ, "CHATDEV_LOCAL_ONLY", file.chatdev_local_only),
         max_cost=file.max_cost,
@@ -235,14 +216,48 @@ def load(environ: Mapping[str, str], folder: Path) -> Settings:
         budget={name: value for name, value in msgspec.structs.asdict(file.budget).items() if value is not None},
         other_keys=tuple(Secret(environ[name].strip()) for name in OTHER_KEYS if environ.get(name, "").strip()),
         sources=sources,
-        notes=notes,
+        notes=(*notes, *more_notes),
     )
+
+
+_BASE_URLS = ("OPENAI_BASE_URL", "OPENAI_API_BASE", "BASE_URL")
+"""OpenAI's own name, the one before it, and that of ChatDev 1.0."""
+_CA_FILES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+def _openai_key(key: str, openai_url: str | None) -> tuple[Secret | None, tuple[str, ...]]:
+    """The key for OpenAI, or for the server that is set in its place; and a note if it counts as not set."""
+    if is_placeholder(key):
+        return None, ("OPENAI_API_KEY holds a placeholder, so it counts as not set.",)
+    if key and not may_be_of_openai(key) and (not openai_url or is_openai(host_of(openai_url))):
+        return None, ("OPENAI_API_KEY holds no key of OpenAI (those begin with sk-), so it counts as not set.",)
+    return _secret(key), ()
+
+
+def _writable(value: str, name: str) -> str:
+    """The value of a setting. Raises SettingsError if no header and no JSON can hold it; a key is not shown."""
+    if character := unwritable(value):
+        raise SettingsError(f"{name} contains the character {character}.", do="Set it again without that character.")
+    return value
+
+
+def _ca_file(environ: Mapping[str, str], folder: Path, own: str) -> Path | None:
+    """The certificates to trust beside the system's: the file's own setting, or the variables of other programs."""
+    if own:
+        path = folder / own
+        if not path.is_file():
+            raise SettingsError(
+                f"{folder / FILE}: ca_file names {path}, but that is not a file.", do="Correct its path."
+            )
+        return path
+    named = (Path(environ[name]) for name in _CA_FILES if environ.get(name, "").strip())
+    return next((path for path in named if path.is_file() or path.is_dir()), None)
 
 
 def _switch(environ: Mapping[str, str], name: str, otherwise: bool) -> bool:
     """Whether a variable is on or off; blank counts as not set."""
-    said = environ.get(name, "").strip().lower()
-    return said not in ("0", "false", "no", "off") if said else otherwise
+    value = environ.get(name, "").strip().lower()
+    return value not in ("0", "false", "no", "off") if value else otherwise
 
 
 def _urls(typed: Sequence[str], name: str) -> tuple[str, ...]:
@@ -287,51 +302,6 @@ def traces_url(endpoint: str) -> str:
     return f"{endpoint.rstrip('/')}/v1/traces"
 
 
-_PLACEHOLDER = re.compile(
-    r"(sk-)?(your|insert|enter|put|add|paste|replace|change|place|example|todo|xxx|\.\.\.|\*\*\*)[\w .*-]*|<.*>"
-    r"|(sk-)?x+|none|null|(my[-_ ]?)?(openai[-_ ]?)?(api[-_ ]?)?key([-_ ]here)?",
-    re.IGNORECASE,
-)
-
-
-def is_placeholder(key: str) -> bool:
-    """Whether a key is a placeholder that was never replaced, such as ``your_openai_api_key_here``."""
-    return bool(key) and _PLACEHOLDER.fullmatch(key) is not None
-
-
-_VERSION = re.compile(r"/v\d[^/]*(/|$)")
-
-
-def base_url(text: str, name: str) -> str:
-    """The base URL that the user meant: ``localhost:8000`` becomes ``http://localhost:8000/v1``.
-
-    A path that already has a version segment (``/v1``, ``/api/v3``, ``/v1beta/openai``) is kept. ``name`` is the
-    setting's name for the SettingsError that is raised if this is not an HTTP address.
-    """
-    wrong = f"{name} is not the address of a model server: "
-    do = f"Set it to an address like {DEFAULT_ENDPOINT}."
-    try:
-        parts = urlsplit(text if "://" in text else f"http://{text}")
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not parts.query
-    except ValueError:
-        parts, usable = None, False
-    if parts is None or not usable or re.search(r"\s", text):
-        shown = re.sub(r"//[^/]*@|\?.*", _hidden, text, flags=re.S)
-        raise SettingsError(f"{wrong}{shown!r}.", do=do)
-    if "@" in parts.netloc:
-        raise SettingsError(
-            f"{wrong}it contains a user name or a password.",
-            do=f'Remove them, and send them as a header instead: [headers] Authorization = "Basic …" in {FILE}.',
-        )
-    path = parts.path.rstrip("/").removesuffix("/chat/completions").rstrip("/")
-    return f"{parts.scheme}://{parts.netloc}{path if _VERSION.search(path) else path + '/v1'}"
-
-
-def _hidden(part: re.Match[str]) -> str:
-    """What an error shows instead of a login or a query, because people put keys there."""
-    return "//***@" if part[0].startswith("//") else "?***"
-
-
 def _read(path: Path) -> _File:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -344,9 +314,19 @@ def _read(path: Path) -> _File:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}.") from None
     try:
-        return msgspec.convert(raw, _File)
+        file = msgspec.convert(raw, _File)
     except msgspec.ValidationError as error:
         raise _complaint(path, raw, str(error)) from None
+    for name, value in file.headers.items():
+        if not _HEADER.fullmatch(name):
+            raise SettingsError(f"{path}: headers: {name!r} cannot be the name of a header.")
+        _writable(value, f"{path}: headers.{name}")
+    for name, value in file.keys.items():
+        _writable(value, f"{path}: the key of {name}")
+    return file
+
+
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 _WORDS = {

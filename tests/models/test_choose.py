@@ -1,14 +1,18 @@
 """Which model answers, and what is said about it before the first call."""
 
+import asyncio
 import socket
+from pathlib import Path
 
 import pytest
 from fake_server import serving
 
 from chatdev.errors import UserError
+from chatdev.models import address as addresses
 from chatdev.models import discover, errors
 from chatdev.models.choose import Choice, choose
-from chatdev.settings import Secret, Settings
+from chatdev.models.types import Message, Options
+from chatdev.settings import Secret, Settings, load
 
 KEY = Secret("sk-1234567890")
 
@@ -103,7 +107,9 @@ async def test_the_stub_needs_no_server() -> None:
 
 @pytest.mark.parametrize("label", ["GPT_5", "openai:", ""])
 async def test_an_unknown_label_lists_all_there_are(label: str) -> None:
-    with pytest.raises(UserError, match=r"Choose one of: VLLM, VLLM_LOCAL, DEMO, .*GPT_4O, .*STUB, or openai:NAME\."):
+    with pytest.raises(
+        UserError, match=r"Choose one of: VLLM, VLLM_LOCAL, DEMO, .*GPT_4O, .*STUB, openai:NAME, or a name"
+    ):
         await chosen(label)
 
 
@@ -116,3 +122,67 @@ async def test_what_is_to_stay_local_does_not_go_to_openai(label: str) -> None:
     async with serving(models={"data": [{"id": "gpt-9"}]}) as server:  # a private host in OpenAI's place is local
         choice = await chosen("openai:gpt-9", openai_base_url=server.url, local_only=True)
     assert choice.facts.model == "gpt-9"
+
+
+QWEN = {"data": [{"id": "Qwen/Qwen3-8B"}, {"id": "llama3:latest"}, {"id": "tiny"}]}
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("Qwen/Qwen3-8B", "Qwen/Qwen3-8B"),
+        ("Qwen3-8B", "Qwen/Qwen3-8B"),
+        ("hosted_vllm/Qwen/Qwen3-8B", "Qwen/Qwen3-8B"),
+        ("ollama/llama3", "llama3:latest"),
+        ("ollama/tiny", "tiny"),
+        ("organisation/tiny", "tiny"),
+        ("llama3", "llama3:latest"),
+    ],
+)
+async def test_a_name_that_the_endpoint_serves_is_that_model(name: str, model: str) -> None:
+    async with serving(models=QWEN) as server:
+        choice = await chosen(name, vllm_endpoint=server.url, openai_api_key=KEY)
+    assert (choice.label, choice.facts.model, choice.facts.base_url) == (name, model, server.url)
+
+
+async def test_a_name_that_the_endpoint_does_not_serve_is_refused_with_those_that_it_does() -> None:
+    async with serving(models=QWEN) as server:
+        with pytest.raises(errors.ModelNotServed, match="Qwen/Qwen3-8B"):
+            await chosen("ollama/other", vllm_endpoint=server.url, openai_api_key=KEY)
+
+
+async def test_a_local_server_in_openais_place_serves_its_only_model_and_is_its_own_fallback_no_more() -> None:
+    async with serving(models={"data": [{"id": "qwen"}]}) as server:
+        found = load({"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "lm-studio"}, Path("/nowhere"))
+        choice = await choose(None, found)
+        await choice.backend.complete([Message("user", "hi")], Options())
+        await choice.backend.aclose()
+    assert (choice.label, choice.facts.model) == ("VLLM", "qwen")
+    assert not any("OpenAI" in note for note in choice.notes)
+    assert server.headers[0]["Authorization"] == "Bearer lm-studio"
+
+
+@pytest.mark.parametrize("key", ["EMPTY", "not-needed", "sk-no-key-required", "-"])
+async def test_a_key_for_a_local_server_does_not_arm_the_fallback(key: str) -> None:
+    found = load({"VLLM_ENDPOINT": dead(), "OPENAI_API_KEY": key}, Path("/nowhere"))
+    with pytest.raises(errors.Unreachable):
+        await choose("VLLM", found)
+
+
+async def test_a_server_that_listens_by_ipv6_alone_is_found_as_localhost(tmp_path: Path) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = b'{"data": [{"id": "six"}]}'
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        await writer.drain()
+        writer.close()
+
+    try:
+        listening = await asyncio.start_server(answer, "::1", 0)
+    except OSError:
+        pytest.skip("no IPv6 on this machine")
+    async with listening:
+        port = listening.sockets[0].getsockname()[1]
+        choice = await chosen(None, vllm_endpoint=f"http://localhost:{port}/v1")
+        (found,) = await discover.servers(addresses.of_vllm(Settings()), (port,))
+    assert (choice.facts.model, found.base_url) == ("six", f"http://[::1]:{port}/v1")

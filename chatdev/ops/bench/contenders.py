@@ -15,7 +15,7 @@ from chatdev.models.errors import ModelError
 from chatdev.models.types import Target
 from chatdev.ops.bench.workload import Workload
 from chatdev.receipt import Usage
-from chatdev.settings import Settings
+from chatdev.settings import Settings, urls
 
 
 class Contender(msgspec.Struct, frozen=True):
@@ -62,12 +62,12 @@ def contender(text: str, settings: Settings, backoff: Sequence[float] = BACKOFF)
         return _openai(text, text[len(OPENAI) :].strip(), settings, backoff)
     url, _, model = (part.strip() for part in text.partition("="))
     base_url = house.base_url(url, "The endpoint")
-    if address.host_of(base_url).endswith("openai.com"):
+    if urls.is_openai(urls.host_of(base_url)):
         secured = base_url.replace("http://", "https://", 1)  # a key will be sent
         return _openai(text, model, msgspec.structs.replace(settings, openai_base_url=secured), backoff)
     own = settings.owns(base_url)
     target = Target(model or (settings.vllm_model_name if own else "default"), base_url)
-    paid = not own and not address.is_private(address.host_of(base_url))
+    paid = not own and not urls.is_private(urls.host_of(base_url))
     return Contender(text, EndpointModel.of_vllm(settings, target, backoff=backoff), paid, 1 + len(backoff))
 
 

@@ -268,7 +268,6 @@ def as_client(settings: Settings, plan: ServePlan, key: Secret | None) -> Settin
         vllm_endpoint=f"http://127.0.0.1:{plan.port}/v1",
         vllm_model_name="default",
         vllm_api_key=key,
-        proxy=None,
     )
 
 
