@@ -135,6 +135,8 @@ class ModelCall:
             reply = await self._within_cost_limit(body, limit)
             outcome = reply.outcome
             if isinstance(outcome, ServerAnswer):
+                if outcome.finish_reason == "content_filter":
+                    raise refusals.content_filtered(self._transport.address)
                 state.learn(outcome, self._options, body)
                 if self._lost_in_thought(outcome) and self._spent is None:
                     self._think_no_more(outcome, limit)
@@ -267,7 +269,7 @@ class ModelCall:
     def _completion(self, answer: ServerAnswer, reply: "Reply", limit: int, made: Adaptations) -> Completion:
         state, address = self._state, self._transport.address
         span = state.estimator.span(self._fitted.messages)
-        notes = [*sorted(made), *self._notes]
+        notes = [*sorted(made), *self._notes, *answer.notes]
         usage = answer.usage
         if usage is None:
             pieces = max(answer.pieces, math.ceil(budget.weight(answer.text + answer.reasoning)))
@@ -280,12 +282,13 @@ class ModelCall:
             minimum = min(self._options.max_tokens, budget.MINIMUM_ANSWER)
             prompt, cuts = usage.prompt_tokens, self._fitted.cuts
             raise budget.too_small(minimum, state.facts.window, prompt, counted=not usage.estimated, cuts=cuts)
+        cut = answer.end_assumed and usage.completion_tokens >= limit
         if self._spent:
             usage = usage.plus(self._spent)
         return Completion(
             text=answer.text,
             reasoning=answer.reasoning,
-            finish_reason=answer.finish_reason,
+            finish_reason="length" if cut else answer.finish_reason,
             receipt=Receipt(
                 **msgspec.structs.asdict(usage),
                 endpoint=address.base_url,

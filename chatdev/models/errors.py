@@ -11,12 +11,13 @@ Other errors (sockets, HTTP status codes, broken JSON) are mapped to this tree o
     │   ├── PromptCut        the server answered, but had silently truncated the prompt
     │   └── RequestRefused   any other 4xx, with the server's own message
     ├── WindowTooSmall       the conversation does not fit the context window
+    ├── ContentFiltered      the provider's filter withheld the answer, or refused the prompt
     ├── CostLimit            the call could cost more than the user allows
     └── ServerFault          a temporary fault: a retry may help
         ├── Overloaded       429 or 503
         ├── Stalled          no first token, or no next one, within the deadline
         ├── CutShort         the stream ended without a finish reason, or broke
-        └── ServerBroke      5xx, an error object inside a stream, an unreadable answer
+        └── ServerBroke      5xx, an error inside an answer, an unreadable answer
             └── Disconnected     the connection was closed before any answer
 """
 
@@ -59,6 +60,12 @@ class RequestRefused(EndpointError):
 
 class WindowTooSmall(ModelError):
     """The conversation does not fit; the message holds the arithmetic in tokens. Exit status 2."""
+
+    exit_status = 2
+
+
+class ContentFiltered(ModelError):
+    """The provider's content filter withheld the answer or refused the prompt. Exit status 2."""
 
     exit_status = 2
 

@@ -26,7 +26,8 @@ class Refusal(msgspec.Struct, frozen=True):
     """A refused request. ``status`` is HTTP's, or the code of an error object inside a stream.
 
     ``window`` and ``prompt`` are tokens, if the server named them; ``overflow``: the conversation and its answer did
-    not fit. ``retry_after`` is in seconds.
+    not fit. ``retry_after`` is in seconds. ``within_answer``: the request was accepted, and the error is in its answer;
+    ``status`` is then what that error stands for.
     """
 
     status: int
@@ -38,6 +39,7 @@ class Refusal(msgspec.Struct, frozen=True):
     window: int | None = None
     prompt: int | None = None
     retry_after: float | None = None
+    within_answer: bool = False
 
     @property
     def no_such_model(self) -> bool:
@@ -46,7 +48,7 @@ class Refusal(msgspec.Struct, frozen=True):
         return self.status in (400, 404, 422) and (named or dialects.load().matches("no_such_model", self.message))
 
 
-def read(status: int, body: bytes, retry_after: str = "") -> Refusal:
+def read(status: int, body: bytes, retry_after: str = "", *, within_answer: bool = False) -> Refusal:
     """The refusal in an HTTP response's status and body, or in an error event's code and data."""
     fields = _unwrapped(body)
     message = re.sub(r"\s+", " ", words(fields.get("message") or fields.get("msg"))).strip()
@@ -63,6 +65,7 @@ def read(status: int, body: bytes, retry_after: str = "") -> Refusal:
         window=window if isinstance(window, int) else rules.number("window_in_refusal", message),
         prompt=prompt if isinstance(prompt, int) else rules.number("prompt_in_refusal", message),
         retry_after=_seconds(retry_after),
+        within_answer=within_answer,
     )
 
 
@@ -117,6 +120,8 @@ def error(refusal: Refusal, address: Address, model: str = "", served: tuple[str
         return errors.KeyRefused(
             f"The server at {url} rejected the API key: {words}.", do=f"Correct {address.key_name}."
         )
+    if refusal.code == "content_filter":
+        return content_filtered(address, words)
     if refusal.no_such_model:
         return not_served(address, model, served)
     if refusal.status < 500 and (refusal.html or refusal.status < 400 or refusal.status == 404):
@@ -139,7 +144,8 @@ def _passing(refusal: Refusal, url: str, words: str) -> errors.ServerFault | Non
     if refusal.status == 408:
         return errors.Stalled(f"The server at {url} timed out waiting for the request (HTTP status 408): {words}.")
     if refusal.status >= 500:
-        return errors.ServerBroke(f"The server at {url} failed (HTTP status {refusal.status}): {words}.")
+        how = "while it answered" if refusal.within_answer else f"(HTTP status {refusal.status})"
+        return errors.ServerBroke(f"The server at {url} failed {how}: {words}.")
     return None
 
 
@@ -153,6 +159,14 @@ def not_served(address: Address, model: str, served: tuple[str, ...]) -> errors.
             do="Load a model on that server, or set VLLM_MODEL_NAME if the server never lists its models.",
         )
     return errors.ModelNotServed(f"{what} Served there: {listed}.", do=address.how_to_name)
+
+
+def content_filtered(address: Address, words: str = "") -> errors.ContentFiltered:
+    """The error for an answer that a content filter withheld; ``words`` are the server's own, if it gave any."""
+    return errors.ContentFiltered(
+        f"The content filter of the server at {address.base_url} withheld the answer{f': {words}' if words else ''}.",
+        do="Word the task differently, or use an endpoint without such a filter.",
+    )
 
 
 def prompt_cut(address: Address, counted: int, expected: int) -> errors.PromptCut:

@@ -9,7 +9,7 @@ The reaction depends only on the kind of failure (see ``chatdev.models.errors``)
   next endpoint. An endpoint whose breaker is open is skipped while another one is left. If the last one is loading its
   model, the call waits for it;
 - a prompt that does not fit: use the next endpoint, whose window may be larger;
-- a call that could cost too much: use the next endpoint;
+- a call that could cost too much, or an answer that a content filter withheld: use the next endpoint;
 - anything else (the key, the model's name, a request refused): skip that endpoint for the rest of the run.
 """
 
@@ -27,6 +27,7 @@ from chatdev.models.address import Address
 from chatdev.models.breaker import Breaker
 from chatdev.models.call import ModelCall
 from chatdev.models.errors import (
+    ContentFiltered,
     CostLimit,
     Disconnected,
     Loading,
@@ -67,6 +68,9 @@ class Endpoint(Protocol):
         """Send a text to ``debug``."""
         ...
 
+
+_OF_ONE_CALL = (WindowTooSmall, PromptCut, CostLimit, ContentFiltered)
+"""Errors that say nothing about the endpoint's next call."""
 
 Out = MutableMapping[str, ModelError]
 """The endpoints that are skipped for the rest of the run, by base URL, and why."""
@@ -134,7 +138,9 @@ class FailoverCall:
                     loads = isinstance(error, Loading) and not others
                     pause = LOADING if loads else next(pauses, None)
                     wait = None if pause is None else await self._pause(endpoint, error, pause, others=others)
-                elif not isinstance(error, WindowTooSmall | PromptCut | CostLimit):  # those concern one call only
+                elif not isinstance(
+                    error, WindowTooSmall | PromptCut | CostLimit | ContentFiltered
+                ):  # those concern one call only
                     self._out[url] = error
                 if wait is None or (others and (probing or endpoint.breaker.state == "open")):
                     break

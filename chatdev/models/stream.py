@@ -1,74 +1,36 @@
 """Parses the protocol's answer, streamed or not and in every dialect, into one value.
 
 The stream is server-sent events (WHATWG HTML, section 9.2): lines of ``data:`` with a JSON object each, comments, blank
-lines between. Differences between servers are noted where they are handled. ``chatdev.models.transport`` feeds the
-bytes; this module does no I/O.
+lines between; or one JSON object in each line. ``chatdev.models.wire`` reads the values, ``chatdev.models.transport``
+feeds the bytes; this module does no I/O.
 """
 
 import json
-import math
-import re
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
 
-from chatdev.models import refusals
+from chatdev.models import dialects, refusals, wire
 from chatdev.models.errors import CutShort
 from chatdev.models.refusals import UNREADABLE, Refusal
+from chatdev.models.wire import Chunk
 from chatdev.receipt import Usage
 
-
-class _Details(msgspec.Struct, gc=False):
-    cached_tokens: int | None = None
-    reasoning_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct, gc=False):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _Details | None = None
-    completion_tokens_details: _Details | None = None
-
-
-class _Said(msgspec.Struct, gc=False):
-    """A ``delta`` or a ``message``. Reasoning has two names: vLLM's today, and DeepSeek's in older servers."""
-
-    content: str | None = None
-    reasoning: str | None = None
-    reasoning_content: str | None = None
-
-
-class _Choice(msgspec.Struct, gc=False):
-    delta: _Said | None = None
-    message: _Said | None = None
-    finish_reason: str | None = None
-    index: int | None = 0
-
-
-class _Event(msgspec.Struct, gc=False):
-    """One chunk or one whole answer. A ``message`` outside the choices is an error object (older vLLM)."""
-
-    choices: list[_Choice] | None = None
-    usage: _Usage | None = None
-    id: Any = None
-    created: Any = None
-    model: Any = None
-    error: Any = None
-    message: Any = None
-
-
-_decode = msgspec.json.Decoder(_Event).decode
-
 Kind = Literal["reasoning", "text"]
+
+BOM = b"\xef\xbb\xbf"
 
 
 class ServerAnswer(msgspec.Struct, frozen=True):
     """One whole answer as the server sent it. ``usage`` is None if the server counted nothing; ``pieces`` is the number
     of deltas with text, about the number of tokens in a streamed answer.
 
+    ``finish_reason`` is ``stop``, ``length``, ``content_filter`` or ``tool_calls``, whatever the server's word for it.
     ``done``: the end mark came. ``streamed``: it came in events, not in one object. ``field`` is where the reasoning
     was: ``reasoning``, ``reasoning_content`` or ``<think>``; empty if there was none. ``stopped`` says why we closed
-    the stream before its end.
+    the stream before its end. ``end_assumed``: there was no finish reason, but an end mark after a text. ``notes`` say
+    what was unusual; ``text_in`` is the field that had the text of an answer whose content is empty.
     """
 
     text: str
@@ -83,6 +45,9 @@ class ServerAnswer(msgspec.Struct, frozen=True):
     streamed: bool = False
     field: str = ""
     stopped: str = ""
+    end_assumed: bool = False
+    notes: tuple[str, ...] = ()
+    text_in: str = ""
 
 
 class AnswerReader:
@@ -90,7 +55,7 @@ class AnswerReader:
     linear.
 
     ``pieces`` counts the deltas with text so far; ``done``: the server announced the end; ``finish_reason`` is the
-    server's own.
+    server's own, in the protocol's words.
     """
 
     def __init__(self) -> None:
@@ -98,26 +63,40 @@ class AnswerReader:
         self.done = False
         self.finish_reason = ""
         self.stopped = ""
+        self._rules = dialects.load()
+        self._reasoning_fields = self._rules.reasoning_fields
         self._texts: list[str] = []
         self._reasonings: list[str] = []
-        self._usage: _Usage | None = None
-        self._last: _Event | None = None
+        self._usage: Any = None
+        self._last: Chunk | None = None
         self._refusal: Refusal | None = None
-        self._start = b""
-        self._whole = False
+        self._opening = b""
+        self._form: Literal["", "events", "json", "whole", "lines"] = ""
+        self._is_json = False
+        self._after_cr = False
         self._rest: list[bytes] = []
         self._held: list[bytes] = []
-        self._mend = False
-        self._told = _Told()
+        self._chunks = 0
+        self._whole_message = False
+        self._repair = False
+        self._shown = _Shown()
         self._field = ""
+        self._elsewhere = ""
+        self._notes: list[str] = []
 
     def feed(self, data: bytes) -> None:
         """Read the next bytes. This is the hot path: one split per network read, one typed decoding per event."""
-        if not self._start:
-            self._start = data.lstrip()[:1]
-            self._whole = self._start in (b"{", b"[", b"<")
+        if not self._form and not (data := self._begun(data)):
+            return
+        if 13 in data or self._after_cr:  # a carriage return
+            data = self._with_line_feeds(data)
+        if self._is_json:
+            self._rest.append(data)
+            if self._form == "whole" or b"\n" not in data or not self._is_first_of_lines():
+                return
+            data, self._rest = b"".join(self._rest), []
         end = data.rfind(b"\n")
-        if end < 0 or self._whole:
+        if end < 0:
             self._rest.append(data)
             return
         block = data[:end]
@@ -127,69 +106,162 @@ class AnswerReader:
         self._rest = [data[end + 1 :]] if end + 1 < len(data) else []
         for line in block.split(b"\n"):
             if line.startswith(b"data:"):
-                try:
-                    event = _decode(line[5:])
-                except UNREADABLE:
-                    self._hold(line[5:])
-                else:
-                    self._take(event, line)
-            elif self._held and not line.strip():
-                self._release()
+                source = line[5:]
+            elif line and line.startswith((b"{", b"error:")):  # one object per line; an error of an older llama.cpp
+                source = line.removeprefix(b"error:")
+            else:
+                if self._held and not line.strip():
+                    self._release()
+                continue
+            try:
+                chunk = wire.decode(source)
+            except UNREADABLE:
+                self._hold(source)
+            else:
+                self._take(chunk, source)
 
-    def _take(self, event: _Event, source: bytes) -> None:
-        self._last = event
-        if event.choices:
-            choice = event.choices[0]
-            said = choice.delta or choice.message
-            if said and not choice.index:
-                if said.content:
-                    self._texts.append(said.content)
-                    self.pieces += 1
-                if reasoning := said.reasoning or said.reasoning_content:
-                    self._reasonings.append(reasoning)
-                    self._field = "reasoning" if said.reasoning else "reasoning_content"
-                    self.pieces += 1
-            if choice.finish_reason:
-                self.finish_reason = choice.finish_reason
-        elif event.error or event.message:
-            self._refuse(event, source)
-        if event.usage and event.usage.prompt_tokens is not None:
-            self._usage = event.usage
+    def _begun(self, data: bytes) -> bytes:
+        """The first bytes, without a byte-order mark, once they show the form of the answer; empty until then."""
+        self._opening += data
+        opening = self._opening.lstrip()
+        if len(opening) < len(BOM) and BOM.startswith(opening):
+            return b""
+        opening = opening.removeprefix(BOM).lstrip()
+        if opening:
+            self._is_json = opening[:1] in (b"{", b"[", b"<")
+            self._form = "json" if self._is_json else "events"
+        self._opening = opening
+        return opening
 
-    def _refuse(self, event: _Event, source: bytes) -> None:
-        """An engine that dies during an answer reports it inside a stream whose HTTP status was 200 (vLLM)."""
-        code = refusals.words(event.error.get("code") if isinstance(event.error, dict) else "")
-        status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500
-        self._refusal = refusals.read(status, source.removeprefix(b"data:"))
+    def _with_line_feeds(self, data: bytes) -> bytes:
+        """The data with every line end as a line feed: a stream may use CR LF, or CR alone."""
+        if self._after_cr and data.startswith(b"\n"):
+            data = data[1:]
+        self._after_cr = data.endswith(b"\r")
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _is_first_of_lines(self) -> bool:
+        """Whether a JSON answer has one object per line: its first line is an object by itself."""
+        first = b"".join(self._rest).partition(b"\n")[0]
+        self._is_json = not wire.decode_leniently(first)
+        self._form = "whole" if self._is_json else "lines"
+        return not self._is_json
+
+    def _take(self, chunk: Chunk, source: bytes) -> None:
+        self._last = chunk
+        self._chunks += 1
+        if choices := chunk.choices:
+            choice = choices[0] if type(choices) is list else choices
+            if type(choice) is dict and not (choice.get("index") and wire.whole_number(choice["index"])):
+                self._take_choice(choice)
+        if chunk.error or chunk.message:
+            self._take_error_or_message(chunk, source)
+        if chunk.usage:
+            self._usage = chunk.usage
+
+    def _take_choice(self, choice: dict[str, Any]) -> None:
+        delta = choice.get("delta")
+        if type(delta) is dict and len(delta) == 1 and type(content := delta.get("content")) is str and content:
+            self._texts.append(content)  # the usual chunk, without any search
+            self.pieces += 1
+        elif not delta and (message := choice.get("message")):
+            self._whole_message = True
+            self._take_delta(message if isinstance(message, dict) else {"content": message})
+        elif isinstance(delta, dict):
+            self._take_delta(delta)
+        elif text := delta or choice.get("text"):
+            self._take_delta({"content": text})
+        if finish := choice.get("finish_reason"):
+            self._finish(wire.word(finish))
+        if error := choice.get("error"):
+            self._refuse(error, json.dumps({"error": error}).encode())
+
+    def _take_delta(self, delta: dict[str, Any]) -> None:
+        content = delta.get("content")
+        if content:
+            text, thought = (content, "") if isinstance(content, str) else wire.text_in(content)
+            if text:
+                self._texts.append(text)
+                self.pieces += 1
+            if thought:
+                self._think(thought, "content")
+        for name in self._reasoning_fields:
+            if value := delta.get(name):
+                self._think("".join(wire.text_in(value)), name)
+                break
+        if not content:
+            self._look_elsewhere(delta)
+
+    def _think(self, thought: str, field: str) -> None:
+        if thought:
+            self._reasonings.append(thought)
+            self._field = field
+            self.pieces += 1
+
+    def _look_elsewhere(self, delta: dict[str, Any]) -> None:
+        """Note a text that is neither content nor reasoning; a run cannot use it, but can say where it was."""
+        name = next((name for name in ("tool_calls", "function_call", "refusal", "text") if delta.get(name)), "")
+        if name == "text":
+            self._take_delta({"content": delta["text"]})
+        elif name:
+            self._elsewhere = name
+            self.pieces += 1
+
+    def _finish(self, word: str) -> None:
+        """Take a finish reason over, in the protocol's own words. An unknown word ends an answer all the same."""
+        meaning = self._rules.finish.get(word.lower())
+        if meaning is None:
+            meaning = "stop"
+            self._notes.append(f'the finish reason "{word[:40]}" is unknown; the answer counts as whole')
+        if meaning == "error":
+            message = f"it ended the answer with the finish reason {word[:40]}"
+            self._refusal = self._refusal or Refusal(500, message, within_answer=True)
+        self.finish_reason = meaning
+
+    def _take_error_or_message(self, chunk: Chunk, source: bytes) -> None:
+        """An error object beside the choices, or an answer outside of them."""
+        if isinstance(chunk.message, dict) and not chunk.error and ("content" in chunk.message):
+            self._whole_message = True
+            self._take_delta(chunk.message)
+        elif chunk.error or not chunk.choices:
+            self._refuse(chunk.error or chunk.message, source)
+
+    def _refuse(self, error: object, body: bytes) -> None:
+        """An engine that dies during an answer reports it in an answer whose HTTP status was 200 (vLLM)."""
+        if isinstance(error, Mapping) and str(error.get("code") or 0) in ("0", "200") and not error.get("message"):
+            return  # an empty form: there was no error
+        self._refusal = refusals.read(wire.status_of(error), body, within_answer=True)
 
     def _hold(self, data: bytes) -> None:
         """Keep a line that is not JSON by itself: the end mark, or part of an event with several data lines."""
-        if data.strip() == b"[DONE]":
+        if data.strip().upper() == b"[DONE]":
             self.done = True
-        else:
+        elif data.strip():
             self._held.append(data)
+            if self._form == "lines":
+                self._release()
 
     def _release(self) -> None:
         data = b"\n".join(self._held)
         self._held = []
-        if event := self._decode_leniently(data):
-            self._take(event, data)
+        self._take_leniently(data)
 
-    def _decode_leniently(self, data: bytes) -> _Event | None:
-        """Decode what the strict decoder refused: broken UTF-8, or half of an escaped surrogate pair, as a token with
+    def _take_leniently(self, data: bytes) -> None:
+        """Take what the strict decoder refused: broken UTF-8, or half of an escaped surrogate pair, as a token with
         half an emoji produces. Data that still is not JSON counts as a failure of the server."""
-        self._mend = True
-        try:
-            return msgspec.convert(json.loads(data.decode("utf-8", "replace")), _Event)
-        except (ValueError, msgspec.ValidationError, RecursionError):
-            quoted = data.decode("utf-8", "replace").strip()[:200]
-            html = self._start == b"<"
-            self._refusal = Refusal(200 if html else 500, f"its answer cannot be read: {quoted}", html=html)
-            return None
+        self._repair = True
+        if chunk := wire.decode_leniently(data):
+            self._take(chunk, data)
+            return
+        quoted = data.decode("utf-8", "replace").strip()[:200]
+        html = data.lstrip().startswith(b"<")
+        message = f"its answer cannot be read: {quoted}"
+        self._refusal = Refusal(200 if html else 500, message, html=html, within_answer=not html)
 
     def news(self) -> list[tuple[Kind, str]]:
         """What came since the last call, for ``watch``."""
-        return self._told.since(self._reasonings, self._texts)
+        news = self._shown.since(self._reasonings, self._texts)
+        return [(kind, wire.repaired(text)) for kind, text in news] if self._repair else news
 
     @property
     def so_far(self) -> tuple[list[str], list[str]]:
@@ -203,41 +275,56 @@ class AnswerReader:
 
     def close(self) -> ServerAnswer | Refusal:
         """The answer, after the last bytes. Raises CutShort if the server sent no finish reason."""
-        if self._whole:  # the answer in one JSON object, even if a stream was requested
+        if self._form in ("json", "whole"):  # the answer in one JSON object, even if a stream was requested
             whole = b"".join(self._rest)
-            if event := self._decode_leniently(whole):
-                self._take(event, whole)
-                self.finish_reason = self.finish_reason or ("stop" if event.choices else "")
-        else:
+            try:
+                self._take(wire.decode(whole), whole)
+            except UNREADABLE:
+                self._take_leniently(whole)
+        elif self._form:
             self.feed(b"\n\n")
         if self._refusal:
             return self._refusal
-        if not self.finish_reason:
-            raise CutShort(f"The answer ended after {self.pieces} chunks without a finish reason.")
-        first, text = split_reasoning(self._mended(self._texts))
-        last = self._last or _Event()
+        end_assumed = self._assume_end() if not self.finish_reason else False
+        first, text = split_reasoning(self._joined(self._texts))
+        last = self._last or Chunk()
+        field = self._field or (THINK if first else "")
         return ServerAnswer(
             text=text,
-            reasoning=self._mended(self._reasonings) + first,
+            reasoning=self._joined(self._reasonings) + first,
             finish_reason=self.finish_reason,
-            usage=_counted(self._usage),
+            usage=wire.counted(self._usage, self.pieces),
             pieces=self.pieces,
-            id=refusals.words(last.id),
-            created=_whole_number(last.created),
-            model=refusals.words(last.model),
+            id=wire.printable(last.id),
+            created=wire.whole_number(last.created) or 0,
+            model=wire.printable(last.model),
             done=self.done,
-            streamed=not self._whole,
-            field=self._field or (THINK if first else ""),
+            streamed=self._form == "events" or self._chunks > 1,
+            field=field,
             stopped=self.stopped,
+            end_assumed=end_assumed,
+            notes=tuple(self._notes),
+            text_in="" if text.strip() else self._elsewhere or field,
         )
 
-    def _mended(self, pieces: list[str]) -> str:
-        """The pieces joined, with the halves of surrogate pairs combined again."""
+    def _assume_end(self) -> bool:
+        """Decide whether an answer without a finish reason is whole: a whole message is. A text before the server's
+        end mark is too, and this is noted. Raises CutShort."""
+        if self._form != "events" and self._chunks == 1 and (self._whole_message or self._texts):
+            self.finish_reason = "stop"
+            return False
+        if not (self.done and self._texts):
+            raise CutShort(f"The answer ended after {self.pieces} chunks without a finish reason.")
+        self.finish_reason = "stop"
+        self._notes.append("the server sent no finish reason; its end mark counts")
+        return True
+
+    def _joined(self, pieces: list[str]) -> str:
         text = "".join(pieces)
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if self._mend else text
+        return wire.repaired(text) if self._repair else text
 
 
-class _Told:
+class _Shown:
     """How much of an answer was passed to ``watch``, and whether that was inside a think block."""
 
     def __init__(self) -> None:
@@ -283,21 +370,3 @@ def split_reasoning(text: str) -> tuple[str, str]:
     if end and THINK not in thought:
         return thought.strip(), answer.lstrip()
     return "", text
-
-
-def _whole_number(value: object) -> int:
-    if isinstance(value, float):
-        return int(value) if math.isfinite(value) else 0
-    return value if isinstance(value, int) else 0
-
-
-def _counted(usage: _Usage | None) -> Usage | None:
-    if usage is None:
-        return None
-    prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
-    return Usage(
-        prompt_tokens=usage.prompt_tokens or 0,
-        completion_tokens=usage.completion_tokens or 0,
-        cached_tokens=prompt.cached_tokens if prompt else None,
-        reasoning_tokens=completion.reasoning_tokens if completion else None,
-    )

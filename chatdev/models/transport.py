@@ -5,6 +5,7 @@ This module imports aiohttp (0.15 s): it is imported when a backend is first use
 
 import asyncio
 import errno
+import re
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -12,26 +13,21 @@ from typing import Any, NamedTuple
 
 import aiohttp
 import msgspec
+from multidict import CIMultiDict
 
 from chatdev.errors import SettingsError
 from chatdev.models import debug, proxy, refusals
 from chatdev.models.address import Address
 from chatdev.models.early_stop import StopCondition
-from chatdev.models.errors import CutShort, Disconnected, ModelError, ServerBroke, Stalled, Unreachable
+from chatdev.models.errors import CutShort, Disconnected, EndpointError, ModelError, ServerBroke, Stalled, Unreachable
 from chatdev.models.refusals import Refusal
 from chatdev.models.resolver import Resolver
 from chatdev.models.stream import AnswerReader, ServerAnswer
-from chatdev.models.types import Progress, Watch
+from chatdev.models.types import Watch
+from chatdev.models.watchdog import Watchdog
 
 POOLED = 4.0
 """Seconds that an idle connection is kept: vLLM (uvicorn) closes it after 5."""
-
-AFTER_DONE = 1.0
-"""Seconds to wait for the end of the body after the stream's own end mark; then the connection is closed. The answer
-is kept."""
-
-LARGEST = 256 * 1024 * 1024
-"""Bytes of one answer: the longest answers of the largest models, at some hundred bytes per token."""
 
 Debug = Callable[[str], None]
 
@@ -67,10 +63,12 @@ class Transport:
         self._url = f"{address.base_url}/chat/completions"
         self._open: dict[asyncio.AbstractEventLoop, _Open] = {}
         self._proxy = address.proxy.reveal() if address.proxy else None
-        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "chatdev"}
+        self._headers = CIMultiDict({"Content-Type": "application/json", "User-Agent": "chatdev"})
         if address.key:
             self._headers["Authorization"] = f"Bearer {address.key.reveal()}"
-        self._headers |= {name: value.reveal() for name, value in address.headers.items()}
+        for name, value in address.headers.items():
+            self._headers[name] = value.reveal()
+        self._headers["Accept-Encoding"] = "identity"  # whatever the user's headers say: a stream must not be buffered
 
     async def opened(self) -> _Open:
         """The session of the running loop, with a lock for requests that are to be sent only once."""
@@ -137,6 +135,7 @@ class Transport:
                 async with session.request(
                     method, url, data=data, proxy=self._proxy, allow_redirects=False
                 ) as response:
+                    _require_decodable(response, self.address)
                     body = await response.read()
         except aiohttp.ClientError as error:
             raise _mapped(error, self.address) from error
@@ -180,7 +179,7 @@ class Transport:
         body: Mapping[str, Any],
         request_id: str,
         reader: AnswerReader,
-        watchdog: "Watchdog",
+        watchdog: Watchdog,
     ) -> ServerAnswer | Refusal:
         """Send ``debug`` the request, and its answer or failure."""
         data = msgspec.json.encode(body)
@@ -198,7 +197,7 @@ class Transport:
         return outcome
 
     async def _with_deadlines(
-        self, session: aiohttp.ClientSession, data: bytes, request_id: str, reader: AnswerReader, watchdog: "Watchdog"
+        self, session: aiohttp.ClientSession, data: bytes, request_id: str, reader: AnswerReader, watchdog: Watchdog
     ) -> ServerAnswer | Refusal:
         """End the exchange when a deadline passes; an answer that is complete by then counts."""
         try:
@@ -213,7 +212,7 @@ class Transport:
             watchdog.stop()
 
     async def _post_stream(
-        self, session: aiohttp.ClientSession, data: bytes, request_id: str, reader: AnswerReader, watchdog: "Watchdog"
+        self, session: aiohttp.ClientSession, data: bytes, request_id: str, reader: AnswerReader, watchdog: Watchdog
     ) -> ServerAnswer | Refusal:
         """Send the request, and read the answer or the refusal."""
         try:
@@ -228,6 +227,7 @@ class Transport:
                 if response.status >= 300:
                     explained = _explained(response, await response.read())
                     return refusals.read(response.status, explained, response.headers.get("Retry-After", ""))
+                _require_decodable(response, self.address)
                 async for piece in response.content.iter_any():
                     reader.feed(piece)
                     watchdog.heard(len(piece))
@@ -257,115 +257,6 @@ def _explained(response: aiohttp.ClientResponse, body: bytes) -> bytes:
     return body
 
 
-class Watchdog:
-    """Watches one call: reports about every second that it waits, and ends it when a deadline passes without data, or
-    when its ``stop_condition`` says so.
-
-    ``status`` is HTTP's and ``server_id`` the server's own ``X-Request-Id``, once the response has begun.
-    """
-
-    def __init__(
-        self,
-        reader: AnswerReader,
-        address: Address,
-        streamed: bool,
-        watch: Watch | None,
-        limit: int = 0,
-        stop_condition: StopCondition | None = None,
-    ) -> None:
-        self.first_token: float | None = None
-        self.status = 0
-        self.server_id = ""
-        self._reader = reader
-        self._address = address
-        self._deadlines = address.deadlines
-        self._patience = self._deadlines.first_token if streamed else self._deadlines.total
-        self._watch = watch
-        self._stop_condition = stop_condition
-        self._loop = asyncio.get_running_loop()
-        self._began = self._heard = self._loop.time()
-        self._pieces = 0
-        self._most = 2 * limit + 100 if limit else 0  # pieces (about tokens) that exceed the limit clearly
-        self._bytes = 0
-        self._ending = False
-        self._timer: asyncio.TimerHandle
-
-    def start(self, scope: asyncio.Timeout) -> None:
-        """Start; a passed deadline ends ``scope``."""
-        self._scope = scope
-        first = min(1.0, self._patience) if self._watch else self._patience
-        self._timer = self._loop.call_at(self._began + first, self._wake)
-
-    def stop(self) -> None:
-        """Stop watching."""
-        self._timer.cancel()
-
-    def seconds(self) -> float:
-        """Seconds since the request was sent."""
-        return self._loop.time() - self._began
-
-    def heard(self, size: int) -> None:
-        """``size`` bytes came. Only pieces of the answer count as progress: a proxy can send comments forever.
-
-        Raises CutShort for a server that ignores the token limit of the answer.
-        """
-        self._bytes += size
-        if self._bytes > LARGEST or 0 < self._most < self._reader.pieces:
-            raise CutShort(
-                f"The server at {self._address.base_url} ignored the token limit of the answer; the stream was closed "
-                f"after {self._reader.pieces:,} chunks."
-            )
-        if self._reader.done and not self._ending:
-            self._ending = True
-            self._timer.cancel()
-            self._timer = self._loop.call_later(AFTER_DONE, self._give_up)
-        if self._reader.pieces == self._pieces:
-            return
-        self._pieces = self._reader.pieces
-        self._heard = self._loop.time()
-        if self.first_token is None:
-            self.first_token = self._heard - self._began
-            if not self._ending:
-                self._timer.cancel()
-                self._timer = self._loop.call_at(self._heard + self._deadlines.idle, self._wake)
-        if self._watch:
-            for kind, text in self._reader.news():
-                self._watch(Progress(kind, text, self._heard - self._began, self._pieces))
-        if (
-            self._stop_condition
-            and not self._reader.finish_reason
-            and (stop := self._stop_condition.look(*self._reader.so_far))
-        ):
-            self._reader.leave(*stop)
-
-    def _wake(self) -> None:
-        now, waiting = self._loop.time(), self.first_token is None
-        limit = self._began + self._patience if waiting else self._heard + self._deadlines.idle
-        if now >= limit:
-            self._give_up()
-            return
-        if waiting and self._watch:
-            self._watch(Progress("waiting", seconds=now - self._began))
-            limit = min(limit, now + 1)
-        self._timer = self._loop.call_at(limit, self._wake)
-
-    def _give_up(self) -> None:
-        self._scope.reschedule(self._loop.time())
-
-    def stalled(self) -> Stalled:
-        """The error for the deadline that passed."""
-        url, limits, spent = self._address.base_url, self._deadlines, self.seconds()
-        if spent >= limits.total:
-            what, name = f"did not finish within {limits.total:g} s", "total"
-        elif self.first_token is None:
-            what, name = f"sent no first token within {limits.first_token:g} s", "first_token"
-        else:
-            what, name = f"sent nothing for {limits.idle:g} s after {self._pieces} chunks of its answer", "idle"
-        return Stalled(
-            f"The server at {url} {what}.", do=f"If it is just slow, raise deadlines.{name} in chatdev.toml."
-        )
-
-
 _REASONS = {errno.ECONNREFUSED: "connection refused", errno.EHOSTUNREACH: "no route to host"}
 
 
@@ -387,9 +278,27 @@ def _mapped(error: aiohttp.ClientError, address: Address) -> ModelError:
         return _unreachable(address, _REASONS.get(error.os_error.errno or 0, str(error.os_error)))
     if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
         return Disconnected(f"The server at {address.base_url} closed the connection without an answer.")
+    if (text := str(error).lower()) and "content-encoding" in text:
+        named = re.search(r"content-encoding: (?:.*\()?(\w+)", text)
+        return _undecodable(address, named[1] if named else "")
     if isinstance(error, aiohttp.ClientResponseError):
         return refusals.not_a_model_server(address, f"invalid HTTP ({error.message})")
     return ServerBroke(f"Reading the answer from the server at {address.base_url} failed: {error}.")
+
+
+def _require_decodable(response: aiohttp.ClientResponse, address: Address) -> None:
+    """Raise EndpointError for a compression that aiohttp passes through as it is."""
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in ("", "identity", "gzip", "x-gzip", "deflate", "br", "zstd"):
+        raise _undecodable(address, encoding)
+
+
+def _undecodable(address: Address, encoding: str) -> EndpointError:
+    return EndpointError(
+        f"The server at {address.base_url} compressed its answer as {encoding or 'something unknown'}, although no "
+        "compression was requested, and that cannot be read here.",
+        do="Switch off compression in the server, or in the proxy before it.",
+    )
 
 
 def _unreachable(address: Address, why: str, do: str = "") -> Unreachable:

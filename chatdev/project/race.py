@@ -26,7 +26,7 @@ import msgspec
 
 from chatdev.journal import places
 from chatdev.journal.events import RaceDecided
-from chatdev.models.errors import ModelError, PromptCut, WindowTooSmall
+from chatdev.models.errors import ContentFiltered, ModelError, PromptCut, WindowTooSmall
 from chatdev.product import acceptance, rows
 from chatdev.project.context import PhaseContext
 from chatdev.project.racer import Racer
@@ -156,7 +156,8 @@ class _Field:
 
     def _best(self) -> Racer:
         for racer in self.begun:
-            if isinstance(racer.error, ModelError) and not isinstance(racer.error, WindowTooSmall | PromptCut):
+            alone = isinstance(racer.error, WindowTooSmall | PromptCut | ContentFiltered)
+            if isinstance(racer.error, ModelError) and not alone:
                 raise racer.error  # once the server is back, a resume calls it for this one alone
         if solved := [racer for racer in self.begun if racer.solved]:
             return self._foremost(solved)

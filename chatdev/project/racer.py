@@ -6,7 +6,7 @@ from chatdev.errors import ChatDevError
 from chatdev.journal import places
 from chatdev.journal.effects import JournalScope
 from chatdev.journal.events import CandidateResult, TestResult
-from chatdev.models.errors import ModelError, PromptCut, WindowTooSmall
+from chatdev.models.errors import ContentFiltered, ModelError, PromptCut, WindowTooSmall
 from chatdev.models.types import Progress
 from chatdev.product import acceptance, compare, probes, rows, verdict
 from chatdev.product.sessions import Invocation
@@ -92,7 +92,7 @@ class Racer:
             self._asking = True
             try:
                 again = await writing.repair(self._context, written, number, why)
-            except (WindowTooSmall, PromptCut, Exhausted):
+            except (WindowTooSmall, PromptCut, ContentFiltered, Exhausted):
                 break
             if again.digest == written.digest:
                 break

@@ -201,7 +201,9 @@ async def test_a_refusal_that_nothing_helps_against_is_told_at_once() -> None:
     [
         refuses("busy", 503),
         refuses("EngineCore died", 500),
-        streams(sse(delta(content="Hel"))),
+        streams(sse(delta(content="Hel"), done=False)),
+        streams(sse(delta(content="Hel"), delta("abort"))),
+        says(whole("Hel") | {"error": {"message": "EngineCore died"}}),
         streams(sse(delta(content="Hel"), {"error": {"message": "EngineCore died", "code": 500}})),
         says(b'{"choices": 7}'),
     ],
@@ -540,3 +542,38 @@ async def test_a_backend_can_be_used_wherever_chatdev_expects_a_model() -> None:
         assert (await inner.least_window(), inner.beyond(()), await inner.load()) == (8192, False, None)
         await inner.aclose()
     assert backend.debug is backend.chat_model.debug and len(texts) > 1
+
+
+async def test_an_error_inside_an_answer_is_not_reported_as_a_status_of_http() -> None:
+    async with model(streams(sse(delta(content="Hel"), delta("abort")))) as (backend, server):
+        with pytest.raises(errors.ServerBroke) as error:
+            await backend.complete(HI, Options())
+    assert error.value.what == (
+        f"The server at {server.url} failed while it answered: it ended the answer with the finish reason abort."
+    )
+
+
+@pytest.mark.parametrize(
+    "filtered",
+    [
+        streams(sse(delta(content="Hel"), delta("content_filter"))),
+        streams(sse(delta("SAFETY"))),
+        says(whole("") | {"choices": [{"message": {"content": ""}, "finish_reason": "content_filter"}]}),
+        refuses("The response was filtered.", 400, code="content_filter"),
+    ],
+)
+async def test_an_answer_that_a_content_filter_withheld_is_a_failure_of_its_own_kind(filtered: Any) -> None:
+    async with model(filtered, OK) as (backend, server):
+        with pytest.raises(errors.ContentFiltered, match="content filter of the server at"):
+            await backend.complete(HI, Options())
+        assert len(server.asked) == 1  # the same prompt would be filtered again
+        assert (await backend.complete(HI, Options())).text == "Hello"
+
+
+async def test_an_answer_without_a_finish_reason_is_used_with_a_note_and_is_cut_if_it_filled_its_limit() -> None:
+    unfinished = streams(sse(delta(content="Hel"), delta(content="lo"), usage()))
+    async with model(unfinished) as (backend, _):
+        whole_answer = await backend.complete(HI, Options(max_tokens=9))
+        cut_answer = await backend.complete(HI, Options(max_tokens=2))
+    assert (whole_answer.text, whole_answer.finish_reason, cut_answer.finish_reason) == ("Hello", "stop", "length")
+    assert whole_answer.receipt.adapted == ("the server sent no finish reason; its end mark counts",)

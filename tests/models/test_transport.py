@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import gzip
 import json
 import shutil
 import socket
@@ -348,3 +349,35 @@ async def test_a_ca_file_that_is_none_is_a_mistake_in_the_settings(tmp_path: Pat
     wrong.write_text(json.dumps("no certificate"))
     with pytest.raises(SettingsError, match="CA file"):
         await transport("https://127.0.0.1/v1", ca_file=wrong).post_chat(BODY)
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "x-lz4"])
+async def test_a_compressed_answer_that_cannot_be_read_is_named(encoding: str) -> None:
+    async with serving(says(b"\x28\xb5\x2f\xfd\x04", Content_Encoding=encoding)) as server:
+        error = await failure(server.url, headers={"accept-encoding": Secret(f"{encoding}, gzip")})
+    assert type(error) is errors.EndpointError
+    assert encoding in error.what and "Switch off compression" in error.do
+    assert server.headers[0].getall("Accept-Encoding") == ["identity"]  # type: ignore[attr-defined]
+
+
+async def test_a_header_of_the_user_replaces_ours_in_any_letter_case() -> None:
+    async with serving() as server:
+        line = transport(server.url, key=Secret("k-123456"), headers={"authorization": Secret("Token t")})
+        await line.post_chat(BODY)
+        await line.aclose()
+    assert server.headers[0].getall("Authorization") == ["Token t"]  # type: ignore[attr-defined]
+
+
+async def test_json_lines_show_progress_and_gzip_is_read() -> None:
+    lines = [f"{json.dumps(each)}\n".encode() for each in (delta(content="Hel"), delta(content="lo"), delta("stop"))]
+    shown: list[Progress] = []
+    async with serving(streams(lines[0], 0.05, *lines[1:])) as server:
+        line = transport(server.url)
+        reply = await line.post_chat(BODY, watch=shown.append)
+        await line.aclose()
+    assert next(progress.text for progress in shown if progress.text) == "Hel"
+    assert getattr(reply.outcome, "text", "") == "Hello" and reply.first_token is not None
+    async with serving(says(gzip.compress(hello()), Content_Encoding="gzip")) as server:
+        line = transport(server.url)
+        assert getattr((await line.post_chat(BODY)).outcome, "text", "") == "Hello"
+        await line.aclose()
