@@ -52,6 +52,11 @@ class EndpointState(msgspec.Struct):
         """The fields that switch thinking off, for a model that is known to think; empty for others."""
         return self.profile.thinking_off if self.profile.thinks else {}
 
+    def adapt(self, change: str) -> None:
+        """Change all further requests to this endpoint."""
+        self.adaptations |= {change}
+        self.profile = msgspec.structs.replace(self.profile, adaptations=tuple(sorted(self.adaptations)))
+
     def learn(self, answer: ServerAnswer, options: Options, sent: Mapping[str, Any]) -> None:
         """Correct the profile if an answer contradicts it; ``sent`` is the request body of that answer."""
         profile, self.has_answered = self.profile, True
@@ -132,6 +137,7 @@ class ModelCall:
                 state.constraint,
                 state.thinking_off,
             )
+            limit = request.limit_in(body, limit)
             reply = await self._within_cost_limit(body, limit)
             outcome = reply.outcome
             if isinstance(outcome, ServerAnswer):
@@ -146,7 +152,7 @@ class ModelCall:
             if outcome.overflow:
                 self._shrink(outcome, limit)
             elif change := request.adaptation(outcome, body, self._fitted.messages, made):
-                state.adaptations |= {change}
+                state.adapt(change)
             else:
                 raise refusals.error(outcome, self._transport.address, state.facts.model, state.facts.served)
 

@@ -128,6 +128,7 @@ class EndpointModel(ChatModel):
                         facts,
                         profile or Profile(facts.base_url, facts.model),
                         TokenEstimator.between(profile.low, profile.high) if profile else TokenEstimator(),
+                        frozenset(profile.adaptations if profile else ()),
                         has_answered=profile is not None,
                     )
         return self._state

@@ -29,7 +29,8 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
     off, empty if nothing does; before a trial, the most common switch. ``low`` and ``high`` are the estimator's factors
     (see ``TokenEstimator``). ``in_flight`` is how many concurrent calls the server runs before its queue grows.
     ``skill`` is the share of trial questions that the model answered correctly (see ``ops.doctor.skill``). ``date`` is
-    the date of the trial, in ISO 8601.
+    the date of the trial, in ISO 8601. ``adaptations`` are the changes to requests that the server needs (see
+    ``request``).
     """
 
     base_url: str
@@ -44,6 +45,7 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
     in_flight: int | None = None
     skill: float | None = None
     date: str = ""
+    adaptations: tuple[str, ...] = ()
 
 
 class Profiles:

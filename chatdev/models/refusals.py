@@ -126,12 +126,22 @@ def error(refusal: Refusal, address: Address, model: str = "", served: tuple[str
         return not_served(address, model, served)
     if refusal.status < 500 and (refusal.html or refusal.status < 400 or refusal.status == 404):
         return not_a_model_server(address, status if refusal.status == 404 and not refusal.html else words)
+    rules = dialects.load()
+    memory = _MORE_MEMORY.format(rules.options("window_option"), rules.options("slots_option"))
+    lacks_memory = rules.matches("out_of_memory", refusal.message)
     if fault := _passing(refusal, url, words):
         fault.retry_after = refusal.retry_after
+        fault.do = memory if lacks_memory else fault.do
         return fault
     return errors.RequestRefused(
-        f"The server at {url} refused the request: {words}.", do="Set VLLM_DEBUG=1 to see what was sent."
+        f"The server at {url} refused the request: {words}.",
+        do=memory if lacks_memory else "Set VLLM_DEBUG=1 to see what was sent.",
     )
+
+
+_MORE_MEMORY = (
+    "It had not enough memory. Serve the model with a smaller window ({}), or with fewer calls at the same time ({})."
+)
 
 
 def _passing(refusal: Refusal, url: str, words: str) -> errors.ServerFault | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from chatdev.models import constraints
+from chatdev.models import constraints, cures
 from chatdev.models.refusals import Refusal
 from chatdev.models.stream import split_reasoning
 from chatdev.models.types import Message, Options, Role
@@ -22,6 +22,10 @@ UNSTREAMED = "unstreamed"
 COMPLETION_TOKENS = "max_completion_tokens for max_tokens"
 MERGED = "same-role messages merged"
 FOLDED = "system joined to the first user message"
+
+LIMITS = ("max_tokens", "max_completion_tokens")
+REQUIRED = ("model", "messages")
+"""Fields that are in every request, whatever a server or a user says."""
 
 _ROLES: dict[str, Role] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 _NEUTRAL = {"n": 1, "presence_penalty": 0, "frequency_penalty": 0, "logit_bias": {}, "user": ""}
@@ -111,13 +115,17 @@ def body(
         fields["seed"] = options.seed
     if options.choices:
         fields |= constraints.fields(constraint, options.choices)
-    fields |= options.extra
+    fields |= {name: value for name, value in options.extra.items() if name not in REQUIRED}
     if options.thinking is False:
         fields |= _joined(thinking_off, options.extra)
-    for adaptation in adaptations:
-        if adaptation.startswith(WITHOUT):
-            fields.pop(adaptation.removeprefix(WITHOUT), None)
-    return fields
+    without = {adaptation.removeprefix(WITHOUT) for adaptation in adaptations if adaptation.startswith(WITHOUT)}
+    fields = {name: value for name, value in fields.items() if name in REQUIRED or name not in without}
+    return cures.applied(fields, adaptations) if adaptations else fields
+
+
+def limit_in(body: Mapping[str, Any], otherwise: int) -> int:
+    """The limit on the answer's tokens in a request's body."""
+    return next((body[name] for name in LIMITS if name in body), otherwise)
 
 
 def _joined(fields: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,26 +153,45 @@ def adaptation(refusal: Refusal, sent: Mapping[str, Any], messages: Sequence[Mes
         return None
     if refusal.status not in (400, 422) or refusal.no_such_model:
         return None
-    for field in _named(refusal, sent):
-        if field == "max_tokens":
-            return COMPLETION_TOKENS
-        return UNSTREAMED if field == "stream" else WITHOUT + field
+    named = list(dict.fromkeys(_named(refusal, sent)))
+    if needless := cures.needless_of(named, refusal.message):
+        return WITHOUT + needless
+    for field in named:
+        cure = _cure(field, sent[field], refusal.message, made)
+        if cure is not None and cure not in made:
+            return cure
     return None
+
+
+_BOUNDS = 3
+"""How many bounds of one field are tried, before it is left out."""
+
+
+def _cure(field: str, value: object, message: str, made: Adaptations) -> str | None:
+    """The change of one field that a refusal names; None if there is none that could help."""
+    name = "max_tokens" if field in LIMITS else field
+    bound = cures.for_value(name, value, message)
+    if bound is not None and bound not in made and cures.tried(name, made) < _BOUNDS:
+        return bound
+    if field in LIMITS:
+        return COMPLETION_TOKENS if field == "max_tokens" and bound is None else None
+    return UNSTREAMED if field == "stream" else WITHOUT + field
 
 
 def _named(refusal: Refusal, sent: Mapping[str, Any]) -> Iterator[str]:
     """The optional fields of the request that the refusal names, most certain first."""
-    optional = [field for field in sent if field not in ("model", "messages") and sent[field] is not False]
+    optional = [field for field in sent if field not in REQUIRED and sent[field] is not False]
     yield from (field for field in optional if field == refusal.param)
     yield from (field for field in optional if _names(refusal.message, field))
+    yield from (field for field in optional if field in LIMITS and cures.LIMIT_NAMES.search(refusal.message))
 
 
 def _names(message: str, field: str) -> bool:
     """Whether a message is about a field. Many fields are plain words (``stop``, ``user``); these must be in quotes, or
     next to a word that marks them as a field."""
     name = re.escape(field) if "_" in field else f"{re.escape(field)}(?:ing)?"
-    if "_" in field:
-        return re.search(rf"\b{name}\b", message) is not None
+    if "_" in field or field == "temperature":
+        return re.search(rf"\b{name}\b", message, re.IGNORECASE) is not None
     return (
         re.search(
             rf"['\"`]{name}['\"`]|\b(?:param\w*|field|argument|key|option|value)s?\W+{name}\b"

@@ -99,7 +99,7 @@ async def _around(address: Address) -> AsyncIterator[Finding]:
 
 def _kept(subject: Subject, told: list[Finding], settings: Settings) -> Diagnosis:
     today = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-    profile = msgspec.structs.replace(subject.profile, date=today)
+    profile = msgspec.structs.replace(subject.profile, date=today, adaptations=tuple(sorted(subject.adapted)))
     kept = Profiles(settings.cache).put(profile) if subject.seen else None
     return Diagnosis(
         endpoint=profile.base_url,
