@@ -29,7 +29,7 @@ class Block(NamedTuple):
 
     ``above`` is the first line that can name it. ``end``: ``closed`` by its fence, ``open`` (the next file began
     before it was closed), or ``cut`` (the answer ended in it). ``until`` is the line where it ends. ``nested``: it
-    contains fences.
+    contains fences. ``excerpt``: its line numbers show that it is a part of a file.
     """
 
     opener: int
@@ -39,6 +39,7 @@ class Block(NamedTuple):
     until: int
     end: Literal["closed", "open", "cut"]
     nested: bool = False
+    excerpt: bool = False
 
 
 class _Fence(NamedTuple):

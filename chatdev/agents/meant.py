@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from chatdev.agents import completeness, filenames, outline
+from chatdev.agents.rulings import NO_NAME
 from chatdev.language_table import table
 
 MOST = 16
 """The most blocks without a name that are compared: the longest ones of an answer."""
 
-NO_NAME = "it has no file name"
 _TEXT = frozenset(("text", "txt", "plaintext", "output", "console", "log"))
 _LOOKS = {"css": r"[^{}]+\{[^{}]*:[^{}]*\}"} | {
     language.main.rpartition(".")[2]: language.looks for language in table().values()
@@ -43,27 +43,27 @@ class Ruling(NamedTuple):
 
 
 def rule(
-    blocks: Sequence[UnnamedBlock], named: Mapping[str, str], expected: Sequence[str], known: Mapping[str, str]
+    blocks: Sequence[UnnamedBlock], named: Mapping[str, str], expected: Sequence[str], present: Mapping[str, str]
 ) -> list[Ruling]:
     """A ruling for each block.
 
     ``named`` are the files that the answer names; ``expected`` the paths that the question requested, a single one if
-    it is clear which; ``known`` the files of the product.
+    it is clear which; ``present`` the files of the product.
     """
-    paths = tuple(path for path in dict.fromkeys((*expected, *known)) if path not in named)
+    paths = tuple(path for path in dict.fromkeys((*expected, *present)) if path not in named)
     if not paths:
         return [Ruling(why=NO_NAME)] * len(blocks)
     longest = sorted(range(len(blocks)), key=lambda number: -len(blocks[number].text))[:MOST]
     rulings = [Ruling(why=NO_NAME)] * len(blocks)
     for number in longest:
-        rulings[number] = _alone(blocks[number], paths, expected, known, several=len(blocks) > 1 or bool(named))
-    _name_modules(blocks, rulings, named, known)
+        rulings[number] = _alone(blocks[number], paths, expected, present, several=len(blocks) > 1 or bool(named))
+    _name_modules(blocks, rulings, named, present)
     _drop_shown(blocks, rulings, named)
     return rulings
 
 
 def _alone(
-    block: UnnamedBlock, paths: Sequence[str], expected: Sequence[str], known: Mapping[str, str], *, several: bool
+    block: UnnamedBlock, paths: Sequence[str], expected: Sequence[str], present: Mapping[str, str], *, several: bool
 ) -> Ruling:
     """The ruling for a block, without regard to the others."""
     fitting = [path for path in paths if _fits(block, path, several=several)]
@@ -81,23 +81,23 @@ def _alone(
         return Ruling(why=f"it holds no test, and {wanted} was requested")
     if only_tests and not any(map(filenames.is_test, fitting)):
         return Ruling(why=f"it holds only tests, and {wanted or fitting[0]} is the program")
-    path = _path(block.text, fitting, wanted, known)
+    path = _path(block.text, fitting, wanted, present)
     if not path:
         return Ruling(why=NO_NAME)
-    if _is_part(block.text, known.get(path, "")):
+    if _is_part(block.text, present.get(path, "")):
         return Ruling(path, f"it is a part of {path}")
     return Ruling(path)
 
 
-def _path(text: str, fitting: Sequence[str], wanted: str, known: Mapping[str, str]) -> str:
+def _path(text: str, fitting: Sequence[str], wanted: str, present: Mapping[str, str]) -> str:
     """The requested file, unless the block defines the same as another one."""
     defined = outline.definitions(text)
-    shared = {path: len(defined & outline.definitions(known[path])) for path in fitting if path in known}
+    shared = {path: len(defined & outline.definitions(present[path])) for path in fitting if path in present}
     most = max(shared.values(), default=0)
     best = [path for path, count in shared.items() if count == most]
     if most > shared.get(wanted, 0) and len(best) == 1:
         return best[0]
-    if wanted and (wanted not in known or shared[wanted] or outline.acts(text) or len(shared) == 1):
+    if wanted and (wanted not in present or shared[wanted] or outline.acts(text) or len(shared) == 1):
         return wanted
     return ""
 
@@ -138,7 +138,7 @@ def _is_part(text: str, whole: str) -> bool:
 
 
 def _name_modules(
-    blocks: Sequence[UnnamedBlock], rulings: list[Ruling], named: Mapping[str, str], known: Mapping[str, str]
+    blocks: Sequence[UnnamedBlock], rulings: list[Ruling], named: Mapping[str, str], present: Mapping[str, str]
 ) -> None:
     """A block that defines what another one imports from an otherwise missing module is that module."""
     taken = [number for number, ruling in enumerate(rulings) if ruling.taken and _is_python(ruling.path)]
@@ -148,7 +148,7 @@ def _name_modules(
     for module, names in wanted.items():
         path = module.replace(".", "/") + ".py"
         top = module.partition(".")[0]
-        if not top or top in sys.stdlib_module_names or path in named or path in known:
+        if not top or top in sys.stdlib_module_names or path in named or path in present:
             continue
         for number in taken:
             text = blocks[number].text

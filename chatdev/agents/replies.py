@@ -4,83 +4,40 @@ ChatDev's prompts request files in one form, a line with only the path and then 
 other forms, and this module reads them. Doubtful files are marked, and each skipped block has a reason.
 """
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import Literal
 
 import msgspec
 
-from chatdev.agents import completeness, fences, filenames, meant, outline, path_forms
+from chatdev.agents import (
+    changed_files,
+    changes,
+    completeness,
+    corrections,
+    fences,
+    filenames,
+    meant,
+    outline,
+    path_forms,
+    rulings,
+    titles,
+)  # fmt: skip
 from chatdev.agents.cleaning import clean
 from chatdev.agents.completeness import unfinished
-from chatdev.agents.conclusions import MARK, choice, conclusion, finished, looping
+from chatdev.agents.conclusions import choice, conclusion, finished, looping
 from chatdev.agents.fences import Block
+from chatdev.agents.parsed_reply import Doubt, File, ParsedReply, Skipped
 from chatdev.agents.requirements import Requirements, requirements
+from chatdev.agents.titles import Source, Title
 
 __all__ = [
     "COPIED", "File", "ParsedReply", "Requirements", "Skipped", "choice", "conclusion", "files", "finished", "looping",
     "plain", "read", "requirement_lines", "requirements", "unfinished",
 ]  # fmt: skip
 
-Doubt = Literal[
-    "cut", "elided", "twice", "name guessed", "name line dropped", "not closed", "fences inside", "does not parse"
-]
-
-_LABEL_LINE = re.compile(r"\s*[*#`]{0,4}(?:LANGUAGE|DOCSTRING|CODE|FILENAME)\b", re.I)
-_TEMPLATE = frozenset(("DOCSTRING", "CODE", "LANGUAGE", "FILENAME", "'''", '"""', "# CODE"))
-_COMMAND = re.compile(r"\s*(?:[$>]\s|(?:pip3?|npm|yarn|apt|apt-get|brew|cd|echo|git|make|docker) |python3? \S+\.py\b)")
-_ABOVE = 4
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-_SHELL = "it holds shell commands"
 COPIED = "it repeats the question's own example"
 """The reason for skipping a block that is one of the examples."""
-
-
-class File(msgspec.Struct, frozen=True):
-    """One file of an answer. ``path`` is as the model wrote it, unsafe; ``text`` is verbatim, with a final newline.
-
-    ``cut``: the answer ended inside it. ``elided``: the line that replaces omitted code, else empty. ``said`` is the
-    name in the answer, if it differs from ``path``.
-    """
-
-    path: str
-    text: str
-    cut: bool = False
-    doubts: tuple[Doubt, ...] = ()
-    elided: str = ""
-    said: str = ""
-
-    @property
-    def whole(self) -> bool:
-        """Whether the file is complete, so that it may replace the product's file."""
-        return not self.cut and not self.elided
-
-
-class Skipped(msgspec.Struct, frozen=True):
-    """A block that is not a file, and why. ``line`` counts from 1, in the answer without its thoughts."""
-
-    line: int
-    first: str
-    why: str
-    path: str = ""
-
-
-class ParsedReply(msgspec.Struct, frozen=True):
-    """Everything read from an answer."""
-
-    files: tuple[File, ...] = ()
-    skipped: tuple[Skipped, ...] = ()
-
-
-Source = Literal["", "header", "body", "sentence", "guess"]
-
-
-class _Title(msgspec.Struct, frozen=True):
-    path: str = ""
-    source: Source = ""
-    removed: bool = False
-    said: str = ""
 
 
 def files(text: str, *, finish_reason: str = "stop", expected: Sequence[str] = ()) -> tuple[File, ...]:
@@ -93,43 +50,51 @@ def read(
     *,
     finish_reason: str = "stop",
     expected: Sequence[str] = (),
-    known: Mapping[str, str] = _NOTHING,
+    present: Mapping[str, str] = _NOTHING,
     examples: Collection[str] = (),
 ) -> ParsedReply:
     """The files of an answer, in order of first appearance, and the blocks that are not files.
 
     ``finish_reason`` is the endpoint's: with ``length``, a file that contains fences and ends where the answer ends is
-    cut, since its last fence may be an inner one. ``expected`` are the paths that the question requested, ``known`` the
-    existing files: they identify blocks without a name (``meant``), and tests under another name than the requested
-    one. A block that is one of ``examples`` (see ``plain``) repeats the question. Of several versions of a file the
-    last whole one counts, unless it is announced as an alternative.
+    cut, since its last fence may be an inner one. ``expected`` are the paths that the question requested, ``present``
+    the existing files: they identify blocks without a name (``meant``), and tests under another name than the requested
+    one; changes are applied to them. A block that is one of ``examples`` (see ``plain``) repeats the question. Of
+    several versions of a file the last whole one counts, unless it is announced as an alternative.
     """
     lines = clean(text)
-    blocks = fences.blocks(lines)
-    wanted = tuple(dict.fromkeys((*expected, *known)))
-    titles = [_title(block, lines, expected, wanted) for block in blocks]
-    headed = {title.path for title in titles if title.source in ("header", "body")}
-    ruled: dict[Block, tuple[_Title, str]] = {}
-    whole: dict[str, str] = {}
-    for block, title in zip(blocks, titles, strict=True):
-        meant_title = _renamed(block, title, headed, expected, known)
-        why = COPIED if examples and plain(block.lines) in examples else _no_file(block, meant_title, headed)
-        if not why and meant_title.path in whole and _is_alternative(block, lines):
-            why = "it is an alternative to the version above it"
-        if not why and block.end != "cut" and not completeness.elided("\n".join(block.lines)):
-            whole.setdefault(meant_title.path, "\n".join(block.lines))
-        ruled[block] = meant_title, why
-    _rule_nameless(ruled, lines, expected, known)
+    requested = tuple(dict.fromkeys((*expected, *present)))
+    titled = [(block, titles.title(block, lines, expected, requested)) for block in fences.blocks(lines)]
+    titled, changed = _without_changes(titled)
+    entries = [_Entry(*_put_right(block, title, expected), title) for block, title in titled]
+    _rule(entries, lines, expected, present, examples)
+    _rule_nameless(entries, lines, expected, present)
     found: dict[str, list[File]] = {}
     skipped: list[Skipped] = []
-    for block, (title, why) in ruled.items():
-        if why:
-            first = next((line.strip() for line in block.lines if line.strip()), "")
-            skipped.append(Skipped(block.opener + 1, first[:80], why, title.path))
+    for entry in entries:
+        block = entry.block
+        if entry.why:
+            skipped.append(Skipped(block.opener + 1, _first_line(block), entry.why, entry.title.path))
         else:
             broke_off = finish_reason == "length" and block.nested and block.until >= len(lines) - 1
-            found.setdefault(title.path, []).append(_file(block, title, broke_off))
-    return ParsedReply(tuple(_chosen(versions) for versions in found.values()), tuple(skipped))
+            found.setdefault(entry.title.path, []).append(_file(entry, broke_off))
+    chosen = {path: _chosen(versions) for path, versions in found.items()}
+    applied, refused = changed_files.apply(changed, lines, chosen, expected, present)
+    skipped = sorted([*skipped, *refused], key=lambda each: each.line)
+    return ParsedReply((*chosen.values(), *applied), tuple(skipped))
+
+
+class _Entry:
+    """A block with its title, why it is not a file (empty if it is one), and what was put right in it."""
+
+    def __init__(self, block: Block, put_right: str, title: Title) -> None:
+        self.block = block
+        self.put_right = put_right
+        self.title = title
+        self.why = ""
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.block.lines)
 
 
 def plain(lines: Sequence[str]) -> str:
@@ -137,162 +102,104 @@ def plain(lines: Sequence[str]) -> str:
     return "\n".join(line.rstrip() for line in lines).strip()
 
 
+def _first_line(block: Block) -> str:
+    return next((line.strip() for line in block.lines if line.strip()), "")[:80]
+
+
+def _without_changes(
+    titled: Sequence[tuple[Block, Title]],
+) -> tuple[list[tuple[Block, Title]], list[changed_files.ChangedBlock]]:
+    """The blocks that may be files, and those that change files."""
+    kept: list[tuple[Block, Title]] = []
+    changed: list[changed_files.ChangedBlock] = []
+    for block, title in titled:
+        found = changes.read(block.lines, block.info, title.path)
+        if found and not (title.path.endswith(".py") and completeness.parsed("\n".join(block.lines))):
+            changed.append(changed_files.ChangedBlock(block, title, tuple(found)))
+        else:
+            kept.append((block, title))
+    return kept, changed
+
+
+def _put_right(block: Block, title: Title, expected: Sequence[str]) -> tuple[Block, str]:
+    """The block with what can be put right in it, and what that was."""
+    path = title.path or (expected[0] if len(expected) == 1 and not block.info else "")
+    ending = path.rpartition(".")[2].casefold() if path else filenames.ending(block.info)
+    if block.end == "cut" or not ending:
+        return block, ""
+    corrected = corrections.correct("\n".join(block.lines), ending)
+    if corrected.excerpt:
+        return block._replace(excerpt=True), ""
+    return (block._replace(lines=tuple(corrected.text.split("\n"))) if corrected.what else block), corrected.what
+
+
+def _rule(
+    entries: Sequence[_Entry],
+    lines: Sequence[str],
+    expected: Sequence[str],
+    present: Mapping[str, str],
+    examples: Collection[str],
+) -> None:
+    """Rule on each block by its own title and text."""
+    headed = {entry.title.path for entry in entries if entry.title.source in ("header", "body")}
+    whole: set[str] = set()
+    for entry in entries:
+        block = entry.block
+        entry.title = title = _renamed(block, entry.title, headed, expected, present)
+        copied = examples and plain(block.lines) in examples
+        entry.why = COPIED if copied else rulings.no_file(block, title, headed)
+        if not entry.why and title.path in whole and titles.is_alternative(block, lines):
+            entry.why = "it is an alternative to the version above it"
+        if not entry.why and block.end != "cut" and not completeness.elided(entry.text):
+            whole.add(title.path)
+
+
 def _rule_nameless(
-    ruled: dict[Block, tuple[_Title, str]], lines: Sequence[str], expected: Sequence[str], known: Mapping[str, str]
+    entries: Sequence[_Entry], lines: Sequence[str], expected: Sequence[str], present: Mapping[str, str]
 ) -> None:
     """Identify the files of the blocks without a name by the requested and the existing files."""
     script = any(map(filenames.is_script, expected))
-    nameless = [
-        block
-        for block, (title, why) in ruled.items()
-        if not title.path and (why == meant.NO_NAME or (script and why == _SHELL and not _is_commands(block)))
-    ]
-    if not nameless or not (expected or known):
+
+    def may_be_file(entry: _Entry) -> bool:
+        is_script = script and entry.why == rulings.SHELL and not rulings.is_commands(entry.block)
+        return not entry.title.path and (entry.why == rulings.NO_NAME or is_script)
+
+    nameless = list(filter(may_be_file, entries))
+    if not nameless or not (expected or present):
         return
-    named = {title.path: "\n".join(block.lines) for block, (title, why) in ruled.items() if not why}
-    seen = [_seen(block, lines) for block in nameless]
-    for block, ruling in zip(nameless, meant.rule(seen, named, expected, known), strict=True):
+    named = {entry.title.path: entry.text for entry in entries if not entry.why}
+    seen = [_seen(entry.block, lines) for entry in nameless]
+    for entry, ruling in zip(nameless, meant.rule(seen, named, expected, present), strict=True):
         source: Source = "guess" if ruling.path else ""
-        ruled[block] = _Title(ruling.path, source), ruling.why
+        entry.title, entry.why = Title(ruling.path, source), ruling.why
 
 
 def _seen(block: Block, lines: Sequence[str]) -> meant.UnnamedBlock:
-    shows_use = any(map(filenames.shows_use, _above(block, lines)[0][:1]))
+    shows_use = any(map(filenames.shows_use, titles.lines_above(block, lines)[0][:1]))
     return meant.UnnamedBlock("\n".join([*block.lines, ""]), block.info, shows_use)
 
 
 def _renamed(
-    block: Block, title: _Title, headed: set[str], expected: Sequence[str], known: Mapping[str, str]
-) -> _Title:
+    block: Block, title: Title, headed: set[str], expected: Sequence[str], present: Mapping[str, str]
+) -> Title:
     """The title of a block of tests under a name at which tests are not looked for, or under another name than that of
     its tests: the requested test file."""
     wanted = expected[0] if len(expected) == 1 else ""
-    if not title.path or title.path == wanted or wanted in headed or title.path in known:
+    if not title.path or title.path == wanted or wanted in headed or title.path in present:
         return title
     if not (filenames.is_test(wanted) and wanted.endswith(".py") and title.path.endswith(".py")):
         return title
     text = "\n".join([*block.lines, ""])
     if not completeness.is_only_tests(text):
         return title
-    again = outline.cases(text) & outline.cases(known.get(wanted, ""))
+    again = outline.cases(text) & outline.cases(present.get(wanted, ""))
     if filenames.is_test(title.path) and not again:
         return title
     return msgspec.structs.replace(title, path=wanted, said=title.path)
 
 
-def _title(block: Block, lines: Sequence[str], expected: Sequence[str], wanted: Sequence[str]) -> _Title:
-    """Which file a block is, from the nearest evidence to the farthest."""
-    if path := filenames.in_info(block.info) or filenames.requested(block.info, wanted):
-        return _Title(path, "header")
-    above, placeholder = _above(block, lines)
-    named = [filenames.named(line) for line in above]
-    first = named[0] if named else None
-    if not (first and first.header) and above and (path := filenames.requested(above[0], wanted)):
-        return _Title(path, "header")
-    if first and first.header and first.whole:
-        return _Title(first.path, "header", first.removed)
-    if (path := _in_body(block)) and not (above and filenames.is_former(above[0])):
-        return _Title(path, "body")
-    if first and first.header:
-        return _Title(first.path, "header", first.removed)
-    for line, found in zip(above[1:], named[1:], strict=True):
-        if found and found.header and line.lstrip().startswith(("#", "*", "File", "FILE")):
-            return _Title(found.path, "header", found.removed)
-    for line, found in zip(above[:2], named[:2], strict=True):
-        if filenames.supposes(line):
-            break
-        if found and not found.header and (found.whole or placeholder):
-            return _Title(found.path, "sentence")
-    if placeholder and len(expected) == 1:
-        return _Title(expected[0], "guess")
-    return _Title()
-
-
-def _above(block: Block, lines: Sequence[str]) -> tuple[list[str], bool]:
-    """The nearest lines with text above a block, nearest first, and whether one of them is a literal FILENAME."""
-    above: list[str] = []
-    placeholder = False
-    for number in range(block.opener - 1, block.above - 1, -1):
-        line = lines[number]
-        if line.lstrip().startswith(("```", "~~~")):
-            line = filenames.in_info(line) or ""
-        if not line.strip():
-            continue
-        found = filenames.named(line)
-        if found is None and _LABEL_LINE.match(line):
-            placeholder = placeholder or line.strip(" \t\r*#`:") == filenames.PLACEHOLDER
-            continue
-        above.append(line)
-        if len(above) == _ABOVE or (found is None and line.startswith("#")):
-            break
-    return above, placeholder
-
-
-def _is_alternative(block: Block, lines: Sequence[str]) -> bool:
-    return any(filenames.is_alternative(line) for line in _above(block, lines)[0][:2])
-
-
-def _in_body(block: Block) -> str:
-    """The path that the block's own first lines name: a comment, a docstring, or the bare path."""
-    texts = [line for line in block.lines[:8] if line.strip()][:3]
-    if texts and len(block.lines) > 1 and (path := filenames.alone(texts[0])):
-        return path
-    docstring = False
-    for text in texts:
-        if path := filenames.in_comment(text):
-            return path
-        if docstring and (path := filenames.alone(text)):
-            return path
-        if not docstring and text.lstrip()[:1].isalpha():
-            return ""
-        docstring = docstring or text.strip() in ('"""', "'''", "/*", "/**", "<!--")
-    return ""
-
-
-def _is_commands(block: Block) -> bool:
-    texts = [line.strip() for line in block.lines if line.strip()]
-    return bool(texts) and all(_COMMAND.match(text) for text in texts)
-
-
-def _no_file(block: Block, title: _Title, headed: set[str]) -> str:
-    """Why a block is not a file; empty if it is one."""
-    texts = [line.strip() for line in block.lines if line.strip()]
-    path = title.path
-    if texts and all(text in _TEMPLATE for text in texts):
-        return "it is the prompt's own form"
-    if len(texts) == 1 and MARK.match(texts[0]):
-        return "it holds a conclusion"
-    if path and filenames.is_excerpt(block.info):
-        return f"it is a part of {path}"
-    if filenames.is_shell(block.info) and (not path or filenames.is_source(path)):
-        return _SHELL
-    if not path:
-        return _SHELL if _is_commands(block) else meant.NO_NAME
-    if title.removed:
-        return "the file is said to be removed"
-    if title.source == "sentence" and path in headed:
-        return "it is a part of a file that stands elsewhere in the answer"
-    typed = filenames.is_source(path) or (filenames.is_shell(block.info) and not filenames.is_script(path))
-    if typed and _is_commands(block):
-        return _SHELL
-    if block.lines and [filenames.alone(text) for text in texts] == [path]:
-        return "it holds nothing but the name"
-    return _no_module(block, title) if path.casefold().endswith((".py", ".pyw")) else ""
-
-
-def _no_module(block: Block, title: _Title) -> str:
-    """Why a block is not the Python file that its title names; empty if it may be."""
-    text = "\n".join(block.lines)
-    if "test" not in title.path.casefold() and completeness.is_only_tests(text):
-        return f"it holds only tests, and {title.path} is the program"
-    if title.source != "header" and completeness.is_only_imports(text) and not title.path.endswith("__init__.py"):
-        return f"it holds only imports of {title.path}"
-    if completeness.is_only_methods(text) or (title.source == "sentence" and outline.lacks_imports(text)):
-        return f"it is a part of {title.path}"
-    return ""
-
-
-def _file(block: Block, title: _Title, broke_off: bool) -> File:
+def _file(entry: _Entry, broke_off: bool) -> File:
+    block, title = entry.block, entry.title
     lines = list(block.lines)
     doubts: list[Doubt] = []
     first = next((number for number, line in enumerate(lines) if line.strip()), None)
@@ -312,7 +219,9 @@ def _file(block: Block, title: _Title, broke_off: bool) -> File:
         doubts.append("not closed")
     if block.nested:
         doubts.append("fences inside")
-    return File(title.path, text, cut, tuple(doubts), left_out, title.said)
+    if entry.put_right:
+        doubts.append("put right")
+    return File(title.path, text, cut, tuple(doubts), left_out, title.said, entry.put_right)
 
 
 def _chosen(versions: Sequence[File]) -> File:

@@ -69,7 +69,7 @@ class _Gathering:
             answer.text,
             finish_reason=answer.finish_reason,
             expected=self.expected,
-            known={**self.known, **self.files},
+            present={**self.known, **self.files},
             examples=self.context.run.prompts.examples,
         )
 
@@ -97,6 +97,8 @@ class _Gathering:
             else:
                 self.files[path] = file.text
                 self.partial.pop(path, None)
+        for path in self._unapplied(reading):
+            elided.append(replies.File(path, "", elided="a change that does not apply exactly"))
         for path, why in refused.items():
             if path not in self.refused:
                 self.refused[path] = why
@@ -104,8 +106,18 @@ class _Gathering:
         self._note_copies(reading)
         return self._lack(cut, elided, refused, reading)
 
+    def _unapplied(self, reading: replies.ParsedReply) -> list[str]:
+        """The files that an answer changes in a way that cannot be applied: each must be sent whole."""
+        changed = dict.fromkeys(skipped.path for skipped in reading.skipped if skipped.change)
+        paths = {path: self._path(path) for path in changed if path}
+        return [path for path, why in paths.values() if not why and path in {**self.known, **self.files}]
+
     def _note(self, file: replies.File, path: str) -> None:
-        """Note once per file that its name was missing or inexact."""
+        """Note once per file that its name was missing or inexact, and once what was put right in it."""
+        put_right = f"{path}: {file.put_right}"
+        if file.put_right and put_right not in self.noted:
+            self.noted.add(put_right)
+            self.context.note("aligned", len(self.noted), put_right)
         plain = file.path.replace("\\", "/").removeprefix("./")
         said = file.said or (plain if plain != path and plain.casefold() == path.casefold() else "")
         if path in self.noted or not (said or "name guessed" in file.doubts):

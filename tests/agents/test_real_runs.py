@@ -21,7 +21,7 @@ def read(answer: dict[str, Any], known: dict[str, str]) -> replies.ParsedReply:
         answer["answer"],
         finish_reason=answer["finish_reason"],
         expected=[TESTS if testing else "main.py"],
-        known={path: text for path, text in known.items() if belongs_to_tests(path) == testing},
+        present={path: text for path, text in known.items() if belongs_to_tests(path) == testing},
         examples=EXAMPLES,
     )
 

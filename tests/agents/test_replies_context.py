@@ -18,7 +18,7 @@ def block(text: str = PROGRAM, info: str = "python") -> str:
 
 def taken(answer: str, expected: str = "main.py", **known: str) -> dict[str, str]:
     files = {path.replace("__", "/") + ".py": text for path, text in known.items()}
-    return {file.path: file.text for file in replies.read(answer, expected=[expected], known=files).files}
+    return {file.path: file.text for file in replies.read(answer, expected=[expected], present=files).files}
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_block_is_the_file_that_defines_the_same() -> None:
 )
 def test_a_part_of_the_program_does_not_stand_for_the_whole(part: str) -> None:
     whole = f"{ADD}\n\ndef main():\n    print(add(1, 2))\n\n\nif __name__ == '__main__':\n    main()\n"
-    reading = replies.read(f"The updated function:\n{block(part)}", expected=["main.py"], known={"main.py": whole})
+    reading = replies.read(f"The updated function:\n{block(part)}", expected=["main.py"], present={"main.py": whole})
     assert [(skipped.path, skipped.why) for skipped in reading.skipped] == [("main.py", "it is a part of main.py")]
     assert reading.files == ()
 
@@ -123,7 +123,7 @@ def test_tests_that_stand_where_they_are_looked_for_keep_their_name() -> None:
 def test_the_same_tests_under_another_name_are_the_ones_that_there_are() -> None:
     mended = TESTS.replace("pass", "self.assertEqual(add(1, 2), 3)")
     answer = f"test_main.py\n{block(mended)}"
-    reading = replies.read(answer, expected=[ASKED], known={ASKED: TESTS})
+    reading = replies.read(answer, expected=[ASKED], present={ASKED: TESTS})
     assert [(file.path, file.said) for file in reading.files] == [(ASKED, "test_main.py")]
 
 

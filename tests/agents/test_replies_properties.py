@@ -22,7 +22,7 @@ ANSWERS = st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=60).ma
 
 
 def everything(answer: str) -> replies.ParsedReply:
-    reading = replies.read(answer, finish_reason="length", expected=["main.py"])
+    reading = replies.read(answer, finish_reason="length", expected=["main.py"], present={"a.py": "x\n" * 100})
     replies.conclusion(answer)
     replies.finished(answer)
     replies.looping(answer)
@@ -123,6 +123,14 @@ HOSTILE = {
     "folders in brackets": "[a]/",
     "escapes": "a\\_",
     "dots": "a.",
+    "search marks": "<<<<<<< SEARCH\n",
+    "changes": "<<<<<<< SEARCH\nx\n=======\ny\n>>>>>>> REPLACE\n",
+    "diffs": "--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-x\n+y\n",
+    "patches": "*** Update File: a.py\n@@\n-x\n+y\n",
+    "numbers": "1 | x\n",
+    "written breaks": "x\\n",
+    "entities": "&lt;",
+    "typography": "“x” ",
 }
 
 

@@ -144,3 +144,22 @@ async def test_names_are_aligned_before_anything_is_written_and_the_report_says_
     log.write_bytes(b"".join(kept[: cut + 1]))
     again = await run(tmp_path, recording(ANSWERS), folder=ran.folder)
     assert (again.verdict, notes(again)) == (ran.verdict, notes(ran))
+
+
+async def test_a_change_that_does_not_apply_is_requested_as_the_whole_file(tmp_path: Path) -> None:
+    broken = WORDS.replace('"hello"', "wave()") + "\n"
+    mend = "Test.1/TestModification.1/Programmer.1/ask"
+    change = "words.py\n```diff\n-    return unheard()\n+    return 'hello'\n```\n"
+    answers = {CODING: f"{broken}\n{MAIN}", f"{mend}.1": change, f"{mend}.2": WORDS}
+    ran = await run(tmp_path, recording(ANSWERS | answers))
+    assert ran.verdict.verdict == "passed"
+    assert notes(ran) == ["asked again: TestModification: words.py came with parts left out"]
+
+
+async def test_a_change_that_applies_is_reported(tmp_path: Path) -> None:
+    broken = WORDS.replace('"hello"', "wave()") + "\n"
+    mend = "Test.1/TestModification.1/Programmer.1/ask"
+    change = 'words.py\n```diff\n-    return wave()\n+    return "hello"\n```\n'
+    ran = await run(tmp_path, recording(ANSWERS | {CODING: f"{broken}\n{MAIN}", f"{mend}.1": change}))
+    assert ran.verdict.verdict == "passed"
+    assert notes(ran) == ["aligned: TestModification: words.py: a change was applied to the present file"]
