@@ -29,7 +29,8 @@ class Block(NamedTuple):
 
     ``above`` is the first line that can name it. ``end``: ``closed`` by its fence, ``open`` (the next file began
     before it was closed), or ``cut`` (the answer ended in it). ``until`` is the line where it ends. ``nested``: it
-    contains fences. ``excerpt``: its line numbers show that it is a part of a file.
+    contains fences. ``excerpt``: its line numbers show that it is a part of a file. ``path``:
+    stated by another form than a fence.
     """
 
     opener: int
@@ -40,6 +41,7 @@ class Block(NamedTuple):
     end: Literal["closed", "open", "cut"]
     nested: bool = False
     excerpt: bool = False
+    path: str = ""
 
 
 class _Fence(NamedTuple):

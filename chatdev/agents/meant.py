@@ -116,8 +116,13 @@ def _fits(block: UnnamedBlock, path: str, *, several: bool) -> bool:
         return False
     if _is_python(path):
         return outline.is_code(block.text)
+    return looks_like(block.text, ending)
+
+
+def looks_like(text: str, ending: str) -> bool:
+    """Whether a text has the looks of the language of files with this ending; False if they are not described."""
     looks = _LOOKS.get(ending)
-    return bool(looks) and re.search(str(looks), block.text[:2000], re.I | re.M) is not None
+    return bool(looks) and re.search(str(looks), text[:2000], re.I | re.M) is not None
 
 
 def _is_python(path: str) -> bool:

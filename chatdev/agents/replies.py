@@ -14,7 +14,7 @@ from chatdev.agents import (
     changes,
     completeness,
     corrections,
-    fences,
+    dialects,
     filenames,
     meant,
     outline,
@@ -63,7 +63,10 @@ def read(
     """
     lines = clean(text)
     requested = tuple(dict.fromkeys((*expected, *present)))
-    titled = [(block, titles.title(block, lines, expected, requested)) for block in fences.blocks(lines)]
+    blocks = [
+        block for each in dialects.blocks(lines, expected) for block in _stated_in(each, lines, expected, requested)
+    ]
+    titled = [(block, titles.title(block, lines, expected, requested)) for block in blocks]
     titled, changed = _without_changes(titled)
     entries = [_Entry(*_put_right(block, title, expected), title) for block, title in titled]
     _rule(entries, lines, expected, present, examples)
@@ -104,6 +107,20 @@ def plain(lines: Sequence[str]) -> str:
 
 def _first_line(block: Block) -> str:
     return next((line.strip() for line in block.lines if line.strip()), "")[:80]
+
+
+def _stated_in(block: Block, lines: Sequence[str], expected: Sequence[str], requested: Sequence[str]) -> list[Block]:
+    """The block itself, or the files that a call, commands or tags in it state."""
+    if block.path or not block.lines:
+        return [block]
+    title = titles.title(block, lines, expected, requested)
+    commands = filenames.is_shell(block.info) and filenames.is_source(title.path)
+    if title.path and not commands and title.path.endswith((".json", ".xml", ".html", ".md", ".sh", ".txt")):
+        return [block]
+    stated = dialects.inside(block, titles.lines_above(block, lines)[0])
+    if not title.path or commands or any(each.path == title.path for each in stated):
+        return stated or [block]
+    return [block]
 
 
 def _without_changes(

@@ -27,6 +27,8 @@ class Title(msgspec.Struct, frozen=True):
 
 def title(block: Block, lines: Sequence[str], expected: Sequence[str], wanted: Sequence[str]) -> Title:
     """Which file a block is, from the nearest evidence to the farthest."""
+    if block.path:
+        return Title(block.path, "header")
     if path := filenames.in_info(block.info) or filenames.requested(block.info, wanted):
         return Title(path, "header")
     above, placeholder = lines_above(block, lines)

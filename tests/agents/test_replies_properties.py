@@ -131,6 +131,20 @@ HOSTILE = {
     "written breaks": "x\\n",
     "entities": "&lt;",
     "typography": "“x” ",
+    "file tags": '<file path="a.py">\n',
+    "closed file tags": '<file path="a.py">\nx\n</file>\n',
+    "path tags": "<path>a.py</path>\n",
+    "content tags": "<content>\n",
+    "parameters": '<parameter name="path">a.py</parameter>\n',
+    "tags that are paths": "<a.py>\n",
+    "keys": "<arg_key>path</arg_key>\n<arg_value>",
+    "objects": '{"content": \n',
+    "brackets": '[{"content":',
+    "calls": '{"path": "a.py", "content": "x"}\n',
+    "heredocs": "cat > a.py <<EOF\n",
+    "closed heredocs": "cat > a.py <<EOF\nx\nEOF\n",
+    "headers": "a.py\n",
+    "headers and code": "a.py\nprint(1)\n```\n",
 }
 
 
