@@ -24,6 +24,10 @@ Use another model for one role or phase: "Programmer=NAME" (a model or adapter o
 CANDIDATES_HELP = """\
 N programmers solve each coding phase in parallel; the first that passes wins, the rest are cancelled."""
 
+SAMPLE_HELP = """\
+Build another sample of the same task: N is the random seed of all calls, so another N gives other drafts. Default: no
+seed but the company's own."""
+
 ENDPOINT_HELP = """\
 Use this server, such as gpu-1:8000, instead of VLLM_ENDPOINT. Repeatable: servers are tried in this order. Servers
 with the same model are replicas; the run stays on the least loaded one."""
@@ -91,6 +95,7 @@ _OF_FIELDS: Mapping[str, tuple[Decorator, ...]] = {
             help="Change a key of a phase, as in Drafting.candidates=2, or skip a step: STEP=off. Repeatable.",
         ),
     ),
+    "sample": (click.option("--sample", type=click.IntRange(1, 999), metavar="N", help=SAMPLE_HELP),),
     "network": (
         click.option(
             "--topology",

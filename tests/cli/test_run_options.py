@@ -1,5 +1,6 @@
 """The options of a run: each can be typed where it applies, arrives, and overrides earlier ones by one rule."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ TYPED: dict[str, tuple[tuple[str, ...], Any]] = {
     "candidates": (("--candidates", "1"), 1),
     "network": (("--topology", "tree", "--agents", "3"), Network(topology="tree", agents=3).as_json),
     "effort": (("--effort", "low"), "low"),
+    "sample": (("--sample", "2"), 2),
     "settings": (("--set", "Drafting.candidates=2"), ("Drafting.candidates=2",)),
 }
 OTHER: dict[str, Any] = {
@@ -49,7 +51,7 @@ ALL = RunOptions(**VALUES)
 
 
 def words(fields: tuple[str, ...] = FIELDS) -> tuple[str, ...]:
-    return tuple(word for name in fields if name in TYPED for word in TYPED[name][0])
+    return tuple(word for name in fields for word in TYPED[name][0])
 
 
 def started(folder: Path) -> RunOptions:
@@ -106,9 +108,27 @@ def test_a_resume_takes_every_option_that_can_still_change_and_records_it(tmp_pa
     assert attempt.as_fields() == runs.options_of(records, folder).as_fields()
 
 
+@pytest.mark.parametrize(("typed", "seeds"), [((), set()), (("--sample", "7"), {"7"})], ids=["default", "sample 7"])
+def test_a_sample_is_the_seed_of_all_calls_and_without_one_no_seed_is_sent(
+    tmp_path: Path, server: str, typed: tuple[str, ...], seeds: set[str]
+) -> None:
+    run = ("--task", "greet", "--name", "Greeting", "--model", "VLLM", "--config", "full", *typed)
+    assert type_in(tmp_path, "run.py", *run, VLLM_ENDPOINT=server, VLLM_DEBUG="1").returncode == 0
+    (log,) = tmp_path.glob("WareHouse/*/.chatdev/debug.log")
+    requests = [line for line in log.read_text().splitlines() if '"messages"' in line]
+    assert requests and set(re.findall(r'"seed": ?(\d+)', "\n".join(requests))) == seeds
+    assert sum('"seed"' in line for line in requests) == (len(requests) if seeds else 0)
+
+
+def test_a_number_in_a_row_of_a_batch_comes_before_the_sample_of_the_batch(tmp_path: Path) -> None:
+    (tmp_path / "tasks.csv").write_text("task,name,sample\ngreet,First,3\ngreet,Second,\n")
+    type_in(tmp_path, "chatdev", "batch", "tasks.csv", "--out", "out", "--model", "STUB", "--sample", "2")
+    logs = sorted(tmp_path.glob("out/projects/*/.chatdev/events.jsonl"))
+    assert [runs.started(read(log), log).sample for log in logs] == [3, 2]
+
+
 def test_the_values_above_are_for_every_option() -> None:
-    assert set(OTHER) == set(FIELDS)
-    assert set(TYPED) == set(FIELDS) - {"sample"}
+    assert set(OTHER) == set(TYPED) == set(FIELDS)
 
 
 @pytest.mark.parametrize("name", TYPED)
