@@ -136,8 +136,8 @@ async def carry(
     choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, folder), cost_budget=SharedCostBudget())
 
     async def carried(some: Sequence[BatchTask]) -> None:
-        async with batch.pooled(ledger.place, choice, sandbox, jobs, streamed=stream) as pool:
-            await batch.carry(pool, ledger, some, lambda result: None, lambda: None)
+        async with batch.pooled(ledger.batch_folder, choice, sandbox, jobs, streamed=stream) as pool:
+            await batch.run_projects(pool, ledger, some, lambda result: None, lambda: None)
 
     with contextlib.closing(Ledger(folder / "batch", BatchPlan(config=config))) as ledger:
         rows = [tasks.TaskRow(f"Calculator {number}", "create a calculator") for number in range(projects + 1)]

@@ -34,7 +34,7 @@ class RunRequest(RunOptions, frozen=True):
     model: str = "VLLM"
 
     def checked(self) -> "RunRequest":
-        """This order if it is valid. Raises UserError that says what to type instead."""
+        """This request if it is valid. Raises UserError that says what to type instead."""
         if not self.task.strip():
             raise UserError("The task is empty.", do='Say what to build, as in --task "create a calculator".')
         for option, value in (("--name", self.name), ("--org", self.org)):
@@ -76,30 +76,30 @@ def redactor(settings: Settings) -> Redactor:
 
 
 def begin(
-    order: RunRequest, warehouse: Path, now: datetime.datetime | None = None, settings: Settings | None = None
+    request: RunRequest, warehouse: Path, now: datetime.datetime | None = None, settings: Settings | None = None
 ) -> Path:
-    """Create the run's folder, ``{name}_{org}_{YYYYMMDDHHMMSS}``, with the logged order and a copy of the company.
+    """Create the run's folder, ``{name}_{org}_{YYYYMMDDHHMMSS}``, with the logged request and a copy of the company.
 
-    Keys of ``settings`` that occur in the order are removed. Two runs that start in the same second get separate
+    Keys of ``settings`` that occur in the request are removed. Two runs that start in the same second get separate
     folders. Raises UserError, CompanyError and JournalError.
     """
-    order = redactor(settings or Settings()).value(order).checked()
-    company = checked(classic_folder.load(company_of(order.config, order.effort)))  # before anything is created
-    adapt.setting(company, order.settings)
-    company.assigning(assignments(order.role_models))
-    company = checked(company.networking(network_of(order)))
-    return _set_up(_start(order, company, now), company, (), warehouse)
+    request = redactor(settings or Settings()).value(request).checked()
+    company = checked(classic_folder.load(company_of(request.config, request.effort)))  # before anything is created
+    adapt.setting(company, request.settings)
+    company.assigning(assignments(request.role_models))
+    company = checked(company.networking(network_of(request)))
+    return _set_up(_start(request, company, now), company, (), warehouse)
 
 
 def begin_in(
     folder: Path,
-    order: RunRequest,
+    request: RunRequest,
     company: config.Company,
     source: Path,
     now: datetime.datetime | None = None,
     open_store: Callable[[Path], Store] = Store,
 ) -> Store:
-    """Start a run in this new folder, for a caller that has checked the order and removed keys from it; returns its
+    """Start a run in this new folder, for a caller that has checked the request and removed keys from it; returns its
     open log. The ``company`` stays at ``source`` because many runs share it: the run has a link to it.
 
     The remains of a process that died here are removed first. Raises UserError.
@@ -108,12 +108,12 @@ def begin_in(
         shutil.rmtree(folder, ignore_errors=True)
         (folder / HIDDEN).mkdir(parents=True)
         (folder / HIDDEN / "company").symlink_to(os.path.relpath(source, folder / HIDDEN), target_is_directory=True)
-        (folder / f"{order.name}.prompt").write_text(order.task, encoding="utf-8")
+        (folder / f"{request.name}.prompt").write_text(request.task, encoding="utf-8")
         for path in (folder, folder.parent):
             sync_path(path)
         store = open_store(log_of(folder))
         try:
-            store.append(_start(order, company, now))
+            store.append(_start(request, company, now))
         except BaseException:
             store.close()
             raise
@@ -122,31 +122,33 @@ def begin_in(
         raise _unwritable(folder.parent, error) from error
 
 
-def begin_from(folder: Path, hidden: Path, log: bytes) -> None:
+def begin_from(folder: Path, hidden_folder: Path, log: bytes) -> None:
     """Start a run in this new folder from the hidden folder and the log of another run. Raises UserError."""
     try:
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(hidden, folder / HIDDEN, symlinks=True, ignore=shutil.ignore_patterns("lock", "events.jsonl*"))
+        shutil.copytree(
+            hidden_folder, folder / HIDDEN, symlinks=True, ignore=shutil.ignore_patterns("lock", "events.jsonl*")
+        )
         log_of(folder).write_bytes(log)
-        order = started(read(log_of(folder)), folder)
-        (folder / f"{order.name}.prompt").write_text(order.task, encoding="utf-8")
+        start = started(read(log_of(folder)), folder)
+        (folder / f"{start.name}.prompt").write_text(start.task, encoding="utf-8")
         _sync_all(folder)
     except OSError as error:
         raise _unwritable(folder.parent, error) from error
 
 
-def _start(order: RunRequest, company: config.Company, now: datetime.datetime | None) -> events.RunStarted:
+def _start(request: RunRequest, company: config.Company, now: datetime.datetime | None) -> events.RunStarted:
     return events.RunStarted(
         schema=events.SCHEMA,
         version=chatdev.__version__,
-        name=order.name,
-        org=order.org,
+        name=request.name,
+        org=request.org,
         stamp=_stamp(now),
-        task=order.task,
+        task=request.task,
         company=company.name,
-        model=order.model,
+        model=request.model,
         roles=company.roster,
-        **order.as_fields(),
+        **request.as_fields(),
     )
 
 
@@ -181,20 +183,20 @@ def fork(folder: Path, phase: str, warehouse: Path, now: datetime.datetime | Non
     The old run does not change. Raises UserError if the phase never began, CompanyError and JournalError.
     """
     records = read(log_of(folder))
-    order = started(records, folder)
-    begun = {
+    start = started(records, folder)
+    phase_starts = {
         record.event.phase: number
         for number, record in reversed(list(enumerate(records)))
         if isinstance(record.event, events.PhaseBegan)
     }
-    upto = next((number for name, number in begun.items() if name.lower() == phase.lower()), None)
-    if upto is None:
+    end = next((number for name, number in phase_starts.items() if name.lower() == phase.lower()), None)
+    if end is None:
         raise UserError(
-            f'The phase "{phase}" has not begun in {folder}.', do=f"Choose one of: {', '.join(reversed(begun))}."
+            f'The phase "{phase}" has not begun in {folder}.', do=f"Choose one of: {', '.join(reversed(phase_starts))}."
         )
     company = config.load(folder / HIDDEN / "company")
-    kept = tuple(record.event for record in records[1:upto])
-    return _set_up(msgspec.structs.replace(order, stamp=_stamp(now)), company, kept, warehouse)
+    events_before = tuple(record.event for record in records[1:end])
+    return _set_up(msgspec.structs.replace(start, stamp=_stamp(now)), company, events_before, warehouse)
 
 
 def _stamp(now: datetime.datetime | None) -> str:
@@ -256,7 +258,7 @@ def started(records: tuple[Record, ...], folder: Path) -> events.RunStarted:
     """A run's first event. Raises UserError if there is none."""
     first = records[0].event if records else None
     if not isinstance(first, events.RunStarted):
-        raise UserError(f"The log in {folder} does not begin with an order: the run ended before it started.")
+        raise UserError(f"The log in {folder} does not begin with a request: the run ended before it started.")
     return first
 
 
@@ -272,13 +274,15 @@ def find(name: str, warehouse: Path) -> Path:
     """A run by its folder, or by the beginning of its folder's name under the warehouse. Raises UserError."""
     if log_of(Path(name)).is_file():
         return Path(name)
-    found = [folder for folder in (*every(warehouse), *_of_batches(warehouse)) if name and folder.name.startswith(name)]
-    if len(found) == 1:
-        return found[0]
-    if found:
+    matches = [
+        folder for folder in (*every(warehouse), *_of_batches(warehouse)) if name and folder.name.startswith(name)
+    ]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
         raise UserError(
-            f'"{name}" matches {len(found)} runs.',
-            tried=[folder.name for folder in found],
+            f'"{name}" matches {len(matches)} runs.',
+            tried=[folder.name for folder in matches],
             do="Type the full name of one of them.",
         )
     raise UserError(

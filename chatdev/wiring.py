@@ -69,56 +69,58 @@ async def work(
     JournalError, UserError and CancelledError; the run can be resumed after each of them.
     """
     sandbox = sandbox or await levels.chosen(unsafe=False)
-    store, hidden = open_store(runs.log_of(folder)), runs.redactor(choice.settings)
-    store.redact = hidden.value
-    others: dict[Target, Choice] = {}
+    store, redactor = open_store(runs.log_of(folder)), runs.redactor(choice.settings)
+    store.redact = redactor.value
+    other_models: dict[Target, Choice] = {}
     try:
-        order = runs.started(tuple(store.records), folder)
+        start = runs.started(tuple(store.records), folder)
         options = runs.options_of(tuple(store.records), folder).resumed(typed)
         store.listen(listeners.on_record)
-        effort, why = _effort(store, order, choice)
+        effort, why = _effort(store, start, choice)
         company = _fitted(company or config.load(folder / runs.HIDDEN / "company"), options, effort)
         workspace = Workspace(folder)
         workspace.sweep()
         choice.cost_budget.take_up(str(folder), paid(store.records))
-        others = await _met(company, choice)
+        other_models = await _connected(company, choice)
         run = RunContext(
             company=company,
-            prompts=Prompts(hidden.value(company)),
+            prompts=Prompts(redactor.value(company)),
             model=choice.backend,
             sandbox=sandbox,
             workspace=workspace,
             watcher=listeners.on_progress,
             spending=_spending(store, company, choice, options.limits),
-            others={target: other.backend for target, other in others.items()},
+            others={target: other.backend for target, other in other_models.items()},
             second_opinion=choice.settings.second_opinion,
             candidates=options.candidates,
             at_once=at_once,
-            guarded=order.schema >= events.GUARDED,
+            guarded=start.schema >= events.GUARDED,
             sample=options.sample,
         )
-        number = _attempt(store, choice, run, (*_told(company, others), why), options, effort)
+        number = _record_attempt(store, choice, run, (*_model_notes(company, other_models), why), options, effort)
         await store.sync()
-        return await _attempted(folder, run, store, number, State(task=order.task, name=order.name))
+        return await _run_and_deliver(folder, run, store, number, State(task=start.task, name=start.name))
     finally:
-        for other in others.values():
+        for other in other_models.values():
             await other.backend.aclose()
         store.close()
 
 
-async def _attempted(folder: Path, run: RunContext, store: Store, number: int, state: State) -> events.VerdictReached:
+async def _run_and_deliver(
+    folder: Path, run: RunContext, store: Store, number: int, state: State
+) -> events.VerdictReached:
     """Run the chain, and deliver the result, however it ends."""
     try:
         async with traffic.counted(run.model, store, number):
             reached = await chain.run(run, JournalScope(store), state)
     except (ChatDevError, OSError, asyncio.CancelledError) as error:
-        _give_up(folder, store, number, error)
+        _record_stop(folder, store, number, error)
         raise
     deliver(folder, tuple(store.records))
     return reached
 
 
-def _give_up(folder: Path, store: Store, number: int, error: BaseException) -> None:
+def _record_stop(folder: Path, store: Store, number: int, error: BaseException) -> None:
     """Write into the log and the report why an attempt ends, if the disk still allows it. The error itself is reported
     in any case. A folder that no longer exists is not created again."""
     why = "interrupted" if isinstance(error, asyncio.CancelledError) else str(error)
@@ -142,20 +144,20 @@ def _fitted(company: config.Company, options: RunOptions, effort: adapt.Effort) 
     return adapt.at(adapt.setting(company, options.settings), effort)
 
 
-def _effort(store: Store, order: events.RunStarted, choice: Choice) -> tuple[adapt.Effort, str]:
+def _effort(store: Store, start: events.RunStarted, choice: Choice) -> tuple[adapt.Effort, str]:
     """How much the company does for this run, and the reason in one line; a run keeps its first value."""
-    begun = next((each.event.effort for each in store if isinstance(each.event, events.AttemptStarted)), "")
-    if begun or order.effort:
-        effort = next(effort for effort in adapt.EFFORTS if effort == (begun or order.effort))
-        return effort, f"Effort: {effort}, as {'the run was started' if begun else 'typed'}."
-    if order.schema < events.GUARDED:
+    recorded = next((each.event.effort for each in store if isinstance(each.event, events.AttemptStarted)), "")
+    if recorded or start.effort:
+        effort = next(effort for effort in adapt.EFFORTS if effort == (recorded or start.effort))
+        return effort, f"Effort: {effort}, as {'the run was started' if recorded else 'typed'}."
+    if start.schema < events.GUARDED:
         return "normal", ""
     effort, why = adapt.effort_for(choice.facts.size, choice.facts.skill)
     return effort, f"Effort: {effort} ({why})."
 
 
-def _attempt(
-    store: Store, choice: Choice, run: RunContext, told: tuple[str, ...], options: RunOptions, effort: str
+def _record_attempt(
+    store: Store, choice: Choice, run: RunContext, notes: tuple[str, ...], options: RunOptions, effort: str
 ) -> int:
     """Log that an attempt starts, and with which means; returns the number of the attempt."""
     number = 1 + sum(isinstance(record.event, events.AttemptStarted) for record in store)
@@ -166,7 +168,7 @@ def _attempt(
             model=choice.facts.model,
             window=choice.facts.window,
             sandbox=run.sandbox.level,
-            notes=(*filter(None, (store.repaired,)), *choice.notes, *filter(None, told)),
+            notes=(*filter(None, (store.repaired,)), *choice.notes, *filter(None, notes)),
             engine=choice.facts.engine,
             schema=events.SCHEMA,
             version=chatdev.__version__,
@@ -176,35 +178,35 @@ def _attempt(
     return number
 
 
-async def _met(company: config.Company, choice: Choice) -> dict[Target, Choice]:
+async def _connected(company: config.Company, choice: Choice) -> dict[Target, Choice]:
     """Connect to every other model that the company uses, before the first call. Raises ModelError."""
-    met: dict[Target, Choice] = {}
+    connected: dict[Target, Choice] = {}
     try:
         for target in company.targets:
-            met[target] = await choice.colleague(target)
-            met[target].backend.debug = choice.backend.debug
+            connected[target] = await choice.colleague(target)
+            connected[target].backend.debug = choice.backend.debug
     except BaseException:
-        for other in met.values():
+        for other in connected.values():
             await other.backend.aclose()
         raise
-    return met
+    return connected
 
 
-def _told(company: config.Company, others: Mapping[Target, Choice]) -> tuple[str, ...]:
+def _model_notes(company: config.Company, other_models: Mapping[Target, Choice]) -> tuple[str, ...]:
     """Which model answers for which roles, and the notes about these models."""
-    told = [
-        f"{roles}: {others[target].facts.model} at {others[target].facts.base_url}."
+    models = [
+        f"{roles}: {other_models[target].facts.model} at {other_models[target].facts.base_url}."
         for target, roles in company.targets.items()
     ]
-    return (*told, *dict.fromkeys(note for other in others.values() for note in other.notes))
+    return (*models, *dict.fromkeys(note for other in other_models.values() for note in other.notes))
 
 
 def deliver(folder: Path, records: tuple[Record, ...]) -> None:
     """Write the files for people next to the product: the report, ``meta.txt``, the readable log, and the picture of
     a network."""
-    order = runs.started(records, folder)
+    start = runs.started(records, folder)
     workspace = Workspace(folder)
-    name = f"{order.name}_{order.org}_{order.stamp}.log"
+    name = f"{start.name}_{start.org}_{start.stamp}.log"
     folded = summary.fold(records)
     for path, text in (
         ("REPORT.md", report.render(records, folded)),

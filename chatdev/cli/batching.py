@@ -25,29 +25,29 @@ from chatdev.sandbox import levels
 from chatdev.settings import Settings, load_here
 
 
-def run(source: str, asked: BatchOptions, typed: BatchPlan) -> int:
+def run(source: str, options: BatchOptions, typed: BatchPlan) -> int:
     """Run a batch as far as possible; returns the exit status. Every failure is printed as a plain message."""
     try:
-        folder, rows = _found(Path(source), asked.out)
+        folder, rows = _located(Path(source), options.out)
         plan = typed.continuing(plan_of(folder) or BatchPlan())
         assignments(plan.role_models)
         with contextlib.closing(Ledger(folder, plan)) as ledger:
             for note in ledger.notes:
                 common.say(note)
-            named = tasks.identities(rows) if rows else [(each.id, each.row) for each in ledger.tasks.values()]
-            chosen = ledger.add(tasks.where(named, asked.where)[: asked.limit])
-            if asked.retry:
-                ledger.retry(task.id for task in chosen)
-            status = _carried(asked, ledger, chosen)
-            _conclude(ledger, chosen, asked)
+            named_rows = tasks.identities(rows) if rows else [(each.id, each.row) for each in ledger.tasks.values()]
+            selected = ledger.add(tasks.where(named_rows, options.where)[: options.limit])
+            if options.retry:
+                ledger.retry(task.id for task in selected)
+            status = _run_unfinished(options, ledger, selected)
+            _show_summary(ledger, selected, options)
             return status
     except ChatDevError as error:
-        return _refused(error)
+        return _show_error(error)
     except OSError as error:
-        return _refused(common.of_system(error))
+        return _show_error(common.of_system(error))
 
 
-def _found(source: Path, out: str | None) -> tuple[Path, tuple[tasks.TaskRow, ...]]:
+def _located(source: Path, out: str | None) -> tuple[Path, tuple[tasks.TaskRow, ...]]:
     """The batch's folder, and the rows of the file if a file was given. Raises UserError."""
     if source.is_dir():
         if plan_of(source) is None:
@@ -59,75 +59,77 @@ def _found(source: Path, out: str | None) -> tuple[Path, tuple[tasks.TaskRow, ..
     return Path(out) if out else common.WAREHOUSE / f"{source.stem}_batch", rows
 
 
-def _refused(error: ChatDevError) -> int:
+def _show_error(error: ChatDevError) -> int:
     common.say(f"Error: {error}")
     return error.exit_status
 
 
-def _carried(asked: BatchOptions, ledger: Ledger, chosen: Sequence[BatchTask]) -> int:
+def _run_unfinished(options: BatchOptions, ledger: Ledger, selected: Sequence[BatchTask]) -> int:
     """Run the unfinished projects; returns the exit status. Errors that need a person are printed."""
-    left = ledger.left(chosen)
-    if left:
+    unfinished = ledger.unfinished(selected)
+    if unfinished:
         try:
-            common.run((_carry_far if asked.ray else _carry)(asked, ledger, chosen, left))
+            common.run((_run_on_cluster if options.ray else _run_here)(options, ledger, selected, unfinished))
         except SystemExit as stopped:
             common.say("Interrupted. Nothing is lost.")
             return int(stopped.code or 0)
         except ChatDevError as error:
-            return _refused(error)
-    return 0 if all(ledger.results[task.id].status == "passed" for task in chosen) else 1
+            return _show_error(error)
+    return 0 if all(ledger.results[task.id].status == "passed" for task in selected) else 1
 
 
-async def _carry(asked: BatchOptions, ledger: Ledger, chosen: Sequence[BatchTask], left: Sequence[BatchTask]) -> None:
+async def _run_here(
+    options: BatchOptions, ledger: Ledger, selected: Sequence[BatchTask], unfinished: Sequence[BatchTask]
+) -> None:
     plan = ledger.plan
     settings = runs.settings_for(plan, load_here())
-    sandbox = await levels.chosen(unsafe=asked.unsafe, engine=asked.engine)
+    sandbox = await levels.chosen(unsafe=options.unsafe, engine=options.engine)
     cost_budget = SharedCostBudget(settings.max_cost)
-    with common.discreet(settings):
+    with common.redacting(settings):
         async with (
             work.chosen(plan.model, None, settings, cost_budget=cost_budget) as choice,
-            batch.pooled(ledger.place, choice, sandbox, asked.jobs, streamed=asked.streamed) as pool,
+            batch.pooled(ledger.batch_folder, choice, sandbox, options.jobs, streamed=options.streamed) as pool,
         ):
             for note in choice.notes:
                 common.say(note)
-            display = _display(asked, ledger, chosen, lambda: pool.standing)
+            display = _display(options, ledger, selected, lambda: pool.status)
             debug = _debug(ledger, settings) if settings.debug else None
             choice.backend.debug = debug
             try:
-                await batch.carry(pool, ledger, left, display.ended, display.tick)
+                await batch.run_projects(pool, ledger, unfinished, display.ended, display.tick)
             finally:
                 display.close()
                 if debug:
                     debug.close()
 
 
-async def _carry_far(
-    asked: BatchOptions, ledger: Ledger, chosen: Sequence[BatchTask], left: Sequence[BatchTask]
+async def _run_on_cluster(
+    options: BatchOptions, ledger: Ledger, selected: Sequence[BatchTask], unfinished: Sequence[BatchTask]
 ) -> None:
     plan = ledger.plan
     if (plan.model or "").upper() == work.DEMO:
         raise UserError("DEMO plays its recordings in one process.", do="Leave --ray out, or name a server.")
     settings = runs.settings_for(plan, load_here())
-    code, before = ledger.share()
+    code, shared_before = ledger.share()
     setup = NodeSetup(
         folder=ledger.folder.resolve(),
         code=code,
         plan=plan,
         settings=settings,
-        jobs=asked.jobs,
-        typed=bool(plan.endpoints),
-        streamed=asked.streamed,
-        unsafe=asked.unsafe,
-        engine=asked.engine,
+        jobs=options.jobs,
+        endpoints_typed=bool(plan.endpoints),
+        streamed=options.streamed,
+        unsafe=options.unsafe,
+        engine=options.engine,
     )
-    if before:  # an earlier process may still be working on them
-        left = [ledger.hand_over(task) for task in left]
-    engine = await RayEngine.joined(asked.ray or "auto")
+    if shared_before:  # an earlier process may still be working on them
+        unfinished = [ledger.reassign(task) for task in unfinished]
+    engine = await RayEngine.joined(options.ray or "auto")
     try:
         cluster = Cluster(engine, ledger, setup, common.say)
-        display = _display(asked, ledger, chosen, lambda: cluster.standing)
+        display = _display(options, ledger, selected, lambda: cluster.status)
         try:
-            await batch.carry(cluster, ledger, left, display.ended, display.tick)
+            await batch.run_projects(cluster, ledger, unfinished, display.ended, display.tick)
         finally:
             display.close()
     finally:
@@ -135,10 +137,10 @@ async def _carry_far(
 
 
 def _display(
-    asked: BatchOptions, ledger: Ledger, chosen: Sequence[BatchTask], standing: Callable[[], PoolStatus]
+    options: BatchOptions, ledger: Ledger, selected: Sequence[BatchTask], status: Callable[[], PoolStatus]
 ) -> Display:
-    before = [ledger.results[task.id] for task in chosen if task.id in ledger.results]
-    return Display(sys.stderr, len(chosen), before, standing, quiet=asked.quiet)
+    earlier = [ledger.results[task.id] for task in selected if task.id in ledger.results]
+    return Display(sys.stderr, len(selected), earlier, status, quiet=options.quiet)
 
 
 def _debug(ledger: Ledger, settings: Settings) -> DebugLog:
@@ -148,12 +150,12 @@ def _debug(ledger: Ledger, settings: Settings) -> DebugLog:
     return DebugLog(path, Text(quiet=True), Redactor(settings.secrets).text)
 
 
-def _conclude(ledger: Ledger, chosen: Sequence[BatchTask], asked: BatchOptions) -> None:
+def _show_summary(ledger: Ledger, selected: Sequence[BatchTask], options: BatchOptions) -> None:
     """Write the summary, and print where the files are and how to continue."""
-    results = [ledger.results[task.id] for task in chosen if task.id in ledger.results]
+    results = [ledger.results[task.id] for task in selected if task.id in ledger.results]
     path = summary.write(ledger.folder, ledger.results.values(), len(ledger.tasks))
-    lines = [summary.headline(results, len(chosen)), f"Summary: {path}", f"Results: {ledger.folder / 'results.csv'}"]
-    if len(results) < len(chosen):
+    lines = [summary.headline(results, len(selected)), f"Summary: {path}", f"Results: {ledger.folder / 'results.csv'}"]
+    if len(results) < len(selected):
         lines.append(f'Continue with: {common.program()} batch "{ledger.folder}"')
     elif any(each.status != "passed" for each in results):
         lines.append(f'Retry what did not pass with: {common.program()} batch "{ledger.folder}" --retry-failed')

@@ -62,24 +62,26 @@ def command(
     async def measure(plan: BenchPlan) -> report.BenchReport:
         settings = load_here()
         named = endpoints or await contenders.unnamed(settings)
-        whom = [contenders.contender(text, settings) for text in named]
-        for each in whom if settings.debug else ():
+        measured = [contenders.contender(text, settings) for text in named]
+        for each in measured if settings.debug else ():
             each.backend.debug = common.say
-        return await bench(whom, await _workload(run), plan, tell=common.say, agree=lambda costs: _agree(costs, yes))
+        return await bench(
+            measured, await _workload(run), plan, tell=common.say, agree=lambda costs: _agree(costs, yes)
+        )
 
     plan = BenchPlan(_levels(levels), _positive(seconds), projects)
     targets = [Path(name) for name in (output.markdown_file, output.svg_file) if name]
     _writable(targets)
     try:
-        came = common.run(measure(plan))
-        common.conclude(report.as_json(came) if output.as_json else report.markdown(came))
+        result = common.run(measure(plan))
+        common.conclude(report.as_json(result) if output.as_json else report.markdown(result))
         if output.markdown_file:
-            _save(Path(output.markdown_file), report.markdown(came) + "\n")
+            _save(Path(output.markdown_file), report.markdown(result) + "\n")
         if output.svg_file:
-            _save(Path(output.svg_file), picture.svg(came))
+            _save(Path(output.svg_file), picture.svg(result))
     except ChatDevError as error:
         common.fail(error)
-    sys.exit(came.exit_status)
+    sys.exit(result.exit_status)
 
 
 async def _workload(run: str | None) -> "Workload":

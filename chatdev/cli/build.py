@@ -29,7 +29,7 @@ def command(
     model: str | None,
     path: str,
     typed: RunOptions,
-    how: options.WatchOptions,
+    watch_options: options.WatchOptions,
 ) -> None:
     """Build the product that TASK describes.
 
@@ -42,4 +42,4 @@ def command(
     from chatdev.runs import RunRequest
 
     request = RunRequest(task, name, org, config, **typed.as_fields())
-    sys.exit(work.build(request, model, how))
+    sys.exit(work.build(request, model, watch_options))

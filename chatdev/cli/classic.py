@@ -34,7 +34,7 @@ def command(
     model: str | None,
     path: str,
     typed: RunOptions,
-    how: options.WatchOptions,
+    watch_options: options.WatchOptions,
 ) -> None:
     """Build software with a virtual company on your own models: one sentence in, tested software out.
 
@@ -49,7 +49,7 @@ def command(
     from chatdev.runs import RunRequest
 
     request = RunRequest(task, name, org, config, **typed.as_fields())
-    sys.exit(work.build(request, model, how))
+    sys.exit(work.build(request, model, watch_options))
 
 
 def main() -> None:

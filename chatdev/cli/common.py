@@ -49,7 +49,7 @@ def fail(error: ChatDevError, log: Path | None = None) -> NoReturn:
 
 
 @contextlib.contextmanager
-def discreet(settings: Settings) -> Iterator[None]:
+def redacting(settings: Settings) -> Iterator[None]:
     """Remove keys from errors that pass through: servers may quote what they were sent."""
     try:
         yield

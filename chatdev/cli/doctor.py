@@ -38,10 +38,10 @@ def command(endpoint: str | None, as_json: bool) -> None:
             click.echo("\n".join(lines(finding, width)))
 
     async def diagnosed() -> "list[Diagnosis]":
-        settings, whom = await _whom(endpoint, quiet=as_json)
+        settings, endpoints = await _endpoints(endpoint, quiet=as_json)
         diagnoses = []
-        for address, model in whom:
-            if not as_json and len(whom) > 1:
+        for address, model in endpoints:
+            if not as_json and len(endpoints) > 1:
                 click.echo(f"\n{address.base_url}\n")
             diagnoses.append(await examine(address, model, settings, tell))
             if not as_json:
@@ -57,7 +57,7 @@ def command(endpoint: str | None, as_json: bool) -> None:
     sys.exit(max(diagnosis.exit_status for diagnosis in diagnoses))
 
 
-async def _whom(endpoint: str | None, *, quiet: bool) -> "tuple[Settings, list[tuple[Address, str]]]":
+async def _endpoints(endpoint: str | None, *, quiet: bool) -> "tuple[Settings, list[tuple[Address, str]]]":
     """The endpoints to examine, each with the model to use there. Raises SettingsError."""
     import msgspec
 
@@ -76,12 +76,12 @@ async def _whom(endpoint: str | None, *, quiet: bool) -> "tuple[Settings, list[t
             return settings, [(addresses.of_vllm(settings, url), "default")]
         sources = {**settings.sources, "VLLM_ENDPOINT": "the command line"}
         settings = msgspec.structs.replace(settings, vllm_endpoint=url, more_endpoints=(), sources=sources)
-    address, found = await find(settings)
-    if found and not quiet:
-        served = "\n".join(f"  {facts.base_url}  {facts.model}" for facts in found)
+    address, servers = await find(settings)
+    if servers and not quiet:
+        served = "\n".join(f"  {facts.base_url}  {facts.model}" for facts in servers)
         common.say(f"VLLM_ENDPOINT is not set. Model servers found on this machine:\n{served}")
-    more = [addresses.of_vllm(settings, url) for url in settings.more_endpoints]
-    return settings, [(each, settings.vllm_model_name) for each in (address, *more)]
+    others = [addresses.of_vllm(settings, url) for url in settings.more_endpoints]
+    return settings, [(each, settings.vllm_model_name) for each in (address, *others)]
 
 
 def _conclude(diagnosis: "Diagnosis") -> None:
@@ -94,7 +94,7 @@ def _json(diagnoses: "list[Diagnosis]") -> str:
     """One object, or a list of objects if there are several endpoints."""
     import msgspec
 
-    told = [
+    reports = [
         msgspec.to_builtins(each) | {"exit_status": each.exit_status, "summary": each.summary} for each in diagnoses
     ]
-    return msgspec.json.format(msgspec.json.encode(told if len(told) > 1 else told[0]), indent=2).decode()
+    return msgspec.json.format(msgspec.json.encode(reports if len(reports) > 1 else reports[0]), indent=2).decode()

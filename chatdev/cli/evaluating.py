@@ -32,73 +32,73 @@ def _arm(context: click.Context, config: str, typed: RunOptions) -> None:
 
 def parse_words(words: Sequence[str]) -> BatchPlan:
     """The plan that the words of a company's arm describe. Raises UserError."""
-    found: list[BatchPlan] = []
+    plans: list[BatchPlan] = []
     try:
-        _arm.main(args=list(words), standalone_mode=False, obj=found)
+        _arm.main(args=list(words), standalone_mode=False, obj=plans)
     except click.ClickException as error:
-        known = ", ".join(option.opts[0] for option in _arm.params if isinstance(option, click.Option))
+        allowed = ", ".join(option.opts[0] for option in _arm.params if isinstance(option, click.Option))
         raise UserError(
-            f"--arm {' '.join(words)!r}: {error.format_message()}", do=f"Options of an arm: {known}."
+            f"--arm {' '.join(words)!r}: {error.format_message()}", do=f"Options of an arm: {allowed}."
         ) from error
-    return found[0]
+    return plans[0]
 
 
-def run(source: str, asked: EvalOptions, base: BatchPlan) -> int:
+def run(source: str, eval_options: EvalOptions, base: BatchPlan) -> int:
     """Run an evaluation as far as possible; returns the exit status. Every failure is printed as a plain message."""
     try:
         tasks = sets.load(Path(source))
-        chosen = arms.parse(asked.arms or arms.DEFAULT, parse_words)
-        wanted = EvalRequest(tasks, chosen, asked.repeat, asked.ceiling or 0)
-        folder = Path(asked.out) if asked.out else common.WAREHOUSE / f"{tasks.name}_eval"
-        with contextlib.closing(EvalFolder(folder)) as place:
-            for note in place.notes:
+        parsed_arms = arms.parse(eval_options.arms or arms.DEFAULT, parse_words)
+        request = EvalRequest(tasks, parsed_arms, eval_options.repeat, eval_options.ceiling or 0)
+        folder = Path(eval_options.out) if eval_options.out else common.WAREHOUSE / f"{tasks.name}_eval"
+        with contextlib.closing(EvalFolder(folder)) as eval_folder:
+            for note in eval_folder.notes:
                 common.say(note)
-            return _carried(asked, place, wanted, base)
+            return _run_and_conclude(eval_options, eval_folder, request, base)
     except ChatDevError as error:
         common.say(f"Error: {error}")
         return error.exit_status
     except OSError as error:
-        told = common.of_system(error)
-        common.say(f"Error: {told}")
-        return told.exit_status
+        shown_error = common.of_system(error)
+        common.say(f"Error: {shown_error}")
+        return shown_error.exit_status
 
 
-def _carried(asked: EvalOptions, place: EvalFolder, wanted: EvalRequest, base: BatchPlan) -> int:
+def _run_and_conclude(eval_options: EvalOptions, eval_folder: EvalFolder, request: EvalRequest, base: BatchPlan) -> int:
     try:
-        common.run(_carry(asked, place, wanted, base))
+        common.run(_run_arms(eval_options, eval_folder, request, base))
     except SystemExit as stopped:
         common.say("Interrupted. Nothing is lost: run the same command again to continue.")
         return int(stopped.code or 0)
-    common.conclude((place.folder / "report.md").read_text(encoding="utf-8"))
-    common.say(f"Report: {place.folder / 'report.md'}, report.json, report.svg")
+    common.conclude((eval_folder.folder / "report.md").read_text(encoding="utf-8"))
+    common.say(f"Report: {eval_folder.folder / 'report.md'}, report.json, report.svg")
     return 0
 
 
-async def _carry(asked: EvalOptions, place: EvalFolder, wanted: EvalRequest, base: BatchPlan) -> None:
+async def _run_arms(eval_options: EvalOptions, eval_folder: EvalFolder, request: EvalRequest, base: BatchPlan) -> None:
     settings = runs.settings_for(base, load_here())
-    sandbox = await levels.chosen(unsafe=asked.unsafe, engine=asked.engine)
+    sandbox = await levels.chosen(unsafe=eval_options.unsafe, engine=eval_options.engine)
     cost_budget = SharedCostBudget(settings.max_cost)
-    means = EvalResources(
+    resources = EvalResources(
         lambda: work.chosen(base.model, None, settings, cost_budget=cost_budget),
         sandbox,
         base,
         sys.stderr,
-        asked.jobs,
-        streamed=asked.streamed,
-        quiet=asked.quiet,
-        retry=asked.retry,
+        eval_options.jobs,
+        streamed=eval_options.streamed,
+        quiet=eval_options.quiet,
+        retry=eval_options.retry,
     )
-    with common.discreet(settings):
-        evaluation = Evaluation(place, wanted, means)
-        await evaluation.run(lambda: _report(place, wanted, evaluation))
+    with common.redacting(settings):
+        evaluation = Evaluation(eval_folder, request, resources)
+        await evaluation.run(lambda: _report(eval_folder, request, evaluation))
 
 
-def _report(place: EvalFolder, wanted: EvalRequest, evaluation: Evaluation) -> None:
+def _report(eval_folder: EvalFolder, request: EvalRequest, evaluation: Evaluation) -> None:
     """Write the report on the results so far."""
-    found = figures.report(wanted, evaluation.built, place.begun or EvalStart("unknown", "undated"))
+    so_far = figures.report(request, evaluation.built, eval_folder.start or EvalStart("unknown", "undated"))
     for name, text in (
-        ("report.json", report.as_json(found)),
-        ("report.md", report.markdown(found)),
-        ("report.svg", picture.svg(found)),
+        ("report.json", report.as_json(so_far)),
+        ("report.md", report.markdown(so_far)),
+        ("report.svg", picture.svg(so_far)),
     ):
-        place.write(name, text.encode())
+        eval_folder.write(name, text.encode())

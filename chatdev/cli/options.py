@@ -206,7 +206,7 @@ def sandbox_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def watching(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options for watching and sandboxing a run; the command takes them as one argument, ``how``."""
+    """Add the options for watching and sandboxing a run; the command takes them as one argument, ``watch_options``."""
 
     @click.option("--quiet", is_flag=True, help="Print only phases and the verdict.")
     @click.option(
@@ -240,7 +240,10 @@ def watching(command: Callable[..., None]) -> Callable[..., None]:
         **others: Any,
     ) -> None:
         command(
-            how=WatchOptions(quiet, log_format == "json", metrics_port, otel_endpoint.strip(), unsafe, engine), **others
+            watch_options=WatchOptions(
+                quiet, log_format == "json", metrics_port, otel_endpoint.strip(), unsafe, engine
+            ),
+            **others,
         )
 
     return wrapped

@@ -58,8 +58,8 @@ def _for_a_person(text: str, expected: tuple[str, ...]) -> Iterator[str]:
     for skip in reading.skipped:
         name = f" {skip.path}" if skip.path else ""
         yield f"no file     line {skip.line}{name}: {skip.why}: {skip.first}"
-    said = replies.conclusion(text)
-    yield f"conclusion  {said if said is not None else 'none'}"
+    conclusion = replies.conclusion(text)
+    yield f"conclusion  {conclusion if conclusion is not None else 'none'}"
     if replies.looping(text):
         yield "loop        it ends by repeating the same words"
 
@@ -78,8 +78,8 @@ def _as_json(lines: IO[str], expected: tuple[str, ...]) -> Iterator[str]:
         if not isinstance(response, str):
             raise ValueError(f'Line {number} has no text in "response".')
         finish = entry.get("finish_reason")
-        told = _read(response, finish if isinstance(finish, str) else "stop", expected)
-        yield msgspec.json.encode(told).decode()
+        extracted = _read(response, finish if isinstance(finish, str) else "stop", expected)
+        yield msgspec.json.encode(extracted).decode()
 
 
 def _read(response: str, finish_reason: str, expected: tuple[str, ...]) -> dict[str, Any]:
@@ -88,10 +88,10 @@ def _read(response: str, finish_reason: str, expected: tuple[str, ...]) -> dict[
 
     from chatdev.agents import replies
 
-    began = time.process_time()
+    start = time.process_time()
     files = replies.files(response, finish_reason=finish_reason, expected=expected)
     conclusion = replies.conclusion(response)
-    spent = time.process_time() - began
+    elapsed = time.process_time() - start
     return {
         "files": [
             {
@@ -103,5 +103,5 @@ def _read(response: str, finish_reason: str, expected: tuple[str, ...]) -> dict[
             for file in files
         ],
         "conclusion": conclusion,
-        "milliseconds": round(1000 * spent, 3),
+        "milliseconds": round(1000 * elapsed, 3),
     }

@@ -25,7 +25,7 @@ def command(
     phase: str | None,
     repair: bool,
     typed: RunOptions,
-    how: options.WatchOptions,
+    watch_options: options.WatchOptions,
 ) -> None:
     """Continue an interrupted run.
 
@@ -39,4 +39,4 @@ def command(
     """
     from chatdev.cli import work
 
-    sys.exit(work.resume(run, model, phase, typed, how, repair=repair))
+    sys.exit(work.resume(run, model, phase, typed, watch_options, repair=repair))

@@ -25,14 +25,14 @@ class RunOutput(Protocol):
     @property
     def live(self) -> bool: ...
 
-    def begun(self, before: Sequence[Record]) -> None:
-        """The work begins; ``before`` is what the log holds already."""
+    def begun(self, earlier: Sequence[Record]) -> None:
+        """The work begins; ``earlier`` is what the log holds already."""
 
     def on_record(self, record: Record) -> None: ...
 
     def on_progress(self, role: str, progress: Progress) -> None: ...
 
-    def on_server(self, told: str) -> None: ...
+    def on_server(self, text: str) -> None: ...
 
     def notice(self, text: str) -> None: ...
 
@@ -68,7 +68,7 @@ class Text:
     def live(self) -> bool:
         return self._shown.live
 
-    def begun(self, before: Sequence[Record]) -> None:
+    def begun(self, earlier: Sequence[Record]) -> None:
         pass
 
     def on_record(self, record: Record) -> None:
@@ -77,8 +77,8 @@ class Text:
     def on_progress(self, role: str, progress: Progress) -> None:
         self._shown.on_progress(role, progress)
 
-    def on_server(self, told: str) -> None:
-        self._shown.on_server(told)
+    def on_server(self, text: str) -> None:
+        self._shown.on_server(text)
 
     def notice(self, text: str) -> None:
         common.say(text)
@@ -107,8 +107,8 @@ class Json:
         self._lines = JsonLines(sys.stdout)
         self.redact: Callable[[str], str] = str
 
-    def begun(self, before: Sequence[Record]) -> None:
-        for record in before[:1]:  # the order: it says what the run is about
+    def begun(self, earlier: Sequence[Record]) -> None:
+        for record in earlier[:1]:  # run.started: it says what the run is about
             self.on_record(record)
 
     def on_record(self, record: Record) -> None:
@@ -117,7 +117,7 @@ class Json:
     def on_progress(self, role: str, progress: Progress) -> None:
         pass
 
-    def on_server(self, told: str) -> None:
+    def on_server(self, text: str) -> None:
         pass
 
     def notice(self, text: str) -> None:
@@ -141,16 +141,16 @@ class Json:
 class DebugLog:
     """Writes requests and answers to the voice, and to a file with the time (UTC) of each.
 
-    Each endpoint's own keys are masked already; ``hide`` removes those of the others.
+    Each endpoint's own keys are masked already; ``redact`` removes those of the others.
     """
 
-    def __init__(self, path: Path, output: RunOutput, hide: Callable[[str], str]) -> None:
-        self._hide = hide
+    def __init__(self, path: Path, output: RunOutput, redact: Callable[[str], str]) -> None:
+        self._redact = redact
         self._file = path.open("a", encoding="utf-8", errors="replace")
         self._output = output
 
     def __call__(self, text: str) -> None:
-        now, text = time.time(), self._hide(text)
+        now, text = time.time(), self._redact(text)
         stamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(1000 * (now % 1)):03}Z"
         self._output.debug(text)
         with contextlib.suppress(OSError, ValueError):  # if the disk is full, the journal is what stops the run

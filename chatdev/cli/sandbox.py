@@ -28,14 +28,14 @@ def check() -> None:
     for level in (*levels.LEVELS, *engines):
         finding = levels.tried(level)
         click.echo(f"{level:<12} {f'not usable: {finding.why}' if finding.why else 'usable'}")
-    asked = ", ".join(f"--sandbox {each}" for each in engines if not levels.tried(each).why)
-    also = f" (also possible: {asked})" if asked else ""
+    containers = ", ".join(f"--sandbox {each}" for each in engines if not levels.tried(each).why)
+    alternatives = f" (also possible: {containers})" if containers else ""
     try:
         best = common.run(levels.best())
     except UserError as error:
-        click.echo(f"Runs are refused{also}. {error.do}")
+        click.echo(f"Runs are refused{alternatives}. {error.do}")
         sys.exit(error.exit_status)
-    click.echo(f"Runs use: {best.level}{also}")
+    click.echo(f"Runs use: {best.level}{alternatives}")
 
 
 @command.command(name="run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

@@ -76,9 +76,9 @@ def command(
         raise click.UsageError(f"One model at a time, and {extra[0]!r} is another. Put the engine's own flags after --")
     try:
         serve.refuse_other_systems(sys.platform)
-        own = settings.load_here()
-        secret = settings.Secret(serving.key) if serving.key else own.vllm_api_key
-        order = ServeSpec(
+        user_settings = settings.load_here()
+        secret = settings.Secret(serving.key) if serving.key else user_settings.vllm_api_key
+        spec = ServeSpec(
             model=model,
             port=serving.port or serve.free_port(),
             name=serving.name,
@@ -88,52 +88,57 @@ def command(
             container=f"chatdev-{os.getpid()}",
             gpus=others.visible_gpus(),
         )
-        common.run(_serve(order, serving, own, secret))
+        common.run(_serve(spec, serving, user_settings, secret))
     except ChatDevError as error:
         common.fail(error)
 
 
 async def _serve(
-    order: "ServeSpec",
+    spec: "ServeSpec",
     serving: ServeOptions,
-    own: "Settings",
+    user_settings: "Settings",
     key: "Secret | None",
 ) -> None:
     from chatdev.ops import machine
     from chatdev.ops.serving import engines, hub, serve
     from chatdev.settings.others import load_hub
 
-    place = load_hub()
-    seen = machine.only(machine.look(), order.gpus)
-    need = await hub.find(order.model, place)
-    engine, why = (serving.engine, "you asked for it") if serving.engine else engines.chosen(seen, need)
-    serve.check_model(engine, order, need)
-    fit = serve.fitted(engine, need, seen, serving.window, force=serving.force)
-    plan = engines.plan(engine, order, seen, need, fit, place)
-    click.echo(_shown(plan, why, seen, need, fit, key=order.key))
-    obstacles = [found for found in (serve.missing(engine, seen), serve.taken(order.port)) if found]
+    hub_settings = load_hub()
+    hardware = machine.only(machine.look(), spec.gpus)
+    need = await hub.find(spec.model, hub_settings)
+    engine, why = (serving.engine, "you asked for it") if serving.engine else engines.chosen(hardware, need)
+    serve.check_model(engine, spec, need)
+    fit = serve.fitted(engine, need, hardware, serving.window, force=serving.force)
+    plan = engines.plan(engine, spec, hardware, need, fit, hub_settings)
+    click.echo(_shown(plan, why, hardware, need, fit, key=spec.key))
+    obstacles = [found for found in (serve.missing(engine, hardware), serve.taken(spec.port)) if found]
     if serving.dry_run:
         for obstacle in obstacles:
             click.echo(f"\nBefore it can start: {obstacle}")
         return
     if obstacles:
         raise obstacles[0]
-    await _run(plan, order, need, place, own, key)
+    await _run(plan, spec, need, hub_settings, user_settings, key)
 
 
 async def _run(
-    plan: "ServePlan", order: "ServeSpec", need: "Need", place: "HubSettings", own: "Settings", key: "Secret | None"
+    plan: "ServePlan",
+    spec: "ServeSpec",
+    need: "Need",
+    hub_settings: "HubSettings",
+    user_settings: "Settings",
+    key: "Secret | None",
 ) -> None:
     from chatdev.ops.serving import serve
 
     common.say("\nStarting the server. Ctrl-C stops it.")
-    secrets = serve.secrets(plan, key, place)
-    service = await serve.Service.start(plan, secrets, serve.as_client(own, plan, key), common.say)
+    secrets = serve.secrets(plan, key, hub_settings)
+    service = await serve.Service.start(plan, secrets, serve.as_client(user_settings, plan, key), common.say)
     try:
-        served = await service.until_it_answers(lambda: serve.downloaded(order.model, need, place.cache))
+        served = await service.until_it_answers(lambda: serve.downloaded(spec.model, need, hub_settings.cache))
         lines = [f"export VLLM_ENDPOINT={plan.endpoint}", f"export VLLM_MODEL_NAME={shlex.quote(served)}"]
-        also = "\n(and set VLLM_API_KEY to its key)" if key else ""
-        click.echo("\nThe server is ready. In another terminal:\n\n" + "\n".join(lines) + f"{also}\n")
+        key_note = "\n(and set VLLM_API_KEY to its key)" if key else ""
+        click.echo("\nThe server is ready. In another terminal:\n\n" + "\n".join(lines) + f"{key_note}\n")
         sys.stdout.flush()
         await service.until_it_ends()
     finally:
@@ -142,7 +147,7 @@ async def _run(
         common.say("Stopped. All its processes have ended.")
 
 
-def _shown(plan: "ServePlan", why: str, seen: "Machine", need: "Need", fit: "Fit", *, key: bool) -> str:
+def _shown(plan: "ServePlan", why: str, hardware: "Machine", need: "Need", fit: "Fit", *, key: bool) -> str:
     """The plan before the start: machine, model, memory calculation, command, reasons."""
     from chatdev.ops.serving.fit import size
 
@@ -152,7 +157,7 @@ def _shown(plan: "ServePlan", why: str, seen: "Machine", need: "Need", fit: "Fit
     if need.window:
         parts.append(f"a window of up to {need.window:,} tokens")
     lines = [
-        f"Machine: {_machine(seen)}",
+        f"Machine: {_machine(hardware)}",
         f"Model:   {need.name}: {', '.join(parts)} (from {need.source}{fetched})",
         f"Memory:  {fit.words or 'not calculated, since the size of the model is not known'}",
         f"Engine:  {plan.engine}, as {why}",
@@ -172,13 +177,13 @@ def _label(words: tuple[str, ...]) -> str:
     return words[0] if words[0].startswith("-") else words[-1].rpartition("/")[2]
 
 
-def _machine(seen: "Machine") -> str:
+def _machine(hardware: "Machine") -> str:
     from chatdev.ops.serving.fit import size
 
     cards = []
-    for gpu in seen.gpus:
+    for gpu in hardware.gpus:
         users = ", ".join(f"{user.name} (pid {user.pid})" for user in gpu.users)
         cards.append(f"{gpu.name} ({size(gpu.total)}, {size(gpu.used)} used{f' by {users}' if users else ''})")
     found = "; ".join(cards) or "no GPU"
-    complaint = f" ({seen.complaint})" if seen.complaint else ""
-    return f"{found}{complaint}; {size(seen.memory)} of memory, {size(seen.available)} free"
+    complaint = f" ({hardware.complaint})" if hardware.complaint else ""
+    return f"{found}{complaint}; {size(hardware.memory)} of memory, {size(hardware.available)} free"

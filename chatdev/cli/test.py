@@ -41,17 +41,17 @@ def command(
     from chatdev.views.text import clean
 
     try:
-        place = Path(folder) if Path(folder).is_dir() else runs.find(folder, common.WAREHOUSE)
+        path = Path(folder) if Path(folder).is_dir() else runs.find(folder, common.WAREHOUSE)
         sandbox = common.run(levels.chosen(unsafe=unsafe, engine=engine))
-        python = _install(sandbox, place, yes, allow) if install else ""
-        judged = common.run(verdict.judge_folder(sandbox, place, python))
+        python = _install(sandbox, path, yes, allow) if install else ""
+        judgement = common.run(verdict.judge_folder(sandbox, path, python))
     except ChatDevError as error:
         common.fail(error)
     if as_json:
-        click.echo(msgspec.json.encode(judged.as_dict()).decode())
+        click.echo(msgspec.json.encode(judgement.as_dict()).decode())
     else:
-        click.echo(clean(judged.text()))
-    sys.exit(0 if judged.verdict == "passed" else 1)
+        click.echo(clean(judgement.text()))
+    sys.exit(0 if judgement.verdict == "passed" else 1)
 
 
 def _install(sandbox: "Sandbox", folder: "Path", yes: bool, allow: tuple[str, ...]) -> str:
@@ -61,39 +61,43 @@ def _install(sandbox: "Sandbox", folder: "Path", yes: bool, allow: tuple[str, ..
     from chatdev.sandbox.environment import install
     from chatdev.settings.others import load_pip
 
-    place, wanted = environment.place(folder), environment.wanted(folder)
-    for line in wanted.dropped:
+    environment_folder, requirements = environment.place(folder), environment.wanted(folder)
+    for line in requirements.dropped:
         common.say(f"requirements.txt, skipped: {line}")
-    if not wanted.lines:
+    if not requirements.lines:
         common.say("requirements.txt lists nothing to install.")
         return ""
-    agreed = _agreed(wanted.lines, place, yes, allow)
-    return common.run(install(sandbox, place, agreed, load_pip())) if agreed else ""
+    agreed = _agreed(requirements.lines, environment_folder, yes, allow)
+    return common.run(install(sandbox, environment_folder, agreed, load_pip())) if agreed else ""
 
 
-def _agreed(lines: tuple[str, ...], place: "Path", yes: bool, allow: tuple[str, ...]) -> tuple[str, ...]:
+def _agreed(lines: tuple[str, ...], environment_folder: "Path", yes: bool, allow: tuple[str, ...]) -> tuple[str, ...]:
     """The packages that the user agrees to install: one question for all known ones, one for each other name."""
     from chatdev.cli import common
     from chatdev.product import packages
 
-    known = [line for line in lines if packages.known(line)]
-    if known and not yes and not click.confirm(f"Install {', '.join(known)} into {place}?", err=True):
+    known_lines = [line for line in lines if packages.known(line)]
+    if (
+        known_lines
+        and not yes
+        and not click.confirm(f"Install {', '.join(known_lines)} into {environment_folder}?", err=True)
+    ):
         return ()
-    agreed = list(known)
+    chosen = list(known_lines)
     allowed = packages.requirements("\n".join(allow).encode())
     for line in lines:
         name = packages.requirements(line.encode())[0]
-        if line in known:
+        if line in known_lines:
             continue
         nearest = packages.similar(line)
         hint = f'; did its author mean "{nearest}"?' if nearest else ", so look it up before you trust it."
         warning = f'"{name}" is not a known package{hint}'
         if packages.same(name, allowed):
-            agreed.append(line)
+            chosen.append(line)
         elif yes:
             common.say(f"{warning} Skipped; --allow {name} installs it.")
         elif click.confirm(
             f"{warning} Models invent such names, and attackers register them. Install {line} anyway?", err=True
         ):
-            agreed.append(line)
-    return tuple(agreed)
+            chosen.append(line)
+    return tuple(chosen)

@@ -29,16 +29,16 @@ class Watchers:
         self._tracing = tracing
         self._spans: Spans | None = None
 
-    def begun(self, before: Sequence[Record]) -> None:
-        """The work begins; ``before`` is what the log holds already."""
-        self.output.begun(before)
+    def begun(self, earlier: Sequence[Record]) -> None:
+        """The work begins; ``earlier`` is what the log holds already."""
+        self.output.begun(earlier)
         if self._metrics:
-            for record in before:
+            for record in earlier:
                 self._metrics.take(record)
         if self._tracing:
             from chatdev.views.spans import Spans
 
-            self._spans = Spans(before)
+            self._spans = Spans(earlier)
             self._tracing.send(self._spans.left)
 
     def on_record(self, record: Record) -> None:
@@ -51,17 +51,17 @@ class Watchers:
 
 
 @contextlib.asynccontextmanager
-async def watchers(how: WatchOptions, settings: Settings, output: RunOutput) -> AsyncIterator[Watchers]:
+async def watchers(watch_options: WatchOptions, settings: Settings, output: RunOutput) -> AsyncIterator[Watchers]:
     """The watchers that the options and settings request. Raises UserError if the metrics port is taken."""
-    url = traces_url(how.otel_endpoint) if how.otel_endpoint else settings.otlp_traces
+    url = traces_url(watch_options.otel_endpoint) if watch_options.otel_endpoint else settings.otlp_traces
     async with contextlib.AsyncExitStack() as stack:
         metrics: Metrics | None = None
-        if how.metrics_port is not None:
+        if watch_options.metrics_port is not None:
             from chatdev.ops import scrape
             from chatdev.views.prometheus import Metrics as Fold
 
             metrics = Fold()
-            page = await stack.enter_async_context(scrape.serving(how.metrics_port, metrics.render))
+            page = await stack.enter_async_context(scrape.serving(watch_options.metrics_port, metrics.render))
             output.notice(f"Metrics of this run: {page}")
         tracing = _tracing(url, output) if url else None
         try:
@@ -86,17 +86,17 @@ async def server_shown(model: ChatModel, output: RunOutput) -> AsyncIterator[Non
     """While this lasts, a live terminal shows the model server's queue and cache, if the server reports them.
     Without a live terminal, no such request is sent."""
 
-    async def look() -> None:
-        told = False
-        while (load := await model.load()) or told:  # a server that reported once will report again
-            told = True
+    async def poll() -> None:
+        reported = False
+        while (load := await model.load()) or reported:  # a server that reported once will report again
+            reported = True
             output.on_server(load.text() if load else "")
             await asyncio.sleep(LOOK)
 
-    looking = asyncio.create_task(look()) if output.live else None
+    polling = asyncio.create_task(poll()) if output.live else None
     try:
         yield
     finally:
-        if looking:
-            looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
+        if polling:
+            polling.cancel()
+            await asyncio.gather(polling, return_exceptions=True)

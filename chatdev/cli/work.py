@@ -60,7 +60,7 @@ async def chosen(
     from chatdev.playback import demo
 
     async with demo.serving(task) as endpoint:
-        own = msgspec.structs.replace(
+        demo_settings = msgspec.structs.replace(
             settings,
             vllm_endpoint=endpoint,
             more_endpoints=(),
@@ -68,31 +68,31 @@ async def chosen(
             vllm_api_key=None,
             openai_api_key=None,
         )
-        async with chosen("VLLM", task, own, say, cost_budget) as choice:
+        async with chosen("VLLM", task, demo_settings, say, cost_budget) as choice:
             yield msgspec.structs.replace(choice, label=DEMO)
 
 
-def build(order: runs.RunRequest, label: str | None, how: WatchOptions) -> int:
+def build(request: runs.RunRequest, label: str | None, watch_options: WatchOptions) -> int:
     """Start a run and work on it to its end; returns the exit status. Every failure is printed as a plain message."""
-    output = _output(how)
+    output = _output(watch_options)
 
     async def work() -> End:
-        settings = runs.settings_for(order, load_here())
-        sandbox = await levels.chosen(unsafe=how.unsafe, engine=how.engine)
-        with common.discreet(settings):
+        settings = runs.settings_for(request, load_here())
+        sandbox = await levels.chosen(unsafe=watch_options.unsafe, engine=watch_options.engine)
+        with common.redacting(settings):
             async with (
-                watch.watchers(how, settings, output) as watchers,
-                chosen(label, order.task, settings, output.notice) as choice,
+                watch.watchers(watch_options, settings, output) as watchers,
+                chosen(label, request.task, settings, output.notice) as choice,
             ):
-                asked = msgspec.structs.replace(order, model=choice.label)
-                folder = runs.begin(asked, common.WAREHOUSE, settings=settings)
-                return await _work(folder, choice, settings, watchers, sandbox)
+                named_request = msgspec.structs.replace(request, model=choice.label)
+                folder = runs.begin(named_request, common.WAREHOUSE, settings=settings)
+                return await _attempt(folder, choice, settings, watchers, sandbox)
 
     try:
-        order.checked()
-        return _closed(common.run(work()), output)
+        request.checked()
+        return _show_end(common.run(work()), output)
     except (ChatDevError, OSError) as error:
-        return _refused(error, output)
+        return _show_error(error, output)
 
 
 def resume(
@@ -100,25 +100,25 @@ def resume(
     label: str | None,
     phase: str | None,
     typed: RunOptions,
-    how: WatchOptions,
+    watch_options: WatchOptions,
     *,
     repair: bool = False,
 ) -> int:
     """Continue an interrupted run, or a new run from one of its phases; returns the exit status. A finished run is only
     shown again. ``repair`` first cuts a damaged log after its last intact record."""
-    output = _output(how)
+    output = _output(watch_options)
 
     async def work(folder: Path) -> End:
         records = read(runs.log_of(folder))
-        order = runs.started(records, folder)
+        start = runs.started(records, folder)
         settings = runs.settings_for(runs.options_of(records, folder).resumed(typed), load_here())
-        sandbox = await levels.chosen(unsafe=how.unsafe, engine=how.engine)
-        with common.discreet(settings):
+        sandbox = await levels.chosen(unsafe=watch_options.unsafe, engine=watch_options.engine)
+        with common.redacting(settings):
             async with (
-                watch.watchers(how, settings, output) as watchers,
-                chosen(label or order.model, order.task, settings, output.notice) as choice,
+                watch.watchers(watch_options, settings, output) as watchers,
+                chosen(label or start.model, start.task, settings, output.notice) as choice,
             ):
-                return await _work(folder, choice, settings, watchers, sandbox, typed)
+                return await _attempt(folder, choice, settings, watchers, sandbox, typed)
 
     try:
         folder = runs.find(run, common.WAREHOUSE)
@@ -130,34 +130,34 @@ def resume(
         records = read(runs.log_of(folder))
         if (ended := runs.finished(records)) is not None:
             wiring.deliver(folder, records)
-            return _closed(End(folder, _status(ended.verdict), ended.verdict), output)
-        return _closed(common.run(work(folder)), output)
+            return _show_end(End(folder, _status(ended.verdict), ended.verdict), output)
+        return _show_end(common.run(work(folder)), output)
     except (ChatDevError, OSError) as error:
-        return _refused(error, output)
+        return _show_error(error, output)
 
 
-def _refused(error: Exception, output: RunOutput) -> int:
+def _show_error(error: Exception, output: RunOutput) -> int:
     """Print why nothing could be done; returns the exit status."""
-    told = error if isinstance(error, ChatDevError) else common.of_system(error)
-    output.error(told)
-    return told.exit_status
+    shown_error = error if isinstance(error, ChatDevError) else common.of_system(error)
+    output.error(shown_error)
+    return shown_error.exit_status
 
 
-def _output(how: WatchOptions) -> RunOutput:
-    return Json() if how.as_json else Text(quiet=how.quiet)
+def _output(watch_options: WatchOptions) -> RunOutput:
+    return Json() if watch_options.as_json else Text(quiet=watch_options.quiet)
 
 
 def _status(verdict: str) -> int:
     return 0 if verdict in ("passed", STARTS) else 1
 
 
-def _closed(end: End, output: RunOutput) -> int:
+def _show_end(end: End, output: RunOutput) -> int:
     """Print the end of a run; returns the exit status."""
     output.ended(end.folder, end.verdict, end.status)
     return end.status
 
 
-async def _work(
+async def _attempt(
     folder: Path,
     choice: Choice,
     settings: Settings,
@@ -168,10 +168,10 @@ async def _work(
     """One attempt at a run, shown while it works."""
     output = watchers.output
     hint = f'Nothing is lost. Continue with: {common.program()} resume "{folder}"'
-    hidden = Redactor(settings.secrets)
-    debug = DebugLog(folder / runs.HIDDEN / "debug.log", output, hidden.text) if settings.debug else None
+    redactor = Redactor(settings.secrets)
+    debug = DebugLog(folder / runs.HIDDEN / "debug.log", output, redactor.text) if settings.debug else None
     choice.backend.debug = debug
-    output.redact = hidden.text
+    output.redact = redactor.text
     watchers.begun(read(runs.log_of(folder)))
     try:
         async with watch.server_shown(choice.backend, output):
@@ -185,17 +185,17 @@ async def _work(
     except asyncio.CancelledError:
         output.paused()
         output.notice(f"Interrupted. {hint}")
-        _uncancel()
+        _clear_cancellation()
         return End(folder, common.INTERRUPTED)
     except (ChatDevError, OSError) as error:
-        told = error if isinstance(error, ChatDevError) else common.of_system(error)
+        shown_error = error if isinstance(error, ChatDevError) else common.of_system(error)
         output.paused()
-        hidden.error(told)
-        output.error(told)
+        redactor.error(shown_error)
+        output.error(shown_error)
         output.notice(
             f"The log is {runs.log_of(folder)}.\n{hint}" if folder.is_dir() else f"{folder} no longer exists."
         )
-        return End(folder, told.exit_status)
+        return End(folder, shown_error.exit_status)
     finally:
         output.paused()
         if debug:
@@ -203,7 +203,7 @@ async def _work(
     return End(folder, _status(reached.verdict), reached.verdict)
 
 
-def _uncancel() -> None:
+def _clear_cancellation() -> None:
     """Clear the cancellation: it was handled, and the clean-up that follows must run."""
     task = asyncio.current_task()
     assert task is not None

@@ -19,36 +19,36 @@ def holds(output: str, expected: Any) -> bool:
     If an object with an ``error`` is expected, any object with an ``error`` matches.
     """
     try:
-        found = json.loads(output, parse_constant=_refuse)
+        actual = json.loads(output, parse_constant=_refuse)
         if isinstance(expected, dict) and "error" in expected:
-            return isinstance(found, dict) and "error" in found
-        return same(found, expected)
+            return isinstance(actual, dict) and "error" in actual
+        return same(actual, expected)
     except (ValueError, RecursionError):
         return False
 
 
-def same(found: Any, expected: Any) -> bool:
+def same(actual: Any, expected: Any) -> bool:
     """Whether two JSON values are the same. Numbers compare as numbers: 1 is 1.0, but neither is true."""
-    if _is_number(found) and _is_number(expected):
-        return _equal(found, expected)
-    if type(found) is not type(expected):
+    if _is_number(actual) and _is_number(expected):
+        return _equal(actual, expected)
+    if type(actual) is not type(expected):
         return False
-    if isinstance(found, dict):
-        return found.keys() == expected.keys() and all(same(found[key], expected[key]) for key in found)
-    if isinstance(found, list):
-        return len(found) == len(expected) and all(map(same, found, expected))
-    return bool(found == expected)
+    if isinstance(actual, dict):
+        return actual.keys() == expected.keys() and all(same(actual[key], expected[key]) for key in actual)
+    if isinstance(actual, list):
+        return len(actual) == len(expected) and all(map(same, actual, expected))
+    return bool(actual == expected)
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _equal(found: float, expected: float) -> bool:
-    if isinstance(found, int) and isinstance(expected, int):
-        return found == expected
+def _equal(actual: float, expected: float) -> bool:
+    if isinstance(actual, int) and isinstance(expected, int):
+        return actual == expected
     try:
-        return math.isclose(found, expected, rel_tol=_TOLERANCE)
+        return math.isclose(actual, expected, rel_tol=_TOLERANCE)
     except OverflowError:  # an integer that is too large for a float
         return False
 

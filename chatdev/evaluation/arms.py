@@ -39,8 +39,8 @@ class Arm(msgspec.Struct, frozen=True, dict=True):
         """The name of its batch's folder, below ``arms/``: all arms with one-shot answers share one batch."""
         if self.best:
             return ONCE
-        called = tasks.folder_name(self.name, ())
-        return called if called == self.name else f"{called}-{digest(self.name)[:6]}"
+        name = tasks.folder_name(self.name, ())
+        return name if name == self.name else f"{name}-{digest(self.name)[:6]}"
 
     @cached_property
     def company(self) -> config.Company:
@@ -87,4 +87,4 @@ def samples(repeat: int, count: int) -> tuple[int, ...]:
 
     The first is drawn at temperature 0 and is the same in all repeats; each repeat draws the others again.
     """
-    return (1, *((repeat - 1) * STRIDE + place for place in range(2, count + 1)))
+    return (1, *((repeat - 1) * STRIDE + index for index in range(2, count + 1)))

@@ -115,39 +115,39 @@ class EvalReport(msgspec.Struct, frozen=True):
     solved: dict[str, dict[str, str]]
 
 
-def report(wanted: EvalRequest, built: Mapping[str, Mapping[Unit, Built]], begun: EvalStart) -> EvalReport:
+def report(request: EvalRequest, built: Mapping[str, Mapping[Unit, Built]], start: EvalStart) -> EvalReport:
     """The figures of all arms whose batch is built, in their order."""
-    outcomes = [(arm, _outcomes(wanted, arm, built[arm.folder])) for arm in wanted.arms if arm.folder in built]
+    outcomes = [(arm, _outcomes(request, arm, built[arm.folder])) for arm in request.arms if arm.folder in built]
     once = next((each for arm, each in outcomes if arm.name == ONCE), ())
     return EvalReport(
         version=chatdev.__version__,
-        date=begun.date,
-        model=begun.model,
-        set=wanted.set.name,
-        set_digest=wanted.set.digest,
-        tasks=len(wanted.set.tasks),
-        repeat=wanted.repeat,
-        arms=tuple(_figures(wanted, arm, each, once) for arm, each in outcomes),
-        ceiling=_ceiling(wanted, built[ONCE]) if wanted.most > 1 and ONCE in built else None,
+        date=start.date,
+        model=start.model,
+        set=request.set.name,
+        set_digest=request.set.digest,
+        tasks=len(request.set.tasks),
+        repeat=request.repeat,
+        arms=tuple(_figures(request, arm, each, once) for arm, each in outcomes),
+        ceiling=_ceiling(request, built[ONCE]) if request.most > 1 and ONCE in built else None,
         solved={
             task.name: {
                 arm.name: "".join(str(int(one.solved)) for one in each if one.task == task.name)
                 for arm, each in outcomes
             }
-            for task in wanted.set.tasks
+            for task in request.set.tasks
         },
     )
 
 
-def _outcomes(wanted: EvalRequest, arm: Arm, built: Mapping[Unit, Built]) -> tuple[TaskOutcome, ...]:
+def _outcomes(request: EvalRequest, arm: Arm, built: Mapping[Unit, Built]) -> tuple[TaskOutcome, ...]:
     """The outcome of each task in each repeat; of several answers, the chosen one is what the arm delivers."""
-    found = []
-    for repeat in range(1, wanted.repeat + 1):
-        for task in wanted.set.tasks:
+    outcomes = []
+    for repeat in range(1, request.repeat + 1):
+        for task in request.set.tasks:
             numbers = samples(repeat, arm.best) if arm.best else (repeat,)
-            taken = [built[task.name, number] for number in numbers]
-            chosen = next((one for one in taken if one.judged.examples), taken[0])
-            found.append(
+            answers = [built[task.name, number] for number in numbers]
+            chosen = next((one for one in answers if one.judged.examples), answers[0])
+            outcomes.append(
                 TaskOutcome(
                     task=task.name,
                     repeat=repeat,
@@ -157,18 +157,20 @@ def _outcomes(wanted: EvalRequest, arm: Arm, built: Mapping[Unit, Built]) -> tup
                     of=chosen.judged.of,
                     verdict=chosen.result.verdict,
                     error=chosen.result.status == "error",
-                    prompt_tokens=sum(one.result.prompt_tokens for one in taken),
-                    completion_tokens=sum(one.result.completion_tokens for one in taken),
-                    calls=sum(one.result.calls for one in taken),
-                    seconds=sum(one.result.seconds for one in taken),
+                    prompt_tokens=sum(one.result.prompt_tokens for one in answers),
+                    completion_tokens=sum(one.result.completion_tokens for one in answers),
+                    calls=sum(one.result.calls for one in answers),
+                    seconds=sum(one.result.seconds for one in answers),
                     own_tests=chosen.judged.own_tests,
                     own_failed=chosen.judged.own_failed,
                 )
             )
-    return tuple(found)
+    return tuple(outcomes)
 
 
-def _figures(wanted: EvalRequest, arm: Arm, outcomes: Sequence[TaskOutcome], once: Sequence[TaskOutcome]) -> ArmFigures:
+def _figures(
+    request: EvalRequest, arm: Arm, outcomes: Sequence[TaskOutcome], once: Sequence[TaskOutcome]
+) -> ArmFigures:
     solved = sum(one.solved for one in outcomes)
     own = sum(one.own_tests for one in outcomes), sum(one.own_failed for one in outcomes)
     return ArmFigures(
@@ -178,7 +180,7 @@ def _figures(wanted: EvalRequest, arm: Arm, outcomes: Sequence[TaskOutcome], onc
         solved=solved,
         share=_rounded(solved / len(outcomes)),
         cases=_rounded(sum(one.held / one.of for one in outcomes) / len(outcomes)),
-        by_difficulty=_by_difficulty(wanted, [(one.difficulty, one.solved) for one in outcomes]),
+        by_difficulty=_by_difficulty(request, [(one.difficulty, one.solved) for one in outcomes]),
         per_task=_spent(outcomes, len(outcomes)),
         per_solved=_spent(outcomes, solved) if solved else None,
         paired=_paired(outcomes, once) if once and arm.name != ONCE else None,
@@ -187,9 +189,9 @@ def _figures(wanted: EvalRequest, arm: Arm, outcomes: Sequence[TaskOutcome], onc
     )
 
 
-def _by_difficulty(wanted: EvalRequest, solved: Sequence[tuple[int | None, bool]]) -> tuple[Solved, ...]:
-    by = {each: [one for difficulty, one in solved if difficulty == each] for each in wanted.set.difficulties}
-    return tuple(Solved(difficulty, sum(each), len(each)) for difficulty, each in by.items())
+def _by_difficulty(request: EvalRequest, solved: Sequence[tuple[int | None, bool]]) -> tuple[Solved, ...]:
+    groups = {each: [one for difficulty, one in solved if difficulty == each] for each in request.set.difficulties}
+    return tuple(Solved(difficulty, sum(each), len(each)) for difficulty, each in groups.items())
 
 
 def _spent(outcomes: Sequence[TaskOutcome], over: int) -> Spent:
@@ -214,29 +216,29 @@ def sign_flip_p(differences: Iterable[int]) -> float:
     differences = [each for each in differences if each]
     sums = Counter({0: 1})
     for size, count in Counter(map(abs, differences)).items():
-        ways, before, sums = 1, sums, Counter()
-        for up in range(count + 1):
-            for total, number in before.items():
-                sums[total + size * (2 * up - count)] += number * ways
-            ways = ways * (count - up) // (up + 1)
-    seen = abs(sum(differences))
-    return sum(number for total, number in sums.items() if abs(total) >= seen) / (1 << len(differences))
+        combinations, earlier_sums, sums = 1, sums, Counter()
+        for positive in range(count + 1):
+            for total, weight in earlier_sums.items():
+                sums[total + size * (2 * positive - count)] += weight * combinations
+            combinations = combinations * (count - positive) // (positive + 1)
+    observed = abs(sum(differences))
+    return sum(weight for total, weight in sums.items() if abs(total) >= observed) / (1 << len(differences))
 
 
 def _says(outcomes: Iterable[TaskOutcome]) -> VerdictReliability:
-    said = [(one.verdict == "passed", one.solved) for one in outcomes]
-    both = said.count((True, True))
-    passed, solved = sum(passes for passes, _ in said), sum(solves for _, solves in said)
+    pairs = [(one.verdict == "passed", one.solved) for one in outcomes]
+    both = pairs.count((True, True))
+    passed, solved = sum(passes for passes, _ in pairs), sum(solves for _, solves in pairs)
     return VerdictReliability(passed, _share(both, passed), _share(both, solved))
 
 
-def _ceiling(wanted: EvalRequest, built: Mapping[Unit, Built]) -> Ceiling:
+def _ceiling(request: EvalRequest, built: Mapping[Unit, Built]) -> Ceiling:
     solved = [
-        (task.difficulty, any(built[task.name, number].judged.solved for number in samples(repeat, wanted.most)))
-        for repeat in range(1, wanted.repeat + 1)
-        for task in wanted.set.tasks
+        (task.difficulty, any(built[task.name, number].judged.solved for number in samples(repeat, request.most)))
+        for repeat in range(1, request.repeat + 1)
+        for task in request.set.tasks
     ]
-    return Ceiling(wanted.most, sum(each for _, each in solved), len(solved), _by_difficulty(wanted, solved))
+    return Ceiling(request.most, sum(each for _, each in solved), len(solved), _by_difficulty(request, solved))
 
 
 def _share(part: int, whole: int) -> float | None:

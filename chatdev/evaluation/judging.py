@@ -60,8 +60,8 @@ async def judge(
     sandbox: Sandbox, arm: str, task: EvalTask, repeat: int, files: Mapping[str, bytes], *, tested: bool = False
 ) -> HiddenResult:
     """Judge the files of a product, and its own tests if it is ``tested``. Raises UserError and SandboxError."""
-    holding = await _cases(sandbox, files, (*task.cases, *task.hidden))
-    examples, hidden = holding[: len(task.cases)], holding[len(task.cases) :]
+    results = await _cases(sandbox, files, (*task.cases, *task.hidden))
+    examples, hidden = results[: len(task.cases)], results[len(task.cases) :]
     if task.tests:
         hidden = await _tests(sandbox, task, files)
     own = await own_tests.against(sandbox, files, task.reference) if tested and task.reference else own_tests.NONE
@@ -104,10 +104,10 @@ async def _tests(sandbox: Sandbox, task: EvalTask, files: Mapping[str, bytes]) -
     program = own_tests.without_tests(files)
     hidden = {f"tests/{path}": content for path, content in task.tests.items()}
     try:
-        way = languages.of_folder(program)
+        language = languages.of_folder(program)
     except UserError:  # the model wrote an invalid manifest
         return [False]
-    ran = await way.run_tests(sandbox, program | hidden)
+    ran = await language.run_tests(sandbox, program | hidden)
     if ran.lacks:
         raise UserError(f"The hidden tests of {task.name} need {ran.lacks}, but it is not installed.", do="Install it.")
     outcomes = {result.id: result.outcome for result in ran.results}

@@ -36,10 +36,10 @@ async def files_of_tests(sandbox: Sandbox, product: Files, reference: Files) -> 
 
 async def rows_of_tester(sandbox: Sandbox, product: Files, reference: Files) -> Count:
     """Rows that a model wrote and that judged the product; rows from the task are not the company's work."""
-    way = languages.of_folder(reference)
-    if rows.FILE not in product or not acceptance.rows_of(product, way.command):
+    language = languages.of_folder(reference)
+    if rows.FILE not in product or not acceptance.rows_of(product, language.command):
         return NONE
-    ran = await acceptance.run(way, sandbox, {**without_tests(reference), rows.FILE: product[rows.FILE]})
+    ran = await acceptance.run(language, sandbox, {**without_tests(reference), rows.FILE: product[rows.FILE]})
     written = [result for result in ran.results if result.tier != "trusted"]
     return Count(len(written), sum(result.outcome != "passed" for result in written))
 

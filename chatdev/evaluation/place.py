@@ -54,7 +54,7 @@ class EvalFolder:
         return self.folder / "arms" / name
 
     @property
-    def begun(self) -> EvalStart | None:
+    def start(self) -> EvalStart | None:
         """What it was started with; None before its first answer. Raises UserError."""
         try:
             return msgspec.json.decode((self.folder / "eval.json").read_bytes(), type=EvalStart)
@@ -65,13 +65,13 @@ class EvalFolder:
 
     def begin(self, model: str) -> None:
         """Record which model is measured. Raises UserError if it was another one before."""
-        begun = self.begun
-        if begun is None:
+        start = self.start
+        if start is None:
             today = datetime.datetime.now().strftime("%Y-%m-%d")
             self.write("eval.json", msgspec.json.encode(EvalStart(model, today)) + b"\n")
-        elif begun.model != model:
+        elif start.model != model:
             raise UserError(
-                f"The evaluation in {self.folder} measures {begun.model}, but {model} answers now.",
+                f"The evaluation in {self.folder} measures {start.model}, but {model} answers now.",
                 do="Serve the first model again, or choose another --out.",
             )
 

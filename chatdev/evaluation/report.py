@@ -50,10 +50,16 @@ def _spent(report: EvalReport) -> Iterator[Sequence[str]]:
 def _verdicts(report: EvalReport) -> Iterator[Sequence[str]]:
     yield ("verdict reliability", "passed", "precision", "recall", "wrong tests")
     for arm in report.arms:
-        says, own = arm.says, arm.own_tests
-        if says and own:
+        reliability, own = arm.says, arm.own_tests
+        if reliability and own:
             wrong = f"{own.failed} of {own.ran}" if own.ran else NOTHING
-            yield (code(arm.name), str(says.passed), _percent(says.precision), _percent(says.recall), wrong)
+            yield (
+                code(arm.name),
+                str(reliability.passed),
+                _percent(reliability.precision),
+                _percent(reliability.recall),
+                wrong,
+            )
 
 
 def _percent(share: float | None) -> str:

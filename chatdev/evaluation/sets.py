@@ -100,7 +100,7 @@ def load(source: Path) -> TaskSet:
 
 def _tasks(folder: Path, lines: list[bytes], faults: list[str]) -> Iterator[EvalTask]:
     """The tasks of the valid lines; what is wrong with the others is added to ``faults``."""
-    seen: dict[str, int] = {}
+    lines_by_name: dict[str, int] = {}
     for number, text in enumerate(lines, 1):
         if not text.strip():
             continue
@@ -110,19 +110,19 @@ def _tasks(folder: Path, lines: list[bytes], faults: list[str]) -> Iterator[Eval
             faults.append(f"line {number}: {error}")
             continue
         tests = _files(folder / "tests", line.name)
-        why = _unusable(line, tests, seen)
+        why = _unusable(line, tests, lines_by_name)
         if why:
             faults.append(f"line {number}: {why}")
             continue
-        seen[line.name.casefold()] = number
+        lines_by_name[line.name.casefold()] = number
         reference = _files(folder / "refs", line.name)
         yield EvalTask(line.name, line.description, line.difficulty, line.cases, line.hidden, tests, reference)
 
 
-def _unusable(line: _Line, tests: Mapping[str, bytes], seen: Mapping[str, int]) -> str:
+def _unusable(line: _Line, tests: Mapping[str, bytes], lines_by_name: Mapping[str, int]) -> str:
     if why := runs.unusable(line.name):
         return f"the name {line.name!r} is not a valid folder name: {why}"
-    if earlier := seen.get(line.name.casefold()):
+    if earlier := lines_by_name.get(line.name.casefold()):
         return f"the name {line.name!r} is already used in line {earlier}"
     if not line.description.strip():
         return f"{line.name}: the description is empty"

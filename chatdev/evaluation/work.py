@@ -86,9 +86,9 @@ class EvalResources(NamedTuple):
 class Evaluation:
     """One evaluation. ``built`` are the runs that ended and were judged, by the batch's folder."""
 
-    def __init__(self, place: EvalFolder, wanted: EvalRequest, means: EvalResources) -> None:
-        self._place, self._wanted, self._means = place, wanted, means
-        self._tasks: Mapping[str, EvalTask] = {task.name: task for task in wanted.set.tasks}
+    def __init__(self, eval_folder: EvalFolder, request: EvalRequest, resources: EvalResources) -> None:
+        self._eval_folder, self._request, self._resources = eval_folder, request, resources
+        self._tasks: Mapping[str, EvalTask] = {task.name: task for task in request.set.tasks}
         self.built: dict[str, dict[Unit, Built]] = {}
 
     async def run(self, each: Callable[[], None] = lambda: None) -> None:
@@ -98,44 +98,48 @@ class Evaluation:
         """
         async with contextlib.AsyncExitStack() as stack:
             choice: Choice | None = None
-            for arm in self._wanted.batches:
-                with contextlib.closing(Ledger(self._place.arm(arm.folder), self._plan(arm))) as ledger:
-                    self._means.out.writelines(f"{note}\n" for note in ledger.notes)
-                    units = dict(zip(self._wanted.units(arm), self._added(ledger, arm), strict=True))
-                    if self._means.retry:
+            for arm in self._request.batches:
+                with contextlib.closing(Ledger(self._eval_folder.arm(arm.folder), self._plan(arm))) as ledger:
+                    self._resources.out.writelines(f"{note}\n" for note in ledger.notes)
+                    units = dict(zip(self._request.units(arm), self._added(ledger, arm), strict=True))
+                    if self._resources.retry:
                         ledger.retry([name for name, result in ledger.results.items() if result.status == "error"])
-                    if left := ledger.left(units.values()):
-                        choice = choice or await self._meet(stack)
-                        await self._carry(ledger, choice, list(units.values()), left)
+                    if unfinished := ledger.unfinished(units.values()):
+                        choice = choice or await self._connect(stack)
+                        await self._run_unfinished(ledger, choice, list(units.values()), unfinished)
                     self.built[arm.folder] = await self._judged(arm, ledger, units)
                 each()
 
-    async def _meet(self, stack: contextlib.AsyncExitStack) -> Choice:
-        choice = await stack.enter_async_context(self._means.choice())
-        self._place.begin(choice.facts.model)
+    async def _connect(self, stack: contextlib.AsyncExitStack) -> Choice:
+        choice = await stack.enter_async_context(self._resources.choice())
+        self._eval_folder.begin(choice.facts.model)
         return choice
 
     def _plan(self, arm: Arm) -> BatchPlan:
         """The plan of the arm's batch: the arm's own options override those for all arms."""
-        return msgspec.structs.replace(arm.plan.over(self._means.base), model=self._means.base.model)
+        return msgspec.structs.replace(arm.plan.over(self._resources.base), model=self._resources.base.model)
 
     def _added(self, ledger: Ledger, arm: Arm) -> tuple[Project, ...]:
         """The projects of the batch, in the order of the units; it gets only the name and the description of a task."""
         rows = [
             tasks.TaskRow(name, self._tasks[name].description, sample=number)
-            for name, number in self._wanted.units(arm)
+            for name, number in self._request.units(arm)
         ]
         return ledger.add(tasks.identities(rows))
 
-    async def _carry(self, ledger: Ledger, choice: Choice, asked: Sequence[Project], left: Sequence[Project]) -> None:
-        means = self._means
-        before = [ledger.results[task.id] for task in asked if task.id in ledger.results]
-        async with batch.pooled(ledger.place, choice, means.sandbox, means.jobs, streamed=means.streamed) as pool:
-            if not means.quiet:
-                means.out.write(f"{ledger.folder.name}: {len(left)} of {len(asked)} projects to run.\n")
-            display = Display(means.out, len(asked), before, lambda: pool.standing, quiet=means.quiet)
+    async def _run_unfinished(
+        self, ledger: Ledger, choice: Choice, projects: Sequence[Project], unfinished: Sequence[Project]
+    ) -> None:
+        resources = self._resources
+        earlier = [ledger.results[task.id] for task in projects if task.id in ledger.results]
+        async with batch.pooled(
+            ledger.batch_folder, choice, resources.sandbox, resources.jobs, streamed=resources.streamed
+        ) as pool:
+            if not resources.quiet:
+                resources.out.write(f"{ledger.folder.name}: {len(unfinished)} of {len(projects)} projects to run.\n")
+            display = Display(resources.out, len(projects), earlier, lambda: pool.status, quiet=resources.quiet)
             try:
-                await batch.carry(pool, ledger, left, display.ended, display.tick)
+                await batch.run_projects(pool, ledger, unfinished, display.ended, display.tick)
             finally:
                 display.close()
                 summary.write(ledger.folder, ledger.results.values(), len(ledger.tasks))
@@ -157,11 +161,11 @@ class Evaluation:
     async def _judge(self, arm: Arm, unit: Unit, files: Mapping[str, bytes]) -> HiddenResult:
         name, number = unit
         task = self._tasks[name]
-        known = self._place.judgement(judging.key(arm.name, task, number, files))
-        if known is None:
-            known = await judging.judge(self._means.sandbox, arm.name, task, number, files, tested=arm.tests)
-            self._place.put(known)
-        return known
+        judgement = self._eval_folder.judgement(judging.key(arm.name, task, number, files))
+        if judgement is None:
+            judgement = await judging.judge(self._resources.sandbox, arm.name, task, number, files, tested=arm.tests)
+            self._eval_folder.put(judgement)
+        return judgement
 
 
 async def _all(each: Sequence[Coroutine[Any, Any, Built]]) -> list[Built]:

@@ -23,17 +23,17 @@ _FILES, _SPARE = 6, 128
 """Open files to reserve for each project (its log, its lock, its connections, a program's pipes), and for ourselves."""
 
 
-class Carrier(Protocol):
+class Runner(Protocol):
     """Runs projects: a pool in this process, or a cluster of many pools on other machines."""
 
-    async def carry(self, tasks: Iterable[BatchTask], ended: Callable[[Result], None]) -> None:
+    async def run(self, tasks: Iterable[BatchTask], on_result: Callable[[Result], None]) -> None:
         """See ``Pool``."""
         ...
 
 
 @contextlib.asynccontextmanager
 async def pooled(
-    place: BatchFolder,
+    batch_folder: BatchFolder,
     choice: Choice,
     sandbox: Sandbox,
     jobs: int | None,
@@ -47,51 +47,51 @@ async def pooled(
 
     Raises UserError.
     """
-    most = _room(jobs)
-    choice.cost_budget.spent += place.paid
-    common = SharedModel(choice, streamed=streamed)
-    pace = FixedConcurrency(jobs) if jobs else AdaptiveConcurrency(most=most)
-    company = config.load(place.company)
+    most = _most_projects(jobs)
+    choice.cost_budget.spent += batch_folder.paid
+    shared_model = SharedModel(choice, streamed=streamed)
+    concurrency = FixedConcurrency(jobs) if jobs else AdaptiveConcurrency(most=most)
+    company = config.load(batch_folder.company)
     try:
         yield Pool(
-            place.plan,
-            place.projects,
+            batch_folder.plan,
+            batch_folder.projects,
             company,
-            place.company,
-            common,
+            batch_folder.company,
+            shared_model,
             Bounded(sandbox),
-            pace,
+            concurrency,
             open_store=open_store,
         )
     finally:
-        await common.close()
+        await shared_model.close()
 
 
-async def carry(
-    carrier: Carrier,
+async def run_projects(
+    runner: Runner,
     ledger: Ledger,
-    left: Sequence[BatchTask],
-    told: Callable[[Result], None],
+    unfinished: Sequence[BatchTask],
+    on_result: Callable[[Result], None],
     tick: Callable[[], None],
 ) -> None:
     """Run the unfinished projects; each result is stored before it is reported. Raises what stops a pool."""
 
     def ended(result: Result) -> None:
         ledger.put(result)
-        told(result)
+        on_result(result)
 
     async def ticking() -> None:
         while True:
             tick()
             await asyncio.sleep(TICK)
 
-    looking = asyncio.create_task(ticking())
+    ticker = asyncio.create_task(ticking())
     try:
         with fewer_collections():
-            await carrier.carry(left, ended)
+            await runner.run(unfinished, ended)
     finally:
-        looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
+        ticker.cancel()
+        await asyncio.gather(ticker, return_exceptions=True)
 
 
 @contextlib.contextmanager
@@ -108,17 +108,17 @@ def fewer_collections() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _room(jobs: int | None) -> int:
+def _most_projects(jobs: int | None) -> int:
     """The number of projects that the limit on open files allows, after raising that limit as far as possible.
 
     Raises UserError if it is less than ``jobs``.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and (hard == resource.RLIM_INFINITY or soft < hard):
-        wanted = 1 << 16 if hard == resource.RLIM_INFINITY else hard
+        new_limit = 1 << 16 if hard == resource.RLIM_INFINITY else hard
         with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
-            soft = max(soft, wanted)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, new_limit), hard))
+            soft = max(soft, new_limit)
     room = MOST if soft == resource.RLIM_INFINITY else max(1, (soft - _SPARE) // _FILES)
     if soft != resource.RLIM_INFINITY and jobs is not None and jobs > room:
         raise UserError(

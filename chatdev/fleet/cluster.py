@@ -39,7 +39,7 @@ class WorkerLost(Exception):
 
 
 class Worker(Protocol):
-    """A node's process. Each call raises Lost if the process is gone."""
+    """A node's process. Each call raises WorkerLost if the process is gone."""
 
     async def open(self, limit: float | None) -> NodeOpened:
         """See ``Node``."""
@@ -70,13 +70,13 @@ class ClusterEngine(Protocol):
         ...
 
 
-class _Hand:
+class _NodeState:
     """The state of a working node. ``granted`` is the amount in US dollars that it may spend."""
 
     def __init__(self, node: str) -> None:
         self.node, self.name = node, f"Node {node[:6]}"
-        self.held: dict[str, BatchTask] = {}
-        self.standing = PoolStatus(0, 0, 0, 0, 0)
+        self.tasks: dict[str, BatchTask] = {}
+        self.status = PoolStatus(0, 0, 0, 0, 0)
         self.granted = self.spent = 0.0
 
 
@@ -97,33 +97,33 @@ class Cluster:
         self._engine, self._ledger, self._setup, self._say = engine, ledger, setup, say
         self._lease, self._joining, self._alone = lease, joining, alone
         self._max_cost = setup.settings.max_cost
-        self._hands: dict[str, _Hand] = {}
+        self._states: dict[str, _NodeState] = {}
         self._work: dict[str, asyncio.Task[None]] = {}
         self._starts: Counter[str] = Counter()
         self._retired: dict[str, ChatDevError] = {}
-        self._past = PoolStatus(0, 0, 0, 0, 0)
+        self._gone_status = PoolStatus(0, 0, 0, 0, 0)
         self._paid = ledger.paid
         self._waiting: deque[BatchTask] = deque()
         self._attempts: Counter[str] = Counter()
-        self._ended: Callable[[Result], None] = ledger.put
+        self._on_result: Callable[[Result], None] = ledger.put
         self._wake = asyncio.Event()
-        self._why: Exception | None = None
+        self._error: Exception | None = None
 
     @property
-    def standing(self) -> PoolStatus:
+    def status(self) -> PoolStatus:
         """The status of all nodes together."""
-        all_of = [self._past, *(hand.standing for hand in self._hands.values())]
-        return PoolStatus(*(sum(getattr(each, field) for each in all_of) for field in PoolStatus.__struct_fields__))
+        statuses = [self._gone_status, *(state.status for state in self._states.values())]
+        return PoolStatus(*(sum(getattr(each, field) for each in statuses) for field in PoolStatus.__struct_fields__))
 
-    async def carry(self, tasks: Iterable[BatchTask], ended: Callable[[Result], None]) -> None:
-        """Run all these projects to their end, and call ``ended`` with each result. Raises the error that stopped the
-        last node, and UserError if there is no node."""
-        self._ended = ended
+    async def run(self, tasks: Iterable[BatchTask], on_result: Callable[[Result], None]) -> None:
+        """Run all these projects to their end, and call ``on_result`` with each result. Raises the error that stopped
+        the last node, and UserError if there is no node."""
+        self._on_result = on_result
         self._waiting.extend(tasks)
         joining = asyncio.create_task(self._join())
         joining.add_done_callback(self._watched)
         try:
-            while (self._waiting or any(hand.held for hand in self._hands.values())) and self._why is None:
+            while (self._waiting or any(state.tasks for state in self._states.values())) and self._error is None:
                 self._wake.clear()
                 await self._wake.wait()
         finally:
@@ -131,12 +131,12 @@ class Cluster:
             for work in self._work.values():
                 work.cancel()
             await asyncio.gather(joining, *self._work.values(), return_exceptions=True)
-        if self._why is not None:
-            raise self._why
+        if self._error is not None:
+            raise self._error
 
     def _watched(self, work: "asyncio.Task[None]") -> None:
         if not work.cancelled() and isinstance(error := work.exception(), Exception):
-            self._why = self._why or error
+            self._error = self._error or error
         self._wake.set()
 
     async def _join(self) -> None:
@@ -161,87 +161,87 @@ class Cluster:
 
     async def _node(self, node: str) -> None:
         """Let a node work until it is gone; then queue its projects again."""
-        hand = self._hands[node] = _Hand(node)
+        state = self._states[node] = _NodeState(node)
         self._starts[node] += 1
-        member = self._engine.start(node, self._setup)
+        worker = self._engine.start(node, self._setup)
         try:
-            await self._led(hand, member)
+            await self._drive(state, worker)
         except WorkerLost as lost:
-            self._say(f"{hand.name} is unreachable ({lost}); reassigning {_projects(len(hand.held))}.")
-            for each in hand.held:
+            self._say(f"{state.name} is unreachable ({lost}); reassigning {_projects(len(state.tasks))}.")
+            for each in state.tasks:
                 self._attempts[each] += 1
             if self._starts[node] >= STARTS:
-                self._retired[node] = ChatDevError(f"{hand.name} died {STARTS} times.", do="Check Ray's logs there.")
+                self._retired[node] = ChatDevError(f"{state.name} died {STARTS} times.", do="Check Ray's logs there.")
         except ChatDevError as error:
-            self._say(f"{hand.name} stopped: {error.what}")
+            self._say(f"{state.name} stopped: {error.what}")
             self._retired[node] = error
         except asyncio.CancelledError:
-            await self._dismissed(member)
+            await self._close(worker)
             raise
         finally:
-            member.kill()
-            del self._work[node], self._hands[node]
-            self._past = _sum(self._past, hand.standing)
-            self._paid += hand.spent
-        for task in reversed(hand.held.values()):
-            self._waiting.appendleft(self._ledger.hand_over(task))
-        self._outworn()
+            worker.kill()
+            del self._work[node], self._states[node]
+            self._gone_status = _sum(self._gone_status, state.status)
+            self._paid += state.spent
+        for task in reversed(state.tasks.values()):
+            self._waiting.appendleft(self._ledger.reassign(task))
+        self._end_repeated()
 
-    async def _dismissed(self, member: Worker) -> None:
+    async def _close(self, worker: Worker) -> None:
         with contextlib.suppress(WorkerLost):
-            await _within(self._lease, member.close())
+            await _within(self._lease, worker.close())
 
-    def _outworn(self) -> None:
+    def _end_repeated(self) -> None:
         """End projects, as errors, that too many nodes died with."""
         for task in [each for each in self._waiting if self._attempts[each.id] >= ATTEMPTS]:
             self._waiting.remove(task)
             why = f"{ATTEMPTS} nodes died while running this project."
-            self._ended(pool.result_of(task, (), why))
+            self._on_result(pool.result_of(task, (), why))
 
-    async def _led(self, hand: _Hand, member: Worker) -> None:
-        """Open a node, then send it projects and collect results until it stops. Raises Lost, and what stopped it."""
-        opened = await _within(OPENING, member.open(self._allowance(hand)))
-        hand.name = f"Node {opened.host} ({hand.node[:6]})"
+    async def _drive(self, state: _NodeState, worker: Worker) -> None:
+        """Open a node, then exchange projects and results with it until it stops. Raises WorkerLost and its error."""
+        opened = await _within(OPENING, worker.open(self._allowance(state)))
+        state.name = f"Node {opened.host} ({state.node[:6]})"
         if opened.failure:
             raise opened.failure.error()
         for note in opened.notes:
-            self._say(f"{hand.name}: {note}")
+            self._say(f"{state.name}: {note}")
         while True:
-            limit = self._allowance(hand)
-            turn = await _within(self._lease, member.turn(self._taken(hand, limit), limit))
-            hand.standing, hand.spent = turn.standing, turn.spent
-            hand.granted = turn.limit or 0.0
+            limit = self._allowance(state)
+            turn = await _within(self._lease, worker.turn(self._next_tasks(state, limit), limit))
+            state.status, state.spent = turn.status, turn.spent
+            state.granted = turn.limit or 0.0
             for result in turn.results:
-                if hand.held.pop(result.id, None):
-                    self._ended(result)
+                if state.tasks.pop(result.id, None):
+                    self._on_result(result)
             self._wake.set()
             if turn.failure:
                 raise turn.failure.error()
 
-    def _taken(self, hand: _Hand, limit: float | None) -> list[BatchTask]:
+    def _next_tasks(self, state: _NodeState, limit: float | None) -> list[BatchTask]:
         """The projects that a node gets now, removed from the queue: none while others have yet to return money."""
-        if limit == 0 and self._left > 0:
+        if limit == 0 and self._remaining > 0:
             return []
-        room = hand.standing.limit + SPARE - len(hand.held)
-        more = [self._waiting.popleft() for _ in range(min(max(room, 0), len(self._waiting)))]
-        hand.held |= {task.id: task for task in more}
-        return more
+        room = state.status.limit + SPARE - len(state.tasks)
+        tasks = [self._waiting.popleft() for _ in range(min(max(room, 0), len(self._waiting)))]
+        state.tasks |= {task.id: task for task in tasks}
+        return tasks
 
-    def _allowance(self, hand: _Hand) -> float | None:
+    def _allowance(self, state: _NodeState) -> float | None:
         """The US dollars that a node may spend in all: its share of what is left, and never more than the grants of
         the other nodes leave. What a failed node spent still counts, and again where its projects continue."""
         if self._max_cost is None:
             return None
-        others = [each for each in self._hands.values() if each is not hand]
-        fair = hand.spent + self._left / len(self._hands)
+        others = [each for each in self._states.values() if each is not state]
+        fair = state.spent + self._remaining / len(self._states)
         limit = max(min(fair, self._max_cost - self._paid - sum(each.granted for each in others)), 0.0)
-        hand.granted = max(hand.granted, limit)  # until the node confirms a lower limit
+        state.granted = max(state.granted, limit)  # until the node confirms a lower limit
         return limit
 
     @property
-    def _left(self) -> float:
+    def _remaining(self) -> float:
         """US dollars that are not spent yet."""
-        spent = self._paid + sum(each.spent for each in self._hands.values())
+        spent = self._paid + sum(each.spent for each in self._states.values())
         return max((self._max_cost or 0.0) - spent, 0.0)
 
 
@@ -254,7 +254,7 @@ def _projects(count: int) -> str:
 
 
 async def _within(seconds: float, call: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
-    """The result of a call. Raises Lost if it takes too long."""
+    """The result of a call. Raises WorkerLost if it takes too long."""
     try:
         async with asyncio.timeout(seconds):  # wait_for can lose a cancellation until Python 3.12
             return await call

@@ -58,7 +58,7 @@ class AdaptiveConcurrency:
         self.limit = min(first, most)
         self._most = most
         self._doubling = True
-        self._roomy = self._tells = False
+        self._roomy = self._reports = False
         self._preempted: int | None = None
         self._calls = self._tokens = 0
         self._seconds = self._span = 0.0
@@ -68,15 +68,15 @@ class AdaptiveConcurrency:
         self, loads: Sequence[Load], *, running: int, calls: int, tokens: int, seconds: float, span: float
     ) -> None:
         """See ``ConcurrencyController``."""
-        telling = [load for load in loads if load.waiting is not None]
-        if telling:
-            self._tells = True
-            room = self._room(telling)
+        reporting = [load for load in loads if load.waiting is not None]
+        if reporting:
+            self._reports = True
+            room = self._room(reporting)
             # Between the answers of a few projects a queue is briefly empty: only twice in a row counts as capacity.
             before, self._roomy = self._roomy, room is True
             if room and not before:
                 room = None
-        elif self._tells:
+        elif self._reports:
             return  # a server that is too busy to report its queue has no spare capacity
         else:
             self._calls += calls

@@ -25,33 +25,33 @@ def clock(seconds: float) -> str:
 
 
 class Display:
-    """Writes to ``out``. ``before`` are results of earlier commands, ``total`` is the number of all projects of this
-    command; ``standing`` reports the running ones."""
+    """Writes to ``out``. ``earlier`` are results of earlier commands, ``total`` is the number of all projects of this
+    command; ``status`` reports the running ones."""
 
     def __init__(
         self,
         out: TextIO,
         total: int,
-        before: Collection[Result],
-        standing: Callable[[], PoolStatus],
+        earlier: Collection[Result],
+        status: Callable[[], PoolStatus],
         *,
         quiet: bool = False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._out, self._total, self._standing, self._now = out, total, standing, now
+        self._out, self._total, self._status, self._now = out, total, status, now
         self._quiet = quiet
         self._bar = _bar(out, total) if out.isatty() and not quiet else None
-        self._counts: Counter[str] = Counter(each.status for each in before)
-        self._cost = sum(each.cost for each in before)
-        self._begun, self._here = now(), 0
-        self._seen: list[tuple[float, int]] = [(self._begun, 0)]
-        self._last = self._begun
+        self._counts: Counter[str] = Counter(each.status for each in earlier)
+        self._cost = sum(each.cost for each in earlier)
+        self._started_at, self._finished_here = now(), 0
+        self._samples: list[tuple[float, int]] = [(self._started_at, 0)]
+        self._last = self._started_at
 
     def ended(self, result: Result) -> None:
         """A project has finished: print its line."""
         self._counts[result.status] += 1
         self._cost += result.cost
-        self._here += 1
+        self._finished_here += 1
         if self._quiet:
             return
         outcome = one_line(result.verdict or f"error: {result.error}", 300)
@@ -77,20 +77,22 @@ class Display:
 
     def line(self) -> str:
         """The status, as one line."""
-        now, standing, counts = self._now(), self._standing(), self._counts
-        self._seen = [each for each in self._seen if now - each[0] <= _MEMORY] or self._seen[-1:]
-        then, tokens = self._seen[0]
-        speed = (standing.tokens - tokens) / (now - then) if now > then else 0.0
-        self._seen.append((now, standing.tokens))
+        now, status, counts = self._now(), self._status(), self._counts
+        self._samples = [each for each in self._samples if now - each[0] <= _MEMORY] or self._samples[-1:]
+        oldest, tokens = self._samples[0]
+        speed = (status.tokens - tokens) / (now - oldest) if now > oldest else 0.0
+        self._samples.append((now, status.tokens))
         done = counts.total()
-        left = (self._total - done) * (now - self._begun) / self._here if self._here else None
+        seconds_left = (
+            (self._total - done) * (now - self._started_at) / self._finished_here if self._finished_here else None
+        )
         parts = [
             f"{done} of {self._total} finished: {counts['passed']} passed, {counts['failed']} failed",
             f"errors: {counts['error']}" if counts["error"] else "",
-            f"{standing.running} running (limit {standing.limit})",
-            f"{standing.out} calls in flight, {speed:,.0f} tokens/s",
+            f"{status.running} running (limit {status.limit})",
+            f"{status.out} calls in flight, {speed:,.0f} tokens/s",
             f"${self._cost:.2f}" if self._cost else "",
-            f"{clock(left)} left" if left is not None else "",
+            f"{clock(seconds_left)} left" if seconds_left is not None else "",
         ]
         return " · ".join(filter(None, parts))
 

@@ -17,32 +17,32 @@ CALLS = 8
 
 
 class RayWorker:
-    """See ``Member``: a Ray actor."""
+    """See ``Worker``: a Ray actor."""
 
     def __init__(self, ray: Any, actor: Any) -> None:
         self._ray, self._actor = ray, actor
 
     async def open(self, limit: float | None) -> NodeOpened:
         """See ``Node``."""
-        opened: NodeOpened = await self._called(self._actor.open.remote(limit))
+        opened: NodeOpened = await self._result(self._actor.open.remote(limit))
         return opened
 
-    async def turn(self, more: Sequence[BatchTask], limit: float | None) -> NodeReport:
+    async def turn(self, tasks: Sequence[BatchTask], limit: float | None) -> NodeReport:
         """See ``Node``."""
-        turn: NodeReport = await self._called(self._actor.turn.remote(tuple(more), limit))
+        turn: NodeReport = await self._result(self._actor.turn.remote(tuple(tasks), limit))
         return turn
 
     async def close(self) -> None:
         """See ``Node``."""
-        await self._called(self._actor.close.remote())
+        await self._result(self._actor.close.remote())
 
     def kill(self) -> None:
-        """See ``Member``."""
+        """See ``Worker``."""
         self._ray.kill(self._actor)
 
-    async def _called(self, called: Awaitable[Any]) -> Any:
+    async def _result(self, call: Awaitable[Any]) -> Any:
         try:
-            return await called
+            return await call
         except self._ray.exceptions.RayTaskError as error:
             raise WorkerLost(f"{type(error.cause).__name__}: {error.cause}") from error
         except self._ray.exceptions.RayError as error:
@@ -50,7 +50,7 @@ class RayWorker:
 
 
 class RayEngine:
-    """See ``Engine``. ``close`` disconnects from the cluster; the cluster keeps running."""
+    """See ``ClusterEngine``. ``close`` disconnects from the cluster; the cluster keeps running."""
 
     def __init__(self, ray: Any) -> None:
         self._ray = ray
@@ -76,14 +76,14 @@ class RayEngine:
         return cls(ray)
 
     async def nodes(self) -> Sequence[str]:
-        """See ``Engine``: nodes that offer at least one CPU."""
+        """See ``ClusterEngine``: nodes that offer at least one CPU."""
         nodes = await asyncio.to_thread(self._ray.nodes)
         return [node["NodeID"] for node in nodes if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
 
     def start(self, node: str, setup: NodeSetup) -> RayWorker:
-        """See ``Engine``."""
-        where = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
-        options = self._node.options(num_cpus=0, max_restarts=0, max_concurrency=CALLS, scheduling_strategy=where)
+        """See ``ClusterEngine``."""
+        placement = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
+        options = self._node.options(num_cpus=0, max_restarts=0, max_concurrency=CALLS, scheduling_strategy=placement)
         return RayWorker(self._ray, options.remote(setup))
 
     async def close(self) -> None:

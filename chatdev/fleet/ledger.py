@@ -73,7 +73,7 @@ class BatchTask(msgspec.Struct, frozen=True, omit_defaults=True):
     before: tuple[str, ...] = ()
 
     @property
-    def begun(self) -> datetime.datetime:
+    def started_at(self) -> datetime.datetime:
         """The time in the name of its folder."""
         return datetime.datetime.strptime(self.folder[-len("YYYYMMDDHHMMSS") :], _STAMP)
 
@@ -170,30 +170,30 @@ class Ledger:
         return plan
 
     @property
-    def place(self) -> BatchFolder:
+    def batch_folder(self) -> BatchFolder:
         """The batch's folder and its plan."""
         return BatchFolder(self.folder, self.plan, self.paid)
 
     def add(self, rows: Iterable[tasks.NamedRow]) -> tuple[BatchTask, ...]:
         """The tasks for these rows, in their order; new ones are recorded."""
-        asked, new = [], []
+        requested, new = [], []
         for name, row in rows:
             task = self.tasks.get(name)
             if task is None:
-                called = tasks.folder_name(row.name, self._names)
-                task = BatchTask(name, called, self._free(called), row)
-                self._take(task)
+                project_name = tasks.folder_name(row.name, self._names)
+                task = BatchTask(name, project_name, self._free_folder(project_name), row)
+                self._remember(task)
                 new.append(task)
-            asked.append(task)
-        self._note(new)
-        return tuple(asked)
+            requested.append(task)
+        self._append(new)
+        return tuple(requested)
 
-    def _take(self, task: BatchTask) -> None:
+    def _remember(self, task: BatchTask) -> None:
         self.tasks[task.id] = task
         self._names.add(task.name.casefold())
         self._folders.add(task.folder)
 
-    def _free(self, name: str) -> str:
+    def _free_folder(self, name: str) -> str:
         """A folder name for a project, with the current time or the next one that is not used yet."""
         now = datetime.datetime.now()
         while (folder := f"{name}_{self.plan.org}_{now.strftime(_STAMP)}") in self._folders:
@@ -203,24 +203,24 @@ class Ledger:
     def retry(self, ids: Iterable[str]) -> tuple[BatchTask, ...]:
         """Retry those that did not pass: the failed ones in a new folder, those with an error in their old one. Their
         results are removed."""
-        again = []
+        retried = []
         for task, result in [(self.tasks[each], self.results.get(each)) for each in ids]:
             if result is None or result.status == "passed":
                 continue
             folder, paid = task.folder, task.paid
             if result.status == "failed":
-                folder, paid = self._free(task.name), paid + result.cost
-            again.append(msgspec.structs.replace(task, go=task.go + 1, folder=folder, paid=paid))
-            self._take(again[-1])
-        self._note(again)
-        for task in again:
+                folder, paid = self._free_folder(task.name), paid + result.cost
+            retried.append(msgspec.structs.replace(task, go=task.go + 1, folder=folder, paid=paid))
+            self._remember(retried[-1])
+        self._append(retried)
+        for task in retried:
             del self.results[task.id]
         self._rewrite()
-        return tuple(again)
+        return tuple(retried)
 
-    def left(self, asked: Iterable[BatchTask]) -> tuple[BatchTask, ...]:
+    def unfinished(self, tasks: Iterable[BatchTask]) -> tuple[BatchTask, ...]:
         """The tasks without a result, each with its current attempt."""
-        return tuple(self.tasks[task.id] for task in asked if task.id not in self.results)
+        return tuple(self.tasks[task.id] for task in tasks if task.id not in self.results)
 
     def share(self) -> tuple[str, bool]:
         """Mark the batch as one that several machines work on. Returns the code that identifies its folder, and whether
@@ -232,7 +232,7 @@ class Ledger:
         _replace(self._hidden / "shared", code.encode())
         return code, False
 
-    def hand_over(self, task: BatchTask) -> BatchTask:
+    def reassign(self, task: BatchTask) -> BatchTask:
         """The task for the next attempt, after the node that had it became unreachable.
 
         The old attempt is fenced off: from now on it acknowledges nothing (``FencedStore``), it writes to its own
@@ -240,24 +240,24 @@ class Ledger:
         finished keeps its folder: only its result was not reported yet. So does one whose log is damaged: its next
         attempt reports that as its error.
         """
-        mark, old = given_up(self.folder, task.folder), runs.log_of(self.place.projects / task.folder)
+        mark, old_log = abandoned_mark(self.folder, task.folder), runs.log_of(self.batch_folder.projects / task.folder)
         mark.touch()
         sync_path(mark.parent)
         try:
-            kept = store.whole(old) if old.exists() else b""
-            over = bool(kept) and runs.finished(store.read(old)) is not None
+            acknowledged = store.whole(old_log) if old_log.exists() else b""
+            finished = bool(acknowledged) and runs.finished(store.read(old_log)) is not None
         except store.Damaged:
-            kept, over = b"", True
-        if over:
+            acknowledged, finished = b"", True
+        if finished:
             mark.unlink()
             return task
-        folder = self._free(task.name)
-        new = msgspec.structs.replace(task, go=task.go + 1, folder=folder, before=(*task.before, task.folder))
-        if kept:
-            runs.begin_from(self.place.projects / folder, old.parent, kept)
-        self._take(new)
-        self._note([new])
-        return new
+        folder = self._free_folder(task.name)
+        new_task = msgspec.structs.replace(task, go=task.go + 1, folder=folder, before=(*task.before, task.folder))
+        if acknowledged:
+            runs.begin_from(self.batch_folder.projects / folder, old_log.parent, acknowledged)
+        self._remember(new_task)
+        self._append([new_task])
+        return new_task
 
     def put(self, result: Result) -> None:
         """Store how a project ended: once, even if it is reported again. Raises UserError."""
@@ -274,7 +274,7 @@ class Ledger:
             ) from error
         self.results[result.id] = result
         for folder in task.before:
-            shutil.rmtree(self.place.projects / folder, ignore_errors=True)
+            shutil.rmtree(self.batch_folder.projects / folder, ignore_errors=True)
 
     @property
     def paid(self) -> float:
@@ -285,10 +285,10 @@ class Ledger:
         """The results that still count; the files are rewritten if they held anything else."""
         path = self.folder / "results.jsonl"
         recorded = self._recovered(path, Result)
-        holding = {each.id: each for each in recorded if each.id in self.tasks and each.go == self.tasks[each.id].go}
-        self.results = holding
+        valid = {each.id: each for each in recorded if each.id in self.tasks and each.go == self.tasks[each.id].go}
+        self.results = valid
         self._rewrite()
-        return holding
+        return valid
 
     def _rewrite(self) -> None:
         for path, data in (
@@ -304,7 +304,7 @@ class Ledger:
             self._ended = self._appending(self.folder / "results.jsonl")
             self._table = self._appending(self.folder / "results.csv")
 
-    def _note(self, new: Sequence[BatchTask]) -> None:
+    def _append(self, new: Sequence[BatchTask]) -> None:
         if new:
             torn.append(self._log.fileno(), b"".join(msgspec.json.encode(task) + b"\n" for task in new))
             os.fsync(self._log.fileno())
@@ -314,7 +314,7 @@ class Ledger:
         self._files.close()
 
 
-def given_up(folder: Path, name: str) -> Path:
+def abandoned_mark(folder: Path, name: str) -> Path:
     """The file that marks a project's folder, of this name, as abandoned."""
     return folder / HIDDEN / "given-up" / name
 

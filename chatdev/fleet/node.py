@@ -15,7 +15,7 @@ import msgspec
 import chatdev
 from chatdev.errors import ChatDevError, UserError
 from chatdev.fleet import batch
-from chatdev.fleet.ledger import BatchFolder, BatchTask, Result, given_up, shared_code
+from chatdev.fleet.ledger import BatchFolder, BatchTask, Result, abandoned_mark, shared_code
 from chatdev.fleet.plan import BatchPlan
 from chatdev.fleet.pool import Pool, PoolStatus
 from chatdev.journal.store import JournalError, Store
@@ -32,15 +32,15 @@ SILENCE = 120.0
 
 class NodeSetup(msgspec.Struct, frozen=True):
     """What a node is to do. ``folder`` is the batch's, on a file system that every node mounts at the same path;
-    ``code`` identifies it. ``typed``: the endpoints in ``settings`` were given on the command line and override the
-    node's own."""
+    ``code`` identifies it. ``endpoints_typed``: the endpoints in ``settings`` were given on the command line and
+    override the node's own."""
 
     folder: Path
     code: str
     plan: BatchPlan
     settings: Settings
     jobs: int | None = None
-    typed: bool = False
+    endpoints_typed: bool = False
     streamed: bool | None = None
     unsafe: bool = False
     engine: str = ""
@@ -67,7 +67,7 @@ class NodeReport(msgspec.Struct, frozen=True):
     may cost now (None: no limit is set), ``spent``, the part of it that is gone, and what stopped the node."""
 
     results: tuple[Result, ...] = ()
-    standing: PoolStatus = PoolStatus(0, 0, 0, 0, 0)
+    status: PoolStatus = PoolStatus(0, 0, 0, 0, 0)
     limit: float | None = None
     spent: float = 0.0
     failure: Failure | None = None
@@ -81,7 +81,7 @@ class NodeOpened(msgspec.Struct, frozen=True):
     failure: Failure | None = None
 
 
-class GivenUp(JournalError):
+class Reassigned(JournalError):
     """A newer attempt at this project has begun: this one must not acknowledge anything more."""
 
 
@@ -92,21 +92,21 @@ class FencedStore(Store):
     So what was acknowledged is read, and what was not read is not acknowledged.
     """
 
-    def __init__(self, path: Path, mark: Path, **more: Any) -> None:
+    def __init__(self, path: Path, mark: Path, **options: Any) -> None:
         if mark.exists():
-            raise _handed_on(path)
-        super().__init__(path, **more)
+            raise _reassigned(path)
+        super().__init__(path, **options)
         self._mark = mark
 
     async def sync(self) -> None:
         """See ``Store``. Raises GivenUp."""
         await super().sync()
         if self._mark.exists():
-            raise _handed_on(self.path)
+            raise _reassigned(self.path)
 
 
-def _handed_on(path: Path) -> GivenUp:
-    return GivenUp(f"The project of {path} was reassigned to another node: writes from here are refused.")
+def _reassigned(path: Path) -> Reassigned:
+    return Reassigned(f"The project of {path} was reassigned to another node: writes from here are refused.")
 
 
 Chooser = Callable[[str | None, Settings, SharedCostBudget], Awaitable[Choice]]
@@ -124,8 +124,8 @@ class Node:
         self._stack = contextlib.AsyncExitStack()
         self._cost_budget = SharedCostBudget()
         self._results: list[Result] = []
-        self._news = asyncio.Event()
-        self._patience = asyncio.timeout(silence)
+        self._report_ready = asyncio.Event()
+        self._timeout = asyncio.timeout(silence)
         self._pool: Pool | None = None
         self._work: asyncio.Task[None] | None = None
         self._failure: Failure | None = None
@@ -157,52 +157,52 @@ class Node:
         choice = await self._chooser(setup.plan.model, _settings(setup), self._cost_budget)
         self._stack.push_async_callback(choice.backend.aclose)
         sandbox = await levels.chosen(unsafe=setup.unsafe, engine=setup.engine)
-        place = BatchFolder(setup.folder, setup.plan)
+        batch_folder = BatchFolder(setup.folder, setup.plan)
         self._pool = await self._stack.enter_async_context(
-            batch.pooled(place, choice, sandbox, setup.jobs, streamed=setup.streamed, open_store=self._store)
+            batch.pooled(batch_folder, choice, sandbox, setup.jobs, streamed=setup.streamed, open_store=self._store)
         )
-        self._work = asyncio.create_task(self._carry(self._pool))
+        self._work = asyncio.create_task(self._run_pool(self._pool))
         await asyncio.sleep(0)  # until it has begun
         return choice, sandbox.level
 
-    def _store(self, path: Path, **more: Any) -> Store:
-        return FencedStore(path, given_up(self._setup.folder, path.parent.parent.name), **more)
+    def _store(self, path: Path, **options: Any) -> Store:
+        return FencedStore(path, abandoned_mark(self._setup.folder, path.parent.parent.name), **options)
 
-    async def _carry(self, pool: Pool) -> None:
+    async def _run_pool(self, pool: Pool) -> None:
         def ended(result: Result) -> None:
             self._results.append(result)
-            self._news.set()
+            self._report_ready.set()
 
         try:
-            async with self._patience:
-                await pool.carry((), ended, stays=True)
+            async with self._timeout:
+                await pool.run((), ended, keep_open=True)
         except TimeoutError:
             self._failure = Failure(f"This node received no calls for {self._silence:g} s.")
         except (ChatDevError, OSError) as error:
             self._failure = _failure(error)
-        self._news.set()
+        self._report_ready.set()
 
-    def _heard(self) -> None:
-        if self._work and not self._work.done() and not self._patience.expired():
-            self._patience.reschedule(asyncio.get_running_loop().time() + self._silence)
+    def _extend_timeout(self) -> None:
+        if self._work and not self._work.done() and not self._timeout.expired():
+            self._timeout.reschedule(asyncio.get_running_loop().time() + self._silence)
 
-    async def turn(self, more: Sequence[BatchTask], limit: float | None) -> NodeReport:
+    async def turn(self, tasks: Sequence[BatchTask], limit: float | None) -> NodeReport:
         """Accept these projects, too, and report news: immediately, or after at most ``WAIT`` seconds.
 
         ``limit`` is what the calls of this node may cost together, in US dollars. It does not go below what is already
         spent or reserved."""
         assert self._pool is not None
-        self._heard()
+        self._extend_timeout()
         if limit is not None:
             self._cost_budget.limit = max(limit, self._cost_budget.committed)
-        self._pool.add(more)
+        self._pool.add(tasks)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0 if self._failure else WAIT):
-                await self._news.wait()
-        self._news.clear()
+                await self._report_ready.wait()
+        self._report_ready.clear()
         results, self._results = tuple(self._results), []
-        self._heard()
-        return NodeReport(results, self._pool.standing, self._cost_budget.limit, self._cost_budget.spent, self._failure)
+        self._extend_timeout()
+        return NodeReport(results, self._pool.status, self._cost_budget.limit, self._cost_budget.spent, self._failure)
 
     async def close(self) -> None:
         """Interrupt the running projects and close everything."""
@@ -215,17 +215,17 @@ class Node:
 def _settings(setup: NodeSetup) -> Settings:
     """The driver's settings, but with this machine's own endpoints and key if it has any: each node may have its own
     server."""
-    own = load_here(setup.folder)
-    if setup.typed or own.vllm_endpoint is None:
+    node_settings = load_here(setup.folder)
+    if setup.endpoints_typed or node_settings.vllm_endpoint is None:
         return setup.settings
     return msgspec.structs.replace(
         setup.settings,
-        vllm_endpoint=own.vllm_endpoint,
-        more_endpoints=own.more_endpoints,
-        own_endpoints=own.own_endpoints,
-        vllm_model_name=own.vllm_model_name,
-        vllm_api_key=own.vllm_api_key,
-        keys={**setup.settings.keys, **own.keys},
+        vllm_endpoint=node_settings.vllm_endpoint,
+        more_endpoints=node_settings.more_endpoints,
+        own_endpoints=node_settings.own_endpoints,
+        vllm_model_name=node_settings.vllm_model_name,
+        vllm_api_key=node_settings.vllm_api_key,
+        keys={**setup.settings.keys, **node_settings.keys},
     )
 
 

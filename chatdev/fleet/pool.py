@@ -24,13 +24,13 @@ from chatdev.models.errors import CostLimit, KeyRefused, ModelNotServed, ServerF
 from chatdev.product.verdict import STARTS
 from chatdev.redaction import Redactor
 
-LOOK = 2.0
+LOAD_POLL = 2.0
 """Seconds between two measurements of the server's load."""
 REST, LONGEST = 5.0, 60.0
 """Seconds without starting projects while no server answers: the first pause, doubled each time, and the longest."""
-GONE = 7
+OUTAGES = 7
 """Times in a row that no server answers, after which the batch stops: four minutes, enough for vLLM to restart."""
-GOES = 3
+TRIES = 3
 """Times that a project is tried while a server answers, but with faults, before it ends with that error."""
 
 
@@ -55,89 +55,91 @@ class Pool:
         projects: Path,
         company: Company,
         source: Path,
-        common: SharedModel,
+        shared_model: SharedModel,
         sandbox: Bounded,
-        pace: ConcurrencyController,
+        concurrency: ConcurrencyController,
         open_store: Callable[..., Store] = Store,
     ) -> None:
         self._plan, self._projects = plan, projects
         self._company, self._source = company, source
-        self._common, self._sandbox, self._pace = common, sandbox, pace
-        self._redactor: Redactor = runs.redactor(common.choice.settings)
-        self._model = common.choice.label
+        self._shared_model, self._sandbox, self._concurrency = shared_model, sandbox, concurrency
+        self._redactor: Redactor = runs.redactor(shared_model.choice.settings)
+        self._model = shared_model.choice.label
         self._open_store = open_store
-        self._aside = SyncThread()
+        self._sync_thread = SyncThread()
         self._waiting: deque[BatchTask] = deque()
         self._running: dict[asyncio.Task[None], BatchTask] = {}
         self._wake = asyncio.Event()
-        self._gone, self._pause_until = 0, 0.0
-        self._why: ChatDevError | None = None
-        self._goes: dict[str, int] = {}
+        self._outages, self._pause_until = 0, 0.0
+        self._error: ChatDevError | None = None
+        self._tries: dict[str, int] = {}
 
     @property
-    def standing(self) -> PoolStatus:
+    def status(self) -> PoolStatus:
         """The status now."""
-        traffic = self._common.traffic
-        return PoolStatus(len(self._running), self._pace.limit, traffic.out, traffic.calls, traffic.tokens)
+        traffic = self._shared_model.traffic
+        return PoolStatus(len(self._running), self._concurrency.limit, traffic.out, traffic.calls, traffic.tokens)
 
     def add(self, tasks: Iterable[BatchTask]) -> None:
         """Queue more projects."""
         self._waiting.extend(tasks)
         self._wake.set()
 
-    async def carry(self, tasks: Iterable[BatchTask], ended: Callable[[Result], None], *, stays: bool = False) -> None:
-        """Run all these projects to their end, and call ``ended`` with each result; if it ``stays``, also those added
-        later, until it is cancelled. Raises errors that the user must fix before any project can continue. The running
-        projects are then interrupted and can be run again."""
+    async def run(
+        self, tasks: Iterable[BatchTask], on_result: Callable[[Result], None], *, keep_open: bool = False
+    ) -> None:
+        """Run all these projects to their end, and call ``on_result`` with each result; if ``keep_open``, also those
+        that are added later, until it is cancelled. Raises errors that the user must fix before any project can
+        continue. The running projects are then interrupted and can be run again."""
         self._waiting.clear()
         self.add(tasks)
         waiting = self._waiting
-        self._why, self._gone, self._pause_until = None, 0, 0.0
-        looking = asyncio.create_task(self._look())
+        self._error, self._outages, self._pause_until = None, 0, 0.0
+        watching_load = asyncio.create_task(self._watch_load())
         try:
-            while (stays or waiting or self._running) and self._why is None:
+            while (keep_open or waiting or self._running) and self._error is None:
                 self._wake.clear()
                 pause = self._pause_until - time.monotonic()
-                while waiting and len(self._running) < self._pace.limit and pause <= 0:
-                    self._begin(waiting.popleft(), waiting, ended)
+                while waiting and len(self._running) < self._concurrency.limit and pause <= 0:
+                    self._start(waiting.popleft(), waiting, on_result)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause if pause > 0 and waiting else None):
                         await self._wake.wait()
         finally:
-            looking.cancel()
-            await self._stop(looking)
-        if self._why is not None:
-            raise self._why
+            watching_load.cancel()
+            await self._stop(watching_load)
+        if self._error is not None:
+            raise self._error
 
     async def _stop(self, *others: asyncio.Task[None]) -> None:
         for each in self._running:
             each.cancel()
         await asyncio.gather(*self._running, *others, return_exceptions=True)
 
-    def _begin(self, task: BatchTask, waiting: deque[BatchTask], ended: Callable[[Result], None]) -> None:
-        async def carried() -> None:
-            result = await self._carried(task)
+    def _start(self, task: BatchTask, waiting: deque[BatchTask], on_result: Callable[[Result], None]) -> None:
+        async def run_one() -> None:
+            result = await self._run_project(task)
             if result is None:
                 waiting.append(task)
             else:
-                ended(result)
+                on_result(result)
 
         def done(each: asyncio.Task[None]) -> None:
             del self._running[each]
             if not each.cancelled() and (error := each.exception()):
-                self._why = self._why or (error if isinstance(error, ChatDevError) else _unforeseen(error))
+                self._error = self._error or (error if isinstance(error, ChatDevError) else _unforeseen(error))
             self._wake.set()
 
-        running = asyncio.create_task(carried())
+        running = asyncio.create_task(run_one())
         self._running[running] = task
         running.add_done_callback(done)
 
-    async def _carried(self, task: BatchTask) -> Result | None:
+    async def _run_project(self, task: BatchTask) -> Result | None:
         """How a project ended; None if it is to be tried again. Raises what stops the batch."""
         folder = self._projects / task.folder
         opened: list[Store] = []
         error: Exception | None = None
-        choice = self._common.guest()
+        choice = self._shared_model.guest()
         try:
             opened.append(await self._open(task, folder))
             if runs.finished(tuple(opened[0].records)):  # but its result was not reported
@@ -158,7 +160,7 @@ class Pool:
         except (CostLimit, KeyRefused, ModelNotServed, UserError):
             raise
         except (Unreachable, ServerFault) as fault:
-            if not await self._give_up(task, fault):
+            if not await self._ends_project(task, fault):
                 return None
             error = fault
         except Exception as other:  # ends this project alone, unless its log cannot be written
@@ -170,17 +172,17 @@ class Pool:
         records = tuple(opened[0].records) if opened else ()
         return result_of(task, records, self._redacted(error) if error else "")
 
-    async def _give_up(self, task: BatchTask, fault: ChatDevError) -> bool:
+    async def _ends_project(self, task: BatchTask, fault: ChatDevError) -> bool:
         """Whether a server's fault ends a project. It does not while no server answers: then no project starts for a
         while, and finally the batch stops. Raises the fault."""
-        if await self._common.answers():
-            self._gone = 0
-            self._goes[task.id] = self._goes.get(task.id, 0) + 1
-            return self._goes[task.id] >= GOES
+        if await self._shared_model.answers():
+            self._outages = 0
+            self._tries[task.id] = self._tries.get(task.id, 0) + 1
+            return self._tries[task.id] >= TRIES
         if time.monotonic() >= self._pause_until:  # otherwise other projects have counted this outage
-            self._gone += 1
-            self._pause_until = time.monotonic() + min(REST * 2 ** (self._gone - 1), LONGEST)
-        if self._gone >= GONE:
+            self._outages += 1
+            self._pause_until = time.monotonic() + min(REST * 2 ** (self._outages - 1), LONGEST)
+        if self._outages >= OUTAGES:
             fault.do += "\nThe batch has stopped. When the server answers again, run the same command again."
             raise fault
         return False
@@ -204,12 +206,12 @@ class Pool:
         """The log of a project that was started before, or of a new folder."""
         log = runs.log_of(folder)
         if log.exists():
-            store = self._open_store(log, aside=self._aside)
+            store = self._open_store(log, aside=self._sync_thread)
             if store.records:
                 return store
             store.close()
         plan = self._plan
-        order = runs.RunRequest(
+        request = runs.RunRequest(
             task=task.row.task,
             name=task.name,
             org=plan.org,
@@ -219,29 +221,29 @@ class Pool:
         )
         return runs.begin_in(
             folder,
-            self._redactor.value(order),
+            self._redactor.value(request),
             self._company,
             self._source,
-            task.begun,
-            open_store=lambda path: self._open_store(path, aside=self._aside),
+            task.started_at,
+            open_store=lambda path: self._open_store(path, aside=self._sync_thread),
         )
 
-    async def _look(self) -> None:
+    async def _watch_load(self) -> None:
         """Keep reporting to the pace what the servers and the answers show."""
-        traffic = self._common.traffic
-        before = traffic.calls, traffic.tokens, traffic.seconds, time.monotonic()
+        traffic = self._shared_model.traffic
+        previous = traffic.calls, traffic.tokens, traffic.seconds, time.monotonic()
         while True:
-            await asyncio.sleep(LOOK)
-            loads = await self._common.loads()
-            calls, tokens, seconds, then = before
-            before = traffic.calls, traffic.tokens, traffic.seconds, time.monotonic()
-            self._pace.look(
+            await asyncio.sleep(LOAD_POLL)
+            loads = await self._shared_model.loads()
+            calls, tokens, seconds, since = previous
+            previous = traffic.calls, traffic.tokens, traffic.seconds, time.monotonic()
+            self._concurrency.look(
                 loads,
                 running=len(self._running),
                 calls=traffic.calls - calls,
                 tokens=traffic.tokens - tokens,
                 seconds=traffic.seconds - seconds,
-                span=before[3] - then,
+                span=previous[3] - since,
             )
             self._wake.set()
 

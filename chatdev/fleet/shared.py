@@ -98,22 +98,23 @@ class SharedModelHandle(ChatModel):
 
 
 class SharedChoice(Choice, frozen=True, kw_only=True):
-    """A choice for one of many projects. ``met`` has the models that were contacted before; all projects share it."""
+    """A choice for one of many projects. ``connections`` has the models that were contacted before; all projects share
+    it."""
 
-    met: dict[Target, "asyncio.Task[Choice]"] = msgspec.field(default_factory=dict)
+    connections: dict[Target, "asyncio.Task[Choice]"] = msgspec.field(default_factory=dict)
     traffic: Traffic = msgspec.field(default_factory=Traffic)
     streamed: bool | None = None
-    whole: Choice | None = None
+    shared: Choice | None = None
 
     async def colleague(self, target: Target) -> Choice:
         """See ``Choice``; the first project that needs a target contacts it for all."""
-        assert self.whole is not None
-        known = self.met.get(target)
-        if known is None or (known.done() and (known.cancelled() or known.exception())):
-            known = self.met[target] = asyncio.create_task(self.whole.colleague(target))
-        choice = await asyncio.shield(known)
-        guest = SharedModelHandle(choice.backend, self.traffic, streamed=self.streamed)
-        return msgspec.structs.replace(choice, backend=guest)
+        assert self.shared is not None
+        connecting = self.connections.get(target)
+        if connecting is None or (connecting.done() and (connecting.cancelled() or connecting.exception())):
+            connecting = self.connections[target] = asyncio.create_task(self.shared.colleague(target))
+        choice = await asyncio.shield(connecting)
+        handle = SharedModelHandle(choice.backend, self.traffic, streamed=self.streamed)
+        return msgspec.structs.replace(choice, backend=handle)
 
 
 class SharedModel:
@@ -123,13 +124,15 @@ class SharedModel:
         self.choice = choice
         self.traffic = Traffic()
         self._streamed = streamed
-        self._met: dict[Target, asyncio.Task[Choice]] = {}
+        self._connections: dict[Target, asyncio.Task[Choice]] = {}
 
     def guest(self) -> SharedChoice:
         """The choice for one more project. The project closes its backend at the end."""
         fields = {name: getattr(self.choice, name) for name in Choice.__struct_fields__}
         fields["backend"] = SharedModelHandle(self.choice.backend, self.traffic, streamed=self._streamed)
-        return SharedChoice(**fields, met=self._met, traffic=self.traffic, streamed=self._streamed, whole=self.choice)
+        return SharedChoice(
+            **fields, connections=self._connections, traffic=self.traffic, streamed=self._streamed, shared=self.choice
+        )
 
     async def answers(self) -> bool:
         """Whether a server answers."""
@@ -144,7 +147,7 @@ class SharedModel:
 
     async def close(self) -> None:
         """Close the other models."""
-        for pending in self._met.values():
+        for pending in self._connections.values():
             pending.cancel()
             await asyncio.wait([pending])
             if not pending.cancelled() and not pending.exception():
@@ -173,10 +176,10 @@ class SyncThread:
         waiting, self._waiting = self._waiting, []
         self._busy = bool(waiting)
         if waiting:
-            loop.run_in_executor(None, _called, loop, waiting).add_done_callback(lambda _: self._begin(loop))
+            loop.run_in_executor(None, _call_all, loop, waiting).add_done_callback(lambda _: self._begin(loop))
 
 
-def _called(
+def _call_all(
     loop: asyncio.AbstractEventLoop, waiting: Sequence[tuple[Callable[[], None], "asyncio.Future[None]"]]
 ) -> None:
     errors: list[Exception | None] = []
@@ -186,10 +189,10 @@ def _called(
             errors.append(None)
         except Exception as error:
             errors.append(error)
-    loop.call_soon_threadsafe(_told, [done for _, done in waiting], errors)
+    loop.call_soon_threadsafe(_set_results, [done for _, done in waiting], errors)
 
 
-def _told(waiting: Sequence["asyncio.Future[None]"], errors: Sequence[Exception | None]) -> None:
+def _set_results(waiting: Sequence["asyncio.Future[None]"], errors: Sequence[Exception | None]) -> None:
     for done, error in zip(waiting, errors, strict=True):
         if done.done():  # its caller was cancelled
             continue
@@ -205,7 +208,7 @@ class Bounded:
 
     def __init__(self, sandbox: Sandbox, cores: int | None = None) -> None:
         self._sandbox = sandbox
-        self._room = asyncio.Semaphore(cores or cores_here())
+        self._slots = asyncio.Semaphore(cores or cores_here())
 
     @property
     def level(self) -> str:
@@ -214,7 +217,7 @@ class Bounded:
 
     async def run(self, job: Job) -> Outcome:
         """See ``Sandbox``."""
-        async with self._room:
+        async with self._slots:
             return await self._sandbox.run(job)
 
 

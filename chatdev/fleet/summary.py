@@ -13,8 +13,8 @@ STATUSES: tuple[Status, ...] = ("passed", "failed", "error")
 _SHOWN = 50
 
 
-def write(folder: Path, results: Iterable[Result], asked: int) -> Path:
-    """Write the summary and its charts into a batch's folder; ``asked`` is the number of projects in the batch."""
+def write(folder: Path, results: Iterable[Result], total: int) -> Path:
+    """Write the summary and its charts into a batch's folder; ``total`` is the number of projects in the batch."""
     results = sorted(results, key=lambda each: each.folder)
     pictures = {}
     if results:
@@ -27,7 +27,7 @@ def write(folder: Path, results: Iterable[Result], asked: int) -> Path:
     for name, drawn in pictures.items():
         (folder / name).write_text(drawn, encoding="utf-8")
     path = folder / "summary.md"
-    path.write_text("\n".join(_lines(results, asked, pictures)), encoding="utf-8", errors="replace")
+    path.write_text("\n".join(_lines(results, total, pictures)), encoding="utf-8", errors="replace")
     return path
 
 
@@ -39,14 +39,14 @@ def _categories(results: Sequence[Result]) -> list[tuple[str, Counter[str]]]:
     return sorted(counts.items(), key=lambda item: (-item[1].total(), item[0]))
 
 
-def headline(results: Sequence[Result], asked: int) -> str:
+def headline(results: Sequence[Result], total: int) -> str:
     """The counts in one sentence."""
     counts = Counter(each.status for each in results)
-    return f"{len(results)} of {asked} projects finished: {', '.join(f'{each} {counts[each]}' for each in STATUSES)}."
+    return f"{len(results)} of {total} projects finished: {', '.join(f'{each} {counts[each]}' for each in STATUSES)}."
 
 
-def _lines(results: Sequence[Result], asked: int, pictures: Iterable[str]) -> Iterable[str]:
-    yield from ("# Batch summary", "", headline(results, asked), "")
+def _lines(results: Sequence[Result], total: int, pictures: Iterable[str]) -> Iterable[str]:
+    yield from ("# Batch summary", "", headline(results, total), "")
     if not results:
         return
     tokens, seconds = [each.tokens for each in results], [each.seconds for each in results]

@@ -13,7 +13,7 @@ from chatdev import runs
 from chatdev.errors import UserError
 from chatdev.journal.effects import digest
 
-_KNOWN = {
+_COLUMNS = {
     "task": ("task", "description", "prompt"),
     "name": ("name", "project"),
     "category": ("category",),
@@ -63,8 +63,8 @@ def read(path: Path) -> tuple[TaskRow, ...]:
             do="Save it as UTF-8; spreadsheet programs call this format CSV UTF-8.",
         ) from error
     faults: list[str] = []
-    found = _objects(text, faults) if path.suffix.casefold() in (".jsonl", ".ndjson") else _table(text, path, faults)
-    rows = tuple(_rows(found, faults))
+    records = _objects(text, faults) if path.suffix.casefold() in (".jsonl", ".ndjson") else _table(text, path, faults)
+    rows = tuple(_rows(records, faults))
     if faults:
         more = [f"and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
         raise UserError(f"{path} has invalid rows.", tried=[*faults[:_SHOWN], *more], do="Fix these rows.")
@@ -116,19 +116,19 @@ def _check_header(header: Sequence[str], path: Path) -> None:
     if not _column("task", header):
         raise UserError(
             f"{path} has no task column; its columns are {', '.join(filter(None, header)) or 'unnamed'}.",
-            do=f"Name the task column one of: {', '.join(_KNOWN['task'])}.",
+            do=f"Name the task column one of: {', '.join(_COLUMNS['task'])}.",
         )
 
 
 def _column(ours: str, names: Iterable[str]) -> str:
     """The file's name of the column that we call ``ours``; empty if it has none."""
     folded = {name.strip().casefold(): name for name in names}
-    return next((folded[known] for known in _KNOWN[ours] if known in folded), "")
+    return next((folded[name] for name in _COLUMNS[ours] if name in folded), "")
 
 
-def _rows(found: Iterable[tuple[int, Mapping[str, str]]], faults: list[str]) -> Iterator[TaskRow]:
-    for number, fields in found:
-        used = {ours: _column(ours, fields) for ours in _KNOWN}
+def _rows(records: Iterable[tuple[int, Mapping[str, str]]], faults: list[str]) -> Iterator[TaskRow]:
+    for number, fields in records:
+        used = {ours: _column(ours, fields) for ours in _COLUMNS}
         task, name, category, sample = (
             fields.get(used[ours], "").strip() for ours in ("task", "name", "category", "sample")
         )
@@ -150,31 +150,31 @@ def where(named: Iterable[NamedRow], conditions: Iterable[str]) -> tuple[NamedRo
     """The rows that match every ``COLUMN=VALUE``, in any case; if a column is named several times, one of its values
     must match. Raises UserError for a condition that names no column."""
     named = tuple(named)
-    wanted: dict[str, set[str]] = {}
+    values_by_column: dict[str, set[str]] = {}
     for condition in conditions:
         column, equals, value = (part.strip().casefold() for part in condition.partition("="))
-        known = dict.fromkeys(name for _, row in named for name in row.columns)
-        if not equals or column not in known:
+        columns = dict.fromkeys(name for _, row in named for name in row.columns)
+        if not equals or column not in columns:
             raise UserError(
                 f"--where {condition!r} names no column.",
-                do=f"Write COLUMN=VALUE with one of the columns: {', '.join(known)}.",
+                do=f"Write COLUMN=VALUE with one of the columns: {', '.join(columns)}.",
             )
-        wanted.setdefault(column, set()).add(value)
+        values_by_column.setdefault(column, set()).add(value)
     return tuple(
         (name, row)
         for name, row in named
-        if all(row.columns.get(column, "").strip().casefold() in values for column, values in wanted.items())
+        if all(row.columns.get(column, "").strip().casefold() in values for column, values in values_by_column.items())
     )
 
 
 def identities(rows: Iterable[TaskRow]) -> Iterator[NamedRow]:
     """Each row with a unique name that stays the same if rows are inserted before it: made from its content, and from
     how often the same content came before."""
-    seen: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for row in rows:
         content = digest(row.name, row.task, row.category, *([str(row.sample)] if row.sample else []))
-        seen[content] = seen.get(content, 0) + 1
-        yield (content if seen[content] == 1 else f"{content}-{seen[content]}"), row
+        counts[content] = counts.get(content, 0) + 1
+        yield (content if counts[content] == 1 else f"{content}-{counts[content]}"), row
 
 
 def folder_name(name: str, taken: Collection[str]) -> str:

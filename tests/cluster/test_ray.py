@@ -171,7 +171,7 @@ async def test_a_late_writer_is_refused(nodes: Nodes, endpoint: str, listed: Pat
             ledger.put(result)
             ended.append(result)
 
-        work = asyncio.create_task(cluster.carry(asked, take))
+        work = asyncio.create_task(cluster.run(asked, take))
         while len(pids := nodes.pids()) < 3 or answered(out) < 9:
             await asyncio.sleep(0.05)
         stopped = next(iter(pids))

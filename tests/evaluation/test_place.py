@@ -49,6 +49,6 @@ def test_the_model_is_noted_once(tmp_path: Path) -> None:
         assert not (tmp_path / "eval.json").exists()
         place.begin("small")
         place.begin("small")
-        assert place.begun and place.begun.model == "small"
+        assert place.start and place.start.model == "small"
         with pytest.raises(UserError, match="measures small, but large answers now"):
             place.begin("large")

@@ -71,7 +71,7 @@ async def carried(
     plan = plan or BatchPlan(config=str(made if made.exists() else company(made)))
     async with Playback(recording or says(), manners=manners) as endpoint, met(endpoint, folder) as choice:
         with contextlib.closing(Ledger(folder / "batch", plan)) as ledger:
-            left = ledger.left(ledger.add(named))
-            async with batch.pooled(ledger.place, choice, levels.at(levels.UNSAFE), jobs) as pool:
-                await batch.carry(pool, ledger, left, lambda result: None, lambda: None)
+            left = ledger.unfinished(ledger.add(named))
+            async with batch.pooled(ledger.batch_folder, choice, levels.at(levels.UNSAFE), jobs) as pool:
+                await batch.run_projects(pool, ledger, left, lambda result: None, lambda: None)
             return {each.name: each for each in ledger.results.values()}

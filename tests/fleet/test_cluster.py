@@ -13,8 +13,8 @@ from chatdev import runs
 from chatdev.errors import ChatDevError, UserError
 from chatdev.fleet import cluster, tasks
 from chatdev.fleet.cluster import Cluster, Worker, WorkerLost
-from chatdev.fleet.ledger import BatchTask, Ledger, Result, given_up
-from chatdev.fleet.node import Failure, FencedStore, GivenUp, Node, NodeOpened, NodeReport, NodeSetup
+from chatdev.fleet.ledger import BatchTask, Ledger, Result, abandoned_mark
+from chatdev.fleet.node import Failure, FencedStore, Node, NodeOpened, NodeReport, NodeSetup, Reassigned
 from chatdev.fleet.plan import BatchPlan
 from chatdev.fleet.pool import PoolStatus
 from chatdev.fleet.tasks import TaskRow
@@ -145,7 +145,7 @@ async def test_all_nodes_work_and_each_project_ends_once(home: Path, endpoint: s
         far.append(Far(Node(setup)))
         return far[-1]
 
-    await batch.cluster(Fake(["one", "two"], start)).carry(batch.asked, batch.take)
+    await batch.cluster(Fake(["one", "two"], start)).run(batch.asked, batch.take)
     assert sorted(each.name for each in batch.ended) == [f"Greeting {n}" for n in range(7)]
     assert {each.status for each in batch.ended} == {"passed"}
     assert len(far) == 2
@@ -166,7 +166,7 @@ async def test_a_node_that_is_given_up_writes_no_more_and_its_projects_go_on(
         return far[-1]
 
     async def carried() -> None:
-        await batch.cluster(Fake(["one"], start), lease=2 if how == "hangs" else 60).carry(batch.asked, batch.take)
+        await batch.cluster(Fake(["one"], start), lease=2 if how == "hangs" else 60).run(batch.asked, batch.take)
 
     work = asyncio.create_task(carried())
     logs: list[Path] = []
@@ -210,9 +210,9 @@ async def test_a_driver_that_starts_again_takes_over_what_others_may_be_at(home:
     first.ledger.close()  # and its driver is gone
     second = Batch(home, endpoint, 3)
     assert second.before
-    left = [second.ledger.hand_over(task) for task in second.ledger.left(second.asked)]
+    left = [second.ledger.reassign(task) for task in second.ledger.unfinished(second.asked)]
     assert [task.go for task in left] == [2, 2, 2]
-    await second.cluster(Fake(["one"], lambda node, setup: Far(Node(setup)))).carry(left, second.take)
+    await second.cluster(Fake(["one"], lambda node, setup: Far(Node(setup)))).run(left, second.take)
     assert [each.status for each in second.ended] == ["passed"] * 3
     await node.close()
     for task in left:
@@ -228,10 +228,10 @@ async def test_a_project_that_ended_unheard_is_told_and_not_done_again(home: Pat
         batch.asked = ()
     await node.close()
     task = next(iter(batch.ledger.tasks.values()))
-    same = batch.ledger.hand_over(task)
+    same = batch.ledger.reassign(task)
     assert same == task
-    assert not given_up(home, task.folder).exists()
-    await batch.cluster(Fake(["one"], lambda node, setup: Far(Node(setup)))).carry([same], batch.take)
+    assert not abandoned_mark(home, task.folder).exists()
+    await batch.cluster(Fake(["one"], lambda node, setup: Far(Node(setup)))).run([same], batch.take)
     assert [each.calls for each in batch.ended] == [turn.results[0].calls]
     batch.ledger.close()
 
@@ -242,7 +242,7 @@ def answers(home: Path, *, dies: bool = False, failure: Failure | None = None) -
     def script(more: Sequence[BatchTask], limit: float | None) -> NodeReport:
         if dies and more:
             raise WorkerLost("gone")
-        return NodeReport(standing=PoolStatus(0, 4, 0, 0, 0), failure=failure)
+        return NodeReport(status=PoolStatus(0, 4, 0, 0, 0), failure=failure)
 
     return lambda node, setup: Scripted(script)
 
@@ -251,7 +251,7 @@ async def test_what_stops_the_last_node_stops_the_batch(home: Path, endpoint: st
     batch = Batch(home, endpoint, 2)
     failure = Failure("The key was refused.", ("once",), "Set another.", 2)
     with pytest.raises(ChatDevError, match="The key was refused") as raised:
-        await batch.cluster(Fake(["one", "two"], answers(home, failure=failure))).carry(batch.asked, batch.take)
+        await batch.cluster(Fake(["one", "two"], answers(home, failure=failure))).run(batch.asked, batch.take)
     assert raised.value.exit_status == 2
     assert raised.value.tried == ("once",)
     assert len(batch.said) == 2
@@ -261,14 +261,14 @@ async def test_what_stops_the_last_node_stops_the_batch(home: Path, endpoint: st
 async def test_a_cluster_without_nodes_is_said(home: Path, endpoint: str) -> None:
     batch = Batch(home, endpoint, 1)
     with pytest.raises(UserError, match="no available nodes"):
-        await batch.cluster(Fake([], answers(home))).carry(batch.asked, batch.take)
+        await batch.cluster(Fake([], answers(home))).run(batch.asked, batch.take)
     batch.ledger.close()
 
 
 async def test_a_node_that_dies_again_and_again_gets_no_more(home: Path, endpoint: str) -> None:
     batch = Batch(home, endpoint, 1)
     with pytest.raises(ChatDevError, match=f"died {cluster.STARTS} times"):
-        await batch.cluster(Fake(["one"], answers(home, dies=True))).carry(batch.asked, batch.take)
+        await batch.cluster(Fake(["one"], answers(home, dies=True))).run(batch.asked, batch.take)
     assert next(iter(batch.ledger.tasks.values())).go == 1 + cluster.STARTS
     batch.ledger.close()
 
@@ -276,7 +276,7 @@ async def test_a_node_that_dies_again_and_again_gets_no_more(home: Path, endpoin
 async def test_a_project_under_which_nodes_die_is_taken_out(home: Path, endpoint: str) -> None:
     batch = Batch(home, endpoint, 1)
     nodes = [f"node {number}" for number in range(cluster.ATTEMPTS)]
-    await batch.cluster(Fake(nodes, answers(home, dies=True))).carry(batch.asked, batch.take)
+    await batch.cluster(Fake(nodes, answers(home, dies=True))).run(batch.asked, batch.take)
     assert [each.status for each in batch.ended] == ["error"]
     assert "nodes died" in batch.ended[0].error
     assert set(batch.ledger.results) == {task.id for task in batch.asked}
@@ -311,7 +311,7 @@ async def test_nodes_together_never_may_spend_more_than_the_limit(home: Path, en
 
         return Scripted(script)
 
-    await batch.cluster(Fake(["one", "two", "three"], start)).carry(batch.asked, batch.take)
+    await batch.cluster(Fake(["one", "two", "three"], start)).run(batch.asked, batch.take)
     assert len(batch.ended) == 12
     assert max(over) <= 1.0 + 1e-9
     assert spent["one"] > 1 / 3  # more than its first share, since the others needed less
@@ -337,7 +337,7 @@ async def test_a_node_uses_the_server_beside_it(home: Path, endpoint: str, monke
     assert endpoint in opened.notes[0]
     assert (await node.turn((), 0.25)).limit == 0.25
     await node.close()
-    typed = Node(msgspec.structs.replace(batch.setup, typed=True))
+    typed = Node(msgspec.structs.replace(batch.setup, endpoints_typed=True))
     failure = (await typed.open(None)).failure
     assert failure
     assert "127.0.0.1:9" in str(failure.error())
@@ -363,9 +363,9 @@ async def test_a_log_whose_project_was_handed_on_takes_nothing_more(tmp_path: Pa
     await store.sync()
     mark.touch()
     store.append(events.AttemptStopped(2, "a test"))
-    with pytest.raises(GivenUp, match="refused"):
+    with pytest.raises(Reassigned, match="refused"):
         await store.sync()
     store.close()
-    with pytest.raises(GivenUp):
+    with pytest.raises(Reassigned):
         FencedStore(tmp_path / "run" / "events.jsonl", mark)
     Store(tmp_path / "run" / "events.jsonl").close()

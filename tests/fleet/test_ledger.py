@@ -7,7 +7,7 @@ import pytest
 from chatdev import runs
 from chatdev.errors import UserError
 from chatdev.fleet import tasks
-from chatdev.fleet.ledger import BatchTask, Ledger, Result, given_up
+from chatdev.fleet.ledger import BatchTask, Ledger, Result, abandoned_mark
 from chatdev.fleet.plan import BatchPlan, plan_of
 from chatdev.fleet.tasks import TaskRow
 from chatdev.journal import events
@@ -68,10 +68,10 @@ def test_a_batch_is_found_again_with_its_tasks_and_results(ledger: Ledger) -> No
     again = Ledger(ledger.folder)
     assert list(again.tasks.values()) == [first, second]
     assert list(again.results) == [first.id]
-    assert again.left([first, second]) == (second,)
+    assert again.unfinished([first, second]) == (second,)
     assert again.add(rows("New", "A", "B"))[1:] == (first, second)
     again.close()
-    assert again.place.company.joinpath("company.toml").is_file()
+    assert again.batch_folder.company.joinpath("company.toml").is_file()
 
 
 def test_results_grow_line_by_line_in_both_files(ledger: Ledger) -> None:
@@ -133,12 +133,12 @@ def test_empty_lines_and_zeros_at_the_end_are_no_damage(ledger: Ledger, end: byt
 def test_a_project_with_a_damaged_log_is_not_reassigned_and_does_not_stop_the_batch(ledger: Ledger) -> None:
     (task,) = ledger.add(rows("A"))
     ledger.share()
-    log = runs.log_of(ledger.place.projects / task.folder)
+    log = runs.log_of(ledger.batch_folder.projects / task.folder)
     store = Store(log)
     store.append(events.Diagnostic("A.1", "guessed", "one"))
     store.close()
     log.write_bytes(log.read_bytes().replace(b"one", b"two"))
-    assert ledger.hand_over(task) == task and not given_up(ledger.folder, task.folder).exists()
+    assert ledger.reassign(task) == task and not abandoned_mark(ledger.folder, task.folder).exists()
     ledger.close()
 
 
@@ -163,7 +163,7 @@ def test_what_failed_is_taken_up_in_a_new_folder_and_an_error_where_it_stands(le
     assert (again[0].go, again[0].paid, again[0].name) == (2, 0.25, "B")
     assert again[0].folder != failed.folder
     assert again[1].folder == broken.folder
-    assert ledger.left(before) == (*again, waiting)
+    assert ledger.unfinished(before) == (*again, waiting)
     assert [row["name"] for row in table(ledger.folder)] == ["A"]
     assert ledger.paid == 0.5  # of the error, its own log tells
     ledger.put(result(failed))  # somebody who was late
@@ -172,7 +172,7 @@ def test_what_failed_is_taken_up_in_a_new_folder_and_an_error_where_it_stands(le
     ledger.close()
     later = Ledger(ledger.folder)
     assert [row["name"] for row in table(ledger.folder)] == ["A", "B"]
-    assert later.left(before) == (again[1], waiting)
+    assert later.unfinished(before) == (again[1], waiting)
     later.close()
 
 
@@ -184,7 +184,7 @@ def test_a_retry_that_was_killed_before_the_results_were_rewritten_holds(ledger:
     ledger.close()
     (ledger.folder / "results.jsonl").write_bytes(kept)
     later = Ledger(ledger.folder)
-    assert later.left([task]) == (again,)
+    assert later.unfinished([task]) == (again,)
     assert table(ledger.folder) == []
     later.close()
 
@@ -193,7 +193,7 @@ def test_two_projects_of_one_name_have_folders_of_their_own(ledger: Ledger) -> N
     made = ledger.add(rows("A", "a", "A"))
     assert [task.name for task in made] == ["A", "a-2", "A-3"]
     assert len({task.folder for task in made}) == 3
-    assert all(task.folder.endswith(task.begun.strftime("_DefaultOrganization_%Y%m%d%H%M%S")) for task in made)
+    assert all(task.folder.endswith(task.started_at.strftime("_DefaultOrganization_%Y%m%d%H%M%S")) for task in made)
     ledger.close()
 
 

@@ -62,18 +62,18 @@ async def test_what_has_ended_is_not_done_again_and_what_was_interrupted_goes_on
     slow = Playback(plain.says(), manners=[FaultSpec(place="Plain2.1", first_token=600.0)])
     async with slow as endpoint, plain.met(endpoint, tmp_path) as choice:
         with contextlib.closing(Ledger(tmp_path / "batch")) as ledger:
-            left = ledger.left(ledger.add(named))
-            async with batch.pooled(ledger.place, choice, levels.at(levels.UNSAFE), 4) as carrier:
-                work = asyncio.create_task(batch.carry(carrier, ledger, left, print, lambda: None))
+            left = ledger.unfinished(ledger.add(named))
+            async with batch.pooled(ledger.batch_folder, choice, levels.at(levels.UNSAFE), 4) as carrier:
+                work = asyncio.create_task(batch.run_projects(carrier, ledger, left, print, lambda: None))
                 while sum(
-                    len(list((ledger.place.projects / task.folder).glob("*/events.jsonl"))) for task in left
-                ) < 4 or (carrier.standing.calls < 4):
+                    len(list((ledger.batch_folder.projects / task.folder).glob("*/events.jsonl"))) for task in left
+                ) < 4 or (carrier.status.calls < 4):
                     await asyncio.sleep(0.01)
-                assert (carrier.standing.running, carrier.standing.limit) == (4, 4)
+                assert (carrier.status.running, carrier.status.limit) == (4, 4)
                 work.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await work
-                assert carrier.standing.running == 0
+                assert carrier.status.running == 0
                 assert len(ledger.results) == 2
     results = await plain.carried(tmp_path, named)
     assert len(results) == 6
@@ -98,10 +98,10 @@ async def test_a_folder_whose_maker_died_over_it_is_made_anew(tmp_path: Path) ->
         Ledger(tmp_path / "batch", BatchPlan(config=str(plain.company(tmp_path / "company"))))
     ) as ledger:
         (task, other) = ledger.add(plain.rows(2))
-        log_file = runs.log_of(ledger.place.projects / task.folder)
+        log_file = runs.log_of(ledger.batch_folder.projects / task.folder)
         log_file.parent.mkdir(parents=True)
         log_file.write_bytes(b'{"n":1,"at"')
-        (ledger.place.projects / other.folder).mkdir()
+        (ledger.batch_folder.projects / other.folder).mkdir()
     assert len(await plain.carried(tmp_path, plain.rows(2))) == 2
 
 
@@ -154,9 +154,9 @@ async def test_a_server_that_is_gone_stops_the_batch_and_no_project_has_failed(t
         await playback.stop()
         with contextlib.closing(Ledger(tmp_path / "batch", plan)) as ledger:
             left = ledger.add(plain.rows(12))
-            async with batch.pooled(ledger.place, choice, levels.at(levels.UNSAFE), 4) as carrier:
+            async with batch.pooled(ledger.batch_folder, choice, levels.at(levels.UNSAFE), 4) as carrier:
                 with pytest.raises(Unreachable, match="The batch has stopped"):
-                    await batch.carry(carrier, ledger, left, lambda result: None, lambda: None)
+                    await batch.run_projects(carrier, ledger, left, lambda result: None, lambda: None)
             assert ledger.results == {}
     assert len(await plain.carried(tmp_path, plain.rows(12))) == 12
 
@@ -180,8 +180,8 @@ async def test_a_server_that_comes_back_in_time_is_waited_for(tmp_path: Path, mo
         await playback.stop()
         with contextlib.closing(Ledger(tmp_path / "batch", plan)) as ledger:
             left = ledger.add(plain.rows(5))
-            async with batch.pooled(ledger.place, choice, levels.at(levels.UNSAFE), 1) as carrier:
-                await batch.carry(carrier, ledger, left, lambda result: None, lambda: None)
+            async with batch.pooled(ledger.batch_folder, choice, levels.at(levels.UNSAFE), 1) as carrier:
+                await batch.run_projects(carrier, ledger, left, lambda result: None, lambda: None)
             assert {each.status for each in ledger.results.values()} == {"failed"}
     await playback.stop()
     assert asked == 3
@@ -192,7 +192,7 @@ async def test_faults_of_a_server_count_as_a_project_s_end_after_some_goes(tmp_p
     results = await plain.carried(tmp_path, plain.rows(1), None, FaultSpec(place="Plain2.1", status=500))
     assert results["Project 0"].status == "error"
     attempts = [event for event in log(tmp_path, results["Project 0"]) if isinstance(event, events.AttemptStarted)]
-    assert len(attempts) == pool.GOES
+    assert len(attempts) == pool.TRIES
 
 
 async def test_a_key_that_is_refused_stops_the_batch(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ async def test_what_a_display_does_wrong_stops_the_batch_in_words(tmp_path: Path
         plan = BatchPlan(config=str(plain.company(tmp_path / "company")))
         with contextlib.closing(Ledger(tmp_path / "batch", plan)) as ledger:
             left = ledger.add(plain.rows(3))
-            async with batch.pooled(ledger.place, choice, levels.at(levels.UNSAFE), 2) as carrier:
+            async with batch.pooled(ledger.batch_folder, choice, levels.at(levels.UNSAFE), 2) as carrier:
                 for error, told in (
                     (OSError(28, "No space left on device"), "No space"),
                     (ValueError("x"), "ValueError: x"),
@@ -228,7 +228,7 @@ async def test_what_a_display_does_wrong_stops_the_batch_in_words(tmp_path: Path
                         raise error
 
                     with pytest.raises(ChatDevError, match=told):
-                        await batch.carry(carrier, ledger, ledger.left(left), failing, lambda: None)
+                        await batch.run_projects(carrier, ledger, ledger.unfinished(left), failing, lambda: None)
 
 
 LUNA = Recording(model="gpt-6-luna", entries=plain.says(" ".join(map(str, range(1500)))).entries)
@@ -244,14 +244,14 @@ async def paid(tmp_path: Path, max_cost: str) -> dict[str, Result]:
         plan = BatchPlan(config=str(made if made.exists() else plain.company(made)))
         async with plain.met("http://gpu:8000/v1", tmp_path, **environ) as choice:
             with contextlib.closing(Ledger(tmp_path / "batch", plan)) as ledger:
-                left = ledger.left(ledger.add(plain.rows(8)))
-                async with batch.pooled(ledger.place, choice, levels.at(levels.UNSAFE), 2) as carrier:
+                left = ledger.unfinished(ledger.add(plain.rows(8)))
+                async with batch.pooled(ledger.batch_folder, choice, levels.at(levels.UNSAFE), 2) as carrier:
                     try:
-                        await batch.carry(carrier, ledger, left, lambda result: None, lambda: None)
+                        await batch.run_projects(carrier, ledger, left, lambda result: None, lambda: None)
                     finally:
                         costs = sum(
                             event.cost or 0.0
-                            for path in ledger.place.projects.glob("*/.chatdev/events.jsonl")
+                            for path in ledger.batch_folder.projects.glob("*/.chatdev/events.jsonl")
                             for record in read(path)
                             if isinstance(event := record.event, events.ModelAnswered)
                         )
@@ -311,9 +311,11 @@ async def test_a_person_may_say_how_answers_come(tmp_path: Path, streamed: bool)
         choice.backend.debug = told.append
         with contextlib.closing(Ledger(tmp_path / "batch", plan)) as ledger:
             left = ledger.add(plain.rows(1))
-            async with batch.pooled(ledger.place, choice, levels.at(levels.UNSAFE), 1, streamed=streamed) as carrier:
-                await batch.carry(carrier, ledger, left, lambda result: None, lambda: None)
-                assert (carrier.standing.calls, carrier.standing.tokens) == (plain.CALLS, plain.CALLS * 4)
+            async with batch.pooled(
+                ledger.batch_folder, choice, levels.at(levels.UNSAFE), 1, streamed=streamed
+            ) as carrier:
+                await batch.run_projects(carrier, ledger, left, lambda result: None, lambda: None)
+                assert (carrier.status.calls, carrier.status.tokens) == (plain.CALLS, plain.CALLS * 4)
     asked = [text for text in told if '"messages"' in text]
     assert len(asked) == plain.CALLS
     assert all(('"stream":true' in text.replace(" ", "")) == streamed for text in asked)
@@ -427,7 +429,7 @@ async def test_more_projects_than_files_may_be_open_is_refused_at_once(
 
 def test_tasks_bear_the_time_of_their_folder() -> None:
     task = BatchTask("1", "A", "A_x_y_20260102030405", TaskRow("A", "a"))
-    assert task.begun.isoformat() == "2026-01-02T03:04:05"
+    assert task.started_at.isoformat() == "2026-01-02T03:04:05"
 
 
 METRICS = "vllm:num_requests_running 3\nvllm:num_requests_waiting {waiting}\nvllm:kv_cache_usage_perc 0.1\n"
@@ -436,7 +438,7 @@ METRICS = "vllm:num_requests_running 3\nvllm:num_requests_waiting {waiting}\nvll
 async def test_the_number_of_projects_follows_what_the_server_tells(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "LOOK", 0.01)
+    monkeypatch.setattr(pool, "LOAD_POLL", 0.01)
     told: list[int] = []
 
     async def chat(request: web.Request) -> web.StreamResponse:
@@ -459,10 +461,10 @@ async def test_the_number_of_projects_follows_what_the_server_tells(
     async with TestServer(app) as server, plain.met(str(server.make_url("/v1")), tmp_path) as choice:
         with contextlib.closing(Ledger(tmp_path / "batch", plan)) as ledger:
             left = ledger.add(plain.rows(20))
-            async with batch.pooled(ledger.place, choice, levels.at(levels.UNSAFE), None) as carrier:
-                assert carrier.standing.limit == concurrency.FIRST
-                await batch.carry(carrier, ledger, left, lambda result: None, lambda: None)
-                assert carrier.standing.limit > concurrency.FIRST
+            async with batch.pooled(ledger.batch_folder, choice, levels.at(levels.UNSAFE), None) as carrier:
+                assert carrier.status.limit == concurrency.FIRST
+                await batch.run_projects(carrier, ledger, left, lambda result: None, lambda: None)
+                assert carrier.status.limit > concurrency.FIRST
         assert len(ledger.results) == 20
 
 

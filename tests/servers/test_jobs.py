@@ -65,17 +65,19 @@ async def test_a_batch_runs_more_projects_while_vllm_has_room(tmp_path: Path) ->
     with vllm_cpu.running(gibberish.make(tmp_path, LAYERS), tmp_path, "--max-num-seqs", "32") as url:
         async with plain.met(url, tmp_path) as choice:
             with contextlib.closing(Ledger(tmp_path / "batch", BatchPlan(config=str(company)))) as ledger:
-                left = ledger.left(ledger.add(plain.rows(100)))
-                async with batch.pooled(ledger.place, choice, levels.at(levels.UNSAFE), None, streamed=False) as pool:
+                left = ledger.unfinished(ledger.add(plain.rows(100)))
+                async with batch.pooled(
+                    ledger.batch_folder, choice, levels.at(levels.UNSAFE), None, streamed=False
+                ) as pool:
 
                     async def watch() -> None:
                         while True:
-                            limits.append(pool.standing.limit)
+                            limits.append(pool.status.limit)
                             await asyncio.sleep(0.5)
 
                     watching = asyncio.create_task(watch())
                     try:
-                        await batch.carry(pool, ledger, left, lambda result: None, lambda: None)
+                        await batch.run_projects(pool, ledger, left, lambda result: None, lambda: None)
                     finally:
                         watching.cancel()
             assert len(ledger.results) == 100
