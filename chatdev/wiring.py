@@ -80,7 +80,7 @@ async def work(
         company = _fitted(company or config.load(folder / runs.HIDDEN / "company"), options, effort)
         workspace = Workspace(folder)
         workspace.sweep()
-        choice.cost_budget.take_up(str(folder), paid(store.records))
+        choice.cost_budget.continue_run(str(folder), paid(store.records))
         other_models = await _connected(company, choice)
         run = RunContext(
             company=company,

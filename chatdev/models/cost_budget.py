@@ -26,7 +26,7 @@ class CostBudget:
         """US dollars that are spent, or reserved for calls in flight."""
         return self.spent + self._held
 
-    def take_up(self, run: str, paid: float) -> None:
+    def continue_run(self, run: str, paid: float) -> None:
         """Continue a run that has ``paid`` before; this budget belongs to that run alone."""
         self.spent = paid
 
@@ -68,12 +68,12 @@ class SharedCostBudget(CostBudget):
 
     def __init__(self, limit: float | None = None) -> None:
         super().__init__(limit)
-        self._known: set[str] = set()
+        self._runs: set[str] = set()
 
-    def take_up(self, run: str, paid: float) -> None:
+    def continue_run(self, run: str, paid: float) -> None:
         """Continue a run; what it paid before this process counts once."""
-        if run not in self._known:
-            self._known.add(run)
+        if run not in self._runs:
+            self._runs.add(run)
             self.spent += paid
 
     @contextlib.contextmanager
