@@ -16,8 +16,8 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     """An endpoint's base URL (without credentials) and everything that the connection needs. ``free``: calls cost
     nothing. ``window`` is in tokens, for a server that does not report its own.
 
-    ``how_to_reach``, ``key_name`` and ``how_to_name`` are the next step in an error message: what to do when nothing
-    answers, where the key is set, and how to choose another model.
+    ``how_to_reach``, ``key_name``, ``how_to_name`` and ``model_name`` are the next step in an error message: what to do
+    when nothing answers, where the key is set, how to choose another model, and where its name is set.
     """
 
     base_url: str
@@ -31,6 +31,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     how_to_reach: str = ""
     key_name: str = ""
     how_to_name: str = ""
+    model_name: str = "VLLM_MODEL_NAME"
 
     @property
     def root(self) -> str:
@@ -91,4 +92,5 @@ def of_openai(settings: Settings) -> Address:
         how_to_reach="Check the network and OPENAI_BASE_URL.",
         key_name="OPENAI_API_KEY",
         how_to_name="Choose one of them with --model openai:NAME, or with OPENAI_MODEL.",
+        model_name="OPENAI_MODEL",
     )

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from chatdev.models import dialects, prices, refusals
+from chatdev.models import dialects, prices, refusals, wire
+from chatdev.models import listing as reading
 from chatdev.models.address import Address
 from chatdev.models.errors import ModelError
+from chatdev.models.listing import Listing
 from chatdev.models.size import size_in
 
 if TYPE_CHECKING:
@@ -61,12 +63,11 @@ async def ask(transport: "Transport", wanted: str, patience: float = PATIENCE) -
     Raises Unreachable, NotAModelServer, KeyRefused, ModelNotServed, ServerFault.
     """
     address = transport.address
-    status, body = await transport.get(f"{address.base_url}/models", patience)
-    if status != 200:
-        raise refusals.error(refusals.read(status, body), address)
-    models = _listed(body, address)
+    models, found = await _listing(transport, wanted, patience)
     served = tuple(models)
     model, notes = pick(wanted, models, address)
+    if found:
+        notes = (f"The server does not list its models ({found}); using {wanted}, as configured.",)
     entry = models.get(model, {})
     window = window_in(entry)
     ends = ending(model, entry, known=address.is_openai)
@@ -85,17 +86,24 @@ async def ask(transport: "Transport", wanted: str, patience: float = PATIENCE) -
     return Facts(address.base_url, model, served, window, assumed, notes, engine, ends, size)
 
 
-def _listed(body: bytes, address: Address) -> dict[str, Mapping[str, Any]]:
-    """The models by name, in the server's order. Raises NotAModelServer."""
-    try:
-        answer = msgspec.json.decode(body)
-    except refusals.UNREADABLE:
-        found = "a web page" if body.lstrip().startswith(b"<") else "something that is not JSON"
-        raise refusals.not_a_model_server(address, found) from None
-    entries = answer.get("data") if isinstance(answer, dict) else answer
-    if not isinstance(entries, list):
-        raise refusals.not_a_model_server(address, "JSON without a list of models")
-    return {entry["id"]: entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)}
+NOT_OFFERED = (404, 405, 501)
+"""HTTP statuses of a server that has no list of models."""
+
+
+async def _listing(transport: "Transport", wanted: str, patience: float) -> Listing:
+    """The server's list of models. If the model is named, its server need not list any. Raises ModelError."""
+    address = transport.address
+    page = await transport.fetch(f"{address.base_url}/models", patience)
+    if page.status in NOT_OFFERED:
+        refusal = refusals.read(page.status, page.body)
+        listing = Listing({}, "a web page" if refusal.html and wanted == "default" else f"HTTP status {page.status}")
+    elif page.status != 200:
+        raise refusals.error(refusals.read(page.status, page.body, page.retry_after), address)
+    else:
+        listing = reading.read(page.body)
+    if listing.found and (wanted == "default" or listing.found == "a web page"):
+        raise refusals.no_list(address, listing.found)
+    return listing
 
 
 def pick(wanted: str, models: Mapping[str, Mapping[str, Any]], address: Address) -> tuple[str, tuple[str, ...]]:
@@ -108,7 +116,12 @@ def pick(wanted: str, models: Mapping[str, Mapping[str, Any]], address: Address)
     if not models and wanted != "default":
         return wanted, (f"The server lists no models; using {wanted}, as configured.",)
     for name, entry in models.items():
-        if wanted in (entry.get("aliases") or ()) or name == f"{wanted}:latest" or name.endswith(f"/{wanted}"):
+        aliases = entry.get("aliases")
+        if (
+            (isinstance(aliases, list) and wanted in aliases)
+            or name == f"{wanted}:latest"
+            or name.endswith(f"/{wanted}")
+        ):
             return name, (f"Model: {name} (matches {wanted}).",)
     # Other programs put the kind of server in front (ollama/NAME, hosted_vllm/NAME), and a server may drop the author.
     short = wanted.partition("/")[2] if _PROVIDERS.match(wanted) else wanted.rpartition("/")[2]
@@ -143,8 +156,7 @@ def _collect(value: object, found: dict[str, int]) -> None:
     inner: Iterable[object] = ()
     if isinstance(value, Mapping):
         for name in dialects.load().window_fields:
-            number = value.get(name)
-            if isinstance(number, int) and number > 0:
+            if number := wire.whole_number(value.get(name)):
                 found.setdefault(name, number)
         inner = value.values()
     elif isinstance(value, list):
@@ -203,6 +215,6 @@ async def _page(transport: "Transport", url: str, seconds: float) -> Any:
     """The JSON at ``url``; None if there is none."""
     try:
         status, body = await transport.get(url, seconds)
-        return msgspec.json.decode(body) if status == 200 else None
-    except (ModelError, *refusals.UNREADABLE):
+        return reading.json_in(body) if status == 200 else None
+    except (ModelError, ValueError, RecursionError):
         return None

@@ -190,6 +190,15 @@ def prompt_cut(address: Address, counted: int, expected: int) -> errors.PromptCu
     )
 
 
+def no_list(address: Address, found: str) -> errors.NotAModelServer:
+    """The error for a server that returned ``found`` in place of its models, if no model is named."""
+    error = not_a_model_server(address, found)
+    if found != "a web page":
+        error.do = f"If it is a model server that lists no models, set {address.model_name} to the name of its model. "
+        error.do += address.how_to_reach
+    return error
+
+
 def not_a_model_server(address: Address, found: str) -> errors.NotAModelServer:
     """The error for a server that answers with ``found`` instead of the protocol."""
     return errors.NotAModelServer(

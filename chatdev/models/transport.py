@@ -40,6 +40,14 @@ class Reply(NamedTuple):
     seconds: float
 
 
+class Page(NamedTuple):
+    """A page of a server: its HTTP status, its body, and the text of its header ``Retry-After``."""
+
+    status: int
+    body: bytes
+    retry_after: str = ""
+
+
 class _Open(NamedTuple):
     """The state of one event loop. The keeper is a generator that closes the session when it is closed itself: by us,
     by ``asyncio.run`` at its end, or by the garbage collector through the loop's hook."""
@@ -117,18 +125,22 @@ class Transport:
         if self.debug:
             self.debug(self.address.masked(text))
 
-    async def get(self, url: str, seconds: float, *, shown: bool = True) -> tuple[int, bytes]:
-        """The status and the body of ``url``, within ``seconds``; ``shown``: also send them to ``debug``.
+    async def fetch(self, url: str, seconds: float, *, shown: bool = True) -> Page:
+        """What a GET of ``url`` returns within ``seconds``; ``shown``: also send it to ``debug``.
 
         Raises Unreachable, Stalled, ServerBroke.
         """
         return await self._fetch("GET", url, None, seconds, shown)
 
+    async def get(self, url: str, seconds: float, *, shown: bool = True) -> tuple[int, bytes]:
+        """The same, as status and body."""
+        return (await self.fetch(url, seconds, shown=shown))[:2]
+
     async def post(self, url: str, value: Mapping[str, Any], seconds: float) -> tuple[int, bytes]:
         """The same for a POST of a JSON object."""
-        return await self._fetch("POST", url, msgspec.json.encode(value), seconds, True)
+        return (await self._fetch("POST", url, msgspec.json.encode(value), seconds, True))[:2]
 
-    async def _fetch(self, method: str, url: str, data: bytes | None, seconds: float, shown: bool) -> tuple[int, bytes]:
+    async def _fetch(self, method: str, url: str, data: bytes | None, seconds: float, shown: bool) -> Page:
         session = (await self.opened()).session
         try:
             async with asyncio.timeout(seconds):
@@ -143,7 +155,7 @@ class Transport:
             raise Stalled(f"The server at {self.address.base_url} did not answer within {seconds:g} s.") from None
         if shown and self.debug:
             self.tell(f"< HTTP {response.status} from {method} {url}\n{body.decode('utf-8', 'replace')}")
-        return response.status, _explained(response, body)
+        return Page(response.status, _explained(response, body), response.headers.get("Retry-After", ""))
 
     async def post_chat(
         self,
