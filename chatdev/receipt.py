@@ -43,6 +43,7 @@ class Receipt(Usage, frozen=True, kw_only=True):
     for this endpoint (dropped fields, merged messages), ``cuts`` what was cut from the conversation to fit its window;
     ``cost`` is in US dollars, 0 for a local endpoint and None if the price is not known. ``model`` is the name in the
     answer, ``asked`` the name in the request. ``stopped`` says why we closed the stream before its end.
+    ``text_in`` is the field that had the text of an answer whose content is empty.
     """
 
     endpoint: str
@@ -57,3 +58,4 @@ class Receipt(Usage, frozen=True, kw_only=True):
     asked: str = ""
     tried: tuple[str, ...] = ()
     stopped: str = ""
+    text_in: str = ""

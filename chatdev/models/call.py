@@ -307,6 +307,7 @@ class ModelCall:
                 adapted=tuple(notes),
                 cuts=self._fitted.cuts,
                 stopped=answer.stopped,
+                text_in=answer.text_in,
                 cost=0.0 if address.free else _cost(address, state.facts.model, usage),
             ),
             id=answer.id or f"chatcmpl-{random.getrandbits(64):016x}",

@@ -9,6 +9,7 @@ Other errors (sockets, HTTP status codes, broken JSON) are mapped to this tree o
     │   ├── KeyRefused       401 or 403
     │   ├── ModelNotServed   the named model is not among those served
     │   ├── PromptCut        the server answered, but had silently truncated the prompt
+    │   ├── RequestTooLarge  413: a proxy limits the size of requests
     │   └── RequestRefused   any other 4xx, with the server's own message
     ├── WindowTooSmall       the conversation does not fit the context window
     ├── ContentFiltered      the provider's filter withheld the answer, or refused the prompt
@@ -52,6 +53,10 @@ class ModelNotServed(EndpointError):
 
 class PromptCut(EndpointError):
     """The server silently truncated the prompt and answered the rest; that answer is not used."""
+
+
+class RequestTooLarge(EndpointError):
+    """The request is larger than the server, or a proxy before it, accepts (413)."""
 
 
 class RequestRefused(EndpointError):

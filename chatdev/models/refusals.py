@@ -60,7 +60,7 @@ def read(status: int, body: bytes, retry_after: str = "", *, within_answer: bool
         message=message[:LONGEST],
         param=param,
         code=code,
-        html=body.lstrip()[:1] == b"<",
+        html=body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<",
         overflow=400 <= status < 500 and rules.matches("overflow", f"{message} {kind} {param} {code}"),
         window=window if isinstance(window, int) else rules.number("window_in_refusal", message),
         prompt=prompt if isinstance(prompt, int) else rules.number("prompt_in_refusal", message),
@@ -113,7 +113,9 @@ def error(refusal: Refusal, address: Address, model: str = "", served: tuple[str
     """The error of our tree for a refusal that no adaptation can solve."""
     url = address.base_url
     status = f"HTTP status {refusal.status}"
-    words = "a web page" if refusal.html else address.masked(refusal.message).rstrip(".") or status
+    words = _page(refusal) if refusal.html else address.masked(refusal.message).rstrip(".") or status
+    if refused := _by_something_before(refusal, url, words):
+        return refused
     if refusal.status in (401, 403) or dialects.load().matches("key_refused", refusal.message):
         if address.key is None:
             return errors.KeyRefused(f"The server at {url} needs an API key: {words}.", do=f"Set {address.key_name}.")
@@ -124,7 +126,8 @@ def error(refusal: Refusal, address: Address, model: str = "", served: tuple[str
         return content_filtered(address, words)
     if refusal.no_such_model:
         return not_served(address, model, served)
-    if refusal.status < 500 and (refusal.html or refusal.status < 400 or refusal.status == 404):
+    foreign = refusal.html and refusal.status not in (408, 429)
+    if refusal.status < 500 and (foreign or refusal.status < 400 or refusal.status == 404):
         return not_a_model_server(address, status if refusal.status == 404 and not refusal.html else words)
     rules = dialects.load()
     memory = _MORE_MEMORY.format(rules.options("window_option"), rules.options("slots_option"))
@@ -137,6 +140,32 @@ def error(refusal: Refusal, address: Address, model: str = "", served: tuple[str
         f"The server at {url} refused the request: {words}.",
         do=memory if lacks_memory else "Set VLLM_DEBUG=1 to see what was sent.",
     )
+
+
+_TITLE = re.compile(r"<(title|h1)[^>]*>\s*(.*?)\s*</\1", re.IGNORECASE | re.DOTALL)
+
+
+def _page(refusal: Refusal) -> str:
+    """A web page in words: its status if it is an error's, and its title."""
+    status = f" with HTTP status {refusal.status}" if refusal.status >= 400 and refusal.status != 404 else ""
+    title = _TITLE.search(refusal.message)
+    named = f' ("{" ".join(title[2].split())[:80]}")' if title and title[2] and status else ""
+    return f"a web page{status}{named}"
+
+
+def _by_something_before(refusal: Refusal, url: str, words: str) -> errors.EndpointError | None:
+    """The error for a refusal by a firewall or proxy before the model server; None if it is the server's own."""
+    if refusal.status == 403 and refusal.html:
+        return errors.RequestRefused(
+            f"A firewall or proxy before the server at {url} refused the request: {words}.",
+            do="Ask its operator to let this machine through, or set the headers that it expects in chatdev.toml.",
+        )
+    if refusal.status == 413 and not refusal.overflow:
+        return errors.RequestTooLarge(
+            f"The request is too large for the server at {url}, or for a proxy before it (HTTP status 413): {words}.",
+            do="Raise the limit on the size of requests there (nginx: client_max_body_size).",
+        )
+    return None
 
 
 _MORE_MEMORY = (

@@ -34,6 +34,7 @@ from chatdev.models.errors import (
     ModelError,
     NotAModelServer,
     PromptCut,
+    RequestTooLarge,
     ServerFault,
     Stalled,
     Unreachable,
@@ -69,7 +70,7 @@ class Endpoint(Protocol):
         ...
 
 
-_OF_ONE_CALL = (WindowTooSmall, PromptCut, CostLimit, ContentFiltered)
+_OF_ONE_CALL = (WindowTooSmall, PromptCut, CostLimit, ContentFiltered, RequestTooLarge)
 """Errors that say nothing about the endpoint's next call."""
 
 Out = MutableMapping[str, ModelError]

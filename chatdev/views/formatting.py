@@ -3,6 +3,7 @@
 from chatdev.journal import events
 from chatdev.views.path import Path
 from chatdev.views.summary import CallTotals, Summary
+from chatdev.views.text import one_line
 
 
 def headline(run: Summary) -> str:
@@ -120,6 +121,20 @@ def call(answer: events.ModelAnswered) -> str:
     elif answer.finish_reason == "length":
         parts.append("cut at the token limit")
     return ", ".join(parts)
+
+
+def empty(text_in: str) -> str:
+    """Where the text of an empty answer was, and what to set so that it is in the answer."""
+    if text_in in ("tool_calls", "function_call"):
+        do = "Start the server without a tool-call parser (vLLM: --enable-auto-tool-choice), or serve another model."
+    elif text_in == "refusal":
+        do = "The model refused. Word the task differently, or use another model."
+    else:
+        do = (
+            "Allow longer answers (max_tokens), turn thinking off, or start the server with this model's reasoning "
+            "parser or with none (vLLM: --reasoning-parser)."
+        )
+    return f"the text was in {one_line(text_in, 40)}, not in content. {do}"
 
 
 def jump(event: events.ClockJumped) -> str:

@@ -26,7 +26,8 @@ def of(event: events.Any) -> list[Line]:
         case events.ModelAnswered():
             who = ", ".join(filter(None, (one_line(event.role, 40), races.candidate(event.place))))
             answer = Line(f"  {who}: {_said(event.text)}  ({formatting.call(event)})")
-            return [*_way(event), answer]
+            where = [Line(f"  empty answer: {formatting.empty(event.text_in)}", "yellow")] if event.text_in else []
+            return [*_way(event), answer, *where]
         case events.FileWritten():
             return _file(event)
         case events.PhaseBegan():

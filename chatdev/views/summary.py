@@ -97,6 +97,7 @@ class Summary(msgspec.Struct, frozen=True):
     limits: tuple[events.LimitReached, ...]
     races: tuple[races.Race, ...]
     adapted: tuple[str, ...]
+    empty: tuple[tuple[str, int], ...]
     fell_back: int
     tried: tuple[tuple[str, int], ...]
     fitted: tuple[events.ModelAnswered, ...]
@@ -157,6 +158,7 @@ def fold(records: Sequence[Record]) -> Summary:
         limits=kept(events.LimitReached),
         races=races.told(every(events.RaceDecided), calls),
         adapted=tuple(dict.fromkeys(change for call in calls for change in call.adapted)),
+        empty=tuple(Counter(call.text_in for call in calls if call.text_in).most_common()),
         fell_back=sum(bool(call.passed_over) for call in calls),
         tried=tuple(Counter(_TRIES.sub("", why) for call in calls for why in call.tried).most_common()),
         fitted=tuple(call for call in calls if call.cuts),

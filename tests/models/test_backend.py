@@ -577,3 +577,11 @@ async def test_an_answer_without_a_finish_reason_is_used_with_a_note_and_is_cut_
         cut_answer = await backend.complete(HI, Options(max_tokens=2))
     assert (whole_answer.text, whole_answer.finish_reason, cut_answer.finish_reason) == ("Hello", "stop", "length")
     assert whole_answer.receipt.adapted == ("the server sent no finish reason; its end mark counts",)
+
+
+async def test_an_empty_answer_says_in_its_receipt_where_the_text_was() -> None:
+    called = {"choices": [{"delta": {"content": None, "tool_calls": [{"function": {"arguments": "{"}}]}}]}
+    async with model(streams(sse(called, delta("tool_calls"), usage())), OK) as (backend, _):
+        empty, full = [await backend.complete(HI, Options()) for _ in range(2)]
+    assert (empty.text, empty.finish_reason, empty.receipt.text_in) == ("", "tool_calls", "tool_calls")
+    assert full.receipt.text_in == ""

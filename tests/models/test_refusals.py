@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from fake_server import hello, model, says, streams
 
 from chatdev.models import errors, refusals
 from chatdev.models.address import Address
+from chatdev.models.types import Message, Options
 from chatdev.settings import Secret
 
 PLACE = Address(
@@ -109,7 +111,15 @@ def test_other_refusals_are_no_overflow() -> None:
         (401, {"error": "Unauthorized"}, errors.KeyRefused, "rejected the API key: Unauthorized"),
         # LiteLLM's proxy without a database, to any key that is not its master key
         (400, {"error": {"message": "No connected db.", "code": "400"}}, errors.KeyRefused, "rejected the API key"),
-        (403, b"<html>", errors.KeyRefused, "rejected the API key"),
+        (401, b"<html>", errors.KeyRefused, "rejected the API key: a web page with HTTP status 401"),
+        (403, {"error": "Forbidden"}, errors.KeyRefused, "rejected the API key"),
+        (403, b"<html><title>Sorry</title>", errors.RequestRefused, r'firewall.*HTTP status 403 \("Sorry"\)'),
+        (429, b"<html><h1>Slow  down</h1>", errors.Overloaded, r'a web page with HTTP status 429 \("Slow down"\)'),
+        (413, b"<html><title>413</title>", errors.RequestTooLarge, "too large.*HTTP status 413"),
+        (413, {"detail": "Body too large"}, errors.RequestTooLarge, "Body too large"),
+        (405, b"<html>", errors.NotAModelServer, "a web page with HTTP status 405"),
+        (503, b"\xef\xbb\xbf<html><title>Maintenance</title>", errors.Overloaded, "Maintenance"),
+        (504, b"<html>", errors.ServerBroke, "a web page with HTTP status 504"),
         (404, {"error": {"message": "The model `m` does not exist.", "param": "model"}}, errors.ModelNotServed, "a, b"),
         (400, {"error": {"message": "Invalid model name passed in model=m"}}, errors.ModelNotServed, '"m"'),
         (404, b"<html>", errors.NotAModelServer, "a web page"),
@@ -154,3 +164,21 @@ def test_retry_after_is_read_as_a_date() -> None:
     assert refusals.read(429, b"", "Wed, 21 Oct 2015 07:28:00 GMT").retry_after == 0
     later = refusals.read(429, b"", "Wed, 21 Oct 2065 07:28:00 GMT").retry_after
     assert later is not None and later > 1_000_000
+
+
+async def test_a_web_page_of_a_proxy_that_limits_the_rate_is_waited_for_and_a_firewalls_is_not() -> None:
+    busy = says(b"<html><title>429 Too Many Requests</title></html>", 429, Retry_After="0")
+    async with model(busy, streams(hello())) as (backend, server):
+        assert (await backend.complete([Message("user", "hi")], Options())).receipt.tries == 2
+    async with model(says(b"<html><title>Blocked</title></html>", 403)) as (backend, server):
+        with pytest.raises(errors.RequestRefused, match="firewall or proxy before the server") as error:
+            await backend.complete([Message("user", "hi")], Options())
+    assert len(server.asked) == 1 and "headers" in error.value.do
+
+
+async def test_a_request_that_is_too_large_for_a_proxy_says_nothing_about_the_next_one() -> None:
+    async with model(says(b"<html><title>413</title>", 413), streams(hello())) as (backend, _):
+        with pytest.raises(errors.RequestTooLarge, match="HTTP status 413") as error:
+            await backend.complete([Message("user", "hi")], Options())
+        assert "client_max_body_size" in error.value.do
+        assert (await backend.complete([Message("user", "hi")], Options())).text == "Hello"

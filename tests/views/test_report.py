@@ -160,6 +160,24 @@ def test_what_was_cut_to_fit_the_window_is_listed_by_place() -> None:
     assert "cut to fit the context window: main.py" in transcript.render(log.records)
 
 
+@pytest.mark.parametrize(
+    ("field", "advice"),
+    [
+        ("tool_calls", "without a tool-call parser"),
+        ("refusal", "Word the task differently"),
+        ("reasoning", "--reasoning-parser"),
+        ("<think>", "turn thinking off"),
+    ],
+)
+def test_empty_answers_say_where_their_text_was_and_what_to_set(field: str, advice: str) -> None:
+    log = begun().ask("A.1/P.1/ask.1", "P", "?", "", text_in=field).ask("A.1/P.1/ask.2", "P", "?", "", text_in=field)
+    shown = report.render(log.records)
+    assert "**empty answers**: 2 of 2 answers: the text was in" in shown and advice in shown
+    assert "empty answers" not in report.render(begun().ask("A.1/P.1/ask.1", "P", "?", "a").records)
+    terminal = [line.text for line in lines.of(log.records[-1].event)]
+    assert any(line.startswith("  empty answer: the text was in") and advice in line for line in terminal)
+
+
 def test_what_the_server_counted_is_told_as_its_whole_traffic() -> None:
     log = begun().add(events.ServerCounted(1, "vllm", 2000, 1500, 3)).add(events.ServerCounted(2, "tgi"))
     log.add(events.ServerCounted(3, "sglang", 0, 0, 1))
