@@ -317,6 +317,16 @@ def test_the_hub_is_where_its_own_library_would_look(tmp_path: Path, monkeypatch
     assert (other.endpoint, other.token, other.offline) == ("https://mirror", Secret("hf_x"), True)
 
 
+def test_a_user_without_a_home_has_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def getpwuid(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", getpwuid)
+    assert not others.load_hub({}).cache.exists()
+    assert load({}, tmp_path).cache is None
+
+
 def test_the_token_of_a_log_in_is_found(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("hf_y\n")
     assert others.load_hub({"HF_HOME": str(tmp_path)}).token == Secret("hf_y")

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from chatdev.cli import ensure_utf8, options
+from chatdev.cli import options, plain_errors, prepare
 from chatdev.run_options import RunOptions
 
 
@@ -54,5 +54,6 @@ def command(
 
 def main() -> None:
     """The entry point of ``run.py``."""
-    ensure_utf8()
-    command(prog_name="run.py")
+    prepare()
+    with plain_errors():
+        command(prog_name="run.py")

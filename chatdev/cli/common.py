@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -12,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from chatdev.errors import ChatDevError
+from chatdev.errors import ChatDevError, UserError
 from chatdev.redaction import Redactor
 from chatdev.settings import Settings
 from chatdev.views.text import clean
@@ -33,11 +34,27 @@ def say(text: str) -> None:
 
 def of_system(error: Exception) -> ChatDevError:
     """An error of the operating system as a plain message."""
-    name = getattr(error, "filename", None)
+    name, code = getattr(error, "filename", None), getattr(error, "errno", None)
     return ChatDevError(
         f"Operating system error: {getattr(error, 'strerror', None) or error}{f' ({name})' if name else ''}.",
-        do="Check free disk space and permissions, then try again.",
+        do=_MORE_FILES
+        if code in (errno.EMFILE, errno.ENFILE)
+        else "Check free disk space and permissions, then try again.",
     )
+
+
+_MORE_FILES = "Allow more open files, for example with: ulimit -n 1024"
+FEWEST_FILES = 256
+"""Open files that a run needs: the runner of the tests reports by a descriptor with a high number."""
+
+
+def _check_files() -> None:
+    """Raise UserError if this process may have too few open files for a run."""
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < FEWEST_FILES:
+        raise UserError(f"Only {soft} files may be open here, and ChatDev needs {FEWEST_FILES}.", do=_MORE_FILES)
 
 
 def fail(error: ChatDevError, log: Path | None = None) -> NoReturn:
@@ -84,8 +101,13 @@ def _ignored() -> set[signal.Signals]:
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end. Ctrl-C, SIGTERM and a closed terminal cancel it, and the process exits with 130.
 
-    Under ``nohup``, closing the terminal does not stop it.
+    Under ``nohup``, closing the terminal does not stop it. Raises UserError if too few files may be open.
     """
+    try:
+        _check_files()
+    except UserError:
+        coroutine.close()
+        raise
 
     async def watched() -> T:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()

@@ -5,7 +5,7 @@ import importlib
 import click
 
 import chatdev
-from chatdev.cli import ensure_utf8
+from chatdev.cli import plain_errors, prepare
 
 _COMMANDS = {
     "build": "chatdev.cli.build",
@@ -54,5 +54,6 @@ def cli() -> None:
 
 def main() -> None:
     """The entry point of the console script."""
-    ensure_utf8()
-    cli(prog_name="chatdev")
+    prepare()
+    with plain_errors():
+        cli(prog_name="chatdev")

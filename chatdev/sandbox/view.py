@@ -49,7 +49,12 @@ def reads(argv: Iterable[str], wanted: Iterable[str]) -> tuple[str, ...]:
     first = next(iter(argv), "")
     tool = shutil.which(first) if first else None
     there = tuple(path for path in wanted if os.path.exists(path))  # noqa: PTH110 - often called
-    return _reads(tool or "", there, str(Path.home()), sys.executable, sys.prefix, sys.base_prefix)
+    return _reads(tool or "", there, str(_home()), sys.executable, sys.prefix, sys.base_prefix)
+
+
+def _home() -> Path:
+    """The user's home; ``~`` itself for a user without one."""
+    return Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home raises
 
 
 @functools.lru_cache(maxsize=256)
@@ -99,13 +104,13 @@ def _hops(path: Path) -> Iterator[Path]:
 def _folder(executable: Path) -> str:
     folder = executable.parent
     above = folder.parent
-    hidden_at_home = above.name.startswith(".") and above.parent == Path.home() and not (above / "pyvenv.cfg").exists()
+    hidden_at_home = above.name.startswith(".") and above.parent == _home() and not (above / "pyvenv.cfg").exists()
     whole = folder.name == "bin" and not hidden_at_home and not _holds_a_home(str(above))
     return str(above if whole else folder)
 
 
 def _holds_a_home(path: str) -> bool:
-    return Path(path) in (Path.home(), *Path.home().parents, Path("/root"), Path("/home"), Path("/"), Path("/proc"))
+    return Path(path) in (_home(), *_home().parents, Path("/root"), Path("/home"), Path("/"), Path("/proc"))
 
 
 def _topmost(paths: Iterable[str]) -> Iterator[str]:

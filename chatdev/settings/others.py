@@ -20,9 +20,14 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True):
     offline: bool
 
 
+def _home(environ: Mapping[str, str]) -> str:
+    """The user's home; a folder that does not exist for a user without one."""
+    return environ.get("HOME") or os.path.expanduser("~").replace("~", "/nonexistent")  # noqa: PTH111 - Path.home raises
+
+
 def load_hub(environ: Mapping[str, str] = os.environ) -> HubSettings:
     """Read the Hub's variables: HF_ENDPOINT, HF_TOKEN (or the token stored by a login), HF_HOME, HF_HUB_OFFLINE."""
-    caches = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    caches = Path(environ.get("XDG_CACHE_HOME") or Path(_home(environ)) / ".cache")
     home = Path(environ.get("HF_HOME") or caches / "huggingface")
     token = environ.get("HF_TOKEN", "").strip()
     if not token:

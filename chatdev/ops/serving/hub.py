@@ -4,6 +4,7 @@ The cache's layout: ``models--ORG--NAME/refs/main`` names the folder of ``snapsh
 """
 
 import asyncio
+import os
 import re
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,7 +25,7 @@ _REFUSED = (401, 403, 404)
 
 async def find(model: str, hub: HubSettings) -> Need:
     """What the user's MODEL (a file, a folder, or a name on the Hub) is and needs. Raises UserError."""
-    path = Path(model).expanduser()
+    path = Path(os.path.expanduser(model))  # noqa: PTH111 - Path.expanduser raises for an unknown user
     if path.exists():
         return weights.local(path)
     if model.endswith(".gguf") or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model) or model.startswith("."):
