@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from chatdev.agents import changes, completeness, filenames, titles
+from chatdev.agents import changes, filenames, titles
 from chatdev.agents.changes import Change
+from chatdev.agents.elisions import elided
 from chatdev.agents.fences import Block
 from chatdev.agents.parsed_reply import Doubt, File, Skipped
 from chatdev.agents.titles import Title
@@ -63,9 +64,9 @@ def _why(path: str, whole: Mapping[str, File], present: Mapping[str, str]) -> st
 
 
 def _file(path: str, text: str, before: str) -> File:
-    elided = "" if completeness.elided(before) else completeness.elided(text)
-    doubts: tuple[Doubt, ...] = ("changed", "elided") if elided else ("changed",)
-    return File(path, text, doubts=doubts, elided=elided, put_right=PATCHED if before else "")
+    left_out = "" if elided(before) else elided(text, before)
+    doubts: tuple[Doubt, ...] = ("changed", "elided") if left_out else ("changed",)
+    return File(path, text, doubts=doubts, elided=left_out, put_right=PATCHED if before else "")
 
 
 def _mentioned(block: Block, lines: Sequence[str]) -> str:

@@ -8,28 +8,8 @@ import warnings
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-_THINGS = (
-    r"(?:app\w*|class(?:es)?|code|fields|file|functions?|game|implementations?|imports?|logic|methods?|module|program"
-    r"|routes|rules|script|styles)"
-)
-_ELIDED = re.compile(
-    rf"\b(?:rest|remainder) of (?:the |your |my |this |original |existing |previous )*{_THINGS}\b"
-    rf"|\b(?:{_THINGS}|rest|everything else|others?) (?:(?:above|below) )?(?:remains?|stays?|is|are|unchanged)\b"
-    r".{0,20}\b(?:same|unchanged|as is|as before|omitted)\b"
-    r"|\b(?:remains?|stays?) (?:the same|unchanged|as (?:is|before))\b"
-    r"|\bsame as (?:before|above|previous(?:ly)?|in the original)\b"
-    rf"|\bomitted for brevity\b|\b{_THINGS} omitted\b|\bunchanged {_THINGS}\b|\((?:unchanged|no changes?)\)"
-    r"|\bno changes? (?:here|made|needed|required|to this file)\b",
-    re.I,
-)
-_ELLIPSIS = re.compile(
-    rf"(?:\.\.\.|…).{{0,60}}\b(?:{_THINGS}|existing|previous|other|rest|same|unchanged|remaining|omitted|as before)\b"
-    rf"|\b(?:existing|previous|other|remaining|rest|original|more) (?:[\w'-]+ ){{0,3}}{_THINGS}.{{0,30}}(?:\.\.\.|…)"
-    r"|^(?:#|//|/\*|<!--)\W*(?:\.\.\.|…)\W*$",
-    re.I,
-)
-_BODILESS = re.compile(r"^[^\n]{0,200}[:{][ \t]*(?:#|//|/\*)[ \t]*(?:\.\.\.|…)[ \t*/}]*$", re.M)
-_COMMENT = re.compile(r"^[^\S\n]*(?:#|//|/\*|<!--|--\s|;|%|\*\s|\.\.\.|…|\(\*|\{/\*).*", re.M)
+from chatdev.agents.elisions import elided
+
 _TODO = re.compile(
     r"(?:#|//|/\*|<!--|--)\W{0,4}(?:"
     r"(?:TODO|FIXME)\b(?:\s*[:(\-]|\s+(?i:add|complete|fill|finish|fix|handle|implement|write)\b|\W{0,3}$)"
@@ -45,17 +25,6 @@ _STUBS = re.compile(
 )
 _MAX_LINE = 400
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-def elided(text: str) -> str:
-    """The first line that replaces omitted code (``# rest of the code unchanged``), else an empty string."""
-    for line in _COMMENT.findall(text):
-        if len(line) <= _MAX_LINE:
-            words: str = line.strip()
-            if _ELIDED.search(words) or _ELLIPSIS.search(words):
-                return words
-    bodiless = _BODILESS.search(text) if "..." in text or "…" in text else None
-    return bodiless[0].strip() if bodiless else ""
 
 
 @lru_cache(maxsize=32)  # a file is parsed once as an answer and once as part of the project

@@ -25,6 +25,7 @@ from chatdev.agents import (
 from chatdev.agents.cleaning import clean
 from chatdev.agents.completeness import unfinished
 from chatdev.agents.conclusions import choice, conclusion, finished, looping
+from chatdev.agents.elisions import elided
 from chatdev.agents.fences import Block
 from chatdev.agents.parsed_reply import Doubt, File, ParsedReply, Skipped
 from chatdev.agents.requirements import Requirements, requirements
@@ -79,7 +80,7 @@ def read(
             skipped.append(Skipped(block.opener + 1, _first_line(block), entry.why, entry.title.path))
         else:
             broke_off = finish_reason == "length" and block.nested and block.until >= len(lines) - 1
-            found.setdefault(entry.title.path, []).append(_file(entry, broke_off))
+            found.setdefault(entry.title.path, []).append(_file(entry, broke_off, present.get(entry.title.path, "")))
     chosen = {path: _chosen(versions) for path, versions in found.items()}
     applied, refused = changed_files.apply(changed, lines, chosen, expected, present)
     skipped = sorted([*skipped, *refused], key=lambda each: each.line)
@@ -144,7 +145,10 @@ def _put_right(block: Block, title: Title, expected: Sequence[str]) -> tuple[Blo
     ending = path.rpartition(".")[2].casefold() if path else filenames.ending(block.info)
     if block.end == "cut" or not ending:
         return block, ""
-    corrected = corrections.correct("\n".join(block.lines), ending)
+    text = "\n".join(block.lines)
+    if elided(text):  # put right, a remark in brackets would be code
+        return block, ""
+    corrected = corrections.correct(text, ending)
     if corrected.excerpt:
         return block._replace(excerpt=True), ""
     return (block._replace(lines=tuple(corrected.text.split("\n"))) if corrected.what else block), corrected.what
@@ -167,7 +171,7 @@ def _rule(
         entry.why = COPIED if copied else rulings.no_file(block, title, headed)
         if not entry.why and title.path in whole and titles.is_alternative(block, lines):
             entry.why = "it is an alternative to the version above it"
-        if not entry.why and block.end != "cut" and not completeness.elided(entry.text):
+        if not entry.why and block.end != "cut" and not elided(entry.text):
             whole.add(title.path)
 
 
@@ -215,7 +219,7 @@ def _renamed(
     return msgspec.structs.replace(title, path=wanted, said=title.path)
 
 
-def _file(entry: _Entry, broke_off: bool) -> File:
+def _file(entry: _Entry, broke_off: bool, before: str) -> File:
     block, title = entry.block, entry.title
     lines = list(block.lines)
     doubts: list[Doubt] = []
@@ -225,7 +229,7 @@ def _file(entry: _Entry, broke_off: bool) -> File:
         doubts.append("name line dropped")
     text = "\n".join([*lines, ""]) if lines else ""
     cut = broke_off or block.end == "cut"
-    left_out = completeness.elided(text)
+    left_out = elided(text, before)
     if cut:
         doubts.append("cut")
     if left_out:

@@ -131,6 +131,8 @@ HOSTILE = {
     "written breaks": "x\\n",
     "entities": "&lt;",
     "typography": "“x” ",
+    "left out": "# 其余代码 ",
+    "rests": "# rest of the code der rest des ",
     "file tags": '<file path="a.py">\n',
     "closed file tags": '<file path="a.py">\nx\n</file>\n',
     "path tags": "<path>a.py</path>\n",
