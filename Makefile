@@ -72,7 +72,7 @@ bench: setup
 
 # A night in small: make soak SOAK="--projects 100 --kills 20"
 soak: setup
-	PYTHONPATH=.:tests:tests/project $(BIN)/python tests/soak/soak.py $(SOAK)
+	PYTHONPATH=.:tests $(BIN)/python tests/soak/soak.py $(SOAK)
 
 # atheris has wheels for few versions of Python, so it has an environment of its own. SECONDS are for each reader.
 SECONDS ?= 60

@@ -1,8 +1,8 @@
 """Measures how often a real model solves one-sentence tasks: python benchmarks/one_sentence.py --seeds 20
 
 Builds each program once per seed with the company ``default`` and the server at VLLM_ENDPOINT, and tries it with other
-inputs (``tests/real/does_it.py``). The first three tasks are the README's. Prints a line per run, and for each task the
-number of runs that say ``passed``, and how many of these and of the others do what the task says.
+inputs (``tests/helpers/does_it.py``). The first three tasks are the README's. Prints a line per run, and for each task
+the number of runs that say ``passed``, and how many of these and of the others do what the task says.
 """
 
 import argparse
@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "real")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-import does_it  # noqa: E402
+from helpers import does_it  # noqa: E402
 
 from chatdev import runs, wiring  # noqa: E402
 from chatdev.journal.events import ModelAnswered  # noqa: E402

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from support import ANSWERS, recording
+from helpers.support import ANSWERS, recording
 
 from chatdev.cli import common
 from chatdev.cli.test import command as judge

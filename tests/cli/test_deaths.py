@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from support import ANSWERS, recording
+from helpers.support import ANSWERS, recording
 from test_commands import environment, type_in
 
 from chatdev import wiring

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import exposition
 import pytest
-from collector import collecting
-from support import ANSWERS, recording
+from helpers import exposition
+from helpers.collector import collecting
+from helpers.support import ANSWERS, recording
 from test_commands import ROOT, environment, serving, type_in
 
 from chatdev.cli import watch

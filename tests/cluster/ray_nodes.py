@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ANSWERS, recording
+from helpers.support import ANSWERS, recording
 
 from chatdev.playback.recording import write
 

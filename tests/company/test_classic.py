@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support import ANSWERS, MAIN, TESTS, UNHEARD_OF, WORDS, Ran, recording, run
+from helpers.support import ANSWERS, MAIN, TESTS, UNHEARD_OF, WORDS, Ran, recording, run
 
 from chatdev.company import config
 from chatdev.company.config import CHIEF, ChainStep, Company

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ANSWERS, MAIN, WORDS, Ran, recording, run
+from helpers.support import ANSWERS, MAIN, WORDS, Ran, recording, run
 
 from chatdev.company import classic_folder, config
 from chatdev.company.config import ChainStep, CompanyError

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Ran, recording, run
+from helpers.support import Ran, recording, run
 
 from chatdev import runs, wiring
 from chatdev.agents import snippets

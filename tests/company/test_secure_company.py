@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from support import ANSWERS, MAIN, WORDS, recording, run
+from helpers.support import ANSWERS, MAIN, WORDS, recording, run
 
 from chatdev.company import config
 from chatdev.journal.events import MessageStored, ModelAnswered

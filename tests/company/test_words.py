@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support import ANSWERS, DRAFTED, recording, run
+from helpers.support import ANSWERS, DRAFTED, recording, run
 
 from chatdev.company import config
 from chatdev.company.config import CompanyError, from_sources, read

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import plain
 import pytest
 from click.testing import CliRunner, Result
-from support import ANSWERS, recording
+from helpers import plain
+from helpers.support import ANSWERS, recording
 
 from chatdev.cli.main import cli
 from chatdev.journal import events

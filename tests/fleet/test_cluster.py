@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import pytest
-from support import ANSWERS, recording
+from helpers.support import ANSWERS, recording
 
 from chatdev import runs
 from chatdev.errors import ChatDevError, UserError

@@ -4,12 +4,11 @@ import resource
 from collections.abc import Sequence
 from pathlib import Path
 
-import fake_server
-import plain
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from support import ANSWERS, recording
+from helpers import fake_server, plain
+from helpers.support import ANSWERS, recording
 
 from chatdev import runs, wiring
 from chatdev.errors import ChatDevError, UserError

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import msgspec
 import pytest
-from fake_server import delta, hello, model, refuses, says, serving, sse, streams, usage, whole
+from helpers.fake_server import delta, hello, model, refuses, says, serving, sse, streams, usage, whole
 
 from chatdev.models import errors
 from chatdev.models.address import of_openai
@@ -123,7 +123,7 @@ def test_a_script_that_only_calls_run_leaves_no_warning_behind() -> None:
 import asyncio, sys, threading
 from aiohttp import web
 sys.path.insert(0, sys.argv[1])
-from fake_server import serving
+from helpers.fake_server import serving
 from chatdev.models.backend import VLLMModel
 from chatdev.settings import Settings
 up, done, url = threading.Event(), threading.Event(), []

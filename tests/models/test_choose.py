@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from fake_server import serving
+from helpers.fake_server import serving
 
 from chatdev.errors import UserError
 from chatdev.models import address as addresses

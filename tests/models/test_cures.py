@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_server import hello, model, refuses, serving, streams
+from helpers.fake_server import hello, model, refuses, serving, streams
 
 from chatdev.models import cures, errors, refusals, request
 from chatdev.models.endpoint_model import EndpointModel

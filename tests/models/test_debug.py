@@ -1,7 +1,7 @@
 """What a person reads with VLLM_DEBUG=1, of real exchanges."""
 
 import pytest
-from fake_server import Answer, delta, hello, refuses, says, serving, sse, streams, usage
+from helpers.fake_server import Answer, delta, hello, refuses, says, serving, sse, streams, usage
 
 from chatdev.models.address import Address
 from chatdev.models.backend import VLLMModel

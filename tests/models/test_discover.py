@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from fake_server import serving
+from helpers.fake_server import serving
 
 from chatdev.models import address as addresses
 from chatdev.models import discover

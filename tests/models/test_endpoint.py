@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from fake_server import model, says, serving
+from helpers.fake_server import model, says, serving
 
 from chatdev.models import endpoint, errors
 from chatdev.models.address import Address

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 import pytest
-from fake_server import FakeServer, delta, hello, refuses, says, serving, sse, streams, usage
+from helpers.fake_server import FakeServer, delta, hello, refuses, says, serving, sse, streams, usage
 
 from chatdev.models import errors, retry
 from chatdev.models.breaker import BreakerRegistry

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from fake_server import refuses, says, serving
+from helpers.fake_server import refuses, says, serving
 
 from chatdev.models import errors, listing
 from chatdev.models.endpoint import Facts

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from fake_server import says, serving
+from helpers.fake_server import says, serving
 
 from chatdev.models import metrics
 from chatdev.models.backend import OpenAIModel, StubModel, VLLMModel

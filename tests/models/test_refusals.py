@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from fake_server import hello, model, says, streams
+from helpers.fake_server import hello, model, says, streams
 
 from chatdev.models import errors, refusals
 from chatdev.models.address import Address

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from fake_server import delta, hello, sse, usage, whole
+from helpers.fake_server import delta, hello, sse, usage, whole
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from conftest import Talk, listening
-from fake_server import delta, hello, model, refuses, says, serving, sse, streams, usage
+from helpers.fake_server import delta, hello, model, refuses, says, serving, sse, streams, usage
 
 from chatdev.errors import SettingsError
 from chatdev.models import errors

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_server import serving
+from helpers.fake_server import serving
 
 from chatdev.models import errors
 from chatdev.models.address import Address

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from benching import CALLS, SYSTEM, TASK, WORKLOAD
-from support import ANSWERS, recording, run
+from helpers.support import ANSWERS, recording, run
 
 from chatdev import runs
 from chatdev.errors import UserError

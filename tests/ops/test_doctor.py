@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from aiohttp import web
 from click.testing import CliRunner
-from fake_server import FakeServer, delta, says, serving, sse, streams, usage, whole
+from helpers.fake_server import FakeServer, delta, says, serving, sse, streams, usage, whole
 
 import chatdev
 from chatdev.cli.doctor import command

@@ -4,8 +4,8 @@ import struct
 from pathlib import Path
 
 import pytest
-import tiny_gguf
 from gguf import GGUFWriter
+from helpers import tiny_gguf
 
 from chatdev.errors import UserError
 from chatdev.ops.serving import gguf, weights

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import machines
 import pytest
-import tiny_gguf
-from serving import SYSTEM, type_in
+from helpers import tiny_gguf
+from helpers.serving import SYSTEM, type_in
 from test_weights import QWEN_7B, folder
 
 GIB = 1024  # in nvidia-smi's MiB

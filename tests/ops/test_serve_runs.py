@@ -10,9 +10,8 @@ from pathlib import Path
 
 import machines
 import pytest
-import serving
-import tiny_gguf
-from serving import SYSTEM
+from helpers import serving, tiny_gguf
+from helpers.serving import SYSTEM
 from test_weights import QWEN_7B, folder
 
 from chatdev.errors import UserError

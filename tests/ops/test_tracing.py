@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from collector import collecting
+from helpers.collector import collecting
 
 from chatdev.ops import tracing
 from chatdev.ops.tracing import NotInstalled, Tracing

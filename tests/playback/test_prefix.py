@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support import ANSWERS, recording
+from helpers.support import ANSWERS, recording
 
 from chatdev import runs, wiring
 from chatdev.journal.events import ModelAnswered

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from support import ANSWERS, Ran, recording
+from helpers.support import ANSWERS, Ran, recording
 
 from chatdev import runs, wiring
 from chatdev.errors import ChatDevError

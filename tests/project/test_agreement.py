@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support import DRAFT, DRAFTED, ROWS, Ran, recording, run
+from helpers.support import DRAFT, DRAFTED, ROWS, Ran, recording, run
 
 from chatdev.journal.events import MessageStored, ModelAnswered, ProductProbed, RaceDecided
 from chatdev.product import acceptance, rows

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support import ANSWERS, MAIN, PACKAGES, TESTS, UNHEARD_OF, WORDS, Ran, recording, run
+from helpers.support import ANSWERS, MAIN, PACKAGES, TESTS, UNHEARD_OF, WORDS, Ran, recording, run
 
 from chatdev import runs
 from chatdev.company.config import find

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import ANSWERS, MAIN, WORDS, Ran, recording, run
+from helpers.support import ANSWERS, MAIN, WORDS, Ran, recording, run
 
 from chatdev.journal.events import AttemptStarted, FileWritten, MessageStored, PhaseBegan, ProductStarted, TestsRan
 from chatdev.product.output import inert

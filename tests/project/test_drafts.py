@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from support import DRAFT, DRAFTED, ROWS, Ran, recording, run
+from helpers.support import DRAFT, DRAFTED, ROWS, Ran, recording, run
 
 from chatdev import runs, wiring
 from chatdev.journal import store

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from support import ANSWERS, MAIN, TESTS, WORDS, recording, run
+from helpers.support import ANSWERS, MAIN, TESTS, WORDS, recording, run
 
 from chatdev.journal.events import Diagnostic, FileRemoved, ModelAnswered
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from helpers.support import ANSWERS, recording
 from reaching import HASTY, answers, at_all_places, begun, served
-from support import ANSWERS, recording
 
 from chatdev import runs
 from chatdev.journal import store

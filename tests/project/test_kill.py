@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ANSWERS, MAIN, WORDS, recording
+from helpers import scripts
+from helpers.support import ANSWERS, MAIN, WORDS, recording
 from test_network import Agents, named, ran
 
 from chatdev import runs
@@ -24,11 +25,13 @@ async def killed(folder: Path, endpoint: str, moment: str, *order: str) -> list[
     """What became of a run that was killed at its first effect, of one killed at its second, and so on."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        str(Path(__file__).with_name("kill_driver.py")),
+        "-m",
+        "helpers.kill_driver",
         endpoint,
         moment,
         str(folder),
         *order,
+        env=scripts.environment(),
         stdout=subprocess.PIPE,
     )
     output, _ = await process.communicate()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support import ANSWERS, MAIN, TESTS, WORDS, Ran, recording, run
+from helpers.support import ANSWERS, MAIN, TESTS, WORDS, Ran, recording, run
 
 from chatdev import runs
 from chatdev.journal.events import Diagnostic, FileRefused, MessageStored, ModelAnswered, TestsRan

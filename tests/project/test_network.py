@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from support import ANSWERS, WORDS
+from helpers.support import ANSWERS, WORDS
 
 from chatdev import runs, wiring
 from chatdev.company import config

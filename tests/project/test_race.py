@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from support import ANSWERS, MAIN, TESTS, WORDS, recording, run
+from helpers.support import ANSWERS, MAIN, TESTS, WORDS, recording, run
 
 from chatdev import runs, wiring
 from chatdev.journal import store

@@ -1,38 +1,9 @@
 """Killed at random moments, again and again, a run with races and calls side by side ends with the same product."""
 
-import asyncio
-import subprocess
-import sys
 from pathlib import Path
 
-import msgspec
 import pytest
-from support import ANSWERS, recording
-
-from chatdev.playback.faults import FaultSpec
-from chatdev.playback.server import Playback
-
-
-async def killed(folder: Path, count: int, seed: int) -> list[dict[str, object]]:
-    pace = FaultSpec(first_token=0.02, per_token=0.0005)
-    async with Playback(recording(ANSWERS), manners=(pace,)) as endpoint:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(Path(__file__).with_name("random_kills.py")),
-            endpoint,
-            str(count),
-            str(seed),
-            str(folder),
-            stdout=subprocess.PIPE,
-        )
-        try:
-            output, _ = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-    assert process.returncode == 0
-    return [msgspec.json.decode(line) for line in output.splitlines()]
+from helpers.random_kills import killed
 
 
 @pytest.mark.parametrize("seed", [1_000, 2_000])

@@ -6,7 +6,7 @@
 from pathlib import Path
 
 import pytest
-from support import run
+from helpers.support import run
 
 from chatdev.playback.recording import read
 from chatdev.product import rows

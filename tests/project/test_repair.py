@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support import DRAFT, DRAFTED, REPAIR, ROWS, Ran, recording, run
+from helpers.support import DRAFT, DRAFTED, REPAIR, ROWS, Ran, recording, run
 
 from chatdev import runs
 from chatdev.company import config

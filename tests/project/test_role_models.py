@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from support import ANSWERS, PACKAGES, UNHEARD_OF, WORDS, Ran, recording
+from helpers.support import ANSWERS, PACKAGES, UNHEARD_OF, WORDS, Ran, recording
 
 from chatdev import runs, wiring
 from chatdev.company import config

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support import DRAFTED, ROWS, Ran, recording, run
+from helpers.support import DRAFTED, ROWS, Ran, recording, run
 
 from chatdev.journal.events import Diagnostic, MessageStored, ModelAnswered
 from chatdev.product import rows

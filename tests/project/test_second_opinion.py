@@ -4,8 +4,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from helpers.support import ANSWERS, recording
 from reaching import answers, begun, served
-from support import ANSWERS, recording
 
 from chatdev import runs, wiring
 from chatdev.errors import SettingsError

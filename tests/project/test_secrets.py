@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from fake_server import says, serving
-from support import ANSWERS, MAIN, TESTS, WORDS, Ran, recording, run
+from helpers.fake_server import says, serving
+from helpers.support import ANSWERS, MAIN, TESTS, WORDS, Ran, recording, run
 
 from chatdev import runs
 from chatdev.errors import SettingsError

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support import DRAFT, DRAFTED, ROWS, SKETCH, Ran, recording, run
+from helpers.support import DRAFT, DRAFTED, ROWS, SKETCH, Ran, recording, run
 
 from chatdev import runs
 from chatdev.journal.events import Diagnostic, MessageStored, ModelAnswered, PhaseEnded, RaceDecided, TestsRan

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from support import ANSWERS, MAIN, WORDS, Ran, recording, run
+from helpers.support import ANSWERS, MAIN, WORDS, Ran, recording, run
 
 from chatdev import runs
 from chatdev.company.config import CompanyError, find, from_sources, read, write

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support import ANSWERS, MAIN, WORDS, Ran, recording
+from helpers.support import ANSWERS, MAIN, WORDS, Ran, recording
 
 from chatdev import runs, wiring
 from chatdev.company import config

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support import ANSWERS, PACKAGES, UNHEARD_OF, WORDS, recording, run
+from helpers.support import ANSWERS, PACKAGES, UNHEARD_OF, WORDS, recording, run
 
 from chatdev.journal.events import ModelAnswered
 from chatdev.playback import demo

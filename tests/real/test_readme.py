@@ -12,10 +12,9 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
-import does_it
 import pytest
-import serving
 import weights
+from helpers import does_it, serving
 
 ROOT = Path(__file__).parent.parent.parent
 MOST_CALLS = "24"

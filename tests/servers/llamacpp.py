@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from helpers import scripts
 
 MODEL_NAME = "gibberish"
 
@@ -38,6 +39,7 @@ def running(folder: Path, *, window: int) -> Iterator[Server]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
+            env=scripts.environment(),
             text=True,
         ) as server,
     ):
@@ -66,8 +68,8 @@ def stop(server: subprocess.Popen[str]) -> None:
 def main(path: Path, window: int) -> None:
     """Serve until standard input ends."""
     try:
-        import tiny_gguf
         import xllamacpp
+        from helpers import tiny_gguf
     except ImportError as error:
         print(f"missing {error}", flush=True)
         return

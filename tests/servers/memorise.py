@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import tiny_qwen
 import torch
-from chatml import END_OF_TURN
+from helpers.chatml import END_OF_TURN
 from torch.nn import functional
 from transformers import PreTrainedTokenizerBase, Qwen2ForCausalLM
 

@@ -43,7 +43,8 @@ def free_port() -> int:
 def run(name: str, *arguments: str | Path, folder: Path, timeout: float) -> None:
     """Run a program that ends by itself, within ``timeout`` seconds; what it keeps lies in ``folder``. Fails the test
     if it fails, and then pytest shows what it printed."""
-    status = subprocess.run([program(name), *arguments], env=_environment(folder), timeout=timeout).returncode
+    environment = {**_environment(folder), "PYTHONPATH": str(ROOT / "tests")}  # for helpers
+    status = subprocess.run([program(name), *arguments], env=environment, timeout=timeout).returncode
     if status:
         pytest.fail(f"{name} {arguments[0]} ended with exit status {status}")
 

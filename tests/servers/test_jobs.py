@@ -5,9 +5,9 @@ import contextlib
 from pathlib import Path
 
 import gibberish
-import plain
 import pytest
 import vllm_cpu
+from helpers import plain
 
 from chatdev.fleet import batch
 from chatdev.fleet.concurrency import FIRST, AdaptiveConcurrency

@@ -6,7 +6,7 @@ from pathlib import Path
 import gibberish
 import pytest
 import server_process
-import serving
+from helpers import serving
 
 from chatdev.models.backend import VLLMModel
 from chatdev.models.types import Message, Options

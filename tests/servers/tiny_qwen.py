@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from chatml import END_OF_TURN, SPECIAL, TEMPLATE
+from helpers.chatml import END_OF_TURN, SPECIAL, TEMPLATE
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
 

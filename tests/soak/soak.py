@@ -23,8 +23,8 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import msgspec
-from support import ANSWERS, recording
-from test_random_kills import killed
+from helpers.random_kills import killed
+from helpers.support import ANSWERS, recording
 
 from chatdev import runs, wiring
 from chatdev.journal.events import LimitReached, ModelAnswered

@@ -1,4 +1,4 @@
-import exposition
+from helpers import exposition
 from sample_log import CPO, Log, answer, begun, finished, hostile, worked
 
 from chatdev.journal import events

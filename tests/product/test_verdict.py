@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from products import CALCULATOR, CALCULATOR_TESTS, SANDBOX, product
+from helpers.products import CALCULATOR, CALCULATOR_TESTS, SANDBOX, product
 
 from chatdev.errors import UserError
 from chatdev.journal.events import ProductStarted, TestOutcome, TestResult, TestsRan

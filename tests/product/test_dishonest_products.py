@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from products import CALCULATOR, CALCULATOR_TESTS, SANDBOX, product, verdict_of
+from helpers.products import CALCULATOR, CALCULATOR_TESTS, SANDBOX, product, verdict_of
 
 from chatdev.journal.events import ProductStarted, TestsRan
 from chatdev.product.python_tests import run_tests

@@ -1,7 +1,7 @@
 """Products that would look as if they passed, judged by rows from outside. None of them does."""
 
 import pytest
-from products import SANDBOX
+from helpers.products import SANDBOX
 
 from chatdev.product import acceptance, languages, rows
 from chatdev.product.sessions import Invocation, MachineTooBusy, run_sessions

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from products import SANDBOX, product
+from helpers.products import SANDBOX, product
 
 from chatdev.errors import UserError
 from chatdev.language_table import table as recipes

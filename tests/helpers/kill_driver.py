@@ -1,5 +1,6 @@
-"""Kills a run at each of its effects and resumes it each time: ``kill_driver.py ENDPOINT MOMENT FOLDER [ORDER]``.
+"""Kills a run at each of its effects and resumes it each time.
 
+``python -m helpers.kill_driver ENDPOINT MOMENT FOLDER [ORDER]``.
 ORDER is JSON, with the fields of ``runs.RunRequest``; else it is the calculator.
 
 Attempts are forked from one process that has everything imported. Prints a JSON line per effect: what was asked of the

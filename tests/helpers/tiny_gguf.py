@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from chatml import END_OF_TEXT, END_OF_TURN, SPECIAL, TEMPLATE
 from gguf import GGUFWriter, TokenType
+
+from helpers.chatml import END_OF_TEXT, END_OF_TURN, SPECIAL, TEMPLATE
 
 Weights: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 

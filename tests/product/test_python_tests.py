@@ -5,9 +5,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from helpers.products import CALCULATOR, CALCULATOR_TESTS, SANDBOX, product
 from hypothesis import given
 from hypothesis import strategies as st
-from products import CALCULATOR, CALCULATOR_TESTS, SANDBOX, product
 
 from chatdev.journal.events import TestResult
 from chatdev.product.python_tests import collect, run_tests

@@ -4,7 +4,7 @@ import shutil
 import sys
 
 import pytest
-from products import product
+from helpers.products import product
 
 from chatdev.product import languages
 from chatdev.product.verdict import judge

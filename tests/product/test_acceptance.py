@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from products import CALCULATOR, CALCULATOR_TESTS, SANDBOX, product
+from helpers.products import CALCULATOR, CALCULATOR_TESTS, SANDBOX, product
 
 from chatdev import language_table
 from chatdev.journal.events import TestsRan

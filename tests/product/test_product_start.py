@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from products import SANDBOX, product
+from helpers.products import SANDBOX, product
 
 from chatdev.journal.events import ProductStarted
 from chatdev.product.python_start import start_product

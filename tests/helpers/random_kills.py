@@ -1,24 +1,30 @@
 """Kills runs at random moments, races and calls side by side among them, and resumes each until it ends.
 
-``random_kills.py ENDPOINT COUNT SEED FOLDER``: attempts are forked from one process that has everything imported. A
-moment is drawn as a number of records and some milliseconds after the last of them, so that a seed comes close to the
-same moments again. Prints a JSON line per run; see ``Life``.
+``python -m helpers.random_kills ENDPOINT COUNT SEED FOLDER``: attempts are forked from one process that has everything
+imported. A moment is drawn as a number of records and some milliseconds after the last of them, so that a seed comes
+close to the same moments again. Prints a JSON line per run; see ``Life``.
 """
 
+import asyncio
 import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import msgspec
-from kill_driver import live, product
 
 from chatdev import runs
 from chatdev.journal import events
 from chatdev.journal.store import Record, Store, read
+from chatdev.playback.faults import FaultSpec
+from chatdev.playback.server import Playback
+from helpers import scripts
+from helpers.kill_driver import live, product
+from helpers.support import ANSWERS, recording
 
 LONGEST = 0.06
 """Seconds after a record within which a kill comes."""
@@ -99,6 +105,31 @@ def told(folder: Path, life: Life) -> Life:
     life.doubled = sorted({place for place in places if places.count(place) > 1})
     life.product = product(folder)
     return life
+
+
+async def killed(folder: Path, count: int, seed: int) -> list[dict[str, object]]:
+    """Let a process of its own kill ``count`` runs in ``folder``; a ``Life`` for each, after that of one let live."""
+    pace = FaultSpec(first_token=0.02, per_token=0.0005)
+    async with Playback(recording(ANSWERS), manners=(pace,)) as endpoint:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "helpers.random_kills",
+            endpoint,
+            str(count),
+            str(seed),
+            str(folder),
+            env=scripts.environment(),
+            stdout=subprocess.PIPE,
+        )
+        try:
+            output, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+    assert process.returncode == 0
+    return [msgspec.json.decode(line) for line in output.splitlines()]
 
 
 def main(endpoint: str, count: int, seed: int, warehouse: Path) -> None:

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 
 import pytest
-from products import CALCULATOR, CALCULATOR_TESTS, product
+from helpers.products import CALCULATOR, CALCULATOR_TESTS, product
 
 from chatdev.product import busy, languages, python_start
 from chatdev.product.python_start import start_product

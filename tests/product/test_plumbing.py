@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from products import SANDBOX, product
+from helpers.products import SANDBOX, product
 
 from chatdev.agents import replies
 from chatdev.journal.events import TestsRan
