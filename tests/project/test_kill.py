@@ -87,7 +87,8 @@ async def test_a_network_killed_at_each_effect_ends_in_the_same_product(tmp_path
     _, whole = await ran(tmp_path, Agents(), named("layered", 4))
     events = [record.event for record in store.read(runs.log_of(whole))]
     said = {event.place: event.text for event in events if isinstance(event, ModelAnswered)}
-    order = {"task": "greet", "name": "Greeting", "config": "full", "network": {"topology": "layered", "agents": 4}}
+    network = named("layered", 4).as_json
+    order = {"task": "greet", "name": "Greeting", "config": "full", "network": network}
     async with Playback(recording(said)) as endpoint:
         lives = await killed(tmp_path, endpoint, moment, json.dumps(order))
     assert len(lives) >= 9  # of which up to four happen side by side
