@@ -39,7 +39,7 @@ class Missing(msgspec.Struct, frozen=True):
     """What an answer lacks: ``request`` asks the role for it, the other text describes it to the user."""
 
     request: str
-    told: str
+    reason: str
 
 
 Read = Callable[[RoleAnswer], Awaitable[Missing | None]]
@@ -80,6 +80,6 @@ async def insist(
         lack = await read(answer)
         if lack is None or attempt == attempts:
             return answer
-        again(attempt, lack.told)
+        again(attempt, lack.reason)
         messages = (*opening, Message("assistant", quoted(answer)), Message("user", lack.request))
     raise AssertionError("attempts is at least 1")

@@ -7,7 +7,9 @@ from chatdev.agents.tokens import without_tokens
 
 _QUOTED = re.compile(r" {0,3}> ?")
 _QUOTED_FENCE = re.compile(r" {0,3}> ?(`{3,}|~{3,})\s*([\w-]*)")
+_OTHER_FENCE = re.compile(r"\s*(?:'''|´´´|｀｀｀|‘‘‘|’’’)([A-Za-z+#]{0,12})\s*")
 _FENCE = re.compile(r"\s*(?:`{3,}|~{3,})")
+_PAIR = 2
 
 
 def clean(text: str) -> list[str]:
@@ -20,7 +22,7 @@ def clean(text: str) -> list[str]:
     if "\r\n" in text and text.count("\n") == text.count("\r\n"):
         text = text.replace("\r\n", "\n")
     lines = without_thoughts(without_channels(text).split("\n"))
-    lines = _unquoted(without_tokens(lines))
+    lines = _with_fences(_unquoted(without_tokens(lines)))
     while lines and not lines[-1].strip():
         lines.pop()
     return lines
@@ -32,3 +34,11 @@ def _unquoted(lines: list[str]) -> list[str]:
     if not fences or any(found[2] in ("diff", "patch") for found in fences) or any(map(_FENCE.match, lines)):
         return lines
     return [line[mark.end() :] if (mark := _QUOTED.match(line)) else line for line in lines]
+
+
+def _with_fences(lines: list[str]) -> list[str]:
+    """An answer whose fences are made of other quotation marks, with a language behind the first, with real fences."""
+    marks = [found for line in lines if (found := _OTHER_FENCE.fullmatch(line))]
+    if len(marks) < _PAIR or not marks[0][1] or any(map(_FENCE.match, lines)):
+        return lines
+    return [f"```{found[1]}" if (found := _OTHER_FENCE.fullmatch(line)) else line for line in lines]

@@ -125,14 +125,14 @@ def _is_abstract_base(base: ast.expr) -> bool:
 def _is_declaration(node: _Function) -> bool:
     """Whether a function needs no body: abstract, an overload, an empty constructor, or meant for subclasses."""
     decorators = " ".join(ast.unparse(decorator) for decorator in node.decorator_list)
-    said = " ".join(
+    strings = " ".join(
         n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)
     ).casefold()
     return (
         "abstract" in decorators
         or "overload" in decorators
         or (node.name.startswith("__") and node.name.endswith("__"))
-        or any(word in said for word in ("subclass", "overrid", "abstract"))
+        or any(word in strings for word in ("subclass", "overrid", "abstract"))
     )
 
 

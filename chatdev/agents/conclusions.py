@@ -23,17 +23,17 @@ def conclusion(text: str) -> str | None:
     lines = clean(text)
     inside = _quoted(lines)
     fallback: str | None = None
-    said_lines = [line for number, line in enumerate(lines) if line.strip() and number not in inside]
-    for last, line in enumerate(reversed(said_lines)):
+    unquoted_lines = [line for number, line in enumerate(lines) if line.strip() and number not in inside]
+    for last, line in enumerate(reversed(unquoted_lines)):
         marks = list(MARK.finditer(line))
         found = marks[-1] if marks else (_LOOSE_MARK.match(line) if last == 0 else None)
         if found is None or (last and _is_quotation(line, found)):
             continue
-        said = _unmarked(line[found.end() :])
+        concluded = _unmarked(line[found.end() :])
         before = line[: found.start()].strip(" \t\r*_`\"'>#-([")
-        if said and (not before or _SPEAKER.match(before)):
-            return said
-        fallback = fallback or said
+        if concluded and (not before or _SPEAKER.match(before)):
+            return concluded
+        fallback = fallback or concluded
     return fallback
 
 
@@ -59,21 +59,21 @@ def _unmarked(rest: str) -> str | None:
     """The rest of a line without surrounding markup, and without the closing halves of markup opened before it."""
     if re.match(r"\W*\*(?![\w*])", rest):
         return None  # The star of an instruction: write <INFO> and then *.
-    said = rest.replace("</INFO>", "").strip().lstrip(":>*").strip()
-    if said.endswith(('".', "'.", "`.", "*.")) and said.count(said[-2]) % 2 == 1:
-        said = said[:-1]
+    text = rest.replace("</INFO>", "").strip().lstrip(":>*").strip()
+    if text.endswith(('".', "'.", "`.", "*.")) and text.count(text[-2]) % 2 == 1:
+        text = text[:-1]
     for mark in ("**", "*", "`", '"', "'", "”", ")"):
-        if said.endswith(mark) and (said.count(mark) % 2 == 1 or mark in "”)") and not (mark == ")" and "(" in said):
-            said = said[: -len(mark)].rstrip()
-        if len(said) > 2 * len(mark) and mark != ")" and said.startswith(mark) and said.endswith(mark):
-            said = said[len(mark) : -len(mark)].strip()
-    return said if any(character.isalnum() for character in said) else None
+        if text.endswith(mark) and (text.count(mark) % 2 == 1 or mark in "”)") and not (mark == ")" and "(" in text):
+            text = text[: -len(mark)].rstrip()
+        if len(text) > 2 * len(mark) and mark != ")" and text.startswith(mark) and text.endswith(mark):
+            text = text[len(mark) : -len(mark)].strip()
+    return text if any(character.isalnum() for character in text) else None
 
 
 def finished(text: str) -> bool:
     """Whether the answer says ``<INFO> Finished``: nothing is left to change."""
-    said = conclusion(text)
-    return said is not None and re.match(r"\W*finished\b", said, re.I) is not None
+    concluded = conclusion(text)
+    return concluded is not None and re.match(r"\W*finished\b", concluded, re.I) is not None
 
 
 def choice(text: str, options: Sequence[str]) -> str | None:
@@ -87,12 +87,12 @@ def choice(text: str, options: Sequence[str]) -> str | None:
     lines = [line for line in clean(text) if line.strip()]
     if not lines or not options:
         return None
-    said = conclusion(text)
+    concluded = conclusion(text)
     exact = {_plain(option): option for option in options}
-    for candidate in (said or "", "\n".join(lines), lines[-1]):
+    for candidate in (concluded or "", "\n".join(lines), lines[-1]):
         if (plain := _plain(candidate)) in exact:
             return exact[plain]
-    for candidate in (said or "", "\n".join(lines)):
+    for candidate in (concluded or "", "\n".join(lines)):
         mentioned = _mentioned(candidate, options)
         if len(mentioned) == 1:
             return mentioned[0]

@@ -24,7 +24,7 @@ _TAGS = {
 }  # fmt: skip
 _ENDINGS = (
     tags(table())
-    | {tag: ending for ending, said in _TAGS.items() for tag in said.split()}
+    | {tag: ending for ending, names in _TAGS.items() for tag in names.split()}
     | dict.fromkeys(_SHELLS, "sh")
 )
 

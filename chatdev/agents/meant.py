@@ -104,12 +104,12 @@ def _path(text: str, fitting: Sequence[str], wanted: str, present: Mapping[str, 
 
 def _fits(block: UnnamedBlock, path: str, *, several: bool) -> bool:
     """Whether a block can be a file of that name, by its language or, if it names none, by its content."""
-    ending, said = path.rpartition(".")[2].casefold(), filenames.ending(block.info)
-    if said and not (said == ending or (said == "sh" and filenames.is_script(path))):
+    ending, by_info = path.rpartition(".")[2].casefold(), filenames.ending(block.info)
+    if by_info and not (by_info == ending or (by_info == "sh" and filenames.is_script(path))):
         return False
     if not filenames.is_source(path) and not filenames.is_script(path):
-        return bool(said) or not several
-    if said:
+        return bool(by_info) or not several
+    if by_info:
         typed = block.text.lstrip().startswith(">>>")
         return not _is_python(path) or not (typed or (several and completeness.parsed(block.text) is None))
     if filenames.language(block.info) in _TEXT:

@@ -21,8 +21,8 @@ Doubt = Literal[
 class File(msgspec.Struct, frozen=True):
     """One file of an answer. ``path`` is as the model wrote it, unsafe; ``text`` is verbatim, with a final newline.
 
-    ``cut``: the answer ended inside it. ``elided``: the line that replaces omitted code, else empty. ``said`` is the
-    name in the answer, if it differs from ``path``. ``put_right`` says what was wrong with the text and is right now.
+    ``cut``: the answer ended inside it. ``elided``: the line that replaces omitted code, else empty. ``name_in_answer``
+    is empty if it does not differ from ``path``. ``put_right`` says what was wrong with the text and is right now.
     """
 
     path: str
@@ -30,7 +30,7 @@ class File(msgspec.Struct, frozen=True):
     cut: bool = False
     doubts: tuple[Doubt, ...] = ()
     elided: str = ""
-    said: str = ""
+    name_in_answer: str = ""
     put_right: str = ""
 
     @property

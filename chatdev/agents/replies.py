@@ -216,7 +216,7 @@ def _renamed(
     again = outline.cases(text) & outline.cases(present.get(wanted, ""))
     if filenames.is_test(title.path) and not again:
         return title
-    return msgspec.structs.replace(title, path=wanted, said=title.path)
+    return msgspec.structs.replace(title, path=wanted, name_in_answer=title.path)
 
 
 def _file(entry: _Entry, broke_off: bool, before: str) -> File:
@@ -242,7 +242,7 @@ def _file(entry: _Entry, broke_off: bool, before: str) -> File:
         doubts.append("fences inside")
     if entry.put_right:
         doubts.append("put right")
-    return File(title.path, text, cut, tuple(doubts), left_out, title.said, entry.put_right)
+    return File(title.path, text, cut, tuple(doubts), left_out, title.name_in_answer, entry.put_right)
 
 
 def _chosen(versions: Sequence[File]) -> File:

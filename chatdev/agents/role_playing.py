@@ -54,8 +54,8 @@ async def talk(
     lines: list[Turn] = []
     opening = Message("user", question)
     for turn in range(1, turns + 1):
-        said = [Message("user" if number % 2 else "assistant", line.text) for number, line in enumerate(lines)]
-        answer = await ask(assistant.role, turn, 1, (*assistant.beginning, opening, *said))
+        utterances = [Message("user" if number % 2 else "assistant", line.text) for number, line in enumerate(lines)]
+        answer = await ask(assistant.role, turn, 1, (*assistant.beginning, opening, *utterances))
         lines.append(Turn(assistant.role, quoted(answer)))
         if (conclusion := conclude(answer.text)) is not None or turn == turns:
             return Conversation(tuple(lines), conclusion)

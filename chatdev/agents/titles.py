@@ -16,13 +16,13 @@ Source = Literal["", "header", "body", "sentence", "guess"]
 
 
 class Title(msgspec.Struct, frozen=True):
-    """The path of a block and where it was found. ``removed``: the file is to be removed. ``said``: the name in the
-    answer, if another one was meant."""
+    """The path of a block and where it was found. ``removed``: the file is to be removed. ``name_in_answer``
+    is set if another one was meant."""
 
     path: str = ""
     source: Source = ""
     removed: bool = False
-    said: str = ""
+    name_in_answer: str = ""
 
 
 def title(block: Block, lines: Sequence[str], expected: Sequence[str], wanted: Sequence[str]) -> Title:

@@ -229,7 +229,7 @@ class PhaseContext:
             answer = await insist(
                 partial(self.ask, enough=enough), participant, question, kept, again, attempts=attempts
             )
-            if (lack := lacks[-1]) and self.another(attempts, lack.told):
+            if (lack := lacks[-1]) and self.another(attempts, lack.reason):
                 ask, more = partial(self.ask_another, enough=enough), partial(again, before=attempts)
                 answer = await insist(ask, participant, question, kept, more, attempts=attempts)
             return answer

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from chatdev.agents import replies
 from chatdev.agents.chat_agent import Missing, RoleAnswer, quoted
+from chatdev.agents.cleaning import clean
 from chatdev.agents.reflection import reflect
 from chatdev.company.config import COUNSELOR
 from chatdev.journal import places
@@ -132,6 +133,6 @@ def _document(context: PhaseContext, answer: RoleAnswer) -> str:
     for file in whole:
         if file not in named and 2 * len(file.text) > len(answer.text):
             return file.text
-    prose = answer.text.strip()
+    prose = "\n".join(clean(answer.text)).strip()
     is_prose = len(prose) > 80 and not named and answer.finish_reason == "stop" and not replies.looping(prose)
     return prose + "\n" if is_prose and not _copies(reading) else ""

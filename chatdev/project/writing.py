@@ -119,12 +119,12 @@ class _Gathering:
             self.noted.add(put_right)
             self.context.note("aligned", len(self.noted), put_right)
         plain = file.path.replace("\\", "/").removeprefix("./")
-        said = file.said or (plain if plain != path and plain.casefold() == path.casefold() else "")
-        if path in self.noted or not (said or "name guessed" in file.doubts):
+        name = file.name_in_answer or (plain if plain != path and plain.casefold() == path.casefold() else "")
+        if path in self.noted or not (name or "name guessed" in file.doubts):
             return
         self.noted.add(path)
-        if said:
-            self.context.note("aligned", len(self.noted), f"{said} was taken for {path}")
+        if name:
+            self.context.note("aligned", len(self.noted), f"{name} was taken for {path}")
         else:
             self.context.note("guessed", len(self.noted), f"the answer does not say that a block is {path}")
 
@@ -135,9 +135,9 @@ class _Gathering:
             self.copied = 1
             self.context.note("refused", self.copied, f"{copies[0].path or 'a block'}: {replies.COPIED}")
 
-    def lack(self, request: str, told: str, /, **values: str) -> Missing:
+    def lack(self, request: str, reason: str, /, **values: str) -> Missing:
         """What an answer lacks: the company's named request to the role, and a line for the report."""
-        return Missing(self.context.run.prompts.request(request, **values), told)
+        return Missing(self.context.run.prompts.request(request, **values), reason)
 
     def _path(self, name: str) -> tuple[str, str]:
         taken = [*self.context.state.files, *self.files]

@@ -111,7 +111,7 @@ def test_a_nameless_block_of_tests_is_the_test_file_where_tests_are_asked_for(in
 @pytest.mark.parametrize("name", ["tests.py", "main.py", "calculator_tests.py", "tests/main.py", "tests/acceptance.py"])
 def test_tests_under_a_name_where_nobody_looks_for_them_are_the_test_file(name: str) -> None:
     (file,) = replies.read(f"{name}\n{block(TESTS)}", expected=[ASKED]).files
-    assert (file.path, file.said, file.text) == (ASKED, name, TESTS)
+    assert (file.path, file.name_in_answer, file.text) == (ASKED, name, TESTS)
 
 
 def test_tests_that_stand_where_they_are_looked_for_keep_their_name() -> None:
@@ -124,7 +124,7 @@ def test_the_same_tests_under_another_name_are_the_ones_that_there_are() -> None
     mended = TESTS.replace("pass", "self.assertEqual(add(1, 2), 3)")
     answer = f"test_main.py\n{block(mended)}"
     reading = replies.read(answer, expected=[ASKED], present={ASKED: TESTS})
-    assert [(file.path, file.said) for file in reading.files] == [(ASKED, "test_main.py")]
+    assert [(file.path, file.name_in_answer) for file in reading.files] == [(ASKED, "test_main.py")]
 
 
 @pytest.mark.parametrize(

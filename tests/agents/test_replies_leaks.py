@@ -135,3 +135,17 @@ def test_what_is_quoted_beside_the_answer_is_not_read() -> None:
 
 def test_a_quoted_diff_is_not_read() -> None:
     assert read("> main.py\n> ```diff\n> - x = 1\n> + x = 2\n> ```\n") == {}
+
+
+@pytest.mark.parametrize("mark", ["'''", "´´´", "｀｀｀", "‘‘‘"])
+def test_fences_of_other_marks_are_read(mark: str) -> None:
+    assert read(f"main.py\n{mark}python\nx = 1\n{mark}\n\nutil.py\n{mark}python\ny = 2\n{mark}\n") == {
+        "main.py": "x = 1\n",
+        "util.py": "y = 2\n",
+    }
+
+
+def test_quotes_of_python_are_no_fences() -> None:
+    text = "'''\nA program.\n'''\nprint(1)\n"
+    assert read(f"main.py\n```python\n{text}```\n") == {"main.py": text}
+    assert read(text) == {"main.py": text}

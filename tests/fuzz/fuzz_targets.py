@@ -33,7 +33,8 @@ def answers(data: bytes) -> None:
         if odd
         else data.decode("utf-8", "replace")
     )
-    reading = replies.read(text, finish_reason="length", expected=["main.py"])
+    present = {"main.py": "x = 1\ny = 2\n"}
+    reading = replies.read(text, finish_reason="length", expected=["main.py"], present=present)
     assert len({file.path for file in reading.files}) == len(reading.files)
     for file in reading.files:
         file.text.encode()

@@ -84,6 +84,15 @@ async def test_the_manual_may_have_another_name_or_none(tmp_path: Path, answer: 
     assert not [note for note in notes(ran) if "asked again" in note]
 
 
+async def test_a_manual_without_a_file_does_not_hold_the_thoughts_before_it(tmp_path: Path) -> None:
+    prose = (
+        "# Greeting\n\nRun main.py to see the greeting. It needs nothing but Python, and prints one line and ends.\n"
+    )
+    answer = f"<seed:think>\nThe user wants a manual.\n</seed:think>\n{prose}<|endofturn|>"
+    ran = await run(tmp_path, recording(ANSWERS | {MANUAL: answer}))
+    assert (ran.folder / "manual.md").read_text() == prose
+
+
 PLUMBING = f"""{AT}
 ```python
 import subprocess
