@@ -16,11 +16,11 @@ import msgspec
 from chatdev.company import older_keys
 from chatdev.company.budget import Budget
 from chatdev.company.graph import Network, graph
+from chatdev.company.kinds import KINDS
 from chatdev.company.parameters import Parameters as Parameters
 from chatdev.company.phase import CHIEF as CHIEF
 from chatdev.company.phase import COUNSELOR as COUNSELOR
 from chatdev.company.phase import MOST_CANDIDATES as MOST_CANDIDATES
-from chatdev.company.phase import Kind as Kind
 from chatdev.company.phase import Phase as Phase
 from chatdev.company.requests import NO_REQUESTS as NO_REQUESTS
 from chatdev.company.requests import Requests as Requests
@@ -97,7 +97,7 @@ class Company(msgspec.Struct, frozen=True):
         if network is None:
             return self
         first = next(
-            (n for n, step in enumerate(self.chain) if step.phase and self.phases[step.phase].kind == "code"), None
+            (n for n, step in enumerate(self.chain) if step.phase and KINDS[self.phases[step.phase].kind].program), None
         )
         if first is None:
             raise CompanyError(f"The chain of the company {self.name} has no phase that writes the program.")
@@ -115,7 +115,7 @@ class Company(msgspec.Struct, frozen=True):
 
     def racing(self, phase: Phase, typed: int = 0) -> int:
         """How many candidates solve a phase in parallel; ``typed`` wins over the company's files."""
-        return (typed or phase.candidates or self.candidates) if phase.kind == "code" else 1
+        return (typed or phase.candidates or self.candidates) if KINDS[phase.kind].program else 1
 
     def _merged(self, phase: Phase, role: str) -> dict[str, Any]:
         merged: dict[str, Any] = {}
@@ -158,7 +158,7 @@ class Company(msgspec.Struct, frozen=True):
     @property
     def tests(self) -> bool:
         """Whether a phase writes acceptance tests; without tests, the product is only started."""
-        return any(step.phase and self.phases[step.phase].kind in ("tests", "rows") for step in walk(self.chain))
+        return any(step.phase and KINDS[self.phases[step.phase].kind].tests for step in walk(self.chain))
 
 
 _OF_NETWORKS = ("phases/NetworkSolve.md", "phases/NetworkReview.md")
@@ -312,7 +312,7 @@ def _check(company: Company) -> None:
     for role in company.role_models:
         if role not in company.roles:
             raise CompanyError(f"company.toml: role_models: the role {role} has no file roles/{role}.md.")
-    if company.requests is NO_REQUESTS and any(phase.kind != "snippet" for phase in company.phases.values()):
+    if company.requests is NO_REQUESTS and any(KINDS[phase.kind].repeats for phase in company.phases.values()):
         raise CompanyError("company.toml: requests: expected a table, found none. Only snippet phases work without it.")
     for name, phase in company.phases.items():
         _check_phase(company, f"phases/{name}.md", phase)
@@ -337,20 +337,24 @@ def _check_names(siblings: tuple[ChainStep, ...]) -> None:
         raise CompanyError(f"company.toml: chain: loops on the same level need different names, found {loops}.")
 
 
+_NEEDED = {
+    "sets": "the name of the conclusion",
+    "options": "a list of choices",
+    "writes": "the path of the document",
+}
+
+
 def _check_phase(company: Company, name: str, phase: Phase) -> None:
     for role in phase.speakers:
         if role not in company.roles:
             raise CompanyError(f"{name}: the role {role} has no file roles/{role}.md.")
     if phase.assistant == phase.user:
         raise CompanyError(f"{name}: user: expected a role other than the assistant, found {phase.user} twice.")
-    if phase.kind == "choice" and not phase.options:
-        raise CompanyError(f"{name}: options: expected a list of choices, found none.")
     if unknown := sorted(set(phase.words) - set(phase.options)):
         raise CompanyError(f"{name}: words: {unknown[0]} is not one of the options.")
-    if phase.kind in ("talk", "choice") and not phase.sets:
-        raise CompanyError(f"{name}: sets: expected the name of the conclusion, found none.")
-    if phase.kind == "document" and not phase.writes:
-        raise CompanyError(f"{name}: writes: expected the path of the document, found none.")
+    for key in KINDS[phase.kind].needs:
+        if not getattr(phase, key):
+            raise CompanyError(f"{name}: {key}: expected {_NEEDED[key]}, found none.")
     if phase.repairs and not company.requests.broken:
         raise CompanyError(f"{name}: repairs: company.toml has no requests.broken, the request for a repair.")
     if phase.turns < 1:

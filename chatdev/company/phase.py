@@ -7,14 +7,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from chatdev.company.budget import Budget
+from chatdev.company.kinds import KINDS
 from chatdev.company.parameters import Parameters
 from chatdev.company.steps import Until
-
-Kind = Literal["talk", "choice", "code", "complete", "rows", "tests", "amend", "document", "snippet", "sketch"]
-"""What a phase does with its conclusion, in this order: keep the text, choose one of its options, write files to the
-product, finish one unfinished file, write acceptance tests as rows or as programs, correct a wrong test, write one
-named document, use the first code block of one answer as the program, find out with such a block whether the program
-takes no input."""
 
 MOST_CANDIDATES = 16
 """The most candidates for one phase: each takes a slot of the server."""
@@ -27,10 +22,11 @@ CHIEF = "Chief Executive Officer"
 class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Two roles and a question: ``user`` asks, ``assistant`` answers and may speak up to ``turns`` times.
 
-    ``sets`` is the name of the conclusion in later templates; ``default`` is used if there is no conclusion;
-    ``writes`` is the path of a ``document``; ``tries`` limits the rounds that a ``complete`` phase spends on one file;
-    ``budget`` limits all executions of the phase together; ``context`` says whether ``context.md`` precedes the
-    question (not for a text that includes the program itself). ``at`` overrides these keys for an effort.
+    ``kind`` is one of ``kinds.KINDS``; ``sets`` is the name of the conclusion in later templates; ``default`` is used
+    if there is no conclusion; ``writes`` is the path of a ``document``; ``tries`` limits the rounds that a ``complete``
+    phase spends on one file; ``budget`` limits all executions of the phase together; ``context`` says whether
+    ``context.md`` precedes the question (not for a text that includes the program itself). ``at`` overrides these keys
+    for an effort.
 
     For a ``code`` phase: ``candidates`` is how many solve it (None: as many as the company says), ``at_once`` how many
     of them work at the same time after the first (None: all), ``further_temperature`` that of all but the first (None:
@@ -50,7 +46,7 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     assistant: str
     user: str
-    kind: Kind = "talk"
+    kind: str = "talk"
     sets: str = ""
     options: tuple[str, ...] = ()
     default: str = ""
@@ -75,6 +71,10 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     at: Mapping[Literal["low", "normal", "high"], dict[str, Any]] = {}
     name: str = ""
     question: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f'kind: expected one of {", ".join(KINDS)}, found "{self.kind}"')
 
     def named_in(self, task: str) -> list[str]:
         """The options with one of their ``words`` in the task, as a whole word in any letter case."""

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Sequence
 
 import msgspec
 
+from chatdev.company.kinds import KINDS
 from chatdev.company.steps import ChainStep, groups, walk
 from chatdev.journal import places
 from chatdev.journal.effects import JournalScope
@@ -16,9 +17,6 @@ from chatdev.project.context import RunContext, write
 from chatdev.project.phase import hold
 from chatdev.project.state import State, merge
 from chatdev.project.writing import NoProgram
-
-WRITING = ("code", "complete", "tests", "amend", "document", "snippet")
-"""Kinds of phases that write files."""
 
 _SAME = 3
 """Number of cycles with the same outcome that make a circle."""
@@ -76,7 +74,7 @@ async def _loop(run: RunContext, scope: JournalScope, step: ChainStep, state: St
     """Repeat until the loop's condition holds, its cycles are used up, or it goes in circles."""
     before, state = state.finished, msgspec.structs.replace(state, finished=False)
     states: list[State] = []
-    writes = any(each.phase and run.company.phases[each.phase].kind in WRITING for each in walk(step.steps))
+    writes = any(each.phase and KINDS[run.company.phases[each.phase].kind].writes for each in walk(step.steps))
     for cycle in range(1, step.cycles + 1):
         if state.stopped or state.holds(step.until):
             break
@@ -130,7 +128,7 @@ async def _at_once(
 
 
 def _is_asked(run: RunContext, step: ChainStep) -> bool:
-    return bool(step.phase) and run.company.phases[step.phase].kind == "talk"
+    return bool(step.phase) and KINDS[run.company.phases[step.phase].kind].reviews
 
 
 async def _judge(run: RunContext, scope: JournalScope, state: State) -> verdict.Verdict:

@@ -72,6 +72,8 @@ class PhaseContext:
     scope: JournalScope
     phase: Phase
     state: State
+    candidates: int = 1
+    """How many candidates write the program in this phase."""
     said: list[str] = field(default_factory=list)
     """The answers so far, oldest first, as they enter later prompts. They are cut first."""
     met: list[str] = field(default_factory=list)

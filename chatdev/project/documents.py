@@ -13,23 +13,24 @@ from chatdev.product.languages import PYTHON
 from chatdev.product.packages import needed, vouched
 from chatdev.project import early_stop, manual
 from chatdev.project.context import PhaseContext
+from chatdev.project.phase_result import PhaseResult, of_files
 from chatdev.project.state import MANUAL, REQUIREMENTS, State
 
 
-async def document(context: PhaseContext) -> tuple[State, bool]:
+async def document(context: PhaseContext) -> PhaseResult:
     """Write one named document: the requirements or the manual. A bare text counts as the document. If the program's
     imports determine the requirements, no model is called.
 
-    Returns the next state, and whether a reflection was needed.
+    Raises ModelError and Exhausted.
     """
     phase, prompts = context.phase, context.run.prompts
     target = phase.writes
     if target == REQUIREMENTS and context.state.language != PYTHON:
-        return context.state, False
+        return of_files(context.state, context.state)
     if target == REQUIREMENTS and (packages := _told_by_imports(context)) is not None:
-        return context.write({target: _listed(packages)}), False
+        return of_files(context.state, context.write({target: _listed(packages)}))
     if phase.only_if and not context.state.holds(phase.only_if):
-        return _without_a_model(context), False
+        return of_files(context.state, _without_a_model(context))
     found: list[str] = []
 
     async def read(answer: RoleAnswer) -> Missing | None:
@@ -54,8 +55,8 @@ async def document(context: PhaseContext) -> tuple[State, bool]:
         found = [text]
     if not found:
         context.note("cut", 1, f"{target} was not written: no answer contained one")
-        return context.state, reflected
-    return context.write({target: found[0]}), reflected
+        return of_files(context.state, context.state, reflected)
+    return of_files(context.state, context.write({target: found[0]}), reflected)
 
 
 def _without_a_model(context: PhaseContext) -> State:

@@ -12,6 +12,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from chatdev.agents import fences, replies
 from chatdev.agents.cleaning import clean
 from chatdev.company.config import Company, CompanyError, Phase
+from chatdev.company.kinds import KINDS
 from chatdev.journal.events import ProductStarted, TestsRan
 from chatdev.language_table import fence_names, table
 from chatdev.product import examples, plumbing, rows
@@ -160,7 +161,7 @@ class Prompts:
         return self._render(f"company.toml: requests.{name}", paths=paths, why=why, options=options, talk=talk)
 
     def _values(self, phase: Phase, state: State) -> dict[str, str]:
-        unfinished = state.unfinished if phase.kind == "complete" else None
+        unfinished = state.unfinished if KINDS[phase.kind].one_file else None
         way = state.way
         return {
             "modality": "",

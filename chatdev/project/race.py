@@ -28,6 +28,7 @@ from chatdev.journal import places
 from chatdev.journal.events import RaceDecided
 from chatdev.models.errors import ContentFiltered, ModelError, PromptCut, WindowTooSmall
 from chatdev.product import acceptance, rows
+from chatdev.project import writing
 from chatdev.project.context import PhaseContext
 from chatdev.project.racer import Racer
 from chatdev.project.spending import Exhausted
@@ -39,6 +40,15 @@ _RARE = 6
 """A row that at most one in this many candidates passes may be passed by chance, and counts as unsupported."""
 _ENOUGH = 3
 """Candidates that must be judged before a row that none of them passes is no longer held against the winner."""
+
+
+async def code(context: PhaseContext) -> State:
+    """The program: from several candidates if the phase has more than one, else from its programmer. Raises
+    NoProgram."""
+    if context.candidates == 1:
+        return await writing.code(context)
+    at_once = min(filter(None, (context.phase.at_once, context.run.at_once)), default=0)
+    return await run(context, context.candidates, at_once)
 
 
 async def run(context: PhaseContext, candidates: int, at_once: int = 0) -> State:

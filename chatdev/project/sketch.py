@@ -18,7 +18,7 @@ from chatdev.product.rows import Row, RowStep
 from chatdev.product.sessions import Invocation
 from chatdev.project import checks, snippet
 from chatdev.project.context import PhaseContext
-from chatdev.project.state import State
+from chatdev.project.phase_result import PhaseResult
 from chatdev.project.writing import NoProgram
 
 _CALLS = (Invocation(), Invocation(("7", "abc"), "7\nabc\n"))
@@ -26,24 +26,24 @@ _CALLS = (Invocation(), Invocation(("7", "abc"), "7\nabc\n"))
 _SKETCHES = 2
 
 
-async def take(context: PhaseContext) -> tuple[State, str]:
-    """The state with one row, a start without any input, if that is how a program for the task is used; and the finding
-    in a few words.
+async def take(context: PhaseContext) -> PhaseResult:
+    """The state with one row, a start without any input, if that is how a program for the task is used.
 
     The row's output is not known yet. If the task contains examples, they show how its program is used, and the model
     is not called.
     """
     state, way = context.state, context.state.way
     if way is None or not state.judged_by_rows or state.has_tests:
-        return state, "none is needed"
+        return PhaseResult(state, "none is needed")
     if examples.of_task(state.task, way.command, calls=state.language == PYTHON):
-        return state, "the task has examples"
+        return PhaseResult(state, "the task has examples")
     for number in range(1, _SKETCHES + 1):
         run, scope = replace(context.run, candidate=number), context.scope.at(places.CANDIDATE, number)
         if not await _takes_none(replace(context, run=run, scope=scope)):
-            return state, "the tester says how it is used"
+            return PhaseResult(state, "the tester says how it is used")
     state = context.write({rows.FILE: rows.render([Row((RowStep(Invocation()),), "open")], way.command)})
-    return msgspec.structs.replace(state, baseline=acceptance.baseline(())), "the program takes no input"
+    state = msgspec.structs.replace(state, baseline=acceptance.baseline(()))
+    return PhaseResult(state, "the program takes no input")
 
 
 async def _takes_none(context: PhaseContext) -> bool:
