@@ -127,7 +127,7 @@ async def carry(
     from chatdev.fleet.ledger import BatchTask, Ledger
     from chatdev.fleet.plan import BatchPlan
     from chatdev.models.choose import choose
-    from chatdev.models.cost_budget import SharedCostBudget
+    from chatdev.models.spending import SharedCostBudget
     from chatdev.sandbox import levels
     from chatdev.settings import load
 

@@ -19,7 +19,7 @@ from chatdev.fleet.node import NodeSetup
 from chatdev.fleet.plan import BatchPlan, plan_of
 from chatdev.fleet.pool import PoolStatus
 from chatdev.models.choose import assignments
-from chatdev.models.cost_budget import SharedCostBudget
+from chatdev.models.spending import SharedCostBudget
 from chatdev.redaction import Redactor
 from chatdev.sandbox import levels
 from chatdev.settings import Settings, load_here

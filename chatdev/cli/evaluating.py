@@ -15,7 +15,7 @@ from chatdev.evaluation import arms, figures, picture, report, sets
 from chatdev.evaluation.place import EvalFolder, EvalStart
 from chatdev.evaluation.work import EvalRequest, EvalResources, Evaluation
 from chatdev.fleet.plan import BatchPlan
-from chatdev.models.cost_budget import SharedCostBudget
+from chatdev.models.spending import SharedCostBudget
 from chatdev.run_options import OF_COMPANY, RunOptions
 from chatdev.sandbox import levels
 from chatdev.settings import load_here

@@ -16,7 +16,7 @@ from chatdev.errors import ChatDevError
 from chatdev.journal import store
 from chatdev.journal.store import read
 from chatdev.models.choose import Choice, choose
-from chatdev.models.cost_budget import CostBudget
+from chatdev.models.spending import CostBudget
 from chatdev.product.verdict import STARTS
 from chatdev.redaction import Redactor
 from chatdev.run_options import UNTYPED, RunOptions

@@ -14,7 +14,6 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from chatdev.company import older_keys
-from chatdev.company.budget import Budget
 from chatdev.company.graph import Network, graph
 from chatdev.company.kinds import KINDS
 from chatdev.company.parameters import Parameters as Parameters
@@ -27,6 +26,7 @@ from chatdev.company.requests import Requests as Requests
 from chatdev.company.steps import ChainStep as ChainStep
 from chatdev.company.steps import walk as walk
 from chatdev.errors import UserError
+from chatdev.models.spending import Budget
 from chatdev.models.types import Target
 
 

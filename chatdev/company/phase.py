@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from chatdev.company.budget import Budget
 from chatdev.company.kinds import KINDS
 from chatdev.company.parameters import Parameters
 from chatdev.company.steps import Until
+from chatdev.models.spending import Budget
 
 MOST_CANDIDATES = 16
 """The most candidates for one phase: each takes a slot of the server."""

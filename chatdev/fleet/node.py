@@ -20,7 +20,7 @@ from chatdev.fleet.plan import BatchPlan
 from chatdev.fleet.pool import Pool, PoolStatus
 from chatdev.journal.store import JournalError, Store
 from chatdev.models.choose import Choice, choose
-from chatdev.models.cost_budget import SharedCostBudget
+from chatdev.models.spending import SharedCostBudget
 from chatdev.sandbox import levels
 from chatdev.settings import Settings, load_here
 

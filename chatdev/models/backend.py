@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from chatdev.models import budget, request
+from chatdev.models import fitting, request
 from chatdev.models.background import BACKGROUND
 from chatdev.models.breaker import BACKOFF
 from chatdev.models.chat_model import ChatModel
@@ -124,8 +124,8 @@ def _from_dict(answer: Mapping[str, Any], messages: Sequence[Message], name: str
     parsed = reader.close()
     if not isinstance(parsed, ServerAnswer):
         raise ServerBroke(f"{name}.run did not return a chat.completion: {parsed.message}.")
-    high = budget.TokenEstimator().span(messages)[1]
-    usage = parsed.usage or Usage(high, round(budget.weight(parsed.text)), estimated=True)
+    high = fitting.TokenEstimator().span(messages)[1]
+    usage = parsed.usage or Usage(high, round(fitting.weight(parsed.text)), estimated=True)
     return Completion(
         text=parsed.text,
         reasoning=parsed.reasoning,

@@ -13,16 +13,16 @@ from urllib.parse import quote
 
 import msgspec
 
-from chatdev.models import budget, constraints, endpoint, prices, refusals, request
+from chatdev.models import constraints, endpoint, fitting, prices, refusals, request
 from chatdev.models.address import Address
-from chatdev.models.budget import Doubt, Fitted, TokenEstimator
-from chatdev.models.cost_budget import CostBudget
 from chatdev.models.early_stop import StopCondition
 from chatdev.models.endpoint import Facts
 from chatdev.models.errors import WindowTooSmall
+from chatdev.models.fitting import Doubt, Fitted, TokenEstimator
 from chatdev.models.profile import Profile
 from chatdev.models.refusals import Refusal
 from chatdev.models.request import Adaptations
+from chatdev.models.spending import CostBudget
 from chatdev.models.stream import ServerAnswer
 from chatdev.models.types import Completion, Message, Options, Watch
 from chatdev.receipt import Receipt, Usage
@@ -207,12 +207,12 @@ class ModelCall:
             if self._shrunk and not self._counted
             else estimator
         )
-        self._fitted = budget.fit(self._uncut, careful, self._ceiling, window)
+        self._fitted = fitting.fit(self._uncut, careful, self._ceiling, window)
         low, high = estimator.span(self._fitted.messages)
         if counted := self._count:
             low = high = counted
-        budget.require(self._ceiling, window, low, counted=counted is not None, cuts=self._fitted.cuts)
-        return budget.clamp(self._ceiling, window, high)
+        fitting.require(self._ceiling, window, low, counted=counted is not None, cuts=self._fitted.cuts)
+        return fitting.clamp(self._ceiling, window, high)
 
     @property
     def _count(self) -> int | None:
@@ -259,16 +259,16 @@ class ModelCall:
             state.estimator = state.estimator.learn(self._fitted.messages, refusal.prompt)
             self._counted = self._fitted, refusal.prompt
         if self._shrunk:
-            minimum, count = min(self._ceiling, budget.MINIMUM_ANSWER), self._count
+            minimum, count = min(self._ceiling, fitting.MINIMUM_ANSWER), self._count
             least = max(state.estimator.span(self._fitted.messages)[1], (window or 0) - minimum + 1)
-            raise budget.too_small(minimum, window, count or least, counted=count is not None, cuts=self._fitted.cuts)
+            raise fitting.too_small(minimum, window, count or least, counted=count is not None, cuts=self._fitted.cuts)
         self._shrunk = True
         if not (refusal.prompt and window):
-            self._ceiling = min(limit, max(limit // 4, budget.MINIMUM_ANSWER))
+            self._ceiling = min(limit, max(limit // 4, fitting.MINIMUM_ANSWER))
 
     def _starved(self, answer: ServerAnswer, usage: Usage, limit: int) -> bool:
         """Whether the window ended an answer that had hardly begun: some servers cut it there silently."""
-        short = usage.completion_tokens < min(self._options.max_tokens, limit, budget.MINIMUM_ANSWER)
+        short = usage.completion_tokens < min(self._options.max_tokens, limit, fitting.MINIMUM_ANSWER)
         window = self._state.facts.window
         return answer.finish_reason == "length" and short and bool(window and usage.total_tokens >= window)
 
@@ -278,16 +278,16 @@ class ModelCall:
         notes = [*sorted(made), *self._notes, *answer.notes]
         usage = answer.usage
         if usage is None:
-            pieces = max(answer.pieces, math.ceil(budget.weight(answer.text + answer.reasoning)))
+            pieces = max(answer.pieces, math.ceil(fitting.weight(answer.text + answer.reasoning)))
             usage = Usage(span[1], pieces, estimated=True)
-        elif (doubt := budget.doubt(span, usage.prompt_tokens)) is Doubt.CERTAIN:
+        elif (doubt := fitting.doubt(span, usage.prompt_tokens)) is Doubt.CERTAIN:
             raise refusals.prompt_cut(address, usage.prompt_tokens, sum(span) // 2)
         elif doubt is Doubt.NONE:
             state.estimator = state.estimator.learn(self._fitted.messages, usage.prompt_tokens)
         if self._starved(answer, usage, limit):
-            minimum = min(self._options.max_tokens, budget.MINIMUM_ANSWER)
+            minimum = min(self._options.max_tokens, fitting.MINIMUM_ANSWER)
             prompt, cuts = usage.prompt_tokens, self._fitted.cuts
-            raise budget.too_small(minimum, state.facts.window, prompt, counted=not usage.estimated, cuts=cuts)
+            raise fitting.too_small(minimum, state.facts.window, prompt, counted=not usage.estimated, cuts=cuts)
         cut = answer.end_assumed and usage.completion_tokens >= limit
         if self._spent:
             usage = usage.plus(self._spent)

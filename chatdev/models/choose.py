@@ -12,11 +12,11 @@ from chatdev.models import discover
 from chatdev.models.backend import StubChatModel
 from chatdev.models.breaker import BreakerRegistry
 from chatdev.models.chat_model import ChatModel
-from chatdev.models.cost_budget import CostBudget
 from chatdev.models.endpoint import Facts
 from chatdev.models.endpoint_model import EndpointModel
 from chatdev.models.errors import Unreachable
 from chatdev.models.fallback import Fallback
+from chatdev.models.spending import CostBudget
 from chatdev.models.types import ModelType, Target
 from chatdev.settings import Settings, base_url
 

@@ -10,15 +10,15 @@ from chatdev.models import address as addresses
 from chatdev.models import endpoint, metrics, prices
 from chatdev.models.address import Address
 from chatdev.models.breaker import BACKOFF, Breaker, BreakerRegistry
-from chatdev.models.budget import TokenEstimator
 from chatdev.models.call import EndpointState, ModelCall
 from chatdev.models.chat_model import ChatModel
-from chatdev.models.cost_budget import CostBudget
 from chatdev.models.endpoint import Facts
 from chatdev.models.errors import KeyRefused, ModelError, ModelNotServed
+from chatdev.models.fitting import TokenEstimator
 from chatdev.models.metrics import Load
 from chatdev.models.profile import Profile, Profiles
 from chatdev.models.retry import FailoverCall
+from chatdev.models.spending import CostBudget
 from chatdev.models.types import Completion, Message, Options, Target, Watch
 from chatdev.settings import Settings, base_url
 

@@ -12,7 +12,7 @@ from chatdev.company.config import Company, Phase
 from chatdev.journal import places
 from chatdev.journal.effects import JournalScope, digest
 from chatdev.journal.events import Diagnostic, FileRefused, FileRemoved, FileWritten, LimitReached, ModelAnswered
-from chatdev.models import budget
+from chatdev.models import fitting
 from chatdev.models.chat_model import ChatModel
 from chatdev.models.errors import CostLimit
 from chatdev.models.types import Completion, EarlyStop, Enough, Message, Options, Progress, Target
@@ -196,7 +196,7 @@ class PhaseContext:
     async def _cuttable(self, model: ChatModel, messages: Sequence[Message]) -> Sequence[Message]:
         """The messages, divided into parts if they may be too large for the window."""
         window = await model.least_window()
-        return messages if budget.roomy(messages, window) else prompt_sections.named(messages, self.state, self.said)
+        return messages if fitting.roomy(messages, window) else prompt_sections.named(messages, self.state, self.said)
 
     def note(
         self,

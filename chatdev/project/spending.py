@@ -4,18 +4,14 @@ A limit is checked before a call. Reaching it is an effect: it is recorded, so t
 """
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import get_args
 
-from chatdev.company.budget import Budget
 from chatdev.journal import places
 from chatdev.journal.active import Active
-from chatdev.journal.events import Limit, LimitReached, ModelAnswered, PhaseBegan, RaceDecided
+from chatdev.journal.events import LimitReached, ModelAnswered, PhaseBegan, RaceDecided
 from chatdev.journal.store import Record, Store
-
-LIMITS: tuple[Limit, ...] = get_args(Limit)
+from chatdev.models.spending import Budget, Counter
 
 
 class Exhausted(Exception):
@@ -40,9 +36,8 @@ class Spending:
         phases: Mapping[str, Budget] | None = None,
         alive: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._budget, self._phases, self._alive = budget, phases or {}, alive
+        self._counter, self._alive = Counter(budget, phases or {}), alive
         self._places: dict[str, str] = {}
-        self._spent: dict[str, dict[Limit, float]] = defaultdict(lambda: defaultdict(float))
         self._active, self._taken = Active(), alive()
         for record in store:
             self.take(record)
@@ -56,39 +51,29 @@ class Spending:
             case PhaseBegan(place=place, phase=phase):
                 self._places[place] = phase
             case ModelAnswered() as answer:
-                for whose in {"", self._phase_of(answer.place)}:
-                    sums = self._spent[whose]
-                    sums["calls"] += 1
-                    sums["tokens"] += answer.prompt_tokens + answer.completion_tokens
-                    sums["minutes"] += answer.seconds / 60
-                    sums["cost"] += answer.cost or 0.0
+                tokens = answer.prompt_tokens + answer.completion_tokens
+                self._counter.add(
+                    self._phase_of(answer.place),
+                    {"calls": 1, "tokens": tokens, "minutes": answer.seconds / 60, "cost": answer.cost or 0.0},
+                )
             case RaceDecided() as race:
-                for whose in {"", self._phase_of(race.place)}:
-                    sums = self._spent[whose]
-                    sums["calls"] += sum(each.calls for each in race.standings)
-                    sums["tokens"] += sum(each.tokens for each in race.standings)
+                calls, tokens = (sum(getattr(one, name) for one in race.standings) for name in ("calls", "tokens"))
+                self._counter.add(self._phase_of(race.place), {"calls": calls, "tokens": tokens})
 
     @contextmanager
     def call(self, phase: str) -> Iterator[None]:
         """While this lasts, a call is under way and counts as made."""
-        for whose in ("", phase):
-            self._spent[whose]["calls"] += 1
+        self._counter.add(phase, {"calls": 1})
         try:
             yield
         finally:
-            for whose in ("", phase):
-                self._spent[whose]["calls"] -= 1
+            self._counter.add(phase, {"calls": -1})
 
     def reached(self, phase: str, place: str, digest: str) -> LimitReached | None:
         """The limit that forbids one more call in a phase: one of the run's, else one of the phase's own."""
         minutes = (self._active.seconds + self._alive() - self._taken) / 60
-        for whose, budget in (("", self._budget), (phase, self._phases.get(phase, Budget()))):
-            for name in LIMITS:
-                limit: float | None = getattr(budget, name)
-                spent = minutes if name == "minutes" and not whose else self._spent[whose][name]
-                if limit is not None and spent >= limit:
-                    return LimitReached(place, digest, name, limit, round(spent, 6), whose)
-        return None
+        found = self._counter.reached(phase, minutes)
+        return LimitReached(place, digest, found.name, found.value, found.spent, found.phase) if found else None
 
     def _phase_of(self, place: str) -> str:
         return places.nearest(self._places, place) or ""

@@ -10,7 +10,7 @@ from chatdev.fleet.ledger import Ledger, Result
 from chatdev.fleet.plan import BatchPlan
 from chatdev.models.breaker import BreakerRegistry
 from chatdev.models.choose import Choice, choose
-from chatdev.models.cost_budget import SharedCostBudget
+from chatdev.models.spending import SharedCostBudget
 from chatdev.playback.faults import FaultSpec
 from chatdev.playback.recording import Entry, Recording
 from chatdev.playback.server import Playback

@@ -16,9 +16,9 @@ from chatdev.models import errors
 from chatdev.models.address import of_openai
 from chatdev.models.backend import ModelBackend, ModelFactory, OpenAIModel, StubModel, VLLMModel
 from chatdev.models.background import BACKGROUND, Background
-from chatdev.models.budget import MINIMUM_ANSWER
 from chatdev.models.chat_model import ChatModel
 from chatdev.models.endpoint_model import EndpointModel
+from chatdev.models.fitting import MINIMUM_ANSWER
 from chatdev.models.types import Message, ModelType, Options, Part
 from chatdev.settings import Secret, Settings
 

@@ -9,9 +9,9 @@ from helpers.fake_server import FakeServer, delta, hello, refuses, says, serving
 
 from chatdev.models import errors, retry
 from chatdev.models.breaker import BreakerRegistry
-from chatdev.models.cost_budget import CostBudget
 from chatdev.models.endpoint_model import EndpointModel
 from chatdev.models.fallback import Fallback
+from chatdev.models.spending import CostBudget
 from chatdev.models.types import Completion, Message, Options, Target
 from chatdev.settings import Deadlines, Secret, Settings
 

@@ -8,11 +8,11 @@ from helpers.support import ANSWERS, MAIN, WORDS, Ran, recording
 
 from chatdev import runs, wiring
 from chatdev.company import config
-from chatdev.company.budget import Budget
 from chatdev.journal import events
 from chatdev.journal.events import Diagnostic, LimitReached, ModelAnswered, PhaseEnded, TestsRan
 from chatdev.journal.store import Store, read
 from chatdev.models.choose import choose
+from chatdev.models.spending import Budget
 from chatdev.playback.recording import Recording
 from chatdev.playback.server import Playback
 from chatdev.project.spending import Spending

@@ -11,8 +11,8 @@ from chatdev import runs, wiring
 from chatdev.errors import UserError
 from chatdev.journal.events import MessageStored, ModelAnswered
 from chatdev.journal.store import Record, read
-from chatdev.models.budget import TokenEstimator
 from chatdev.models.choose import choose
+from chatdev.models.fitting import TokenEstimator
 from chatdev.models.types import Message
 from chatdev.playback import demo
 from chatdev.receipt import Usage

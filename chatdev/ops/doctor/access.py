@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from chatdev.models import dialects, errors
 from chatdev.models.address import Address
-from chatdev.models.budget import SHARE
 from chatdev.models.endpoint import Facts
+from chatdev.models.fitting import SHARE
 from chatdev.ops.doctor.findings import Finding
 
 SMALLEST, COMFORTABLE = 2_816, 8_192

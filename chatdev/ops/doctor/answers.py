@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from chatdev.models import budget, constraints, dialects
-from chatdev.models.budget import TokenEstimator
+from chatdev.models import constraints, dialects, fitting
 from chatdev.models.errors import CutShort, EndpointError, ModelError
+from chatdev.models.fitting import TokenEstimator
 from chatdev.models.stream import ServerAnswer
 from chatdev.models.types import Message
 from chatdev.ops.doctor.findings import Finding
@@ -219,7 +219,7 @@ async def counting(subject: Subject) -> Finding:
             return Finding("tokens", "bad", error.what, error.do)
         if answer.usage:
             messages = (Message("user", text),)
-            if budget.doubt(estimator.span(messages), answer.usage.prompt_tokens) is not budget.Doubt.NONE:
+            if fitting.doubt(estimator.span(messages), answer.usage.prompt_tokens) is not fitting.Doubt.NONE:
                 return Finding(
                     "tokens",
                     "bad",

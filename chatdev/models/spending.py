@@ -1,9 +1,78 @@
-"""The cost limit of a run in US dollars, checked before each call against the most that the call could cost."""
+"""Everything about limits on spending: how much may be spent, what was spent, and whether one more call is allowed.
+
+``Budget`` is the limits of a run or a phase, ``Counter`` counts answers against them (``project/spending.py`` feeds it
+from the log), and ``CostBudget`` is the limit of ``--max-cost`` in US dollars, checked before each call against the
+most that the call could cost. What fits into a context window is another matter: see ``fitting``.
+"""
 
 import contextlib
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal, NamedTuple, get_args
+
+import msgspec
 
 from chatdev.models.errors import CostLimit, Overloaded, Unreachable
+
+Limit = Literal["calls", "tokens", "minutes", "cost"]
+LIMITS: tuple[Limit, ...] = get_args(Limit)
+
+_Count = Annotated[int, msgspec.Meta(ge=1)]
+_Amount = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits; None for none. ``calls`` counts answers, ``tokens`` prompts and answers together, ``minutes`` the working
+    time (of a phase: the time of its calls), ``cost`` US dollars for answers with a known price.
+    """
+
+    calls: _Count | None = None
+    tokens: _Count | None = None
+    minutes: _Amount | None = None
+    cost: _Amount | None = None
+
+    @property
+    def stated(self) -> dict[str, float]:
+        """The limits that are set, by name."""
+        return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
+
+    def but(self, limits: Mapping[str, float]) -> "Budget":
+        """This budget with other limits for some names."""
+        return msgspec.convert({**self.stated, **limits}, Budget, strict=False)
+
+
+class Reached(NamedTuple):
+    """A limit that was reached: its name and value, what was spent, and its phase (empty: the run's own limit)."""
+
+    name: Limit
+    value: float
+    spent: float
+    phase: str
+
+
+class Counter:
+    """What a run and each of its phases have spent. ``budget`` is the run's, ``phases`` are the phases' by name."""
+
+    def __init__(self, budget: Budget, phases: Mapping[str, Budget]) -> None:
+        self._budget, self._phases = budget, phases
+        self._spent: dict[str, dict[Limit, float]] = defaultdict(lambda: defaultdict(float))
+
+    def add(self, phase: str, amounts: Mapping[Limit, float]) -> None:
+        """Count amounts of a phase (empty: of none), for the run and for that phase; they may be negative."""
+        for owner in {"", phase}:
+            for name, amount in amounts.items():
+                self._spent[owner][name] += amount
+
+    def reached(self, phase: str, minutes: float) -> Reached | None:
+        """The limit that forbids one more call in a phase: one of the run's, else one of the phase's own. ``minutes``
+        is the run's working time."""
+        for owner, budget in (("", self._budget), (phase, self._phases.get(phase, Budget()))):
+            for name in LIMITS:
+                limit: float | None = getattr(budget, name)
+                spent = minutes if name == "minutes" and not owner else self._spent[owner][name]
+                if limit is not None and spent >= limit:
+                    return Reached(name, limit, round(spent, 6), owner)
+        return None
 
 
 class Reservation:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chatdev.models.cost_budget import CostBudget
 from chatdev.models.errors import CostLimit, CutShort, Overloaded
+from chatdev.models.spending import Budget, CostBudget, Counter, Reached
 
 
 def test_a_call_that_could_cost_too_much_is_not_made_and_says_the_sums() -> None:
@@ -42,3 +42,13 @@ def test_a_limit_cannot_be_kept_where_the_price_is_not_known() -> None:
         raise AssertionError("the call was made")
     with CostBudget().hold(None, "m"):
         pass
+
+
+def test_a_limit_of_the_run_is_named_before_one_of_the_phase() -> None:
+    counter = Counter(Budget(calls=2, minutes=5), {"Coding": Budget(tokens=100)})
+    counter.add("Coding", {"calls": 1, "tokens": 100})
+    assert counter.reached("Coding", minutes=0) == Reached("tokens", 100, 100, "Coding")
+    assert counter.reached("Review", minutes=0) is None
+    assert counter.reached("Review", minutes=5) == Reached("minutes", 5, 5, "")
+    counter.add("", {"calls": 1})
+    assert counter.reached("Coding", minutes=0) == Reached("calls", 2, 2, "")
