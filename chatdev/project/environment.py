@@ -4,7 +4,7 @@ from pathlib import Path
 
 from chatdev.agents import replies
 from chatdev.errors import UserError
-from chatdev.project.prompts import fenced
+from chatdev.project.prompt_texts import fenced
 from chatdev.project.state import REQUIREMENTS
 
 PLACE = ".chatdev/environment"

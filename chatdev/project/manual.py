@@ -2,7 +2,7 @@
 
 from chatdev.product import acceptance, rows
 from chatdev.product.rows import Row
-from chatdev.project.prompts import fenced
+from chatdev.project.prompt_texts import fenced
 from chatdev.project.state import State
 
 

@@ -25,7 +25,7 @@ from chatdev.models.endpoint import Facts
 from chatdev.models.types import Completion, Message, Options, Watch
 from chatdev.project import writing
 from chatdev.project.context import PhaseContext, RunContext
-from chatdev.project.prompts import listing
+from chatdev.project.prompt_texts import listing
 from chatdev.project.spending import Exhausted
 from chatdev.project.state import State
 

@@ -12,7 +12,7 @@ import msgspec
 
 from chatdev.agents.filenames import belongs_to_tests
 from chatdev.models.types import Message, Part
-from chatdev.project.prompts import report_text, started_text
+from chatdev.project.prompt_texts import report_text, started_text
 from chatdev.project.signatures import signatures
 from chatdev.project.state import State
 

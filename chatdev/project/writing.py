@@ -18,7 +18,7 @@ from chatdev.product.workspace import PathRefused, safe_path
 from chatdev.project import alignment, early_stop
 from chatdev.project.branches import settle, side_by_side
 from chatdev.project.context import PhaseContext
-from chatdev.project.prompts import block, fenced, listing, reason_text
+from chatdev.project.prompt_texts import block, fenced, listing, reason_text
 from chatdev.project.spending import Exhausted
 from chatdev.project.state import State, merge
 

@@ -22,7 +22,8 @@ from chatdev.product import rows as acceptance_rows
 from chatdev.product.packages import requirements
 from chatdev.product.sessions import Ended
 from chatdev.product.workspace import PathRefused, Workspace, safe_path
-from chatdev.project.prompts import checked, fenced
+from chatdev.project.prompt_texts import fenced
+from chatdev.project.prompts import checked
 
 
 def answers(data: bytes) -> None:

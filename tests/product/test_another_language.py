@@ -80,10 +80,10 @@ own = {{**language_table.table(), **language_table.read({AWK!r})}}
 language_table.table = lambda: own
 from chatdev.agents import filenames, replies
 from chatdev.product import examples, languages
-from chatdev.project import early_stop, prompts, row_writing
+from chatdev.project import early_stop, prompt_texts, row_writing
 
 assert languages.find("awk").main == "main.awk"
-assert prompts.block("main.awk", "BEGIN {{ }}").startswith("```awk\\n")
+assert prompt_texts.block("main.awk", "BEGIN {{ }}").startswith("```awk\\n")
 assert filenames.ending("awk") == "awk" and filenames.is_source("main.awk")
 assert [file.path for file in replies.files("main.awk\\n```awk\\nBEGIN {{ }}\\n```\\n")] == ["main.awk"]
 assert early_stop._PATHS.findall("see tools/words.awk here") == ["tools/words.awk"]

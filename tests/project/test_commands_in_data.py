@@ -11,7 +11,7 @@ from helpers.support import ANSWERS, MAIN, WORDS, Ran, recording, run
 
 from chatdev.journal.events import AttemptStarted, FileWritten, MessageStored, PhaseBegan, ProductStarted, TestsRan
 from chatdev.product.output import inert
-from chatdev.project.prompts import fenced, reason_text
+from chatdev.project.prompt_texts import fenced, reason_text
 from chatdev.sandbox import levels
 
 CORPUS = {

@@ -9,7 +9,9 @@ import pytest
 from chatdev.company import config
 from chatdev.company.config import Company, CompanyError
 from chatdev.journal.events import ProductStarted, TestResult, TestsRan
-from chatdev.project.prompts import Prompts, fenced, listing, report_text, started_text
+from chatdev.project.prompt_sources import SOURCES, PromptSource, Question
+from chatdev.project.prompt_texts import fenced, listing, report_text, started_text
+from chatdev.project.prompts import Prompts
 from chatdev.project.state import State
 
 COMPANY = config.load(config.find("full"))
@@ -108,3 +110,32 @@ def test_a_template_cannot_reach_into_python(tmp_path: Path) -> None:
     company = altered(tmp_path, "background.md", "{{ task.__class__.__mro__ }}")
     with pytest.raises(CompanyError, match=r"background\.md"):
         Prompts(company).background(STATE)
+
+
+class Memory:
+    """What earlier runs found, for a company that asks for it."""
+
+    names = ("memory",)
+
+    def texts(self, question: Question) -> dict[str, str]:
+        return {"memory": f"{question.role} wrote a {question.state.values['modality']} program before."}
+
+
+def test_another_source_feeds_a_placeholder_of_its_own(tmp_path: Path) -> None:
+    head = "assistant = 'Programmer'\nuser = 'Code Reviewer'\nkind = 'code'"
+    company = altered(tmp_path, "phases/Coding.md", f"+++\n{head}\n+++\nNote: {{{{ memory }}}}")
+    asked = Prompts(company, (*SOURCES, Memory())).question(company.phases["Coding"], STATE, "Programmer")
+    assert asked.endswith("Note: Programmer wrote a command line program before.")
+    with pytest.raises(CompanyError, match="memory"):
+        Prompts(company).question(company.phases["Coding"], STATE, "Programmer")
+
+
+def test_two_sources_for_one_placeholder_are_refused() -> None:
+    with pytest.raises(ValueError, match="two sources feed the placeholder memory"):
+        Prompts(COMPANY, (*SOURCES, Memory(), Memory()))
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: type(source).__name__)
+def test_a_source_feeds_the_placeholders_that_it_names(source: PromptSource) -> None:
+    question = Question(COMPANY.phases["Coding"], STATE, "Programmer")
+    assert sorted(source.texts(question)) == sorted(source.names)
