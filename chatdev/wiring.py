@@ -210,8 +210,8 @@ def deliver(folder: Path, records: tuple[Record, ...]) -> None:
     folded = summary.fold(records)
     for path, text in (
         ("REPORT.md", report.render(records, folded)),
-        ("meta.txt", meta.render(records, folded=folded)),
-        (name, transcript.render(records, folded=folded)),
+        ("meta.txt", meta.render(records, folded)),
+        (name, transcript.render(records, folded)),
         ("network.svg", network.picture(records)),
     ):
         if not text:  # most runs have no network

@@ -33,7 +33,7 @@ from chatdev.agents.titles import Source, Title
 
 __all__ = [
     "COPIED", "File", "ParsedReply", "Requirements", "Skipped", "choice", "conclusion", "files", "finished", "looping",
-    "plain", "read", "requirement_lines", "requirements", "unfinished",
+    "plain", "read", "requirements", "unfinished",
 ]  # fmt: skip
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -259,8 +259,3 @@ def _chosen(versions: Sequence[File]) -> File:
 
 def _is_broken(file: File) -> bool:
     return file.path.endswith(".py") and completeness.parsed(file.text) is None
-
-
-def requirement_lines(text: str) -> tuple[str, ...]:
-    """The requirements alone; ``requirements`` also returns what was dropped."""
-    return requirements(text).lines

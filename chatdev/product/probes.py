@@ -21,7 +21,7 @@ _LARGE, _TIMES = 2, 1000
 _NUMBER = re.compile(r"-?\d{1,18}(?:\.\d{1,18})?", re.ASCII)
 
 
-def of_rows(found: Sequence[Row], most: int = MOST) -> tuple[Invocation, ...]:
+def of_rows(found: Sequence[Row]) -> tuple[Invocation, ...]:
     """Starts of the product that resemble those of these rows and repeat none, spread evenly over the rows."""
     calls = [row.steps[0].call for row in found if len(row.steps) == 1 and not _code(row.steps[0].call)]
     known = set(calls)
@@ -32,7 +32,7 @@ def of_rows(found: Sequence[Row], most: int = MOST) -> tuple[Invocation, ...]:
     picked: dict[Invocation, None] = {}
     for rank in range(max(map(len, made), default=0)):
         for each in made:
-            if rank < len(each) and len(picked) < most - _LARGE:
+            if rank < len(each) and len(picked) < MOST - _LARGE:
                 picked[each[rank]] = None
     larger = [large for call in calls if (large := _larger(call)) not in (*known, *picked)]
     return (*picked, *dict.fromkeys(larger[:_LARGE]))

@@ -134,7 +134,7 @@ class _Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cost: Seconds | None = None
 
 
-OTHER_KEYS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "CHATDEV_WEB_TOKEN")
+OTHER_KEYS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 """Variables with keys of services other than the model servers."""
 
 

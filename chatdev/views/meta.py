@@ -1,21 +1,18 @@
 """``meta.txt``: the run's decisions, under the headings of ChatDev 1.0."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from chatdev.journal.store import Record
 from chatdev.views import statistics, summary
 from chatdev.views.text import clean
 
 
-def render(
-    records: Sequence[Record], deliverable_files: Collection[str] = (), folded: summary.Summary | None = None
-) -> str:
-    """The file's text: a heading with a colon, its value on the lines below, an empty line. ``deliverable_files`` are
-    the relative paths in the run's folder; every image among them counts as proposed and as incorporated. ``folded``
-    is the summary of these records, if the caller has it already.
+def render(records: Sequence[Record], folded: summary.Summary | None = None) -> str:
+    """The file's text: a heading with a colon, its value on the lines below, an empty line. Every image that the log
+    names counts as proposed and as incorporated. ``folded`` is the summary of these records, if the caller has it.
     """
     run = folded or summary.fold(records)
-    info = statistics.software_info(records, deliverable_files, run)
+    info = statistics.software_info(records, run)
     start, end = run.started, run.finished
     values = {
         "Task": start.task if start else "",

@@ -1,6 +1,6 @@
 """ChatDev 1.0's "Software Info": the 14 values by which its users compare runs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 import msgspec
@@ -35,18 +35,14 @@ class SoftwareInfo(msgspec.Struct, frozen=True):
     duration: float
 
 
-def software_info(
-    records: Sequence[Record], deliverable_files: Iterable[str] = (), folded: summary.Summary | None = None
-) -> SoftwareInfo:
-    """The statistics of a run. Code, including tests, is counted from the log; images and documents also from
-    ``deliverable_files``, the relative paths of the files in the run's folder. ``folded`` is the summary of these
-    records, if the caller has it already.
+def software_info(records: Sequence[Record], folded: summary.Summary | None = None) -> SoftwareInfo:
+    """The statistics of a run, from the files that its log names. ``folded`` is the summary of these records, if the
+    caller has it already.
     """
     run = folded or summary.fold(records)
     lines = {file.path: file.lines for file in run.files}
     code = [path for path in lines if _is_code(path)]
-    there = {path for path in (*lines, *deliverable_files) if not path.startswith(".")}
-    suffixes = [_suffix(path) for path in there if path != "requirements.txt"]
+    suffixes = [_suffix(path) for path in lines if not path.startswith(".") and path != "requirements.txt"]
     written = [record.event for record in records if isinstance(record.event, events.FileWritten)]
     return SoftwareInfo(
         cost=run.work.cost,

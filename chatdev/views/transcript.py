@@ -4,7 +4,7 @@ ChatDev's own lines begin at the margin with a time (UTC) in brackets. Text from
 spaces, so that neither can be mistaken for the other.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from chatdev.journal import events, places
@@ -14,9 +14,7 @@ from chatdev.views.summary import PhaseSummary
 from chatdev.views.text import indent, one_line
 
 
-def render(
-    records: Sequence[Record], deliverable_files: Iterable[str] = (), folded: summary.Summary | None = None
-) -> str:
+def render(records: Sequence[Record], folded: summary.Summary | None = None) -> str:
     """The whole log as text, with ChatDev 1.0's Software Info at its end. ``folded`` is the summary of these records,
     if the caller has it already."""
     run = folded or summary.fold(records)
@@ -26,7 +24,7 @@ def render(
     for record in records:
         when = datetime.fromtimestamp(record.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
         entries += [f"[{when}] {entry}".rstrip() for entry in _entries(record, phases, asked)]
-    entries.append(statistics.render(statistics.software_info(records, deliverable_files, run)))
+    entries.append(statistics.render(statistics.software_info(records, run)))
     return "\n\n".join(entries) + "\n"
 
 

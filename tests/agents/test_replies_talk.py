@@ -135,7 +135,7 @@ def test_a_choice_needs_options() -> None:
     ],
 )
 def test_requirements_are_read_fenced_or_not(answer: str, lines: tuple[str, ...]) -> None:
-    assert replies.requirement_lines(answer) == lines
+    assert replies.requirements(answer).lines == lines
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,9 @@ def test_a_batch_of_changed_code_is_one_version_and_documents_are_none() -> None
     assert statistics.software_info(log.records).version_updates == 2
 
 
-def test_what_only_lies_in_the_folder_counts_as_image_or_document() -> None:
-    there = ("logo.PNG", "notes.md", "requirements.txt", "manual.md", "main.py", ".chatdev/x.md", "extra.py")
-    info = statistics.software_info(worked().records, there)
+def test_images_and_documents_are_counted_by_their_ending() -> None:
+    log = worked().add(written("Coding.1/file.7", "logo.PNG", 1, 0)).add(written("Coding.1/file.8", "notes.md", 1, 0))
+    info = statistics.software_info(log.records)
 
     assert (info.num_png_files, info.num_doc_files, info.num_code_files) == (1, 2, 2)
 

@@ -44,10 +44,7 @@ def test_a_test_run_that_cannot_be_believed_says_why() -> None:
 
 
 def test_it_closes_with_the_software_info() -> None:
-    assert (
-        transcript.render(finished(), ["logo.png"]).rstrip().split("\n\n")[-1].startswith("Software Info:\n**cost**=")
-    )
-    assert "**num_png_files**=1" in transcript.render([], ["logo.png"])
+    assert transcript.render(finished()).rstrip().split("\n\n")[-1].startswith("Software Info:\n**cost**=")
 
 
 def test_nothing_that_a_model_wrote_reaches_the_margin() -> None:
@@ -67,7 +64,7 @@ def test_hostile_text_is_clean_in_the_log_and_in_the_meta_file() -> None:
 
 
 def test_meta_holds_what_was_decided_under_the_headings_of_chatdev_1() -> None:
-    text = meta.render(finished(), ["logo.png", "main.py"])
+    text = meta.render(finished())
     values = dict(re.findall(r"^(\w+):\n(.*?)\n(?=\n\w+:\n|\Z)", text, re.DOTALL | re.MULTILINE))
 
     assert values == {
@@ -78,8 +75,8 @@ def test_meta_holds_what_was_decided_under_the_headings_of_chatdev_1() -> None:
         "Ideas": "simple\nand small",
         "Language": "Python",
         "Code_Version": "3",
-        "Proposed_images": "1",
-        "Incorporated_images": "1",
+        "Proposed_images": "0",
+        "Incorporated_images": "0",
     }
 
 
