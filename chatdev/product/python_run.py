@@ -15,13 +15,18 @@ from chatdev.sandbox.view import installation
 
 # The runner is imported from this folder, so that its bytecode is used; it removes the folder from the path again.
 _BEGIN = "import sys; sys.path.insert(0, sys.argv[1]); import runner; runner.main(sys.argv[2:])"
+FOLDER = str(Path(__file__).parent)
+"""Where the runner is imported from."""
 _ENVIRONMENT = {
     "PYTHONHASHSEED": "0",  # sets print in the same order each time
     "PYTHONUTF8": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONNOUSERSITE": "1",
 }
-_LENGTHS = {"begin": 4, "file": 5, "running": 2, "result": 5, "trouble": 2, "end": 1, "crash": 3, "lacks": 2, "made": 4}
+_LENGTHS = {
+    "begin": 4, "file": 5, "running": 2, "result": 5, "trouble": 2, "end": 1, "crash": 3, "lacks": 2, "made": 4,
+    "ended": 2, "alive": 1,
+}  # fmt: skip
 
 
 class RunnerReports(msgspec.Struct, frozen=True):
@@ -66,23 +71,23 @@ async def run(
     """
     nonce = os.urandom(16).hex()
     job = Job(
-        argv=(python or sys.executable, "-s", "-P", "-B", "-c", _BEGIN, str(Path(__file__).parent), *arguments),
+        argv=(python or sys.executable, "-s", "-P", "-B", "-c", _BEGIN, FOLDER, *arguments),
         files=files,
         stdin=nonce.encode(),
         hold_stdin=hold_stdin,
         limits=Limits(seconds=seconds),
         environment=_ENVIRONMENT,
-        reads=(str(Path(__file__).parent), *reads),
+        reads=(FOLDER, *reads),
     )
 
     def read(outcome: Outcome) -> RunnerReports:
         return RunnerReports(outcome, tuple(_reports(outcome.stdout, nonce)))
 
-    def told(outcome: Outcome) -> bool:
+    def is_conclusive(outcome: Outcome) -> bool:
         heard = read(outcome)
         return (outcome.stopped != "time" or bool(heard.of("begin"))) and tells(heard)
 
-    heard = read(outcome := await patience.run(sandbox, job, told))
+    heard = read(outcome := await patience.run(sandbox, job, is_conclusive))
     if not heard.of("begin") and not heard.starved:
         state = f"stopped by the {outcome.stopped} limit" if outcome.stopped else f"exit status {outcome.exit_status}"
         raise SandboxError(

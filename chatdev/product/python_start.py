@@ -1,15 +1,18 @@
 """Starts a Python product the way its user does, and watches it."""
 
+import os
 import re
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 
 from msgspec import structs
 
 from chatdev.journal.events import ProductStarted
-from chatdev.product import busy, python_run, sockets
+from chatdev.product import busy, python_run, sockets, start_rules
 from chatdev.product.output import is_sound
 from chatdev.product.packages import distribution
+from chatdev.sandbox import fair
 from chatdev.sandbox.port import Sandbox
 
 MAIN = "main.py"
@@ -20,9 +23,19 @@ _NO_DISPLAY = re.compile(
     r"(?:[\w.]*TclError: (?:no display name|couldn't connect to display)|[\w.]*error: No available video device"
     r"|[\w.]*error: video system not initialized|[\w.]*NoSuchDisplayException: Cannot connect to)[^\n]*\Z"
 )
+# The same as a message of a program that then exits.
+_SAYS_NO_DISPLAY = re.compile(
+    r"^[^\n]*(?:(?:can(?:no|')t|could(?: not|n't)|unable to|failed to) (?:open|connect to|find|access)"
+    r"[^\n]{0,20} display"
+    r"|\bno (?:\w+ )?display\b|DISPLAY (?:environment )?(?:variable )?(?:is )?not set|no available video device)"
+    r"[^\n]*\Z",
+    re.I | re.M,
+)
 _SCREEN = "Xvfb"
+_BEFORE = 5.0  # until the product begins, its watch has not
 _SCREEN_SECONDS = 10.0  # a virtual screen may take that long to start
 _WHY = 1500
+_CLOCK = str(Path(fair.__file__).parent)
 
 
 async def start_product(
@@ -36,57 +49,80 @@ async def start_product(
 ) -> ProductStarted:
     """Run ``main.py`` without any input for at most ``watch`` seconds of its own, with ``python`` if given.
 
-    A window program gets a virtual screen if Xvfb is installed. Raises SandboxError.
-
-    Only an uncaught exception, a signal, or a limit other than time counts as a crash. No word in the output does, and
-    no exit status, since a program may exit because it got no arguments.
+    A window program gets a virtual screen if Xvfb is installed. Raises SandboxError. It has crashed if it raised an
+    exception, a signal or a limit other than time ended it, or ``start_rules`` finds its exit status to be a failure.
     """
     if MAIN not in files:
         return ProductStarted(place, digest, "missing", why=f"there is no {MAIN} to start")
-    heard = await python_run.run(sandbox, files, "start", seconds=watch, hold_stdin=True, python=python)
-    screen = shutil.which(_SCREEN) if _blind(heard) else None
+    heard = await _run(sandbox, files, watch, python)
+    screen = shutil.which(_SCREEN) if _is_blind(heard) else None
     if screen:
-        heard = await python_run.run(
-            sandbox,
-            files,
-            "start",
-            screen,
-            seconds=watch + _SCREEN_SECONDS,
-            hold_stdin=True,
-            python=python,
-            reads=(screen,),
-            tells=_was_shown,
-        )
+        heard = await _run(sandbox, files, watch, python, screen)
     if heard.starved:
         return busy.start(place, digest, heard.outcome)
     crashes = heard.of("crash")
     missing = [module for *_, module in (*crashes, *heard.of("lacks"))]
+    status = _status(heard)
     started = ProductStarted(
         place,
         digest,
         "exited",
-        exit_status=heard.outcome.exit_status,
+        exit_status=status if status is None or status >= 0 else None,
         needs=next(filter(None, (distribution(module, files) for module in missing)), ""),
         output=heard.normalise(heard.outcome.stderr),
         seconds=round(heard.outcome.seconds, 3),
         made=tuple(path for path, size, head in heard.of("made") if is_sound(path, int(size), bytes.fromhex(head))),
     )
-    if crashes:
-        lacks = DISPLAY if _blind(heard) else ""
-        why = heard.normalise(crashes[0][0], _WHY)
+    if why := _failure(heard):
+        lacks = DISPLAY if _is_blind(heard) else ""
+        why = heard.normalise(why, _WHY)
         return sockets.of_start(sandbox, structs.replace(started, how="crashed", why=why, lacks=lacks))
-    if heard.outcome.stopped == "time":
-        return structs.replace(started, how="alive")
-    if how := python_run.ending(heard.outcome):
-        return structs.replace(started, how="crashed", why=how)
-    return started
+    return started if status is not None else structs.replace(started, how="alive")
 
 
-def _was_shown(heard: python_run.RunnerReports) -> bool:
-    """Whether the screen started in time, so that the product was started at all."""
+async def _run(
+    sandbox: Sandbox, files: Mapping[str, bytes], watch: float, python: str, screen: str = ""
+) -> python_run.RunnerReports:
+    return await python_run.run(
+        sandbox,
+        files,
+        "start",
+        f"{watch}",
+        os.pathsep.join((python_run.FOLDER, _CLOCK)),
+        *filter(None, [screen]),
+        seconds=watch + _BEFORE + (_SCREEN_SECONDS if screen else 0),
+        hold_stdin=True,
+        python=python,
+        reads=(_CLOCK, *filter(None, [screen])),
+        tells=_was_begun,
+    )
+
+
+def _status(heard: python_run.RunnerReports) -> int | None:
+    """The product's exit status, or minus its signal; None if it did not end by itself."""
+    return next((int(status) for (status,) in heard.of("ended")), None)
+
+
+def _failure(heard: python_run.RunnerReports) -> str:
+    """Why it did not start; empty if it did."""
+    if crashes := heard.of("crash"):
+        return crashes[0][0]
+    if heard.of("alive"):
+        return ""
+    if (status := _status(heard)) is not None:
+        return start_rules.failure(status, heard.outcome.stderr)
+    if heard.outcome.stopped == "time":  # it is running, and has stopped the process that watches it
+        return ""
+    return python_run.ending(heard.outcome) or "it ended the process that watched it"
+
+
+def _was_begun(heard: python_run.RunnerReports) -> bool:
+    """Whether the runner and the screen were ready in time, so that the product was started at all."""
     return heard.outcome.stopped != "time" or bool(heard.of("running"))
 
 
-def _blind(heard: python_run.RunnerReports) -> bool:
-    """Whether it crashed because there is no screen."""
-    return any(_NO_DISPLAY.search(crash.strip()) for crash, *_ in heard.of("crash"))
+def _is_blind(heard: python_run.RunnerReports) -> bool:
+    """Whether it failed because there is no screen."""
+    if crashes := heard.of("crash"):
+        return any(_NO_DISPLAY.search(crash.strip()) for crash, *_ in crashes)
+    return bool(_status(heard)) and _SAYS_NO_DISPLAY.search(heard.outcome.stderr.strip()) is not None

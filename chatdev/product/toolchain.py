@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from chatdev.journal.events import ProductStarted, TestResult, TestsRan
 from chatdev.language_table import Toolchain
-from chatdev.product import busy, sockets
+from chatdev.product import busy, sockets, start_rules
 from chatdev.product.acceptance import Launch
 from chatdev.product.output import normalise
 from chatdev.product.test_output import READERS, ReportedTests
@@ -79,8 +79,8 @@ class ToolchainProduct:
     ) -> ProductStarted:
         """Build it and start it as its user does; see ``languages.Product``.
 
-        A crash is a signal, a build that failed, a limit other than time, or a status other than 0 with the message
-        that the language's runtime prints for an uncaught error.
+        A crash is a signal, a build that failed, a limit other than time, the message that the language's runtime
+        prints for an uncaught error with a status other than 0, or a status that ``start_rules`` finds a failure.
         """
         recipe = self._recipe
         if recipe.main not in files:
@@ -111,7 +111,7 @@ class ToolchainProduct:
         last = normalise(ran.outcome.stderr).strip().splitlines()[-3:]
         if ran.status and self._recipe.crash and any(re.search(self._recipe.crash, line) for line in last):
             return normalise(ran.outcome.stderr)
-        return ""
+        return start_rules.failure(ran.status, told)
 
     def launch(self, files: Mapping[str, bytes]) -> Launch:
         """See ``languages.Product``."""

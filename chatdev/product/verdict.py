@@ -16,6 +16,7 @@ from chatdev.product import acceptance, languages
 from chatdev.product.busy import BUSY
 from chatdev.product.python_start import DISPLAY
 from chatdev.product.sockets import SOCKET
+from chatdev.product.start_rules import is_refusal
 from chatdev.sandbox.port import Sandbox
 
 _NOT_THE_PRODUCT = {"__pycache__", "node_modules", "venv"}
@@ -68,6 +69,15 @@ def judge(
     return Verdict(state, why, vacuous)
 
 
+def has_started(started: ProductStarted, tests: TestsRan | None) -> bool:
+    """Whether a product starts. If it refused to start without arguments or input, a row that passes shows that it
+    starts when it is used as intended."""
+    if started.how in ("exited", "alive"):
+        return True
+    rows = tests.results if tests else ()
+    return is_refusal(started.why) and any(result.tier and result.outcome == "passed" for result in rows)
+
+
 def unconfirmed(judged: Verdict, doubt: str) -> Verdict:
     """The verdict on a product that passes its tests, or has none that prove anything, and is doubtful for one of
     ``DOUBTS``."""
@@ -104,7 +114,7 @@ def _state(
         return NO_TESTS, (tests.trouble if tests else "") or _NO_TESTS
     outcomes = [result.outcome for result in tests.results]
     passed, total = outcomes.count("passed"), len(outcomes)
-    broken = started is not None and started.how in ("crashed", "missing") and not started.lacks
+    broken = started is not None and not started.lacks and not has_started(started, tests)
     remarks = [f"{passed} of {total}", *filter(None, [tests.trouble, "does not start" if broken else ""])]
     if len(remarks) > 1 or not set(outcomes) <= {"passed", "skipped"}:
         return f"failed ({', '.join(remarks)})", "; ".join(_failures(tests, started if broken else None))

@@ -9,7 +9,7 @@ from chatdev.agents import replies
 from chatdev.agents.filenames import belongs_to_tests, is_test
 from chatdev.journal.effects import digest
 from chatdev.journal.events import ProductStarted, TestsRan
-from chatdev.product import languages, plumbing
+from chatdev.product import languages, plumbing, verdict
 from chatdev.product.rows import Row
 
 REQUIREMENTS, MANUAL = "requirements.txt", "manual.md"
@@ -177,7 +177,8 @@ class State(msgspec.Struct, frozen=True):
             return False
         if started.needs or started.lacks:
             return True
-        return started.how in ("exited", "alive") and bool(started.made or not self.makes)
+        tests = self.tests if self.tested else None
+        return verdict.has_started(started, tests) and bool(started.made or not self.makes)
 
     @property
     def healthy(self) -> bool:

@@ -15,7 +15,7 @@ from chatdev.sandbox import patience
 from chatdev.sandbox.port import Job, Outcome, SandboxError, Stopped
 
 FILES = product("print('hello')", calculator=CALCULATOR, test_calculator=CALCULATOR_TESTS)
-BEGIN, END = "NONCE|begin|/f|/h|/t", "NONCE|end"
+BEGIN, RUNNING, END = "NONCE|begin|/f|/h|/t", "NONCE|running|main.py", "NONCE|end"
 ONE = "test_calculator.py::Adding::test_small"
 TWO = "test_calculator.py::Adding::test_negative"
 PASSED = [BEGIN, f"NONCE|result|{ONE}|passed||", f"NONCE|result|{TWO}|passed||", END]
@@ -55,7 +55,7 @@ async def test_what_did_not_come_up_in_time_is_tried_again(before: Outcome) -> N
     machine = Machine(before, ran(PASSED))
     tests = await run_tests(machine, FILES)
     assert [result.outcome for result in tests.results] == ["passed", "passed"]
-    assert (await start_product(Machine(before, ran([BEGIN])), FILES)).how == "exited"
+    assert (await start_product(Machine(before, ran([BEGIN, RUNNING, "NONCE|ended|0"])), FILES)).how == "exited"
 
 
 @pytest.mark.parametrize("outcome", [NOT_BEGUN, STARVED])
@@ -79,7 +79,8 @@ async def test_nobody_is_asked_to_mend_it() -> None:
 
 
 async def test_a_program_that_had_its_time_is_alive() -> None:
-    assert (await start_product(Machine(ran([BEGIN], stopped="time")), FILES)).how == "alive"
+    assert (await start_product(Machine(ran([BEGIN, RUNNING, "NONCE|alive"])), FILES)).how == "alive"
+    assert (await start_product(Machine(ran([BEGIN, RUNNING], stopped="time")), FILES)).how == "alive"
 
 
 async def test_what_fails_for_another_reason_is_an_error_all_the_same() -> None:
@@ -103,7 +104,7 @@ async def test_on_a_machine_that_was_only_a_little_busy_it_is_believed() -> None
 
 async def test_a_screen_that_did_not_come_up_is_no_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/Xvfb" if name == python_start._SCREEN else None)
-    blind = ran([BEGIN, "NONCE|running|main.py", "NONCE|crash|TclError: no display name|"], status=1)
+    blind = ran([BEGIN, "NONCE|running|main.py", "NONCE|crash|TclError: no display name|", "NONCE|ended|1"])
     assert (await start_product(Machine(blind, ran([BEGIN], stopped="time")), FILES)).lacks == busy.BUSY
     shown = ran([BEGIN, "NONCE|running|main.py"], stopped="time")
     assert (await start_product(Machine(blind, shown), FILES)).how == "alive"

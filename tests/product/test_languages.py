@@ -225,6 +225,22 @@ async def test_a_crash_is_no_start(language: str) -> None:
     assert started.how == "crashed", started
 
 
+REFUSES = {
+    "JavaScript": ("process.exit(3);", 'console.error("usage: main.js FILE"); process.exit(2);'),
+    "C": ("int main(void) { return 3; }", '#include <stdio.h>\nint main(void) { puts("Usage: main FILE"); return 2; }'),
+    "Shell": ("exit 3", "echo 'missing argument: FILE' >&2; exit 2"),
+}
+
+
+@each(REFUSES)
+async def test_a_silent_failure_is_no_start_and_a_usage_message_is_one(language: str) -> None:
+    way = find(language)
+    assert way is not None
+    silent, usage = [await way.start(SANDBOX, {way.main: text.encode()}, watch=30) for text in REFUSES[language]]
+    assert (silent.how, silent.exit_status, silent.why) == ("crashed", 3, "exit status 3, without any output")
+    assert (usage.how, usage.exit_status) == ("exited", 2)
+
+
 @each(WAITS)
 async def test_a_product_that_waits_is_alive(language: str) -> None:
     way = find(language)

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 from helpers.products import SANDBOX, product
+from msgspec.structs import replace
 
-from chatdev.journal.events import ProductStarted
+from chatdev.journal.events import ProductStarted, TestResult, TestsRan
 from chatdev.product.python_start import start_product
+from chatdev.product.verdict import has_started, judge_start
 
 
 async def start(main: str, *, watch: float = 20, **others: str) -> ProductStarted:
@@ -26,15 +28,13 @@ async def test_a_program_that_ends_by_itself() -> None:
     ("main", "status", "output"),
     [
         ("raise SystemExit", 0, ""),
-        ("raise SystemExit(3)", 3, ""),
         ("raise SystemExit('usage: …')", 1, "usage: …"),
-        ("import os; os._exit(4)", 4, ""),
+        ("raise SystemExit('Usage: main.py FILE')", 1, None),
+        ("raise SystemExit('Error: expected 2 arguments, got 0')", 1, None),
+        ("raise SystemExit('Please provide a file name.')", 1, None),
+        ("raise SystemExit('no input file given')", 1, None),
+        ("print(\"Try 'main.py --help'\"); raise SystemExit(2)", 2, None),
         ("import argparse; p = argparse.ArgumentParser(); p.add_argument('x'); p.parse_args()", 2, None),
-        (
-            "try: 1 / 0\nexcept ZeroDivisionError:\n  import traceback; traceback.print_exc(); raise SystemExit(1)",
-            1,
-            None,
-        ),
         ("print('Traceback (most recent call last):\\nValueError: no')", 0, None),
         ("import threading; threading.Thread(target=lambda: 1 / 0).start()", 0, None),
         ("import atexit; atexit.register(print, 'bye')", 0, "bye"),
@@ -44,6 +44,55 @@ async def test_a_deliberate_exit_is_no_crash(main: str, status: int, output: str
     started = await start(main)
     assert (started.how, started.exit_status) == ("exited", status)
     assert output is None or started.output == output
+
+
+DAEMON = """
+import os, sys, time
+if os.fork():
+    sys.exit(3)
+os.setsid()
+if os.fork():
+    os._exit(0)
+print("the daemon runs", flush=True)
+time.sleep(600)
+"""
+CAUGHT = "try: 1 / 0\nexcept ZeroDivisionError:\n  import traceback; traceback.print_exc(); print('usage: x'); exit(1)"
+
+
+@pytest.mark.parametrize(
+    ("main", "why"),
+    [
+        ("import os; os._exit(3)", "exit status 3, without any output"),
+        ("raise SystemExit(3)", "exit status 3, without any output"),
+        ("import sys; sys.exit('database is locked')", "database is locked\nexit status 1"),
+        (CAUGHT, None),
+        (DAEMON, None),
+        ("import os; os.kill(os.getppid(), 9); input()", None),
+    ],
+    ids=["os._exit", "silent", "message", "traceback", "daemon", "ends its watcher"],
+)
+async def test_a_program_that_fails_by_itself_has_not_started(main: str, why: str | None) -> None:
+    started = await start(main, watch=2)
+    assert started.how == "crashed", started
+    assert judge_start(started).verdict == "does not start"
+    assert why is None or started.why == why
+
+
+async def test_a_message_about_a_screen_is_the_lack_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    started = await start("import sys; sys.exit('cannot open display')")
+    assert (started.how, started.lacks) == ("crashed", "display")
+    assert judge_start(started).verdict == "not run (no display)"
+
+
+async def test_a_program_that_refuses_to_start_without_input_has_started_if_a_row_passes() -> None:
+    started = await start("import sys; sys.exit('the stack is empty')")
+    row = TestResult("tests/acceptance.txt::task: 1 2 +", "passed", tier="trusted")
+    tests = TestsRan("p", "d", (row,))
+    assert has_started(started, tests)
+    assert not has_started(started, TestsRan("p", "d", (replace(row, tier=""),)))
+    silent = await start("import os; os._exit(3)")
+    assert not has_started(silent, tests)
 
 
 @pytest.mark.parametrize(
@@ -173,6 +222,17 @@ async def test_a_window_program_gets_the_virtual_screen_by_its_number(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     started = await start(LIKE_PYGAME, watch=0.7)
     assert (started.how, started.lacks, started.output) == ("alive", "", ":77")
+
+
+async def test_the_watch_begins_with_the_program_and_not_with_its_screen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails after three seconds of its own; the screen alone takes longer to start than the watch lasts."""
+    (tmp_path / "Xvfb").write_text('#!/bin/sh\nsleep 1\neval "echo 77 >&$2"\neval "exec $2>&-"\nexec sleep 60\n')
+    (tmp_path / "Xvfb").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    started = await start(f"{LIKE_PYGAME.replace('input()', '')}import time; time.sleep(3); 1 / 0\n", watch=0.5)
+    assert (started.how, started.output) == ("alive", ":77")
 
 
 @pytest.mark.skipif(shutil.which("Xvfb") is None, reason="tkinter on a virtual screen: no Xvfb here")

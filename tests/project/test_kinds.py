@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support import recording, run
+from helpers.support import recording, run
 
 from chatdev.company import config
 from chatdev.company.config import CompanyError

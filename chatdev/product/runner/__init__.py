@@ -1,9 +1,10 @@
 """Runs a product's tests, or the product, inside the sandbox, and reports the results.
 
 A separate program that uses the standard library alone. It is started in the product's folder with the arguments
-``start``, ``start XVFB`` (the path of that program), or ``tests FILE…``. The first 32 bytes of standard input are a
-nonce. Reports go to the runner's original standard output, one line each: the nonce and then the fields, each led by a
-unit separator (0x1f), with record separators (0x1e) in place of line ends::
+``start SECONDS FOLDERS`` (those of this program and of the sandbox's clock), the same with the path of Xvfb, or
+``tests FILE…``. The first 32 bytes of standard input are a nonce. Reports go to the runner's original standard output,
+one line each: the nonce and then the fields, each led by a unit separator (0x1f), with record separators (0x1e) in
+place of line ends::
 
     begin FOLDER HOME TMPDIR            before anything of the product is loaded
     file FILE OUTCOME WHY MISSING       a test file that could not be loaded
@@ -14,15 +15,18 @@ unit separator (0x1f), with record separators (0x1e) in place of line ends::
     end                                 everything was run
     crash WHY MISSING                   an exception that the product did not catch
     lacks MISSING                       the product exited because a module is missing
-    made PATH BYTES HEAD                a file that the product left when it ended; its first bytes in hexadecimal
+    made PATH BYTES HEAD                a file that the product left; its first bytes in hexadecimal
+    ended STATUS                        the product's exit status, or minus its signal
+    alive                               it is still running after SECONDS of its own, counted from when it began
 
 MISSING is a module that was not found, else empty. The product's own standard output goes to standard error, and the
 product finds no nonce on a pipe.
 
-What this cannot stop: the product shares this process. A product that cheats on purpose can search the interpreter's
-memory and frames for the nonce, and report anything. Prints, exits, kills, patches of unittest, closed or overwritten
-descriptors, threads and forks do not suffice: after each of them a result is missing or is reported with a trouble, and
-neither passes.
+A product that is only started runs in a process of its own, and this one watches it: what it leaves running does not
+count if it failed itself. A product that is tested shares this process. This cannot stop one that cheats on purpose: it
+can search the interpreter's memory and frames for the nonce, and report anything. Prints, exits, kills, patches
+of unittest, closed or overwritten descriptors, threads and forks do not suffice: after each of them a result is missing
+or is reported with a trouble, and neither passes.
 
 Modules are imported only when they are needed: an import costs time in each run, and it hides a product's module of the
 same name that a user's start would find.
@@ -48,17 +52,17 @@ def main(arguments: list[str]) -> None:
         del sys.modules[name]  # a product may have a module of this name
     sys.modules["__main__"] = type(sys)("__main__")  # the product's, not this program
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # what was printed before a kill is kept
-    say = open_channel()
+    say, adopt = open_channel()
     root = os.getcwd()  # noqa: PTH109 - pathlib is large
     say("begin", root, os.environ.get("HOME", ""), os.environ.get("TMPDIR", ""))
-    act(say, root)
+    act(say, adopt, root)
 
 
-def _action(arguments: list[str]) -> "Callable[[Say, str], None]":
+def _action(arguments: list[str]) -> "Callable[[Say, Callable[[], None], str], None]":
     if arguments[0] == "start":
         from .start import start
 
-        return lambda say, root: start(say, root, *arguments[1:])
+        return lambda say, adopt, root: start(say, adopt, root, *arguments[1:])
     from .tests import run_tests
 
-    return lambda say, root: run_tests(say, root, arguments[1:], os._exit)
+    return lambda say, adopt, root: run_tests(say, root, arguments[1:], os._exit)

@@ -15,17 +15,18 @@ _LONGEST_WHY = 3000
 _FRAMES = 12
 
 
-def open_channel() -> "Say":
-    """Take the nonce and the standard output; the returned function reports one line."""
+def open_channel() -> "tuple[Say, Callable[[], None]]":
+    """Take the nonce and the standard output. The first function reports one line; only one process can, this one until
+    another calls the second function."""
     nonce = b""
     while len(nonce) < _NONCE and (piece := os.read(0, _NONCE - len(nonce))):
         nonce += piece
     os.dup2(1, _CHANNEL, inheritable=False)
     os.dup2(2, 1)
-    me, getpid, write = os.getpid(), os.getpid, os.write
+    owner, getpid, write = [os.getpid()], os.getpid, os.write
 
     def say(*fields: str) -> None:
-        if getpid() != me:  # a test forked, and its child returned here
+        if getpid() != owner[0]:  # a test forked, and its child returned here
             return
         text = "".join("\x1f" + field.replace("\x1f", " ").replace("\n", "\x1e") for field in fields)
         line = b"\n%s%s\n" % (nonce, text.encode(errors="backslashreplace"))
@@ -35,7 +36,10 @@ def open_channel() -> "Say":
         except OSError:
             return  # closed by the product: the missing line is the report
 
-    return say
+    def adopt() -> None:
+        owner[0] = getpid()
+
+    return say, adopt
 
 
 def explain(error: BaseException, root: str) -> str:

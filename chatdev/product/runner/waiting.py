@@ -5,6 +5,20 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Waitable(Protocol):
+        """A process as ``subprocess`` waits for it."""
+
+        @property
+        def pid(self) -> int:
+            """Its id."""
+            ...
+
+        def wait(self, timeout: float) -> int:
+            """Its exit status, or minus its signal. Raises TimeoutExpired."""
+            ...
+
     from chatdev.sandbox import fair, proc
 else:  # the sandbox's folder is on the path; its parent cannot be read at every level
     import fair
@@ -13,7 +27,7 @@ else:  # the sandbox's folder is on the path; its parent cannot be read at every
 _FIRST, _LONGEST = 0.005, 0.05
 
 
-def wait(program: "subprocess.Popen[bytes]", seconds: float) -> int | None:
+def wait(program: "Waitable", seconds: float) -> int | None:
     """The program's exit status, or minus its signal; None if it still runs after ``seconds`` of its own time.
 
     See ``fair.Clock``. If the program's usage cannot be seen (level landlock), elapsed time counts, except while this
