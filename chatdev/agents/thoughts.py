@@ -9,7 +9,7 @@ from chatdev.agents.fence_lines import toggled
 from chatdev.agents.tokens import LEAKED
 
 _NAME = (
-    r"(?:[\w-]{1,20}[:_])?(?:think(?:ing)?(?:[_-](?:fast|faster|slow|on))?|thoughts?|thought[_-]process|reasoning"
+    r"(?:[\w-]{1,20}[:_])?(?:think(?:ing)?(?:[_-](?:fast|faster|slow|on))?|thoughts?|thought[_-]process|reasoning(?:_content)?"
     r"|scratchpad|(?:inner[_-])?monologue|cot(?:_budget_reflect)?)"
 )
 _OPENING = (
@@ -18,6 +18,7 @@ _OPENING = (
 )
 _CLOSING = (
     rf"(?:</{_NAME}>|<\|/{_NAME}\|>|<\|end_(?:of_)?{_NAME}\|>|<channel\|>|<unused95>|<\|inner_suffix\|>|\[/THINK\]"
+    r"|\.\.\.done thinking\."
     r"|◁/think▷)"
 )
 _OPEN = re.compile(rf"(?:\s*{LEAKED}(?:(?:assistant|model)\b)?){{0,8}}\s*{_OPENING}", re.I)
@@ -33,6 +34,8 @@ _CHANNEL = re.compile(
 _SEGMENT_END = re.compile(r"<\|(?:end|call|return|start)\|>")
 _PRIVATE = frozenset(("analysis", "thought", "thoughts", "thinking", "reasoning"))
 _BARE_ANALYSIS = re.compile(r"\s{0,80}analysis(?:\s{0,9}\n|(?=[A-Z][a-z]{0,20}['’ ]))")
+_SPOKEN = re.compile(r"\s{0,80}Here is my thought process:")
+_SPOKEN_END = "Here is my response:"
 _BARE_FINAL = "assistantfinal"
 
 
@@ -40,6 +43,8 @@ def without_channels(text: str) -> str:
     """The answer's final channel (harmony's form); without one, all that is not in a channel for thoughts."""
     if "<|channel|>" in text:
         return _by_channels(text)
+    if _SPOKEN.match(text):
+        return text.partition(_SPOKEN_END)[2]
     if "analysis" in text[:100] and _BARE_ANALYSIS.match(text):
         # The server removed the marks and left the channels' names.
         if _BARE_FINAL in text:

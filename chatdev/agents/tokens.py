@@ -8,12 +8,12 @@ _TURN = (
     r"<\|(?![^|<>\n]{0,39}(?:tool|python|channel|message|constrain|think|thought|solution|answer|box|response|inner))"
     r"[^|<>\n]{1,40}\|>"
     r"|<｜(?!tool)[^｜<>\n]{1,40}｜>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_\w{1,20}>|<[se]op>|\[gMASK\]"
-    r"|\[\|/?\w{1,20}\|\]|<(?:[be]os|eo[adhmt]|pad|unk)>|\[(?:BOS|EOS|EOT|PAD)\]|<\|?turn\|?>|\[e~\[|\]~b\]"
+    r"|\[\|/?\w{1,20}\|\]|<(?:[be]os|eo[adhmt]|pad|unk|[BE]OS|EO[TD])>|\[(?:BOS|EOS|EOT|PAD)\]|<\|?turn\|?>|\[e~\[|\]~b\]"
     r"|<(?:reserved_|unused|extra_id_|SPECIAL_)\d{1,4}>"
 )
 _OTHER = (
     r"<\|[^|<>\n]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>|</?tool_calls?>"
-    r"|\[/?TOOL_CALLS?\]|</?(?:final_)?answer>|<\|[a-z_]{2,20}$"
+    r"|\[/?TOOL_CALLS?\]|</?(?:final_)?answer>|<\|[a-z_]{2,20}\|?$|<\|\w{2,20}>|</?im_(?:start|end)>"
 )
 LEAKED = rf"(?:{_TURN}|{_OTHER})"
 """A pattern of one token, for use inside another pattern."""
@@ -24,7 +24,7 @@ _TURN_OVER = re.compile(rf"\s*(?:(?:`{{3,}}|~{{3,}})\s*)?(?:{_TURN})")
 _WITHIN = 200
 # Most answers contain none of these and need not be searched line by line.
 _HINTS = re.compile(
-    r"<\||<｜|s>|INST\]|SYS>>|_of_|op>|gMASK|\[\||<eo|pad>|unk>|OS\]|EOT\]|PAD\]|turn|~|<reserved|<unused|<extra|<SPECIAL"
+    r"<\||<｜|s>|INST\]|SYS>>|_of_|op>|gMASK|\[\||<eo|<EO|OS>|im_|pad>|unk>|OS\]|EOT\]|PAD\]|turn|~|<reserved|<unused|<extra|<SPECIAL"
     r"|tool_call|TOOL_CALL|answer>"
 )
 

@@ -31,6 +31,10 @@ def read(answer: str) -> dict[str, str]:
         ("<s><|im_start|>assistant<think>\n", "</think>\n"),
         ("Certainly! <think>\n", "</think>\n"),
         ("<think\n", "</think>\n"),
+        ("<chain_of_thought>\n", "</chain_of_thought>\n"),
+        ("<reasoning_content>\n", "</reasoning_content>\n"),
+        ("Thinking...\n", "...done thinking.\n\n"),
+        ("Here is my thought process:\n", "Here is my response:\n"),
     ],
 )
 def test_a_draft_in_a_thought_is_not_the_answer(opening: str, closing: str) -> None:
@@ -103,6 +107,10 @@ def test_a_token_at_the_start_is_removed(token: str) -> None:
         "<turn|>",
         "[e~[",
         "<|im_end",
+        "<|im_end|",
+        "<|im_end>",
+        "<EOT>",
+        "<im_end>",
         "<reserved_106>",
         "<|fim_end|>",
     ],
