@@ -21,7 +21,8 @@ _SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
 _DAC_READ_SEARCH = 2  # linux/capability.h
 _NO_SETUID_FIXUP = 1 << 2  # linux/securebits.h
 _WRITTEN = ("product", "home", "tmp")
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+_DEVICES = ("/dev/null", "/dev/full", "/dev/random", "/dev/urandom")
+_READ_DEVICES = ("/dev/zero",)  # a writable shared mapping of it is memory that no limit of ours counts
 
 
 class Confinement:
@@ -175,6 +176,7 @@ def _become(user: int, searching: bool) -> None:
 def _restrict(confinement: Confinement, folder: str) -> None:
     writes = confinement.writes(folder)
     if not confinement.alone:
-        landlock.restrict(confinement.reads, writes, _DEVICES, network=confinement.online)
+        reads = (*confinement.reads, *_READ_DEVICES)
+        landlock.restrict(reads, writes, _DEVICES, network=confinement.online)
     elif landlock.version():  # a second line of defence: the file tree contains nothing else anyway
         landlock.restrict(("/",), (*writes, "/tmp", "/dev/shm"), _DEVICES, network=True)

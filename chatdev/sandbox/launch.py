@@ -7,7 +7,7 @@ It is a separate process with the standard library only, so that the program's p
 The first three are file descriptors that the program does not inherit. ORDER provides the result of ``write_order``.
 On STATUS the supervisor writes ``unlaid ERRNO`` if the program's files cannot be written, ``pid N`` when the program
 was forked, ``confined`` when it is confined or ``refused WHY`` if it cannot be, ``failed ERRNO`` if it could not be
-executed, and at the end ``exit|signal|limit CODE BYTES SECONDS WAITED``: how it ended, its highest resident set, its
+executed, and at the end ``exit|signal|limit CODE BYTES SECONDS WAITED``: how it ended, the most memory it held, its
 wall time, and how much of that it had to wait for the machine. The other end of LIFELINE closes to stop the run, or
 when the process that requested it dies. FOLDER exists and is empty; the supervisor creates ``product`` (the files, and
 where the program starts), ``home`` and ``tmp`` in it, and removes it at the end. Standard input, output, error and
@@ -28,12 +28,13 @@ from . import fair, proc, trees
 TYPE_CHECKING = False  # as in typing, without the 5 ms of importing it
 if TYPE_CHECKING:
     import ctypes
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from .inside import Confinement
     from .port import Limits
 
 _LONGEST_WAIT = 0.05
+_DESCRIPTORS = 1024
 _SHORTEST_LEFT = 0.01  # the remaining time may not change for long if a program gets no CPU
 _FILL_RATE = 4e9  # bytes per second that a program can make resident, approximately
 _SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
@@ -121,6 +122,7 @@ def main(arguments: list[str]) -> None:
     for descriptor in (order.status, order.lifeline):
         os.set_inheritable(descriptor, False)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    preference = _prefer_for_killing()
     _prctl(_PR_SET_DUMPABLE, 0)  # an ordinary user's program cannot open our descriptors through /proc
     began = time.monotonic()
     try:
@@ -131,6 +133,7 @@ def main(arguments: list[str]) -> None:
         trees.remove_tree(order.folder)
         inside.refuse(order.status, error)
         os._exit(1)
+    preference()
     _tell(order, f"pid {program}")
     ending = watch(order, program, ProgramEnd(report), began)
     seconds = time.monotonic() - began
@@ -202,6 +205,23 @@ def _lay_out_system(user: int) -> None:
             file.write(text)
 
 
+def _prefer_for_killing() -> "Callable[[], None]":
+    """Have the kernel kill what this process now starts before all else, if the machine's memory is exhausted. Returns
+    what ends this for the process itself."""
+    try:
+        descriptor = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return lambda: None
+    usual = os.read(descriptor, 16)
+    os.pwrite(descriptor, b"1000", 0)
+
+    def restore() -> None:
+        os.pwrite(descriptor, usual, 0)
+        os.close(descriptor)
+
+    return restore
+
+
 def _prctl(option: int, value: int) -> None:
     if sys.platform == "linux":
         _libc().prctl(option, value, 0, 0, 0)
@@ -250,6 +270,8 @@ def limits_of(order: LaunchSpec) -> list[tuple[int, int]]:
         (resource.RLIMIT_FSIZE, order.file_size),
         (resource.RLIMIT_CPU, int(order.seconds * (os.cpu_count() or 1)) + 5),  # a backstop: the time is watched
     ]
+    if order.confinement:
+        limits.append((resource.RLIMIT_NOFILE, _DESCRIPTORS))
     if order.user != os.getuid():  # a separate user
         limits.append((resource.RLIMIT_NPROC, 16 * order.processes))
     elif order.user != 0 and (running := proc.read("/proc/loadavg")):
@@ -263,6 +285,7 @@ def watch(order: LaunchSpec, program: int, ending: ProgramEnd, began: float) -> 
     """Return when the program has ended, has passed a limit, or is to be stopped."""
     supervisor = os.getpid()
     helpers = order.confinement.helpers if order.confinement else 0
+    counted = proc.Memory(order.confinement)
     poll = select.poll()
     poll.register(order.lifeline, 0)  # only the hang-up is of interest, and that is always reported
     if hasattr(os, "pidfd_open"):
@@ -277,7 +300,7 @@ def watch(order: LaunchSpec, program: int, ending: ProgramEnd, began: float) -> 
         if clock:
             clock.look(now, wait, *proc.usage(members))
             ending.waited = clock.waited
-        memory = sum(map(proc.resident, members))
+        memory = counted.held(members, now)
         ending.memory = max(ending.memory, memory)
         left = order.seconds - (clock.had if clock else 0.0)
         if memory > order.memory:

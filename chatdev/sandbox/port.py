@@ -22,7 +22,8 @@ class Refused(SandboxError):
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Limits of one run. Sizes in bytes, times in seconds; memory is the resident set of all its processes.
+    """Limits of one run. Sizes in bytes, times in seconds. ``memory`` is the resident set of all its
+    processes; isolated, also what it holds in page tables, files in memory, shared mappings, sockets and pipes.
 
     ``seconds`` are counted from the program's own start, as ``fair.Clock`` counts them: its CPU time, and the time in
     which it needed none. On a machine that is slow now they are extended. ``patience`` is how many times as long it may
@@ -66,9 +67,9 @@ class Job(msgspec.Struct, frozen=True):
 class Outcome(msgspec.Struct, frozen=True):
     """How a program ended. ``exit_status`` is None if a signal or a limit ended it.
 
-    ``stdout`` and ``stderr`` are decoded without ever raising, up to the output limit; ``memory`` is the highest
-    resident set seen, in bytes. ``seconds`` is the wall time; for ``waited`` of them it had to wait, since the
-    machine was busy.
+    ``stdout`` and ``stderr`` are decoded without ever raising, up to the output limit; ``memory`` is the most
+    that was counted, in bytes, as ``Limits`` says. ``seconds`` is the wall time; for ``waited`` of them it had to wait,
+    since the machine was busy.
     """
 
     exit_status: int | None

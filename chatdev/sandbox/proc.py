@@ -4,10 +4,17 @@ Runs standalone beside and inside the sandbox, with the standard library only. W
 """
 
 import os
+import time
 
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from . import memory
+    from .inside import Confinement
+
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
 _STATE, _PARENT, _USED, _THREADS = 0, 1, slice(11, 15), 17  # proc_pid_stat(5), counted from the state field
+_COUNT_AFTER, _COUNT_SHARE = 0.1, 20  # seconds to the first count and between two; one may use a 20th of the time
+_HELD = (b"\nVmRSS:", b"\nVmPTE:", b"\nVmSwap:", b"\nHugetlbPages:")  # proc_pid_status(5)
 _WANTING = (b"R", b"D")  # runnable or running; waiting for a disk
 
 
@@ -80,10 +87,47 @@ def _stat(path: str) -> list[bytes]:
     return text[text.rindex(b")") + 1 :].split() if text else []
 
 
-def resident(pid: int) -> int:
-    """The resident memory of a process, in bytes."""
-    fields = read(f"/proc/{pid}/statm").split()
-    return int(fields[1]) * _PAGE if fields else 0
+def held(pid: int) -> tuple[int, int]:
+    """The memory of a process in bytes: resident, swapped out, in huge pages and in page tables, without what it shares
+    with others; and its resident part of that. Of processes that share pages of a file, each counts them."""
+    text = read(f"/proc/{pid}/status")
+    shared = _kilobytes(text, b"\nRssShmem:")
+    return sum(_kilobytes(text, name) for name in _HELD) - shared, shared
+
+
+class Memory:
+    """The memory that a program's processes hold, in bytes. What is in no resident set takes longer to count: it is
+    counted less often, and only for a confined program."""
+
+    def __init__(self, confinement: "Confinement | None") -> None:
+        self._confinement = confinement
+        self._meter: memory.Meter | None = None
+        self._next = time.monotonic() + _COUNT_AFTER
+        self._files = self._others = 0
+
+    def held(self, members: list[int], now: float) -> int:
+        """Count these processes ``now``."""
+        own, shared = 0, 0
+        for pid in members:
+            one, other = held(pid)
+            own, shared = own + one, shared + other
+        if now >= self._next and self._confinement:
+            self._count(members, self._confinement)
+            self._next = (done := time.monotonic()) + max(_COUNT_AFTER, _COUNT_SHARE * (done - now))
+        return own + max(shared, self._files) + self._others
+
+    def _count(self, members: list[int], confinement: "Confinement") -> None:
+        if self._meter is None:
+            from . import memory  # most programs end before it is needed
+
+            self._meter = memory.Meter(alone=confinement.alone, online=confinement.online)
+        self._files, self._others = self._meter.count(members)
+
+
+def _kilobytes(status: bytes, name: bytes) -> int:
+    """A line of ``/proc/PID/status``, in bytes. A process that has ended has none of them."""
+    at = status.find(name)
+    return int(status[at + len(name) : status.index(b"kB", at)]) << 10 if at >= 0 else 0
 
 
 def read(path: str) -> bytes:

@@ -15,7 +15,9 @@ from typing import NamedTuple
 
 import msgspec
 
-_EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
+from chatdev.sandbox.memory import LONGEST_SHARED
+
+_EPERM, _ENOMEM, _ENOSYS, _EAFNOSUPPORT = 1, 12, 38, 97
 
 # Operations: a class, a size or comparison, and whether the operand is a constant (linux/bpf_common.h).
 _LOAD, _AND, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
@@ -28,6 +30,9 @@ _FIRST_UNKNOWN = 467
 _NEW_NAMESPACES = 0x7E020000  # CLONE_NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C  # both insert characters into a terminal
 _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK = 1, 2, 10, 16
+_SOL_SOCKET, _SO_SNDBUF, _SO_RCVBUF, _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 1, 7, 8, 32, 33
+_F_SETPIPE_SZ, _PR_SET_DUMPABLE = 1031, 4
+_SHARED_ANONYMOUS, _MAP_KIND = 0x21, 0x2F  # MAP_SHARED | MAP_ANONYMOUS, and the bits that these are read from
 _SOCK_STREAM, _SOCK_SEQPACKET, _SOCK_TYPE = 1, 5, 0xF
 
 
@@ -112,6 +117,14 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "lookup_dcookie": (212, 18),
 }
 
+# Memory that no process is charged for. An engine's control group counts it, our supervisor cannot.
+_REFUSED_UNCOUNTED: dict[str, tuple[int | None, int | None]] = {
+    "memfd_create": (319, 279),
+    "shmget": (29, 194),
+    "semget": (64, 190),
+    "msgget": (68, 186),
+}
+
 # Without separate namespaces these reach what other processes on the machine have created.
 _REFUSED_WITHOUT_NAMESPACES: dict[str, tuple[int | None, int | None]] = {
     "connect": (42, 203),
@@ -119,17 +132,15 @@ _REFUSED_WITHOUT_NAMESPACES: dict[str, tuple[int | None, int | None]] = {
     "listen": (50, 201),
     "accept": (43, 202),
     "accept4": (288, 242),
-    "shmget": (29, 194),
     "shmat": (30, 196),
-    "semget": (64, 190),
-    "msgget": (68, 186),
     "mq_open": (240, 180),
     "setpriority": (141, 140),
     "ioprio_set": (251, 30),
 }
 
 _CLONE, _CLONE3, _IOCTL, _PRLIMIT, _PERSONALITY = (56, 220), (435, 435), (16, 29), (302, 261), (135, 92)
-_SOCKET, _SOCKETPAIR = (41, 198), (53, 199)
+_SOCKET, _SOCKETPAIR, _SETSOCKOPT = (41, 198), (53, 199), (54, 208)
+_MMAP, _FCNTL, _PRCTL = (9, 222), (72, 25), (157, 167)
 
 
 class _Step(NamedTuple):
@@ -161,7 +172,7 @@ def program(machine: str, *, sockets: bool, online: bool = False) -> bytes:
         _Step(_AT_LEAST, _FIRST_UNKNOWN, 0, 1),
         _error(_ENOSYS),
     ]
-    refused = dict(_REFUSED if sockets else _REFUSED | _REFUSED_WITHOUT_NAMESPACES)
+    refused = _REFUSED | _REFUSED_UNCOUNTED | ({} if sockets else _REFUSED_WITHOUT_NAMESPACES)
     if online:
         refused.pop("connect", None)
     for numbers in refused.values():
@@ -203,6 +214,7 @@ def _looked_into(sockets: bool, online: bool) -> Iterator[tuple[tuple[int, int],
     yield _IOCTL, _none_of(1, (_TIOCSTI, _TIOCLINUX))
     yield _PRLIMIT, _only(0, (0,), _EPERM)  # the same user id is enough to set another process's limits
     yield _PERSONALITY, _only(0, (0, 0xFFFFFFFF), _EPERM)
+    yield from _bounded()
     if online:
         yield _SOCKET, _only(0, (_AF_INET, _AF_INET6, _AF_NETLINK), _EAFNOSUPPORT)
     elif sockets:
@@ -216,9 +228,28 @@ def _looked_into(sockets: bool, online: bool) -> Iterator[tuple[tuple[int, int],
         yield _SOCKETPAIR, [_argument(1), _Step(_AND, _SOCK_TYPE), *_accumulated(kinds, _EPERM)]
 
 
-def _argument(index: int) -> _Step:
-    """Load the low half of an argument: both architectures store it first, and the kernel reads no more of these."""
-    return _Step(_LOAD, _ARGUMENTS + 8 * index)
+def _bounded() -> Iterator[tuple[tuple[int, int], Sequence[_Step]]]:
+    """What keeps the memory that ``memory.Meter`` estimates within its estimates."""
+    allow = _Step(_RETURN, _ALLOW)
+    shared = [_argument(3), _Step(_AND, _MAP_KIND), _Step(_EQUAL, _SHARED_ANONYMOUS, 1, 0), allow]
+    length = [
+        _argument(1, high=True),
+        _Step(_EQUAL, 0, 0, 2),
+        _argument(1),
+        _Step(_AT_LEAST, LONGEST_SHARED + 1, 0, 1),
+    ]
+    yield _MMAP, [*shared, *length, _error(_ENOMEM), allow]
+    # Succeeds without effect: a larger buffer is a wish that the kernel itself may cut down.
+    sizes = (_SO_SNDBUF, _SO_RCVBUF, _SO_SNDBUFFORCE, _SO_RCVBUFFORCE)
+    level = [_argument(1), _Step(_EQUAL, _SOL_SOCKET, 1, 0), allow]
+    yield _SETSOCKOPT, [*level, *_none_of(2, sizes, error=0)]
+    yield _FCNTL, _none_of(1, (_F_SETPIPE_SZ,))
+    yield _PRCTL, _none_of(0, (_PR_SET_DUMPABLE,))  # a process that is not dumpable hides what it has open and mapped
+
+
+def _argument(index: int, *, high: bool = False) -> _Step:
+    """Load the low half of an argument: both architectures store it first, and of most the kernel reads no more."""
+    return _Step(_LOAD, _ARGUMENTS + 8 * index + 4 * high)
 
 
 def _error(number: int) -> _Step:
@@ -235,6 +266,6 @@ def _accumulated(values: Sequence[int], error: int) -> list[_Step]:
     return [*tests, _error(error), _Step(_RETURN, _ALLOW)]
 
 
-def _none_of(index: int, values: Sequence[int]) -> list[_Step]:
+def _none_of(index: int, values: Sequence[int], error: int = _EPERM) -> list[_Step]:
     tests = [_Step(_EQUAL, value, len(values) - place, 0) for place, value in enumerate(values)]
-    return [_argument(index), *tests, _Step(_RETURN, _ALLOW), _error(_EPERM)]
+    return [_argument(index), *tests, _Step(_RETURN, _ALLOW), _error(error)]

@@ -20,6 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
+from msgspec import structs  # noqa: E402
+
 from chatdev.sandbox import levels, seccomp, system  # noqa: E402
 from chatdev.sandbox.port import Job, Limits, Sandbox  # noqa: E402
 
@@ -34,7 +36,11 @@ BY_A_LIMIT = {
     "endless_output": "output",
     "huge_file": "disk",
 }
-TRIED = sorted(path.stem for path in PROBES.glob("*.py") if path.stem not in (*HELPERS, *BY_A_LIMIT))
+HOLDING = sorted(path.stem for path in PROBES.glob("memory_*.py") if path.stem not in BY_A_LIMIT)
+"""The probes that hold memory in no resident set: stopped by the limit, or refused."""
+HOLDING_ANYWHERE = ("memory_memfd", "memory_pipes", "memory_shared", "memory_sockets")
+"""Those that leave nothing behind where no level stops them."""
+TRIED = sorted(path.stem for path in PROBES.glob("*.py") if path.stem not in (*HELPERS, *BY_A_LIMIT, *HOLDING))
 HARMLESS = """bind delete_outside home network_tcp network_udp others_environment signals unix_abstract unix_by_path
     write_outside""".split()
 """The probes that may run without walls, by an ordinary user: they reach for nothing but the ground laid for them."""
@@ -42,7 +48,7 @@ ORDINARY = 65534
 _ROOMY = Limits(seconds=20, processes=24, memory=16 << 30)
 _BRIEF = Limits(seconds=1.0)
 _SMALL = Limits(seconds=20, memory=128 << 20, output=1 << 16, file_size=1 << 20)
-_OTHER_CALLS = {"clone": (56, 220), "clone3": (435, 435)}
+_OTHER_CALLS = {"clone": (56, 220), "clone3": (435, 435), "msgsnd": (69, 189)}
 
 
 def title(probe: str) -> str:
@@ -78,7 +84,7 @@ class Ground:
     def told(self) -> dict[str, object]:
         """What a probe is told of all this."""
         column = seccomp.MACHINES[os.uname().machine].column
-        calls = {**seccomp._REFUSED, **_OTHER_CALLS}
+        calls = {**seccomp._REFUSED, **seccomp._REFUSED_UNCOUNTED, **_OTHER_CALLS}
         return {
             "tcp": self._tcp.getsockname()[1],
             "udp": self._udp.getsockname()[1],
@@ -139,7 +145,8 @@ async def get_through(level: str) -> dict[str, list[str]]:
         ground = Ground(Path(folder))
         try:
             told = json.dumps(ground.told()).encode()
-            job = Job((sys.executable, "drive.py", *tried), {**files, "told.json": told}, limits=Limits(seconds=60))
+            files["told.json"] = told
+            job = Job((sys.executable, "drive.py", *tried), files, limits=Limits(seconds=60))
             outcome = await sandbox.run(job)
             assert outcome.exit_status == 0, outcome
             found: dict[str, list[str]] = json.loads(outcome.stdout.splitlines()[-1])
@@ -150,6 +157,8 @@ async def get_through(level: str) -> dict[str, list[str]]:
     if tried == TRIED:  # side by side, since some only wait for their limit
         stopped = await asyncio.gather(*(_stopped(sandbox, files, *one) for one in BY_A_LIMIT.items()))
         found |= dict(zip(BY_A_LIMIT, stopped, strict=True))
+    for probe in HOLDING if tried == TRIED else HOLDING_ANYWHERE:
+        found[probe] = await _held(sandbox, files, probe)
     return found
 
 
@@ -157,6 +166,20 @@ async def _stopped(sandbox: Sandbox, files: Mapping[str, bytes], probe: str, lim
     limits = _BRIEF if limit == "time" else _ROOMY if limit == "processes" else _SMALL
     outcome = await sandbox.run(Job((sys.executable, f"{probe}.py"), files, limits=limits))
     return [] if outcome.stopped == limit else [f"not stopped by the {limit} limit: {outcome}"]
+
+
+async def _held(sandbox: Sandbox, files: Mapping[str, bytes], probe: str) -> list[str]:
+    """The ways in which a probe held four times the memory limit: it has as many as it says."""
+    found: list[str] = []
+    for number in range(9):
+        limits = _SMALL if sandbox.level != levels.UNSAFE else structs.replace(_SMALL, seconds=4)
+        job = Job((sys.executable, f"{probe}.py", str(limits.memory), str(number)), files, limits=limits)
+        outcome = await sandbox.run(job)
+        if outcome.stdout == "no more\n":
+            return found
+        if outcome.stopped != "memory" and outcome.stdout != "refused\n":
+            found.append(f"{number}: {outcome}")
+    raise AssertionError(f"{probe} does not end.")
 
 
 def as_this_user(level: str) -> dict[str, list[str]]:
@@ -213,7 +236,7 @@ def table() -> str:
             run = as_ordinary_user if ordinary else as_this_user
             columns[f"{level}, {user}"] = {} if why else run(level)
     lines = [f"| tried by a program | {' | '.join(columns)} |", f"| --- {'| --- ' * len(columns)}|"]
-    for probe in (*TRIED, *BY_A_LIMIT):
+    for probe in (*TRIED, *BY_A_LIMIT, *HOLDING):
         marks = (("not here" if not found else "**open**" if found[probe] else "stopped") for found in columns.values())
         lines.append(f"| {title(probe)} | {' | '.join(marks)} |")
     return "\n".join(lines)

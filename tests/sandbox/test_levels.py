@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import shutil
 import sys
 from pathlib import Path
 
@@ -56,6 +57,65 @@ async def test_a_command_that_is_not_here_is_status_127(sandbox: Sandbox) -> Non
 async def test_memory_is_the_programs_and_not_our_helpers(sandbox: Sandbox) -> None:
     outcome = await python(sandbox, "held = b'x' * (60 << 20); import time; time.sleep(0.2)")
     assert 60 << 20 < outcome.memory < 120 << 20
+
+
+USES_MEMORY = """
+import mmap, os, resource, socket, sqlite3
+from concurrent.futures import ThreadPoolExecutor
+area = mmap.mmap(-1, 8 << 20)
+if os.fork() == 0:
+    area[:] = b"x" * len(area)
+    os._exit(0)
+os.wait()
+one, other = socket.socketpair()
+one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+one.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+base = sqlite3.connect("base")
+base.execute("create table numbers (number)")
+base.executemany("insert into numbers values (?)", [(number,) for number in range(1000)])
+with ThreadPoolExecutor(20) as pool: total = sum(pool.map(len, [bytes(1 << 20)] * 20))
+print(area[-1:], base.execute("select count(*) from numbers").fetchone(), total, one.getsockopt(1, 9))
+print(resource.getrlimit(resource.RLIMIT_NOFILE))
+"""
+SHARES_MEMORY = """
+import multiprocessing
+from multiprocessing import shared_memory
+if __name__ == "__main__":
+    with multiprocessing.Pool(2) as pool: print(pool.map(len, [bytes(1 << 20)] * 4))
+    shared = shared_memory.SharedMemory(create=True, size=8 << 20)
+    shared.buf[:] = bytes(8 << 20)
+    shared.close(); shared.unlink()
+"""
+
+
+async def test_what_usual_programs_do_with_memory_works(sandbox: Sandbox, level: str) -> None:
+    outcome = await python(sandbox, USES_MEMORY)
+    assert (outcome.stdout, outcome.stderr) == (f"b'x' (1000,) {20 << 20} 1\n(1024, 1024)\n", "")
+    if level != "landlock":  # its programs have no named semaphores
+        outcome = await python(sandbox, SHARES_MEMORY)
+        assert (outcome.stdout, outcome.stderr) == (f"{[1 << 20] * 4}\n", "")
+
+
+async def test_files_in_memory_count_as_memory(sandbox: Sandbox, level: str) -> None:
+    if level == "landlock":
+        pytest.skip("no folder in memory is writable there")
+    code = "import time; open('/dev/shm/held', 'wb').write(bytes(40 << 20)); time.sleep(1)"
+    assert (await python(sandbox, code)).memory > 40 << 20
+
+
+async def test_node_starts_within_the_limits(sandbox: Sandbox) -> None:
+    if not shutil.which("node"):
+        pytest.skip("there is no Node.js here")
+    outcome = await sandbox.run(Job(("node", "-e", "console.log(new SharedArrayBuffer(1 << 24).byteLength)"), {}))
+    assert (outcome.stdout, outcome.exit_status) == (f"{1 << 24}\n", 0)
+
+
+async def test_java_starts_within_the_limits(sandbox: Sandbox) -> None:
+    if not shutil.which("javac"):
+        pytest.skip("there is no Java here")
+    source = b"class A { public static void main(String[] a) { System.out.println(new byte[1 << 26].length); } }"
+    outcome = await sandbox.run(Job(("java", "A.java"), {"A.java": source}))
+    assert (outcome.stdout, outcome.exit_status) == (f"{1 << 26}\n", 0)
 
 
 async def test_streams_can_be_opened_by_their_names(sandbox: Sandbox, level: str) -> None:

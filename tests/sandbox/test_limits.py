@@ -63,6 +63,25 @@ async def test_memory_of_many_small_processes(sandbox: LocalSandbox) -> None:
 
 
 @needs_proc
+async def test_page_tables_count_as_memory(sandbox: LocalSandbox) -> None:
+    code = (
+        "import mmap, time\nkind = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000\nkept = []\n"
+        "for _ in range(60):\n"
+        "  kept.append(mmap.mmap(-1, 2 << 30, flags=kind, prot=1)); kept[-1].madvise(mmap.MADV_NOHUGEPAGE)\n"
+        f"  for place in range(0, 2 << 30, 2 << 20): kept[-1][place]\n{SLEEP}"
+    )
+    outcome = await run(sandbox, code, Limits(memory=64 << 20))
+    assert outcome.stopped == "memory"
+
+
+@pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="needs /proc")
+async def test_a_program_is_the_first_that_the_kernel_kills_for_memory(sandbox: LocalSandbox) -> None:
+    code = "import os\nfor pid in ('self', os.getppid()): print(open(f'/proc/{pid}/oom_score_adj').read().strip())"
+    usual = Path("/proc/self/oom_score_adj").read_text().strip()
+    assert (await run(sandbox, code, Limits())).stdout == f"1000\n{usual}\n"
+
+
+@needs_proc
 @pytest.mark.parametrize("detach", ["", "os.setsid()"], ids=["one group", "each in a session of its own"])
 async def test_processes(sandbox: LocalSandbox, detach: str) -> None:
     code = f"import os, time\nfor _ in range(40):\n  if not os.fork():\n    {detach or 'pass'}\n    {SLEEP}\n{SLEEP}"

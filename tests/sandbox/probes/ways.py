@@ -2,6 +2,8 @@
 
 import ctypes
 import json
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,3 +28,17 @@ def call(name: str, *arguments: int | bytes | None) -> int:
     if result < 0:
         raise OSError(ctypes.get_errno(), name)
     return result
+
+
+def hold(*fills: Callable[[int], object]) -> None:
+    """Fill memory in one of these ways, to four times the limit, and hold it, or say that it was refused."""
+    limit, number = map(int, sys.argv[1:])
+    if number >= len(fills):
+        print("no more")
+        return
+    try:
+        fills[number](4 * limit)
+    except (OSError, ValueError):
+        print("refused", flush=True)
+        return
+    time.sleep(600)
