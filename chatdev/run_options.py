@@ -14,7 +14,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     how many programmers solve a phase in parallel (0: as the company says); ``network`` is a network of agents that
     writes the program instead, as JSON (``company.graph.Network``). ``effort`` is how much the company does (empty:
     chosen by the model); ``settings`` change its phases, each as ``PHASE.KEY=VALUE``. ``sample`` numbers the runs of
-    one task from 1 on, each with its own seeds (0: the run is not a sample).
+    one task from 1 on, each with its own seeds (0: the run is not a sample). ``ignore_unsupported`` leaves out what is
+    not supported yet in a company's folder of ChatDev 1.0.
 
     The structs that hold the options inherit from this one: logs and saved plans have these names, so no name changes,
     and a new field needs a default.
@@ -31,6 +32,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     effort: str = ""
     settings: tuple[str, ...] = ()
     sample: int = 0
+    ignore_unsupported: bool = False
 
     def as_fields(self) -> dict[str, Any]:
         """The options by name, to construct a struct that holds them."""
@@ -52,7 +54,7 @@ FIELDS = RunOptions.__struct_fields__
 UNTYPED = RunOptions()
 """No option was typed."""
 
-AT_START = ("network", "effort", "settings", "sample")
+AT_START = ("network", "effort", "settings", "sample", "ignore_unsupported")
 """Options that a resume does not change: they decide what the recorded answers are."""
 
 FOR_RESUME = tuple(name for name in FIELDS if name not in AT_START)

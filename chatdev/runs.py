@@ -84,7 +84,9 @@ def begin(
     folders. Raises UserError, CompanyError and JournalError.
     """
     request = redactor(settings or Settings()).value(request).checked()
-    company = checked(classic_folder.load(company_of(request.config, request.effort)))  # before anything is created
+    source = company_of(request.config, request.effort)
+    loaded = classic_folder.load(source, ignore_unsupported=request.ignore_unsupported)
+    company = checked(loaded)  # before anything is created
     adapt.setting(company, request.settings)
     company.assigning(assignments(request.role_models))
     company = checked(company.networking(network_of(request)))
@@ -148,6 +150,7 @@ def _start(request: RunRequest, company: config.Company, now: datetime.datetime 
         company=company.name,
         model=request.model,
         roles=company.roster,
+        ignored=company.ignored,
         **request.as_fields(),
     )
 

@@ -5,10 +5,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from chatdev.cli.options import IGNORE_HELP
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from chatdev.company.config import Company
+
+
+_ignoring = click.option("--ignore-unsupported", "ignoring", is_flag=True, help=IGNORE_HELP)
 
 
 @click.group(name="company")
@@ -37,21 +42,24 @@ def list_() -> None:
 
 @command.command()
 @click.argument("name")
-def show(name: str) -> None:
+@_ignoring
+def show(name: str, ignoring: bool) -> None:
     """Draw the chain of phases of company NAME.
 
     Prints a tree for the terminal and a Mermaid diagram.
     """
     from chatdev.company import drawing
 
-    company = _found(name)
+    company = _found(name, ignoring)
     click.echo(f"{drawing.tree(company)}\n\n{drawing.mermaid(company)}")
+    _list_ignored(company)
 
 
 @command.command()
 @click.argument("name")
 @click.option("--from", "model", default="default", show_default=True, help="The company to copy.")
-def new(name: str, model: str) -> None:
+@_ignoring
+def new(name: str, model: str, ignoring: bool) -> None:
     """Copy a company to CompanyConfig/NAME for editing.
 
     If NAME has a slash, it is the folder itself.
@@ -60,28 +68,33 @@ def new(name: str, model: str) -> None:
 
     import tomli_w
 
-    sources = dict(_found(model).sources)
+    company = _found(model, ignoring)
+    sources = dict(company.sources)
     folder = Path(name) if "/" in name else Path("CompanyConfig") / name
     title = tomli_w.dumps({"name": folder.name}).strip()
     sources["company.toml"] = re.sub(r'\A(#.*\n|\s)*name = ".*"', lambda _: title, sources["company.toml"])
     _write(sources, folder)
+    _list_ignored(company)
 
 
 @command.command()
 @click.argument("path")
-def check(path: str) -> None:
+@_ignoring
+def check(path: str, ignoring: bool) -> None:
     """Check the company in the folder PATH.
 
     Checks the templates too; an error names the file and the key.
     """
-    company = _found(path)
+    company = _found(path, ignoring)
     click.echo(f"{company.name} is valid: {len(company.phases)} phases, {len(company.roster)} roles in use.")
+    _list_ignored(company)
 
 
 @command.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--to", default=None, type=click.Path(path_type=Path), help="The new folder.  [default: FOLDER-native]")
-def convert(folder: Path, to: Path | None) -> None:
+@_ignoring
+def convert(folder: Path, to: Path | None, ignoring: bool) -> None:
     """Convert a ChatDev 1.0 company to the current format.
 
     Reads FOLDER and writes a new folder with a company that works the same.
@@ -96,30 +109,36 @@ def convert(folder: Path, to: Path | None) -> None:
             raise config.CompanyError(
                 f"{folder} holds none of {', '.join(_FILES[1:])}.", do="Name a folder of ChatDev 1.0."
             )
-        sources = classic_folder.convert(folder)
-        checked(config.from_sources(sources))
+        sources = classic_folder.convert(folder, ignore_unsupported=ignoring)
+        company = checked(config.from_sources(sources))
     except ChatDevError as error:
         common.fail(error)
     _write(sources, to or folder.resolve().with_name(f"{folder.resolve().name}-native"))
+    _list_ignored(company)
 
 
 _FILES = ("company.toml", "ChatChainConfig.json", "PhaseConfig.json", "RoleConfig.json")
 
 
-def _load(folder: Path) -> "Company":
+def _list_ignored(company: "Company") -> None:
+    for each in company.ignored:
+        click.echo(f"Ignored (not supported): {each}")
+
+
+def _load(folder: Path, ignoring: bool = False) -> "Company":
     from chatdev.company import classic_folder
     from chatdev.project.prompts import checked
 
-    return checked(classic_folder.load(folder))
+    return checked(classic_folder.load(folder, ignore_unsupported=ignoring))
 
 
-def _found(name: str) -> "Company":
+def _found(name: str, ignoring: bool = False) -> "Company":
     from chatdev.cli import common
     from chatdev.company import config
     from chatdev.errors import ChatDevError
 
     try:
-        return _load(config.find(name))
+        return _load(config.find(name), ignoring)
     except ChatDevError as error:
         common.fail(error)
 

@@ -55,6 +55,10 @@ Exit status of a run: 0 only if the product passed its acceptance tests (or star
 1 for any other result; 2 for wrong usage or setup; 130 after Ctrl-C. A run stopped by Ctrl-C can be resumed.
 """
 
+IGNORE_HELP = """\
+Leave out the switches and phases of a ChatDev 1.0 folder that are not supported, such as Art and with_memory. The
+terminal and REPORT.md list them."""
+
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 _OF_FIELDS: Mapping[str, tuple[Decorator, ...]] = {
@@ -96,6 +100,7 @@ _OF_FIELDS: Mapping[str, tuple[Decorator, ...]] = {
         ),
     ),
     "sample": (click.option("--sample", type=click.IntRange(1, 999), metavar="N", help=SAMPLE_HELP),),
+    "ignore_unsupported": (click.option("--ignore-unsupported", is_flag=True, help=IGNORE_HELP),),
     "network": (
         click.option(
             "--topology",

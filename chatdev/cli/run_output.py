@@ -10,8 +10,10 @@ from typing import Protocol
 from chatdev import wiring
 from chatdev.cli import common
 from chatdev.errors import ChatDevError
+from chatdev.journal import events
 from chatdev.journal.store import Record
 from chatdev.models.types import Progress
+from chatdev.views import lines
 from chatdev.views.json_lines import JsonLines
 from chatdev.views.terminal import Terminal
 
@@ -69,7 +71,10 @@ class Text:
         return self._shown.live
 
     def begun(self, earlier: Sequence[Record]) -> None:
-        pass
+        for record in earlier[:1]:
+            if isinstance(record.event, events.RunStarted):
+                for line in lines.ignored(record.event):
+                    self._shown.say(line.text, line.style)
 
     def on_record(self, record: Record) -> None:
         self._shown.on_record(record)

@@ -37,6 +37,8 @@ _IN_ROLES = re.compile(r"\{(\w+)\}")  # 1.0 used plain replacement: other braces
 _NOT_YET_PHASES = {"Art", "ArtDesign", "ArtIntegration", "HumanAgentInteraction", "CodeReviewHuman"}
 _NOT_YET = ("git_management", "web_spider", "self_improve", "incremental_develop", "with_memory", "brainstorming")
 _TURNS = 10
+IGNORE = "--ignore-unsupported"
+"""The option that ignores what is not supported yet."""
 
 _Switch = bool | str
 T = TypeVar("T")
@@ -71,38 +73,76 @@ class _Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     phase_prompt: tuple[str, ...] | str
 
 
-def load(folder: Path) -> Company:
-    """The company in a folder of either format. Raises CompanyError with file, key, what was expected and found."""
+def load(folder: Path, *, ignore_unsupported: bool = False) -> Company:
+    """The company in a folder of either format. Raises CompanyError with file, key, what was expected and found.
+
+    ``ignore_unsupported`` leaves out what is not supported yet in a ChatDev 1.0 folder; the company lists it in
+    ``ignored``.
+    """
     if (folder / "company.toml").exists() or not any((folder / name).exists() for name in config.CLASSIC_FILES):
         return config.load(folder)
-    return config.from_sources(convert(folder), f"The company in {folder}")
+    sources = convert(folder, ignore_unsupported=ignore_unsupported)
+    return config.from_sources(sources, f"The company in {folder}")
 
 
-def convert(folder: Path) -> dict[str, str]:
+def convert(folder: Path, *, ignore_unsupported: bool = False) -> dict[str, str]:
     """The texts of the native folder for a ChatDev 1.0 folder, by relative path. Raises CompanyError."""
     classic = config.load(config.BUILT_IN / "classic")
     settings = _read(folder / CHAIN, _Settings) or _settings(classic)
+    unsupported = _Unsupported(ignore=ignore_unsupported)
     for switch in _NOT_YET:
         if _on(getattr(settings, switch), f"{CHAIN}: {switch}"):
-            raise CompanyError(
+            unsupported.found(
+                f"switch {switch}",
                 f"{CHAIN}: {switch}: expected False, found True. This is not yet supported.",
-                do=f'Set {switch} to "False".',
+                do=f'Set {switch} to "False"',
             )
     _on(settings.clear_structure, f"{CHAIN}: clear_structure")  # nothing to do: no __pycache__ is ever delivered
     roles = _roles(_read(folder / ROLES, dict[str, tuple[str, ...] | str]), classic)
-    phases = _Phases(settings, _read(folder / PHASES, dict[str, _Text]) or {}, roles, classic)
+    phases = _Phases(settings, _read(folder / PHASES, dict[str, _Text]) or {}, roles, classic, unsupported)
     chain = tuple(phases.steps(settings.chain, "chain"))
+    _check_rest(phases, unsupported)
     values = {
         "chatdev_prompt": settings.background_prompt or classic.values["chatdev_prompt"],
         "gui": classic.values["gui"] if _on(settings.gui_design, f"{CHAIN}: gui_design") else "",
     }
+    values |= phases.without_conclusions
     return {
-        "company.toml": _company(folder.resolve().name, chain, {**_UNSET, **values}, classic),
+        "company.toml": _company(
+            folder.resolve().name, chain, {**_UNSET, **values}, classic, tuple(dict.fromkeys(unsupported.ignored))
+        ),
         "background.md": classic.background,
         "context.md": classic.context,
         **{f"roles/{_file(name, ROLES)}.md": text for name, text in roles.items()},
         **{f"phases/{_file(name, PHASES)}.md": _phase(phase) for name, phase in phases.found.items()},
     }
+
+
+class _Unsupported:
+    """The switches and phases of a folder that are not supported: each is an error, or it is ``ignored``."""
+
+    def __init__(self, *, ignore: bool) -> None:
+        self._ignore = ignore
+        self.ignored: list[str] = []
+
+    def found(self, what: str, error: str, do: str) -> None:
+        """Ignore ``what``. Raises CompanyError with this text if nothing is to be ignored."""
+        if not self._ignore:
+            raise CompanyError(error, do=f"{do}, or ignore it with {IGNORE}.")
+        self.ignored.append(what)
+
+
+def _check_rest(phases: "_Phases", unsupported: _Unsupported) -> None:
+    """Raises CompanyError if what is left without the unsupported parts cannot do any work."""
+    if unsupported.ignored and not phases.found:
+        raise CompanyError(f"{CHAIN}: chain: no phase is left without those that are not supported.")
+    if "switch incremental_develop" in unsupported.ignored and not any(
+        phase.kind == "code" for phase in phases.found.values()
+    ):
+        raise CompanyError(
+            f"{CHAIN}: incremental_develop cannot be ignored here: no phase of the chain writes the program.",
+            do="Add the phase Coding to the chain.",
+        )
 
 
 def _read(path: Path, kind: type[T]) -> T | None:
@@ -160,10 +200,16 @@ class _Phases:
     """The phases that a chain names, collected on the way through it."""
 
     def __init__(
-        self, settings: _Settings, texts: Mapping[str, _Text], roles: Mapping[str, str], classic: Company
+        self,
+        settings: _Settings,
+        texts: Mapping[str, _Text],
+        roles: Mapping[str, str],
+        classic: Company,
+        unsupported: _Unsupported,
     ) -> None:
         self.found: dict[str, Phase] = {}
-        self._texts = texts
+        self._texts, self._unsupported = texts, unsupported
+        self._left_out: list[str] = []
         self._recruited = {role: role in roles for role in settings.recruitments}
         self._known = classic.phases
         self._loops = {step.loop: step for step in classic.chain if step.loop}
@@ -173,14 +219,19 @@ class _Phases:
             if step.phaseType == "SimplePhase" and step.phase not in classic.phases
         }
 
+    @property
+    def without_conclusions(self) -> dict[str, str]:
+        """Empty placeholders for the conclusions of phases that are left out: later phases may use them."""
+        return {_name(phase): "" for phase in self._left_out if phase in self._names and phase not in self.found}
+
     def steps(self, steps: tuple[_Step, ...], where: str) -> Iterator[ChainStep]:
+        """The supported steps, converted. A loop is left out if nothing in it is supported."""
         met: Counter[str] = Counter()
         for number, step in enumerate(steps):
             here = f"{where}[{number}]"
             if step.phase in _NOT_YET_PHASES:
-                raise CompanyError(
-                    f"{CHAIN}: {here}.phase: {step.phase} is not yet supported.", do="Remove this phase from the chain."
-                )
+                self._leave_out(step, here)
+                continue
             if (step.phaseType == "ComposedPhase") != bool(step.Composition):
                 wanted, has = ("a list of phases", "none") if not step.Composition else ("none", "a list of phases")
                 raise CompanyError(
@@ -188,10 +239,21 @@ class _Phases:
                 )
             if step.phaseType == "ComposedPhase":
                 met[step.phase] += 1
-                yield self._loop(step, here, f"-{met[step.phase]}" if met[step.phase] > 1 else "")
+                loop = self._loop(step, here, f"-{met[step.phase]}" if met[step.phase] > 1 else "")
+                if any(inner.phase or inner.loop for inner in loop.steps):
+                    yield loop
             else:
                 self._simple(step, here)
                 yield ChainStep(phase=step.phase)
+
+    def _leave_out(self, step: _Step, here: str) -> None:
+        inner = [each.phase for each in _walk(step.Composition)]
+        self._unsupported.found(
+            f"phase {step.phase}" + (f" ({', '.join(inner)})" if inner else ""),
+            f"{CHAIN}: {here}.phase: {step.phase} is not yet supported.",
+            do="Remove this phase from the chain",
+        )
+        self._left_out += [step.phase, *inner]
 
     def _loop(self, step: _Step, here: str, suffix: str) -> ChainStep:
         if step.cycleNum < 1:
@@ -271,12 +333,15 @@ def _literal(text: str) -> str:
     return text.replace("{", "{{ '{' }}")
 
 
-def _company(name: str, chain: tuple[ChainStep, ...], values: Mapping[str, str], classic: Company) -> str:
+def _company(
+    name: str, chain: tuple[ChainStep, ...], values: Mapping[str, str], classic: Company, ignored: tuple[str, ...]
+) -> str:
     import tomli_w
 
     own = {
         "name": name,
         "description": "Converted from a ChatDev 1.0 folder.",
+        **({"ignored": list(ignored)} if ignored else {}),
         "chain": [_entry(step) for step in chain],
         "values": dict(values),
     }

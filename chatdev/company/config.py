@@ -45,6 +45,7 @@ class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     budget: Budget = Budget()
     values: Mapping[str, str] = {}
     candidates: Annotated[int, msgspec.Meta(ge=1, le=MOST_CANDIDATES)] = 1
+    ignored: tuple[str, ...] = ()
 
 
 class Company(msgspec.Struct, frozen=True):
@@ -53,6 +54,7 @@ class Company(msgspec.Struct, frozen=True):
     ``values`` are placeholders with a fixed text; ``sources`` are the folder's files as read, for the run's copy.
     ``assigned`` are models for roles and phases that were given apart from the folder. ``candidates`` is how many solve
     a phase that writes code in parallel. ``samples`` are the parameters of further samples: see ``parameters``.
+    ``ignored`` are the unsupported parts of the ChatDev 1.0 folder that it was made of.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Company(msgspec.Struct, frozen=True):
     budget: Budget = Budget()
     candidates: int = 1
     assigned: Mapping[str, Target] = {}
+    ignored: tuple[str, ...] = ()
 
     def parameters(self, phase: Phase, role: str, sample: int = 0) -> dict[str, Any]:
         """The request parameters of a role in a phase, by name: the phase's win over the role's, these over the
@@ -231,6 +234,7 @@ def from_sources(sources: Mapping[str, str], called: str = "The company") -> Com
         role_models=head.role_models,
         budget=head.budget,
         candidates=head.candidates,
+        ignored=head.ignored,
     )
     _check(company)
     return company

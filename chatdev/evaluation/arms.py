@@ -45,8 +45,10 @@ class Arm(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def company(self) -> config.Company:
         """The company, checked with all options of its arm. Raises CompanyError and UserError."""
-        company = checked(classic_folder.load(config.find(self.plan.config)).networking(network_of(self.plan)))
-        return company.assigning(assignments(self.plan.role_models))
+        plan = self.plan
+        loaded = classic_folder.load(config.find(plan.config), ignore_unsupported=plan.ignore_unsupported)
+        company = checked(loaded.networking(network_of(plan)))
+        return company.assigning(assignments(plan.role_models))
 
     @property
     def tests(self) -> bool:

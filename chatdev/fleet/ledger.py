@@ -111,7 +111,8 @@ COLUMNS = (
 
 class Ledger:
     """A batch's folder, held by one process. ``tasks`` are all tasks of the batch, ``results`` those of the finished
-    projects, both by id. ``notes`` are sentences about what was dropped at the ends of its files. Raises UserError, and
+    projects, both by id. ``notes`` are sentences about what was dropped at the ends of its files, and what a new batch
+    ignores in its company. Raises UserError, and
     Busy if another process works on the batch."""
 
     def __init__(self, folder: Path, plan: BatchPlan | None = None) -> None:
@@ -163,8 +164,12 @@ class Ledger:
         if why := runs.unusable(plan.org):
             raise UserError(f"--org {plan.org!r} is not a valid folder name: {why}.", do="Choose another --org.")
         if earlier is None:
-            source = classic_folder.load(runs.company_of(plan.config, plan.effort))
+            folder = runs.company_of(plan.config, plan.effort)
+            source = classic_folder.load(folder, ignore_unsupported=plan.ignore_unsupported)
             company = checked(source.networking(runs.network_of(plan)))
+            self.notes += [
+                f"Ignored in the company {company.name} (not supported): {each}." for each in company.ignored
+            ]
             config.write(company.sources, BatchFolder(self.folder, plan).company)
         _replace(path, plan.encoded)
         return plan

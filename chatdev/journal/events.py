@@ -30,7 +30,8 @@ class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
 
 
 class RunStarted(Event, RunOptions, frozen=True, tag="run.started"):
-    """The first event: the task, the company and the options as typed. ``model`` is the label typed or chosen."""
+    """The first event: the task, the company and the options as typed. ``model`` is the label typed or chosen.
+    ``ignored`` are the parts of a ChatDev 1.0 company that the run leaves out, since they are not supported."""
 
     schema: int
     version: str
@@ -41,6 +42,7 @@ class RunStarted(Event, RunOptions, frozen=True, tag="run.started"):
     company: str
     model: str
     roles: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
 
 
 class AttemptStarted(Event, RunOptions, frozen=True, tag="attempt.started"):

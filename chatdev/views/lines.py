@@ -43,6 +43,11 @@ def of(event: events.Any) -> list[Line]:
             return _aside(event)
 
 
+def ignored(event: events.RunStarted) -> list[Line]:
+    """A line for each part of the company that the run leaves out."""
+    return [Line(f"ignored (not supported): {one_line(each, 200)}", "yellow", loud=True) for each in event.ignored]
+
+
 def _aside(event: events.Any) -> list[Line]:
     match event:
         case events.PhaseEnded(conclusion=conclusion) if conclusion:
@@ -55,7 +60,8 @@ def _aside(event: events.Any) -> list[Line]:
         case events.Diagnostic():
             return [Line(f"  {event.kind}: {one_line(event.text, 160)}", "yellow")]
         case events.RunStarted():
-            return [Line(f"{one_line(event.name)}: {one_line(event.task, 200)}", "bold", loud=True)]
+            task = Line(f"{one_line(event.name)}: {one_line(event.task, 200)}", "bold", loud=True)
+            return [task, *ignored(event)]
         case events.AttemptStarted():
             return _attempt(event)
         case events.RaceDecided():

@@ -186,6 +186,8 @@ def _races(run: Summary) -> Iterable[str]:
 
 def _notes(run: Summary) -> Iterable[str]:
     notes: list[tuple[str, str]] = [(note.kind, md(note.text, 300)) for note in run.notes]
+    if run.started:
+        notes += [("ignored", f"{code(each, 300)} of the company is not supported") for each in run.started.ignored]
     answers = formatting.count(run.work.calls, "answer")
     notes += [("empty answers", md(f"{n} of {answers}: {formatting.empty(where)}", 400)) for where, n in run.empty]
     notes += [("limit", md(formatting.limit(limit), 300)) for limit in run.limits if limit.phase]

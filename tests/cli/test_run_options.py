@@ -31,6 +31,7 @@ TYPED: dict[str, tuple[tuple[str, ...], Any]] = {
     "network": (("--topology", "tree", "--agents", "3"), Network(topology="tree", agents=3).as_json),
     "effort": (("--effort", "low"), "low"),
     "sample": (("--sample", "2"), 2),
+    "ignore_unsupported": (("--ignore-unsupported",), True),
     "settings": (("--set", "Drafting.candidates=2"), ("Drafting.candidates=2",)),
 }
 OTHER: dict[str, Any] = {
@@ -45,6 +46,7 @@ OTHER: dict[str, Any] = {
     "effort": "high",
     "settings": ("Coding.candidates=3",),
     "sample": 4,
+    "ignore_unsupported": True,
 }
 VALUES = {name: value for name, (_, value) in TYPED.items()}
 ALL = RunOptions(**VALUES)

@@ -25,7 +25,7 @@ RECRUITED = (
     "Software Test Engineer",
     "Breaker",
 )
-SWITCHES = ["git_management", "web_spider", "self_improve", "incremental_develop", "with_memory"]
+SWITCHES = ["git_management", "web_spider", "self_improve", "incremental_develop", "with_memory", "brainstorming"]
 
 
 def simple(phase: str, turns: int = 1, reflect: Any = "False") -> dict[str, Any]:
@@ -186,6 +186,57 @@ def test_phases_that_are_not_yet_here_are_named(make: Make, phase: str) -> None:
     settings = chain() | {"chain": [composed(phase, 1, simple("CodeReviewHuman"))]}
     with pytest.raises(CompanyError, match=f"ChatChainConfig.json: chain.0..phase: {phase} is not yet supported"):
         classic_folder.load(make(settings=settings))
+
+
+HUMAN = composed("HumanAgentInteraction", 5, simple("CodeReviewHuman"))
+ART = composed("Art", 1, simple("ArtDesign"), simple("ArtIntegration"))
+
+
+def test_unsupported_switches_and_phases_are_left_out_if_they_are_to_be_ignored(make: Make) -> None:
+    settings = chain() | {"self_improve": "True", "with_memory": True}
+    settings["chain"][4:4] = [HUMAN, composed("Talks", 2, simple("CodeReviewHuman")), ART]
+    company = classic_folder.load(make(settings=settings, phases=PHASES, roles=ROLES), ignore_unsupported=True)
+    plain = classic_folder.load(whole(make))
+    assert (company.chain, company.phases) == (plain.chain, plain.phases)
+    assert company.ignored == (
+        "switch self_improve",
+        "switch with_memory",
+        "phase HumanAgentInteraction (CodeReviewHuman)",
+        "phase CodeReviewHuman",
+        "phase Art (ArtDesign, ArtIntegration)",
+    )
+    assert config.from_sources(company.sources) == company  # a run's copy still lists them
+    assert plain.ignored == ()
+
+
+@pytest.mark.parametrize("settings", [{"self_improve": "True"}, {"chain": [ART]}], ids=["switch", "phase"])
+def test_the_error_for_an_unsupported_part_names_the_option_that_ignores_it(make: Make, settings: Any) -> None:
+    with pytest.raises(CompanyError, match="or ignore it with --ignore-unsupported"):
+        classic_folder.load(make(settings=chain() | settings, phases=PHASES, roles=ROLES))
+
+
+def test_the_conclusion_of_a_phase_that_is_left_out_is_empty_for_later_phases(make: Make) -> None:
+    settings = chain() | {"chain": [ART, simple("Coding")]}
+    coding = asks(PROGRAMMER, CTO, "Write {task} with [{ArtDesign}].")
+    company = classic_folder.load(
+        make(settings=settings, phases={"Coding": coding}, roles=ROLES), ignore_unsupported=True
+    )
+    asked = Prompts(company).question(company.phases["Coding"], State(task="greet", name="G"), PROGRAMMER)
+    assert asked.endswith("Write greet with [].")
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"chain": [ART, HUMAN]}, "no phase is left without those that are not supported"),
+        ({"chain": [simple("Attack")], "incremental_develop": "True"}, "no phase of the chain writes the program"),
+    ],
+)
+def test_a_company_that_could_not_work_without_its_unsupported_parts_is_refused(
+    make: Make, settings: Any, why: str
+) -> None:
+    with pytest.raises(CompanyError, match=why):
+        classic_folder.load(make(settings=chain() | settings, phases=PHASES, roles=ROLES), ignore_unsupported=True)
 
 
 @pytest.mark.parametrize("name", ["Art", "human", "INCREMENTAL"])
