@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 import chatdev
+from chatdev import ownfile
 from chatdev.company import adapt, classic_folder, config
 from chatdev.company.graph import Network
 from chatdev.errors import ChatDevError, UserError
@@ -110,7 +111,7 @@ def begin_in(
         shutil.rmtree(folder, ignore_errors=True)
         (folder / HIDDEN).mkdir(parents=True)
         (folder / HIDDEN / "company").symlink_to(os.path.relpath(source, folder / HIDDEN), target_is_directory=True)
-        (folder / f"{request.name}.prompt").write_text(request.task, encoding="utf-8")
+        _write_task(folder, request.name, request.task)
         for path in (folder, folder.parent):
             sync_path(path)
         store = open_store(log_of(folder))
@@ -131,12 +132,18 @@ def begin_from(folder: Path, hidden_folder: Path, log: bytes) -> None:
         shutil.copytree(
             hidden_folder, folder / HIDDEN, symlinks=True, ignore=shutil.ignore_patterns("lock", "events.jsonl*")
         )
-        log_of(folder).write_bytes(log)
+        ownfile.write(log_of(folder), log, ownfile.PRIVATE)
         start = started(read(log_of(folder)), folder)
-        (folder / f"{start.name}.prompt").write_text(start.task, encoding="utf-8")
+        _write_task(folder, start.name, start.task)
         _sync_all(folder)
     except OSError as error:
         raise _unwritable(folder.parent, error) from error
+
+
+def _write_task(folder: Path, name: str, task: str) -> None:
+    """Write the task into a run's folder. Raises LinkRefused and OSError."""
+    if not unusable(name):  # a log that others wrote may hold any name
+        ownfile.write(folder / f"{name}.prompt", task.encode("utf-8", "replace"))
 
 
 def _start(request: RunRequest, company: config.Company, now: datetime.datetime | None) -> events.RunStarted:
@@ -208,10 +215,12 @@ def _stamp(now: datetime.datetime | None) -> str:
 
 def _set_up(start: events.RunStarted, company: config.Company, before: tuple[events.Any, ...], warehouse: Path) -> Path:
     """A new run's folder with the company's copy, the task, and a log that begins with these events."""
+    if why := unusable(start.name) or unusable(start.org):
+        raise UserError(f"The log names a run after which no folder can be named: {why}.", do="Start a new run.")
     folder = _new_folder(warehouse, f"{start.name}_{start.org}_{start.stamp}")
     try:
         config.write(company.sources, folder / HIDDEN / "company")
-        (folder / f"{start.name}.prompt").write_text(start.task, encoding="utf-8")
+        _write_task(folder, start.name, start.task)
         _sync_all(folder)
         store = Store(log_of(folder))
         for event in (start, *before):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import chatdev
-from chatdev import runs
+from chatdev import ownfile, runs
 from chatdev.company import adapt, config
 from chatdev.errors import ChatDevError
 from chatdev.journal import events
@@ -216,7 +216,8 @@ def deliver(folder: Path, records: tuple[Record, ...]) -> None:
     ):
         if not text:  # most runs have no network
             continue
-        workspace.write(path, text.encode("utf-8", "replace"))
+        ownfile.refuse_link(folder / path)
+        workspace.write(path, text.encode("utf-8", "replace"), ownfile.PRIVATE if path == name else 0o644)
 
 
 def product_of(folder: Path) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from chatdev import runs
+from chatdev import ownfile, runs
 from chatdev.cli import common, options, work
 from chatdev.cli.evaluate import EvalOptions
 from chatdev.errors import ChatDevError, UserError
@@ -69,7 +69,7 @@ def _run_and_conclude(eval_options: EvalOptions, eval_folder: EvalFolder, reques
     except SystemExit as stopped:
         common.say("Interrupted. Nothing is lost: run the same command again to continue.")
         return int(stopped.code or 0)
-    common.conclude((eval_folder.folder / "report.md").read_text(encoding="utf-8"))
+    common.conclude(ownfile.read(eval_folder.folder / "report.md").decode())
     common.say(f"Report: {eval_folder.folder / 'report.md'}, report.json, report.svg")
     return 0
 

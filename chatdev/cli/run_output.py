@@ -1,13 +1,14 @@
 """The output of a run: text for a person, or JSON lines for a program."""
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from chatdev import wiring
+from chatdev import ownfile, wiring
 from chatdev.cli import common
 from chatdev.errors import ChatDevError
 from chatdev.journal import events
@@ -151,7 +152,12 @@ class DebugLog:
 
     def __init__(self, path: Path, output: RunOutput, redact: Callable[[str], str]) -> None:
         self._redact = redact
-        self._file = path.open("a", encoding="utf-8", errors="replace")
+        self._file = os.fdopen(
+            ownfile.handle(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, ownfile.PRIVATE),
+            "a",
+            encoding="utf-8",
+            errors="replace",
+        )
         self._output = output
 
     def __call__(self, text: str) -> None:

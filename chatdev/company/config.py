@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from chatdev import ownfile
 from chatdev.company import older_keys
 from chatdev.company.graph import Network, graph
 from chatdev.company.kinds import KINDS
@@ -245,7 +246,7 @@ def write(sources: Mapping[str, str], folder: Path) -> None:
     for name, text in sources.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        ownfile.write(path, text.encode())
 
 
 _KINDS = {".toml", ".md"}

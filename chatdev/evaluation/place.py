@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from chatdev import ownfile
 from chatdev.errors import UserError
 from chatdev.evaluation.judging import HiddenResult
 from chatdev.journal import lock, torn
@@ -44,7 +45,7 @@ class EvalFolder:
         self._files.callback(lock.release, lock.take(folder / ".lock"))
         try:
             self._judged = {each.key: each for each in self._recorded()}
-            self._log = self._files.enter_context((folder / "judged.jsonl").open("ab", buffering=0))
+            self._log = self._files.enter_context(ownfile.appending(folder / "judged.jsonl"))
         except BaseException:
             self._files.close()
             raise
@@ -57,7 +58,7 @@ class EvalFolder:
     def start(self) -> EvalStart | None:
         """What it was started with; None before its first answer. Raises UserError."""
         try:
-            return msgspec.json.decode((self.folder / "eval.json").read_bytes(), type=EvalStart)
+            return msgspec.json.decode(ownfile.read(self.folder / "eval.json"), type=EvalStart)
         except FileNotFoundError:
             return None
         except msgspec.DecodeError as error:
@@ -76,10 +77,8 @@ class EvalFolder:
             )
 
     def write(self, name: str, data: bytes) -> None:
-        """Replace a small file atomically. Raises OSError."""
-        new = self.folder / f"{name}.new"
-        new.write_bytes(data)
-        new.replace(self.folder / name)
+        """Replace a small file atomically. Raises LinkRefused and OSError."""
+        ownfile.write(self.folder / name, data)
 
     def judgement(self, key: Key) -> HiddenResult | None:
         """The judgement of a product, if there is one."""

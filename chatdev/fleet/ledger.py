@@ -24,7 +24,7 @@ from typing import IO, Literal, TypeVar
 
 import msgspec
 
-from chatdev import runs
+from chatdev import ownfile, runs
 from chatdev.company import classic_folder, config
 from chatdev.errors import UserError
 from chatdev.fleet import tasks
@@ -131,6 +131,7 @@ class Ledger:
         try:
             self.plan = self._planned(plan)
             recorded = self._recovered(self._hidden / "tasks.jsonl", BatchTask)
+            self._refuse_strange(recorded)
             self.tasks = {task.id: task for task in recorded}
             self._names = {task.name.casefold() for task in recorded}
             self._folders = {task.folder for task in recorded}
@@ -143,10 +144,20 @@ class Ledger:
             raise
 
     def _appending(self, path: Path) -> IO[bytes]:
-        return self._files.enter_context(path.open("ab", buffering=0))
+        return self._files.enter_context(ownfile.appending(path))
 
     def _recovered(self, path: Path, kind: type[T]) -> list[T]:
         return torn.recovered(path, kind, self.notes.append, "Fix or delete the lines that are not valid JSON.")
+
+    def _refuse_strange(self, recorded: Iterable[BatchTask]) -> None:
+        """Raise UserError if a project's folder is not directly below ``projects``: a new attempt would empty it."""
+        ownfile.refuse_link(self.folder / "projects")
+        for name in (name for task in recorded for name in (task.folder, *task.before)):
+            if name in ("", ".", "..") or "/" in name or "\0" in name:
+                raise UserError(
+                    f"{self._hidden / 'tasks.jsonl'} names a folder outside of projects: {name!r}.",
+                    do="Find out where the batch's folder comes from.",
+                )
 
     def _planned(self, plan: BatchPlan | None) -> BatchPlan:
         """The plan: the given one, or the one that the batch was started with."""
@@ -171,7 +182,7 @@ class Ledger:
                 f"Ignored in the company {company.name} (not supported): {each}." for each in company.ignored
             ]
             config.write(company.sources, BatchFolder(self.folder, plan).company)
-        _replace(path, plan.encoded)
+        ownfile.write(path, plan.encoded, sync=True)
         return plan
 
     @property
@@ -234,7 +245,7 @@ class Ledger:
             return code, True
         (self._hidden / "given-up").mkdir(exist_ok=True)
         code = secrets.token_hex(16)
-        _replace(self._hidden / "shared", code.encode())
+        ownfile.write(self._hidden / "shared", code.encode(), sync=True)
         return code, False
 
     def reassign(self, task: BatchTask) -> BatchTask:
@@ -246,7 +257,7 @@ class Ledger:
         attempt reports that as its error.
         """
         mark, old_log = abandoned_mark(self.folder, task.folder), runs.log_of(self.batch_folder.projects / task.folder)
-        mark.touch()
+        ownfile.appending(mark).close()
         sync_path(mark.parent)
         try:
             acknowledged = store.whole(old_log) if old_log.exists() else b""
@@ -303,8 +314,8 @@ class Ledger:
             ),
             (self.folder / "results.csv", _csv(self.results.values(), header=True)),
         ):
-            if not path.exists() or path.read_bytes() != data:
-                _replace(path, data)
+            if not path.exists() or ownfile.read(path) != data:
+                ownfile.write(path, data, sync=True)
         if hasattr(self, "_ended"):
             self._ended = self._appending(self.folder / "results.jsonl")
             self._table = self._appending(self.folder / "results.csv")
@@ -327,7 +338,7 @@ def abandoned_mark(folder: Path, name: str) -> Path:
 def shared_code(folder: Path) -> str:
     """The code that identifies a batch's folder on all machines; empty if only one machine works on it."""
     try:
-        return (folder / HIDDEN / "shared").read_text(encoding="ascii")
+        return ownfile.read(folder / HIDDEN / "shared").decode("ascii")
     except (OSError, ValueError):
         return ""
 
@@ -340,13 +351,3 @@ def _csv(results: Iterable[Result], *, header: bool = False) -> bytes:
     for each in results:
         writer.writerow(getattr(each, column) for column in COLUMNS)
     return out.getvalue().encode("utf-8", "replace")
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Replace a small file atomically, synced to disk."""
-    new = path.with_name(f"{path.name}.new")
-    with new.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from chatdev import ownfile
 from chatdev.company.graph import Network
 from chatdev.errors import UserError
 from chatdev.run_options import OF_ENDPOINTS, RunOptions
@@ -53,7 +54,7 @@ class _Nested(msgspec.Struct):
 def plan_of(folder: Path) -> BatchPlan | None:
     """The plan that a batch was started with; None if this folder holds no batch. Raises UserError."""
     try:
-        return _decoded((folder / HIDDEN / "plan.json").read_bytes())
+        return _decoded(ownfile.read(folder / HIDDEN / "plan.json"))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, msgspec.DecodeError) as error:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from chatdev import ownfile
 from chatdev.fleet import picture
 from chatdev.fleet.display import clock
 from chatdev.fleet.ledger import Result, Status
@@ -25,9 +26,9 @@ def write(folder: Path, results: Iterable[Result], total: int) -> Path:
             "seconds.svg": picture.histogram("Projects by elapsed time", [each.seconds for each in results], "seconds"),
         }
     for name, drawn in pictures.items():
-        (folder / name).write_text(drawn, encoding="utf-8")
+        ownfile.write(folder / name, drawn.encode())
     path = folder / "summary.md"
-    path.write_text("\n".join(_lines(results, total, pictures)), encoding="utf-8", errors="replace")
+    ownfile.write(path, "\n".join(_lines(results, total, pictures)).encode("utf-8", "replace"))
     return path
 
 

@@ -14,6 +14,7 @@ from typing import IO
 
 import msgspec
 
+from chatdev import ownfile
 from chatdev.errors import ChatDevError
 
 
@@ -47,9 +48,10 @@ def myself() -> Owner:
 
 
 def take(path: Path) -> IO[str]:
-    """Hold the lock on ``path`` until the file is closed, best with ``release``. Raises Busy and JournalError."""
+    """Hold the lock on ``path`` until the file is closed, best with ``release``. Raises Busy, JournalError and
+    LinkRefused."""
     try:
-        lock = path.open("a+", encoding="utf-8")
+        lock = os.fdopen(ownfile.handle(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), "a+", encoding="utf-8")
     except OSError as error:
         raise JournalError(
             f"{path} cannot be written ({error.strerror}), so the run cannot be locked.",
@@ -62,8 +64,7 @@ def take(path: Path) -> IO[str]:
         if held is False or (owner and _at_work(owner, path, told=held is not None)):
             raise _busy(path, owner)
         lock.truncate(0)
-        lock.write(msgspec.json.encode(myself()).decode())
-        lock.flush()
+        os.write(lock.fileno(), msgspec.json.encode(myself()))  # a buffer that cannot be written fails at close, too
     except OSError as error:
         lock.close()
         raise JournalError(

@@ -6,6 +6,7 @@ they are in the line, so that a flipped bit and a lost line are detected. ``torn
 """
 
 import hashlib
+import os
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from chatdev import ownfile
 from chatdev.journal import events, torn
 from chatdev.journal.lock import JournalError
 
@@ -119,7 +121,7 @@ def read(path: Path) -> tuple[Record, ...]:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return ownfile.read(path)
     except OSError as error:
         raise unreadable(path, error) from error
 
@@ -194,7 +196,7 @@ class _Followed:
     def _read(self) -> bytes | None:
         """The bytes after the position; None if the last record is no longer before it."""
         try:
-            with self._path.open("rb") as file:
+            with os.fdopen(ownfile.handle(self._path, os.O_RDONLY), "rb") as file:
                 file.seek(self._end - len(self._last))
                 if file.read(len(self._last)) != self._last:
                     return None

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from chatdev import ownfile
 from chatdev.journal import events, lock, torn
 from chatdev.journal.lock import Busy as Busy
 from chatdev.journal.lock import JournalError as JournalError
@@ -77,7 +78,7 @@ class Store:
             raise JournalError(f"The folder {path.parent} cannot be created ({error.strerror}).") from error
         self._lock, self._file = lock.take(path.with_name("lock")), -1
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            self._file = ownfile.handle(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, ownfile.PRIVATE)
             self._identity = _identity(os.fstat(self._file))
             self.records = self._opened(repair)
         except OSError as error:
@@ -91,7 +92,9 @@ class Store:
 
     def _opened(self, repair: bool) -> list[Record]:
         """The intact records of the file; anything else in it is cut."""
-        data = self.path.read_bytes()
+        with open(self._file, "rb", closefd=False) as file:
+            file.seek(0)
+            data = file.read()
         scanned = scan(data, self.path, repair=repair)
         if scanned.rest:
             torn.cut(self.path, self._file, scanned.rest)

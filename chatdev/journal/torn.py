@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from chatdev import ownfile
 from chatdev.errors import UserError
 
 T = TypeVar("T")
@@ -73,9 +74,8 @@ def append(handle: int, line: bytes) -> None:
 def cut(path: Path, handle: int, rest: bytes) -> None:
     """Cut ``rest`` off the end of an open file, after it was appended to ``NAME.cut`` beside it. Both are synced.
     Raises OSError."""
-    with path.with_name(f"{path.name}.cut").open("ab") as kept:
-        kept.write(rest + b"\n")
-        kept.flush()
+    with ownfile.appending(path.with_name(f"{path.name}.cut"), ownfile.PRIVATE) as kept:
+        append(kept.fileno(), rest + b"\n")
         os.fsync(kept.fileno())
     os.ftruncate(handle, os.fstat(handle).st_size - len(rest))
     os.fsync(handle)
@@ -97,7 +97,7 @@ def recovered(path: Path, kind: type[T], note: Callable[[str], None], do: str) -
             return None
 
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        handle = ownfile.handle(path, os.O_RDWR)
     except FileNotFoundError:
         return []
     with open(handle, "r+b") as file:  # noqa: PTH123 - it is open already

@@ -5,8 +5,6 @@ a cache: it may be deleted at any time, and one that cannot be read or written i
 """
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from chatdev import ownfile
 from chatdev.models import dialects
 
 
@@ -59,25 +58,22 @@ class Profiles:
         return bool(self._folder) and next(self._of(base_url, model), None) is not None
 
     def get(self, base_url: str, model: str, version: str) -> Profile | None:
-        """The profile of exactly this version; None if there is none."""
+        """The profile of exactly this version; None if there is none. Raises LinkRefused."""
         for path in self._of(base_url, model):
             with suppress(OSError, msgspec.DecodeError):
-                profile = msgspec.json.decode(path.read_bytes(), type=Profile)
+                profile = msgspec.json.decode(ownfile.read(path), type=Profile)
                 if (profile.base_url, profile.model, profile.version) == (base_url, model, version):
                     return profile
         return None
 
     def put(self, profile: Profile) -> Path | None:
-        """Write a profile, replacing an older one; its path, or None if it could not be written."""
+        """Write a profile, replacing an older one; its path, or None if it could not be written. Raises LinkRefused."""
         if self._folder is None:
             return None
         path = self._folder / f"{_name(profile.base_url, profile.model)}-{_short(profile.version)}.json"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=self._folder)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(msgspec.json.format(msgspec.json.encode(profile)))
-            Path(temporary).replace(path)
+            ownfile.write(path, msgspec.json.format(msgspec.json.encode(profile)), ownfile.PRIVATE)
         except OSError:
             return None
         return path

@@ -184,7 +184,7 @@ class Workspace:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def write(self, path: str, data: bytes) -> None:
+    def write(self, path: str, data: bytes, mode: int = 0o644) -> None:
         """Replace a file atomically: a reader sees the old content or the new one, never a part.
 
         Nothing is synced: a resume relies on the log. Raises PathRefused if a link or a folder is in the way or the
@@ -195,7 +195,7 @@ class Workspace:
             temporary = f"{_TEMPORARY}{secrets.token_hex(8)}"
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             try:
-                with os.fdopen(os.open(temporary, flags, 0o644, dir_fd=folder), "wb") as file:
+                with os.fdopen(os.open(temporary, flags, mode, dir_fd=folder), "wb") as file:
                     file.write(data)
                 os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
             except BaseException:
