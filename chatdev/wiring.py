@@ -13,11 +13,12 @@ import chatdev
 from chatdev import ownfile, runs
 from chatdev.company import adapt, config
 from chatdev.errors import ChatDevError
-from chatdev.journal import events
+from chatdev.journal import events, places
 from chatdev.journal.effects import JournalScope
 from chatdev.journal.store import Record, Store, read
 from chatdev.models.choose import Choice, assignments
 from chatdev.models.types import Progress, Target
+from chatdev.product.edits import KeepingWorkspace
 from chatdev.product.verdict import read_folder
 from chatdev.product.workspace import Workspace
 from chatdev.project import chain, traffic
@@ -78,8 +79,7 @@ async def work(
         store.listen(listeners.on_record)
         effort, why = _effort(store, start, choice)
         company = _fitted(company or config.load(folder / runs.HIDDEN / "company"), options, effort)
-        workspace = Workspace(folder)
-        workspace.sweep()
+        workspace = _workspace(folder, store)
         choice.cost_budget.continue_run(str(folder), paid(store.records))
         other_models = await _connected(company, choice)
         run = RunContext(
@@ -97,13 +97,32 @@ async def work(
             guarded=start.schema >= events.GUARDED,
             sample=options.sample,
         )
-        number = _record_attempt(store, choice, run, (*_model_notes(company, other_models), why), options, effort)
+        notes = (workspace.keep_edits(), *_model_notes(company, other_models), why)
+        number = _record_attempt(store, choice, run, notes, options, effort)
         await store.sync()
         return await _run_and_deliver(folder, run, store, number, State(task=start.task, name=start.name))
     finally:
         for other in other_models.values():
             await other.backend.aclose()
         store.close()
+
+
+def _workspace(folder: Path, store: Store) -> KeepingWorkspace:
+    """The product's folder, without partial files of a killed process. Edits of a person that the run would write over
+    while it works are kept and recorded; each record has its own place, since a resume does not find the edit again."""
+
+    def record(path: str, copy: str) -> None:
+        kind = places.note("edited")
+        earlier = [each.event.place for each in store if isinstance(each.event, events.Diagnostic)]
+        number = 1 + sum(places.top(place) == kind for place in earlier)
+        text = f"an edit of {path} that the run did not make; it is kept in {copy}"
+        store.append(events.Diagnostic(places.below("", kind, number), "undone", text))
+
+    log = [each.event for each in store]
+    number = 1 + sum(isinstance(event, events.AttemptStarted) for event in log)
+    workspace = KeepingWorkspace(folder, log, f"{runs.HIDDEN}/edited-{number}", record)
+    workspace.sweep()
+    return workspace
 
 
 async def _run_and_deliver(
@@ -168,7 +187,7 @@ def _record_attempt(
             model=choice.facts.model,
             window=choice.facts.window,
             sandbox=run.sandbox.level,
-            notes=(*filter(None, (store.repaired,)), *choice.notes, *filter(None, notes)),
+            notes=(*filter(None, (store.repaired, *notes[:1])), *choice.notes, *filter(None, notes[1:])),
             engine=choice.facts.engine,
             schema=events.SCHEMA,
             version=chatdev.__version__,

@@ -203,6 +203,15 @@ class Workspace:
                     os.unlink(temporary, dir_fd=folder)
                 raise
 
+    def read(self, path: str) -> bytes | None:
+        """The content of a file; None if there is no regular file. Raises PathRefused and NotStored like ``write``."""
+        with suppress(FileNotFoundError), self._parent(path, create=False) as (folder, name):
+            if stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+                with os.fdopen(os.open(name, flags, dir_fd=folder), "rb") as file:
+                    return file.read()
+        return None
+
     def remove(self, path: str) -> None:
         """Remove a file; a missing one is no error. Raises PathRefused and NotStored as ``write`` does."""
         with suppress(FileNotFoundError), self._parent(path) as (folder, name):
@@ -218,7 +227,7 @@ class Workspace:
                         os.unlink(name, dir_fd=folder)
 
     @contextmanager
-    def _parent(self, path: str) -> Iterator[tuple[int, str]]:
+    def _parent(self, path: str, *, create: bool = True) -> Iterator[tuple[int, str]]:
         """The file's folder, opened step by step without following a link, and its name there."""
         segments = path.split("/")
         if any(segment in ("", ".", "..") or "\0" in segment for segment in segments):
@@ -228,8 +237,9 @@ class Workspace:
             folder = self._opened(path, flags)
             try:
                 for segment in segments[:-1]:
-                    with suppress(FileExistsError):
-                        os.mkdir(segment, 0o755, dir_fd=folder)
+                    if create:
+                        with suppress(FileExistsError):
+                            os.mkdir(segment, 0o755, dir_fd=folder)
                     inner = _open_folder(path, folder, segment, flags)
                     os.close(folder)
                     folder = inner

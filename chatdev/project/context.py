@@ -294,7 +294,6 @@ def write(run: RunContext, scope: JournalScope, state: State, files: Mapping[str
     for number, (path, text) in enumerate(files.items(), 1):
         old = state.files.get(path)
         data = text.encode()
-        run.workspace.write(path, data)
         if old != text:
             added, removed, diff = changes(old, text)
             here = scope.at(places.FILE, number)
@@ -303,4 +302,5 @@ def write(run: RunContext, scope: JournalScope, state: State, files: Mapping[str
                     here.place, path, digest(data), len(data), len(text.splitlines()), added, removed, diff=diff
                 )
             )
+        run.workspace.write(path, data)  # after its record: else a killed run would take it for a person's edit
     return state.having(files)
