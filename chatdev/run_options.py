@@ -15,7 +15,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     writes the program instead, as JSON (``company.graph.Network``). ``effort`` is how much the company does (empty:
     chosen by the model); ``settings`` change its phases, each as ``PHASE.KEY=VALUE``. ``sample`` numbers the runs of
     one task from 1 on, each with its own seeds (0: the run is not a sample). ``ignore_unsupported`` leaves out what is
-    not supported yet in a company's folder of ChatDev 1.0.
+    not supported yet in a company's folder of ChatDev 1.0. ``wait`` is how many minutes the run waits at its start for
+    a server that does not answer.
 
     The structs that hold the options inherit from this one: logs and saved plans have these names, so no name changes,
     and a new field needs a default.
@@ -33,6 +34,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     settings: tuple[str, ...] = ()
     sample: int = 0
     ignore_unsupported: bool = False
+    wait: float = 0.0
 
     def as_fields(self) -> dict[str, Any]:
         """The options by name, to construct a struct that holds them."""
@@ -60,7 +62,7 @@ AT_START = ("network", "effort", "settings", "sample", "ignore_unsupported")
 FOR_RESUME = tuple(name for name in FIELDS if name not in AT_START)
 """Options that can be typed again at a resume."""
 
-OF_ENDPOINTS = ("endpoints", "local_only", "max_cost", "second_opinion")
+OF_ENDPOINTS = ("endpoints", "local_only", "max_cost", "second_opinion", "wait")
 """Options that choose the endpoints."""
 
 OF_COMPANY = tuple(name for name in FIELDS if name not in (*OF_ENDPOINTS, "sample"))

@@ -184,6 +184,8 @@ def settings_for(options: RunOptions, settings: Settings) -> Settings:
         local_only=options.local_only or settings.local_only,
         max_cost=settings.max_cost if options.max_cost is None else options.max_cost,
         second_opinion=options.second_opinion or settings.second_opinion,
+        waits=True,
+        wait_at_start=60 * options.wait,
     )
 
 

@@ -25,7 +25,7 @@ def test_nothing_set_is_the_default_address_and_known_not_to_be_set(folder: Path
         False,
         None,
     )
-    assert found.deadlines == Deadlines(connect=2, first_token=600, idle=300, total=3600)
+    assert found.deadlines == Deadlines(connect=2, first_token=600, idle=300, total=3600, loading=600)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_no_secret_shows(folder: Path) -> None:
         ("vllm_endpont = 'x'", r"unknown setting vllm_endpont\.\nKnown settings: vllm_endpoint, "),
         (
             "[deadlines]\nidel = 3",
-            r"unknown setting deadlines\.idel\.\nKnown settings: connect, first_token, idle, total",
+            r"unknown setting deadlines\.idel\.\nKnown settings: connect, first_token, idle, total, loading",
         ),
         ("[deadlines]\nidle = 'long'", r"deadlines\.idle must be a number above 0, but is 'long'\."),
         ("[deadlines]\nidle = 0", r"deadlines\.idle must be a number above 0, but is 0\."),

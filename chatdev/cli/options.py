@@ -121,6 +121,14 @@ _OF_FIELDS: Mapping[str, tuple[Decorator, ...]] = {
             help="Spending limit for OpenAI, in US dollars. A call that could exceed it is not made.",
         ),
     ),
+    "wait": (
+        click.option(
+            "--wait",
+            type=click.FloatRange(min=0),
+            metavar="MINUTES",
+            help="Wait this long for a server that does not answer when the run starts.",
+        ),
+    ),
     "second_opinion": (
         click.option(
             "--second-opinion",

@@ -47,7 +47,7 @@ async def chosen(
     recording if the task is None."""
     if label is None or label.upper() != DEMO:
         try:
-            choice = await choose(label, settings, cost_budget=cost_budget)
+            choice = await choose(label, settings, cost_budget=cost_budget, notice=say)
         except ChatDevError:
             for note in settings.notes:  # otherwise they are shown when the work begins
                 say(note)

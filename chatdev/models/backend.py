@@ -72,6 +72,15 @@ class ModelBackend(ABC):
     def debug(self, debug: Callable[[str], None] | None) -> None:
         self.chat_model.debug = debug
 
+    @property
+    def notice(self) -> Callable[[str], None] | None:
+        """See ChatModel."""
+        return self.chat_model.notice
+
+    @notice.setter
+    def notice(self, notice: Callable[[str], None] | None) -> None:
+        self.chat_model.notice = notice
+
     async def facts(self) -> Facts:
         """See ChatModel."""
         return await self.chat_model.facts()

@@ -53,6 +53,10 @@ class Breaker:
         self._until = self._clock() + min(self._rest * 2**self._opened, LONGEST)
         self._opened += 1
 
+    def close(self) -> None:
+        """Close: the endpoint has answered."""
+        self._failures = self._opened = 0
+
     @contextlib.contextmanager
     def call(self) -> Iterator[None]:
         """One call to the endpoint; its outcome is counted. Anything other than a failure of the server (an answer, a
@@ -66,10 +70,10 @@ class Breaker:
             self._failed(fault, probe)
             raise
         except ModelError:
-            self._well()
+            self.close()
             raise
         else:
-            self._well()
+            self.close()
         finally:
             self.in_flight -= 1
             self._probing &= not probe
@@ -79,9 +83,6 @@ class Breaker:
         self._failures += 1
         if probe or (self._failures >= THRESHOLD and not self._opened):
             self.trip(fault.what)
-
-    def _well(self) -> None:
-        self._failures = self._opened = 0
 
 
 class BreakerRegistry:

@@ -13,10 +13,11 @@ from chatdev.models.types import Completion, Message, Options, Watch
 
 class ChatModel(Protocol):
     """Anything that answers a conversation. A class that inherits from it needs ``complete`` and ``facts``; the other
-    methods have defaults. ``debug`` gets a text for each request and answer.
+    methods have defaults. ``debug`` gets a text for each request and answer, ``notice`` one for each longer wait.
     """
 
     debug: Callable[[str], None] | None = None
+    notice: Callable[[str], None] | None = None
 
     async def complete(self, messages: Sequence[Message], options: Options, watch: Watch | None = None) -> Completion:
         """Answer a conversation; ``watch`` gets the answer piece by piece if it is streamed. Raises ModelError."""

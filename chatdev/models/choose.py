@@ -1,7 +1,9 @@
 """Which model answers: from the label on the command line and the settings to a backend that described itself."""
 
+import asyncio
 import re
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -14,13 +16,17 @@ from chatdev.models.breaker import BreakerRegistry
 from chatdev.models.chat_model import ChatModel
 from chatdev.models.endpoint import Facts
 from chatdev.models.endpoint_model import EndpointModel
-from chatdev.models.errors import Unreachable
+from chatdev.models.errors import Loading, Unreachable
 from chatdev.models.fallback import Fallback
+from chatdev.models.retry import clock
 from chatdev.models.spending import CostBudget
 from chatdev.models.types import ModelType, Target
 from chatdev.settings import Settings, base_url
 
 OPENAI = "openai:"
+
+POLL = 5.0
+"""Seconds between two questions to a server that is not ready when a run starts."""
 
 
 class _Means(NamedTuple):
@@ -29,6 +35,7 @@ class _Means(NamedTuple):
     settings: Settings
     breakers: BreakerRegistry
     cost_budget: CostBudget
+    notice: Callable[[str], None] | None = None
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -45,7 +52,7 @@ class Choice(msgspec.Struct, frozen=True):
 
     @property
     def _means(self) -> _Means:
-        return _Means(self.settings, self.breakers, self.cost_budget)
+        return _Means(self.settings, self.breakers, self.cost_budget, self.backend.notice)
 
     async def colleague(self, target: Target) -> "Choice":
         """Another model beside this one, after it described itself. Raises ModelError. The caller closes its backend.
@@ -89,16 +96,18 @@ async def choose(
     settings: Settings,
     breakers: BreakerRegistry | None = None,
     cost_budget: CostBudget | None = None,
+    notice: Callable[[str], None] | None = None,
 ) -> Choice:
     """The model for ``label``: a name of ModelType in any letter case, ``openai:NAME``, or a name of
     the user's own server.
 
     None: the user's endpoints if VLLM_ENDPOINT is set, else OpenAI if OPENAI_API_KEY is, else the default address.
     Endpoints from VLLM_ENDPOINT fall back to OpenAI if there is a key, now and later. ``breakers`` and ``cost_budget``
-    are shared by all the runs of a process. Raises UserError for an unknown or forbidden label, and ModelError. The
-    caller closes the backend.
+    are shared by all the runs of a process; ``notice`` gets a text for each longer wait. Raises UserError for an
+    unknown or forbidden label, and ModelError. The caller closes the backend.
     """
-    means = _Means(settings, breakers or BreakerRegistry(), cost_budget or CostBudget(settings.max_cost))
+    cost_budget = cost_budget or CostBudget(settings.max_cost)
+    means = _Means(settings, breakers or BreakerRegistry(), cost_budget, notice)
     if label is None:
         if settings.vllm_endpoint or settings.openai_api_key is None or forbidden(settings):
             return await _own(means)
@@ -139,7 +148,7 @@ async def _served(means: _Means, name: str, names: Iterable[str]) -> Choice:
 
 async def _own(means: _Means, target: Target | None = None) -> Choice:
     """The user's own endpoints, then OpenAI if that is allowed; for a ``target``, its model or endpoint first."""
-    settings, breakers, cost_budget = means
+    settings, breakers, cost_budget, _ = means
     wanted = target or Target(settings.vllm_model_name)
     own = [Target(wanted.name, url) for url in ((wanted.endpoint,) if wanted.endpoint else settings.endpoints)]
     firsts = len(own)
@@ -169,7 +178,7 @@ async def _point_to_others(error: Unreachable, settings: Settings) -> None:
 
 
 async def _openai(means: _Means, name: str | None, *notes: str) -> Choice:
-    settings, breakers, cost_budget = means
+    settings, breakers, cost_budget, _ = means
     backend = EndpointModel.of_openai(
         settings, name, backoff=breakers.backoff, breakers=breakers, cost_budget=cost_budget
     )
@@ -187,13 +196,33 @@ async def _openai(means: _Means, name: str | None, *notes: str) -> Choice:
     )
 
 
+async def _awaited(backend: ChatModel, settings: Settings) -> Facts:
+    """What the backend reports about itself, once its server is ready: one that says that it is loading has
+    ``deadlines.loading`` seconds, one that does not answer has ``wait_at_start``. Raises ModelError."""
+    began, limit, announced = time.monotonic(), settings.wait_at_start, ""
+    while True:
+        try:
+            return await backend.facts()
+        except (Loading, Unreachable) as error:
+            if isinstance(error, Loading) and settings.waits:
+                limit = max(limit, settings.deadlines.loading)
+            left = began + limit - time.monotonic()
+            if left <= 0:
+                raise
+            if backend.notice and error.what != announced:
+                announced = error.what
+                backend.notice(f"{error.what} Trying again every {POLL:.0f} s, until {clock(left)} at the latest.")
+        await asyncio.sleep(min(POLL, left))
+
+
 async def _described(backend: ChatModel, label: str, means: _Means, *notes: str) -> Choice:
+    backend.notice = means.notice
     try:
-        facts = await backend.facts()
+        facts = await _awaited(backend, means.settings)
     except BaseException:
         await backend.aclose()
         raise
     if isinstance(backend, Fallback):
         notes += backend.notes
-    settings, breakers, cost_budget = means
+    settings, breakers, cost_budget, _ = means
     return Choice(backend, facts, label, settings, (*settings.notes, *notes, *facts.notes), breakers, cost_budget)

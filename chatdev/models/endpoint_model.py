@@ -1,6 +1,7 @@
 """One endpoint as a model: it describes itself once, and its calls share what was learned about it."""
 
 import datetime
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from chatdev.models.breaker import BACKOFF, Breaker, BreakerRegistry
 from chatdev.models.call import EndpointState, ModelCall
 from chatdev.models.chat_model import ChatModel
 from chatdev.models.endpoint import Facts
-from chatdev.models.errors import KeyRefused, ModelError, ModelNotServed
+from chatdev.models.errors import KeyRefused, Loading, ModelError, ModelNotServed, Unreachable
 from chatdev.models.fitting import TokenEstimator
 from chatdev.models.metrics import Load
 from chatdev.models.profile import Profile, Profiles
@@ -24,6 +25,10 @@ from chatdev.settings import Settings, base_url
 
 if TYPE_CHECKING:
     from chatdev.models.transport import Transport
+
+
+_AGAIN = 60.0
+"""Seconds after which a wait for the same reason is announced again."""
 
 
 class EndpointModel(ChatModel):
@@ -52,6 +57,8 @@ class EndpointModel(ChatModel):
         self._state: EndpointState | None = None
         self._profiles = Profiles(settings.cache)
         self._stored_profile: Profile | None = None
+        self._waits = settings.waits
+        self._announced, self._announced_at = "", 0.0
 
     @classmethod
     def of_openai(
@@ -104,6 +111,20 @@ class EndpointModel(ChatModel):
     def reported_facts(self) -> Facts | None:
         """What the endpoint reported about itself; None before the first request."""
         return self._state.facts if self._state else None
+
+    def patience(self, error: ModelError) -> float:
+        """See ``retry.Endpoint``."""
+        if isinstance(error, Loading):
+            return self.address.deadlines.loading
+        restarts = isinstance(error, Unreachable) and error.refused and self._state is not None
+        return self.address.deadlines.loading if restarts and self._waits else 0.0
+
+    def announce(self, reason: str, how_long: str) -> None:
+        """See ``retry.Endpoint``. Calls that wait for the same reason say so once a minute."""
+        now = time.monotonic()
+        if self.notice and (reason != self._announced or now - self._announced_at >= _AGAIN):
+            self._announced, self._announced_at = reason, now
+            self.notice(self.address.masked(f"{reason} {how_long}"))
 
     def tell(self, text: str) -> None:
         """Send a text to ``debug``."""

@@ -36,7 +36,9 @@ class EndpointError(ModelError):
 
 
 class Unreachable(EndpointError):
-    """Nothing answered at the address."""
+    """Nothing answered at the address. ``refused``: the machine is there, but nothing listens at the port."""
+
+    refused = False
 
 
 class NotAModelServer(EndpointError):

@@ -11,7 +11,7 @@ from chatdev.models.breaker import BACKOFF
 from chatdev.models.chat_model import ChatModel
 from chatdev.models.endpoint import Facts
 from chatdev.models.endpoint_model import EndpointModel
-from chatdev.models.errors import ModelError, NotAModelServer, ServerFault, Unreachable
+from chatdev.models.errors import Loading, ModelError, NotAModelServer, ServerFault, Unreachable
 from chatdev.models.metrics import Load
 from chatdev.models.retry import FailoverCall
 from chatdev.models.types import Completion, Message, Options, Watch
@@ -47,7 +47,7 @@ class Fallback(ChatModel):
     def beside(self) -> "Fallback":
         """The same endpoints for another run, with its own home; ``leave`` that one at the end, and close this one."""
         other = Fallback(self._own, self._last, begins=self._begins, firsts=self._firsts, backoff=self._backoff)
-        other.debug = self.debug
+        other.debug, other.notice = self.debug, self.notice
         return other
 
     def leave(self) -> None:
@@ -69,7 +69,7 @@ class Fallback(ChatModel):
         if self._home is None:
             await self._choose_home()
         for each in self._all:
-            each.debug = self.debug
+            each.debug, each.notice = self.debug, self.notice
         call = FailoverCall(messages, options, watch, self._backoff, self._out)
         return await call.complete_with_failover(self._in_order(options.avoid))
 
@@ -100,6 +100,7 @@ class Fallback(ChatModel):
         for each, answer in zip(self._own, answers, strict=True):
             if isinstance(answer, Facts):
                 described.append(each)
+                each.breaker.close()
             elif isinstance(answer, ModelError):
                 failed.append(answer)
                 self._doubt(each, answer)
@@ -206,7 +207,7 @@ def _is_wrong(failed: Sequence[ModelError]) -> bool:
 
 
 def _whole(failed: Sequence[ModelError]) -> ModelError:
-    """The first endpoint's error, with those of the others as ``tried``."""
-    first, *others = failed
-    first.tried += tuple(other.what for other in others)
+    """The error of an endpoint that is loading, else of the first one, with those of the others as ``tried``."""
+    first = next((error for error in failed if isinstance(error, Loading)), failed[0])
+    first.tried += tuple(other.what for other in failed if other is not first)
     return first

@@ -7,7 +7,7 @@ The reaction depends only on the kind of failure (see ``chatdev.models.errors``)
 
 - temporary faults (refused, reset, stalled, 408, 429, 5xx, an answer that broke off): retry after a pause, then use the
   next endpoint. An endpoint whose breaker is open is skipped while another one is left. If the last one is loading its
-  model, the call waits for it;
+  model, or restarting, the call waits for it;
 - a prompt that does not fit: use the next endpoint, whose window may be larger;
 - a call that could cost too much, or an answer that a content filter withheld: use the next endpoint;
 - anything else (the key, the model's name, a request refused): skip that endpoint for the rest of the run.
@@ -18,7 +18,7 @@ import copy
 import itertools
 import random
 import time
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -46,6 +46,9 @@ from chatdev.models.types import Completion, Message, Options, Watch
 LOADING = 5.0
 """Seconds between two requests to a server that is loading its model."""
 
+SHORT = 5.0
+"""Seconds of a wait above which it is announced to the user."""
+
 LONG = 60.0
 """Seconds of ``Retry-After`` above which the next endpoint is used instead, if there is one."""
 
@@ -64,6 +67,14 @@ class Endpoint(Protocol):
         ...
 
     async def load(self) -> Load | None: ...
+
+    def patience(self, error: ModelError) -> float:
+        """How long, in seconds, to wait for a server that is loading or restarting; 0 if ``error`` is no such case."""
+        ...
+
+    def announce(self, reason: str, how_long: str) -> None:
+        """Show the user why a call waits, and how long."""
+        ...
 
     def tell(self, text: str) -> None:
         """Send a text to ``debug``."""
@@ -94,6 +105,7 @@ class FailoverCall:
         self._backoff = backoff
         self._out: Out = {} if out is None else out
         self._began = time.monotonic()
+        self._waiting_since = 0.0
         self._sent = 0
         self._errors: dict[str, ModelError] = {}
         self._tried: dict[str, str] = {}
@@ -136,9 +148,7 @@ class FailoverCall:
                 self._tried[url] = _short(error.what, url) + (f" ({number} tries)" if number > 1 else "")
                 wait = None
                 if _passes(error, described=call is not None):
-                    loads = isinstance(error, Loading) and not others
-                    pause = LOADING if loads else next(pauses, None)
-                    wait = None if pause is None else await self._pause(endpoint, error, pause, others=others)
+                    wait = await self._wait(endpoint, error, pauses, others=others)
                 elif not isinstance(
                     error, WindowTooSmall | PromptCut | CostLimit | ContentFiltered
                 ):  # those concern one call only
@@ -159,8 +169,27 @@ class FailoverCall:
             endpoint.tell(f"~ {self._options.request_id}: connection closed, sent again on a new one")
             return await call.complete_in_slot(fresh=True)
 
+    async def _wait(
+        self, endpoint: Endpoint, error: ModelError, pauses: Iterator[float], *, others: bool
+    ) -> float | None:
+        """Seconds until a retry at the same endpoint; None if there is none. A longer wait is announced."""
+        patience = 0.0 if others else endpoint.patience(error)
+        if patience and isinstance(error, Loading | Unreachable):
+            self._waiting_since = self._waiting_since or time.monotonic()
+            left = self._waiting_since + patience - time.monotonic()
+            if left < LOADING:
+                self._add(endpoint, f"not ready after {patience:.0f} s")
+                return None
+            endpoint.announce(error.what, f"Trying again every {LOADING:.0f} s, until {clock(left)} at the latest.")
+            return LOADING
+        pause = next(pauses, None)
+        wait = None if pause is None else await self._pause(endpoint, error, pause, others=others)
+        if wait is not None and wait > SHORT:
+            endpoint.announce(error.what, f"Trying again at {clock(wait)}.")
+        return wait
+
     async def _pause(self, endpoint: Endpoint, fault: ModelError, pause: float, *, others: bool) -> float | None:
-        """Seconds until a retry at the same endpoint; None if it would be useless."""
+        """Seconds of an ordinary pause before a retry; None if it would be useless."""
         retry_after = fault.retry_after if isinstance(fault, ServerFault) else None
         wait = max(pause * random.uniform(0.8, 1.2), retry_after or 0.0)
         if time.monotonic() - self._began + wait > endpoint.address.deadlines.total:
@@ -205,6 +234,11 @@ def _passes(error: ModelError, *, described: bool) -> bool:
 def _short(what: str, url: str) -> str:
     """What happened, for a line that begins with the endpoint."""
     return what.replace(f" at {url}", "")
+
+
+def clock(seconds: float) -> str:
+    """The time of day after these seconds."""
+    return time.strftime("%H:%M:%S", time.localtime(time.time() + seconds))
 
 
 async def _queue(endpoint: Endpoint) -> str:

@@ -287,7 +287,9 @@ def _mapped(error: aiohttp.ClientError, address: Address) -> ModelError:
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return _unreachable(address, f"cannot resolve the host name {address.host}")
     if isinstance(error, aiohttp.ClientConnectorError):
-        return _unreachable(address, _REASONS.get(error.os_error.errno or 0, str(error.os_error)))
+        failed = _unreachable(address, _REASONS.get(error.os_error.errno or 0, str(error.os_error)))
+        failed.refused = error.os_error.errno == errno.ECONNREFUSED
+        return failed
     if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
         return Disconnected(f"The server at {address.base_url} closed the connection without an answer.")
     if (text := str(error).lower()) and "content-encoding" in text:

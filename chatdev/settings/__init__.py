@@ -35,13 +35,15 @@ class Deadlines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``connect``: until the connection is open; ``first_token``: from the request to the first piece of the answer (a
     long prompt on a busy server takes minutes); ``idle``: between two pieces, while a slow server may process another
-    prompt; ``total``: for the whole answer.
+    prompt; ``total``: for the whole answer. ``loading``: until a server that has answered before, or says that it is
+    loading its model, is ready.
     """
 
     connect: Seconds = 2.0
     first_token: Seconds = 600.0
     idle: Seconds = 300.0
     total: Seconds = 3600.0
+    loading: Seconds = 600.0
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +60,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     a run may pay, in US dollars. ``second_opinion``: ask another endpoint if the answers of one stay unusable.
     ``budget`` limits each run, keyed by the names of a company's ``[budget]``. ``other_keys`` are keys of other
     services in this process's environment. ``sources`` says where each name was set. ``notes`` are lines to print.
+    ``waits``: a call waits for a server that is loading or restarting, up to ``deadlines.loading`` seconds;
+    ``wait_at_start`` are the seconds to wait for a server that has not answered yet.
     """
 
     vllm_endpoint: str | None = None
@@ -84,6 +88,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     other_keys: tuple[Secret, ...] = ()
     sources: Mapping[str, str] = {}
     notes: tuple[str, ...] = ()
+    waits: bool = False
+    wait_at_start: float = 0.0
 
     @property
     def endpoint(self) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from conftest import Talk, listening
+from conftest import Talk, free_port, listening
 from helpers.fake_server import delta, hello, model, refuses, says, serving, sse, streams, usage
 
 from chatdev.errors import SettingsError
@@ -30,14 +30,6 @@ BODY = {"model": "m", "messages": HI, "stream": True}
 def transport(url: str, **more: object) -> Transport:
     deadlines = Deadlines(**{name: more.pop(name) for name in Deadlines.__struct_fields__ if name in more})  # type: ignore[arg-type]
     return Transport(Address(base_url=url, deadlines=deadlines, how_to_reach="Start one.", **more))  # type: ignore[arg-type]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        assert isinstance(port, int)
-        return port
 
 
 async def failure(url: str, **more: object) -> errors.ModelError:
