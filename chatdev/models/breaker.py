@@ -96,7 +96,7 @@ class BreakerRegistry:
 
     def breaker(self, base_url: str, model: str) -> Breaker:
         """The breaker of an endpoint and a model."""
-        known = self._breakers.get((base_url, model))
-        if known is None:
-            known = self._breakers[base_url, model] = Breaker(self._rest)
-        return known
+        breaker = self._breakers.get((base_url, model))
+        if breaker is None:
+            breaker = self._breakers[base_url, model] = Breaker(self._rest)
+        return breaker

@@ -52,7 +52,7 @@ class StopCondition:
         self._grown = self._length = 0
         self._seen, self._edge, self._fences = 0, "", 0
         self._line = ""
-        self._heard = 0
+        self._seen_characters = 0
         self._due = 0
 
     def look(self, texts: Sequence[str], reasonings: Sequence[str]) -> Stop | None:
@@ -66,8 +66,8 @@ class StopCondition:
             if self._length >= PROSE and self._circles(texts, texts if fresh else reasonings):
                 return CIRCLES
         if self._enough and fresh and (upto := self._completed(fresh)):
-            said = self._said("".join(texts)[:upto], aloud=self._thinks and not reasonings)
-            return ENOUGH if said and self._enough(said) else None
+            answer = self._answer_in("".join(texts)[:upto], aloud=self._thinks and not reasonings)
+            return ENOUGH if answer and self._enough(answer) else None
         return None
 
     def _circles(self, texts: Sequence[str], growing: Sequence[str]) -> bool:
@@ -85,18 +85,18 @@ class StopCondition:
         upto = 0
         for number, part in enumerate(fresh.split("\n")):
             if number:
-                self._heard += 1
+                self._seen_characters += 1
                 if self._line.lstrip()[:3] in ("```", "~~~") or "INFO" in self._line.upper():
-                    self._due = self._heard
+                    self._due = self._seen_characters
                 self._line = ""
-            self._heard += len(part)
+            self._seen_characters += len(part)
             self._line = (self._line + part)[:_SHORT]
             if self._due and self._line.strip():
                 upto, self._due = self._due, 0
         return upto
 
     @staticmethod
-    def _said(text: str, *, aloud: bool) -> str:
+    def _answer_in(text: str, *, aloud: bool) -> str:
         """The answer without its reasoning; empty while the model may still be thinking."""
         if THINK_END not in text and (aloud or text.lstrip().startswith(THINK)):
             return ""

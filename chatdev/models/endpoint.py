@@ -70,7 +70,7 @@ async def ask(transport: "Transport", wanted: str, patience: float = PATIENCE) -
         notes = (f"The server does not list its models ({found}); using {wanted}, as configured.",)
     entry = models.get(model, {})
     window = window_in(entry)
-    ends = ending(model, entry, known=address.is_openai)
+    ends = ending(model, entry, with_price=address.is_openai)
     notes += (ends,) if ends else ()
     if window is None and not address.is_openai:
         window = await probe(transport, model) or address.window
@@ -165,10 +165,10 @@ def _collect(value: object, found: dict[str, int]) -> None:
         _collect(each, found)
 
 
-def ending(model: str, entry: Mapping[str, Any], *, known: bool) -> str:
-    """A sentence about a model that will be shut down: with the provider's own date, or for a ``known`` model the price
-    file's."""
-    priced = prices.load().models.get(model) if known else None
+def ending(model: str, entry: Mapping[str, Any], *, with_price: bool) -> str:
+    """A sentence about a model that will be shut down: with the provider's own date, or the price file's if
+    the model is looked up there (``with_price``)."""
+    priced = prices.load().models.get(model) if with_price else None
     date = entry.get("shutdown_date") or (priced.shutdown if priced else None)
     if not date:
         return ""

@@ -28,17 +28,17 @@ class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def cost(self, model: str, usage: Usage) -> float | None:
         """The cost of a call in US dollars; None if the price is not known."""
-        known = self.models.get(model)
-        if known is None or known.prompt is None or known.completion is None:
+        price = self.models.get(model)
+        if price is None or price.prompt is None or price.completion is None:
             return None
-        cached = min(usage.cached_tokens or 0, usage.prompt_tokens) if known.cached is not None else 0
+        cached = min(usage.cached_tokens or 0, usage.prompt_tokens) if price.cached is not None else 0
         fresh = usage.prompt_tokens - cached
-        return (fresh * known.prompt + cached * (known.cached or 0) + usage.completion_tokens * known.completion) / 1e6
+        return (fresh * price.prompt + cached * (price.cached or 0) + usage.completion_tokens * price.completion) / 1e6
 
     def retired(self, model: str, today: datetime.date) -> ModelPrice | None:
         """The entry of a model that was shut down by ``today``; None if it still runs, or is not known."""
-        known = self.models.get(model)
-        return known if known and known.shutdown and known.shutdown <= today else None
+        price = self.models.get(model)
+        return price if price and price.shutdown and price.shutdown <= today else None
 
 
 @functools.cache

@@ -62,9 +62,9 @@ def options_from(*configs: Mapping[str, Any]) -> Options:
         merged["max_tokens"] = merged.pop("max_completion_tokens")
     if isinstance(merged.get("stop"), str):
         merged["stop"] = (merged["stop"],)
-    known = {name: merged.pop(name) for name in Options.__struct_fields__ if name in merged and name not in _OURS}
+    named = {name: merged.pop(name) for name in Options.__struct_fields__ if name in merged and name not in _OURS}
     try:
-        options = msgspec.convert(known, Options)
+        options = msgspec.convert(named, Options)
     except msgspec.ValidationError as error:
         raise ValueError(f"invalid model call options: {error}") from None
     extra = merged.pop("extra", {})

@@ -19,8 +19,8 @@ def size_in(entry: Mapping[str, Any], name: str) -> float | None:
     if isinstance(meta, Mapping) and isinstance(number := meta.get("n_params"), int | float) and number > 0:
         return number / _BILLION
     details = entry.get("details")
-    told = details.get("parameter_size") if isinstance(details, Mapping) else None
-    for text in (told, entry.get("root"), name):
+    reported = details.get("parameter_size") if isinstance(details, Mapping) else None
+    for text in (reported, entry.get("root"), name):
         if isinstance(text, str) and (found := _NAMED.search(text.replace("_", "-"))):
             return float(found[1]) / (1 if found[2].lower() == "b" else 1000)
     return None

@@ -242,7 +242,7 @@ class Transport:
                 _require_decodable(response, self.address)
                 async for piece in response.content.iter_any():
                     reader.feed(piece)
-                    watchdog.heard(len(piece))
+                    watchdog.received(len(piece))
                     if reader.stopped:
                         response.close()
                         break

@@ -42,7 +42,7 @@ class Watchdog:
         self._watch = watch
         self._stop_condition = stop_condition
         self._loop = asyncio.get_running_loop()
-        self._began = self._heard = self._loop.time()
+        self._began = self._last_piece_at = self._loop.time()
         self._pieces = 0
         self._most = 2 * limit + 100 if limit else 0  # pieces (about tokens) that exceed the limit clearly
         self._bytes = 0
@@ -63,7 +63,7 @@ class Watchdog:
         """Seconds since the request was sent."""
         return self._loop.time() - self._began
 
-    def heard(self, size: int) -> None:
+    def received(self, size: int) -> None:
         """``size`` bytes came. Only pieces of the answer count as progress: a proxy can send comments forever.
 
         Raises CutShort for a server that ignores the token limit of the answer.
@@ -81,15 +81,15 @@ class Watchdog:
         if self._reader.pieces == self._pieces:
             return
         self._pieces = self._reader.pieces
-        self._heard = self._loop.time()
+        self._last_piece_at = self._loop.time()
         if self.first_token is None:
-            self.first_token = self._heard - self._began
+            self.first_token = self._last_piece_at - self._began
             if not self._ending:
                 self._timer.cancel()
-                self._timer = self._loop.call_at(self._heard + self._deadlines.idle, self._wake)
+                self._timer = self._loop.call_at(self._last_piece_at + self._deadlines.idle, self._wake)
         if self._watch:
             for kind, text in self._reader.news():
-                self._watch(Progress(kind, text, self._heard - self._began, self._pieces))
+                self._watch(Progress(kind, text, self._last_piece_at - self._began, self._pieces))
         if (
             self._stop_condition
             and not self._reader.finish_reason
@@ -99,7 +99,7 @@ class Watchdog:
 
     def _wake(self) -> None:
         now, waiting = self._loop.time(), self.first_token is None
-        limit = self._began + self._patience if waiting else self._heard + self._deadlines.idle
+        limit = self._began + self._patience if waiting else self._last_piece_at + self._deadlines.idle
         if now >= limit:
             self._give_up()
             return

@@ -186,15 +186,15 @@ async def test_a_server_that_accepts_and_says_nothing_is_given_up(silent_server:
 
 def test_the_end_of_an_openai_model_is_told_with_its_replacement() -> None:
     told = "gpt-4o will be shut down on 2027-01-14. Its replacement is gpt-6-luna."
-    assert endpoint.ending("gpt-4o", {}, known=True) == told
-    assert endpoint.ending("gpt-9", {}, known=True) == ""
+    assert endpoint.ending("gpt-4o", {}, with_price=True) == told
+    assert endpoint.ending("gpt-9", {}, with_price=True) == ""
 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_any_provider_may_announce_the_end_of_a_model(known: bool) -> None:
-    told = endpoint.ending("gpt-9", {"shutdown_date": "2031-01-01"}, known=known)
+    told = endpoint.ending("gpt-9", {"shutdown_date": "2031-01-01"}, with_price=known)
     assert told == "gpt-9 will be shut down on 2031-01-01."
-    assert endpoint.ending("gpt-4o", {}, known=False) == ""
+    assert endpoint.ending("gpt-4o", {}, with_price=False) == ""
 
 
 @pytest.mark.parametrize(
