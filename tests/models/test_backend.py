@@ -120,8 +120,9 @@ def test_the_background_loop_cancels_what_is_left_and_begins_anew() -> None:
 
 def test_a_script_that_only_calls_run_leaves_no_warning_behind() -> None:
     script = """
-import asyncio, sys, threading
+import asyncio, logging, sys, threading
 from aiohttp import web
+logging.getLogger("asyncio").setLevel(logging.ERROR)  # no remarks about a slow machine
 sys.path.insert(0, sys.argv[1])
 from helpers.fake_server import serving
 from chatdev.models.backend import VLLMModel
