@@ -66,7 +66,7 @@ def command(
         for each in measured if settings.debug else ():
             each.backend.debug = common.say
         return await bench(
-            measured, await _workload(run), plan, tell=common.say, agree=lambda costs: _agree(costs, yes)
+            measured, await workload_of(run), plan, tell=common.say, agree=lambda costs: agree_to_costs(costs, yes)
         )
 
     plan = BenchPlan(_levels(levels), _positive(seconds), projects)
@@ -76,15 +76,16 @@ def command(
         result = common.run(measure(plan))
         common.conclude(report.as_json(result) if output.as_json else report.markdown(result))
         if output.markdown_file:
-            _save(Path(output.markdown_file), report.markdown(result) + "\n")
+            save(Path(output.markdown_file), report.markdown(result) + "\n")
         if output.svg_file:
-            _save(Path(output.svg_file), picture.svg(result))
+            save(Path(output.svg_file), picture.svg(result))
     except ChatDevError as error:
         common.fail(error)
     sys.exit(result.exit_status)
 
 
-async def _workload(run: str | None) -> "Workload":
+async def workload_of(run: str | None) -> "Workload":
+    """The calls to measure with: of a finished run, or of the recording that comes with ChatDev."""
     from chatdev import runs
     from chatdev.cli import common
     from chatdev.ops.bench import workload
@@ -109,7 +110,7 @@ def _positive(seconds: float) -> float:
     return seconds
 
 
-def _agree(costs: "Sequence[str]", yes: bool) -> None:
+def agree_to_costs(costs: "Sequence[str]", yes: bool) -> None:
     """Ask whether to spend what an endpoint charges. Raises UserError without consent."""
     from chatdev.cli import common
     from chatdev.errors import UserError
@@ -134,7 +135,8 @@ def _writable(paths: "Sequence[Path]") -> None:
             raise click.UsageError(f"{path} cannot be written: it is a folder, or its folder does not exist.")
 
 
-def _save(path: "Path", text: str) -> None:
+def save(path: "Path", text: str) -> None:
+    """Write a result. Raises UserError if the file cannot be written."""
     from chatdev.errors import UserError
 
     try:

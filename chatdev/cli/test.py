@@ -67,11 +67,13 @@ def _install(sandbox: "Sandbox", folder: "Path", yes: bool, allow: tuple[str, ..
     if not requirements.lines:
         common.say("requirements.txt lists nothing to install.")
         return ""
-    agreed = _agreed(requirements.lines, environment_folder, yes, allow)
+    agreed = agreed_lines(requirements.lines, environment_folder, yes, allow)
     return common.run(install(sandbox, environment_folder, agreed, load_pip())) if agreed else ""
 
 
-def _agreed(lines: tuple[str, ...], environment_folder: "Path", yes: bool, allow: tuple[str, ...]) -> tuple[str, ...]:
+def agreed_lines(
+    lines: tuple[str, ...], environment_folder: "Path", yes: bool, allow: tuple[str, ...]
+) -> tuple[str, ...]:
     """The packages that the user agrees to install: one question for all known ones, one for each other name."""
     from chatdev.cli import common
     from chatdev.product import packages

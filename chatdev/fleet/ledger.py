@@ -137,7 +137,7 @@ class Ledger:
             self._folders = {task.folder for task in recorded}
             self._log = self._appending(self._hidden / "tasks.jsonl")
             self.results = self._reconciled()
-            self._ended = self._appending(folder / "results.jsonl")
+            self.results_file = self._appending(folder / "results.jsonl")
             self._table = self._appending(folder / "results.csv")
         except BaseException:
             self._files.close()
@@ -281,7 +281,7 @@ class Ledger:
         if result.id in self.results or result.go != task.go:
             return
         try:
-            torn.append(self._ended.fileno(), msgspec.json.encode(result) + b"\n")
+            torn.append(self.results_file.fileno(), msgspec.json.encode(result) + b"\n")
             torn.append(self._table.fileno(), _csv([result]))
         except OSError as error:
             raise UserError(
@@ -316,8 +316,8 @@ class Ledger:
         ):
             if not path.exists() or ownfile.read(path) != data:
                 ownfile.write(path, data, sync=True)
-        if hasattr(self, "_ended"):
-            self._ended = self._appending(self.folder / "results.jsonl")
+        if hasattr(self, "results_file"):
+            self.results_file = self._appending(self.folder / "results.jsonl")
             self._table = self._appending(self.folder / "results.csv")
 
     def _append(self, new: Sequence[BatchTask]) -> None:

@@ -44,7 +44,7 @@ _SHARED = frozenset("afs ceph cifs fuse.ceph fuse.glusterfs fuse.sshfs gpfs lust
 
 def myself() -> Owner:
     """This process."""
-    return Owner(os.getpid(), socket.gethostname(), _boot(), _began(os.getpid()))
+    return Owner(os.getpid(), socket.gethostname(), _boot(), start_of(os.getpid()))
 
 
 def take(path: Path) -> IO[str]:
@@ -109,7 +109,7 @@ def _at_work(owner: Owner, path: Path, *, told: bool) -> bool:
         return not told or file_system(path) in _SHARED
     if owner.boot != me.boot or owner.pid == me.pid:
         return False
-    return bool(owner.began) and _began(owner.pid) == owner.began
+    return bool(owner.began) and start_of(owner.pid) == owner.began
 
 
 def _busy(path: Path, owner: Owner | None) -> Busy:
@@ -130,7 +130,7 @@ def _boot() -> str:
         return ""
 
 
-def _began(pid: int) -> str:
+def start_of(pid: int) -> str:
     """When a process started; empty if there is no process with this id."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")

@@ -100,7 +100,7 @@ class EndpointModel(ChatModel):
     async def begin(self, messages: Sequence[Message], options: Options, watch: Watch | None) -> ModelCall:
         """See ``retry.Endpoint``."""
         state = await self._described()
-        return ModelCall(self._opened_transport(), state, messages, options, watch, self.cost_budget)
+        return ModelCall(self.opened_transport(), state, messages, options, watch, self.cost_budget)
 
     @property
     def breaker(self) -> Breaker:
@@ -128,7 +128,7 @@ class EndpointModel(ChatModel):
 
     def tell(self, text: str) -> None:
         """Send a text to ``debug``."""
-        self._opened_transport().tell(text)
+        self.opened_transport().tell(text)
 
     async def facts(self) -> Facts:
         """See ChatModel."""
@@ -138,7 +138,7 @@ class EndpointModel(ChatModel):
         """The endpoint's state, after it described itself. Raises ModelError."""
         if self._state is None:
             self.check()
-            transport = self._opened_transport()
+            transport = self.opened_transport()
             async with (await transport.opened()).describing:
                 if self._state is None:
                     facts = await endpoint.ask(transport, self.wanted)
@@ -157,14 +157,14 @@ class EndpointModel(ChatModel):
     async def answers(self) -> bool:
         """Whether the server describes itself now."""
         try:
-            await endpoint.ask(self._opened_transport(), self.wanted)
+            await endpoint.ask(self.opened_transport(), self.wanted)
         except ModelError:
             return False
         return True
 
     async def load(self) -> Load | None:
         """See ChatModel."""
-        return None if self.address.is_openai else await metrics.read(self._opened_transport())
+        return None if self.address.is_openai else await metrics.read(self.opened_transport())
 
     async def _profile_of(self, transport: "Transport", facts: Facts) -> Profile | None:
         """The profile that an earlier process stored for this endpoint, model and version."""
@@ -188,7 +188,7 @@ class EndpointModel(ChatModel):
                 do=f"Its replacement is {retired.replacement}: --model openai:{retired.replacement}",
             )
 
-    def _opened_transport(self) -> "Transport":
+    def opened_transport(self) -> "Transport":
         if self._transport is None:
             from chatdev.models.transport import Transport
 

@@ -63,13 +63,14 @@ class _Open(NamedTuple):
 
 
 class Transport:
-    """HTTP to one endpoint from any event loop. ``debug`` gets a text for each request and answer, keys masked."""
+    """HTTP to one endpoint from any event loop, with a session for each in ``sessions``. ``debug`` gets a text for each
+    request and answer, keys masked."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self.debug: Debug | None = None
         self._url = f"{address.base_url}/chat/completions"
-        self._open: dict[asyncio.AbstractEventLoop, _Open] = {}
+        self.sessions: dict[asyncio.AbstractEventLoop, _Open] = {}
         self._proxy = address.proxy.reveal() if address.proxy else None
         self._headers = CIMultiDict({"Content-Type": "application/json", "User-Agent": "chatdev"})
         if address.key:
@@ -81,11 +82,11 @@ class Transport:
     async def opened(self) -> _Open:
         """The session of the running loop, with a lock for requests that are to be sent only once."""
         loop = asyncio.get_running_loop()
-        state = self._open.get(loop)
+        state = self.sessions.get(loop)
         if state is None or state.session.closed:
-            self._open = {other: held for other, held in self._open.items() if not other.is_closed()}
+            self.sessions = {other: held for other, held in self.sessions.items() if not other.is_closed()}
             session = self._session()
-            state = self._open[loop] = _Open(session, _kept(session), asyncio.Lock(), {})
+            state = self.sessions[loop] = _Open(session, _kept(session), asyncio.Lock(), {})
             await anext(state.keeper)
         return state
 
@@ -113,7 +114,7 @@ class Transport:
     async def aclose(self) -> None:
         """Close the sessions of all loops that are still running."""
         here = asyncio.get_running_loop()
-        held, self._open = self._open, {}
+        held, self.sessions = self.sessions, {}
         for loop, each in held.items():
             if loop is here:
                 await each.keeper.aclose()

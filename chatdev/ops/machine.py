@@ -20,8 +20,8 @@ import msgspec
 Maker = Literal["NVIDIA", "AMD"]
 
 _MIB = 1 << 20
-_PROC = Path("/proc")
-_PATIENCE = 15.0  # seconds; the first call after boot wakes the driver up
+PROC = Path("/proc")
+PATIENCE = 15.0  # seconds; the first call after boot wakes the driver up
 
 
 class Program(msgspec.Struct, frozen=True):
@@ -63,7 +63,7 @@ def gpus() -> tuple[Gpu, ...]:
 
 def look() -> Machine:
     """Query the drivers and the kernel. Takes a moment, at most half a minute if a driver hangs."""
-    total, available = read_memory((_PROC / "meminfo").read_text())
+    total, available = read_memory((PROC / "meminfo").read_text())
     found, complaint = _nvidia()
     if not found:
         found, also = _amd()
@@ -156,7 +156,7 @@ def _said(program: str, *arguments: str) -> tuple[str, str]:
         return "", ""
     try:
         done = subprocess.run(  # noqa: S603 - a driver's own tool, with our own arguments
-            (path, *arguments), capture_output=True, text=True, errors="replace", timeout=_PATIENCE, check=False
+            (path, *arguments), capture_output=True, text=True, errors="replace", timeout=PATIENCE, check=False
         )
     except subprocess.TimeoutExpired:
         return "", f"{program} does not answer"
@@ -176,11 +176,11 @@ def holder(port: int) -> str:
     listeners = [
         listener
         for table in ("tcp", "tcp6")
-        if (path := _PROC / "net" / table).exists()
+        if (path := PROC / "net" / table).exists()
         for listener in read_listeners(path.read_text(), port)
     ]
     sockets = {f"socket:[{inode}]" for inode, _ in listeners}
-    for process in _PROC.glob("[0-9]*") if sockets else ():
+    for process in PROC.glob("[0-9]*") if sockets else ():
         with suppress(OSError):  # it ended, or is not ours
             if any(str(link.readlink()) in sockets for link in (process / "fd").iterdir()):
                 words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")

@@ -31,7 +31,7 @@ _SAYS_NO_DISPLAY = re.compile(
     r"[^\n]*\Z",
     re.I | re.M,
 )
-_SCREEN = "Xvfb"
+SCREEN = "Xvfb"
 _BEFORE = 5.0  # until the product begins, its watch has not
 _SCREEN_SECONDS = 10.0  # a virtual screen may take that long to start
 _WHY = 1500
@@ -55,7 +55,7 @@ async def start_product(
     if MAIN not in files:
         return ProductStarted(place, digest, "missing", why=f"there is no {MAIN} to start")
     heard = await _run(sandbox, files, watch, python)
-    screen = shutil.which(_SCREEN) if _is_blind(heard) else None
+    screen = shutil.which(SCREEN) if _is_blind(heard) else None
     if screen:
         heard = await _run(sandbox, files, watch, python, screen)
     if heard.starved:

@@ -20,7 +20,7 @@ from chatdev.product.start_rules import is_refusal
 from chatdev.sandbox.port import Sandbox
 
 _NOT_THE_PRODUCT = {"__pycache__", "node_modules", "venv"}
-_MOST_BYTES = 64 << 20
+MOST_BYTES = 64 << 20
 _SHOWN = 3
 _NO_TESTS = "No test was found. Python's are unittest files named test_*.py or *_test.py, others are in tests/."
 DISAGREE, SLOW, UNSUPPORTED = "the drafts disagree", "slow", "the tester disagrees"
@@ -239,7 +239,7 @@ def read_folder(folder: Path) -> dict[str, bytes]:
     Raises UserError if the folder cannot be read or holds more.
     """
     files: dict[str, bytes] = {}
-    room = _MOST_BYTES
+    room = MOST_BYTES
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}.", do="Name the folder of a product, or a run.")
     try:

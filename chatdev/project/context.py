@@ -165,7 +165,7 @@ class PhaseContext:
         async def call_model() -> ModelAnswered:
             with self.run.spending.call(self.phase.name):
                 completion = await model.complete(await self._cuttable(model, messages), options, watch)
-            return _answered(here.place, key, role, ids, options, completion)
+            return recorded_answer(here.place, key, role, ids, options, completion)
 
         try:
             event = await here.perform(ModelAnswered, key, call_model)
@@ -250,9 +250,10 @@ class PhaseContext:
         return write(self.run, self.scope, self.state, files)
 
 
-def _answered(
+def recorded_answer(
     place: str, key: str, role: str, ids: tuple[str, ...], options: Options, completion: Completion
 ) -> ModelAnswered:
+    """The event that records a completion: ``key`` is the digest of the question, ``ids`` name its messages."""
     return ModelAnswered(
         place=place,
         digest=key,

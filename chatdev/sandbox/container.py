@@ -72,7 +72,7 @@ class ContainerSandbox:
         if self._ready is None:
             self._ready = asyncio.ensure_future(self._make_ready(client))
         await asyncio.shield(self._ready)
-        name = f"{_names()}{os.getpid()}-{secrets.token_hex(8)}"
+        name = f"{name_start()}{os.getpid()}-{secrets.token_hex(8)}"
         # Our supervisor writes the files to a folder that only this user can enter, and removes it afterwards.
         profile = f"printf %s {shlex.quote(seccomp.profile().decode())} >../calls.json"
         words = shlex.join((client, "run", "--name", name, *self._bounds(job)))
@@ -105,10 +105,12 @@ class ContainerSandbox:
         """One-time set-up: remove the containers of processes that were killed before they could do it."""
         if self._engine == "podman" and self._user:
             await self._user_namespace(client)
-        said, text = await self._ask(client, "ps", "--all", "--filter", f"name={_names()}", "--format", "{{.Names}}")
+        said, text = await self._ask(
+            client, "ps", "--all", "--filter", f"name={name_start()}", "--format", "{{.Names}}"
+        )
         for name in text.split() if said == 0 else ():
-            owner = name.removeprefix(_names()).partition("-")[0]
-            if name.startswith(_names()) and owner.isdigit() and not _lives(int(owner)):
+            owner = name.removeprefix(name_start()).partition("-")[0]
+            if name.startswith(name_start()) and owner.isdigit() and not is_running(int(owner)):
                 await self._removed(client, name)
 
     async def _user_namespace(self, client: str) -> None:
@@ -214,7 +216,7 @@ def _told_by(client: str) -> list[str]:
     return [line.strip() for line in client.splitlines() if line.strip() and "--help" not in line][-2:]
 
 
-def _names() -> str:
+def name_start() -> str:
     """The name prefix of containers whose owners' process ids are valid here: an engine may serve other machines and
     process namespaces, too."""
     here = [platform.node()]
@@ -223,7 +225,8 @@ def _names() -> str:
     return f"chatdev-{hashlib.sha256(' '.join(here).encode()).hexdigest()[:12]}-"
 
 
-def _lives(pid: int) -> bool:
+def is_running(pid: int) -> bool:
+    """Whether a process with this id runs here, of any user."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -16,7 +16,7 @@ from chatdev.sandbox.inside import Confinement
 from chatdev.sandbox.pipes import Output, Reader, Writer
 from chatdev.sandbox.port import Job, Outcome, Refused, SandboxError, Stopped
 
-_GRACE = 10.0
+GRACE = 10.0
 """Seconds after the time limit at which the supervisor itself is checked, and killed if it is suspended."""
 # Imported rather than run as a script, so that its compiled form is used.
 _HERE = str(Path(__file__).parent.parent)
@@ -172,11 +172,11 @@ class _Program:
         """Wait until the supervisor ends. It is killed if its program has suspended it, or if it outlasts the longest
         limit: that is the machine's fault."""
         limits, loop = self._job.limits, asyncio.get_running_loop()
-        last = loop.time() + limits.longest + _GRACE
-        pause = limits.seconds + _GRACE
+        last = loop.time() + limits.longest + GRACE
+        pause = limits.seconds + GRACE
         while not self._reading.closed.done():
             await asyncio.wait([self._reading.closed], timeout=pause)
-            pause = _GRACE
+            pause = GRACE
             if self._reading.closed.done():
                 return
             if loop.time() > last:

@@ -20,7 +20,7 @@ _WANTING = (b"R", b"D")  # runnable or running; waiting for a disk
 
 def descendants(root: int) -> list[int]:
     """The ids of all living processes below ``root``; empty if the system has no ``/proc``."""
-    by_parent = {} if os.path.exists(_list_of_children(root, root)) else _all_by_parent()
+    by_parent = {} if os.path.exists(children_file(root, root)) else _all_by_parent()
     found: list[int] = []
     pending = [root]
     while pending:
@@ -31,12 +31,13 @@ def descendants(root: int) -> list[int]:
     return found
 
 
-def _list_of_children(pid: int, thread: int | str) -> str:
+def children_file(pid: int, thread: int | str) -> str:
+    """The file in which the kernel lists the children of a thread."""
     return f"/proc/{pid}/task/{thread}/children"  # proc(5); only with CONFIG_PROC_CHILDREN
 
 
 def _listed_children(pid: int) -> list[int]:
-    return [int(child) for thread in _threads(pid) for child in read(_list_of_children(pid, thread)).split()]
+    return [int(child) for thread in _threads(pid) for child in read(children_file(pid, thread)).split()]
 
 
 def _threads(pid: int) -> list[str]:

@@ -47,7 +47,7 @@ MACHINES = {"x86_64": _Machine(0xC000003E, 0), "aarch64": _Machine(0xC00000B7, 1
 """The architectures that a filter can be built for, as ``os.uname().machine`` names them."""
 
 # name: (number on x86_64, on aarch64); None where the call does not exist.
-_REFUSED: dict[str, tuple[int | None, int | None]] = {
+REFUSED: dict[str, tuple[int | None, int | None]] = {
     # another process: its memory, its descriptors, its registers
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
@@ -118,7 +118,7 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
 }
 
 # Memory that no process is charged for. An engine's control group counts it, our supervisor cannot.
-_REFUSED_UNCOUNTED: dict[str, tuple[int | None, int | None]] = {
+REFUSED_UNCOUNTED: dict[str, tuple[int | None, int | None]] = {
     "memfd_create": (319, 279),
     "shmget": (29, 194),
     "semget": (64, 190),
@@ -172,7 +172,7 @@ def program(machine: str, *, sockets: bool, online: bool = False) -> bytes:
         _Step(_AT_LEAST, _FIRST_UNKNOWN, 0, 1),
         _error(_ENOSYS),
     ]
-    refused = _REFUSED | _REFUSED_UNCOUNTED | ({} if sockets else _REFUSED_WITHOUT_NAMESPACES)
+    refused = REFUSED | REFUSED_UNCOUNTED | ({} if sockets else _REFUSED_WITHOUT_NAMESPACES)
     if online:
         refused.pop("connect", None)
     for numbers in refused.values():
@@ -197,7 +197,7 @@ def profile() -> bytes:
     bits = [1 << bit for bit in range(32) if _NEW_NAMESPACES >> bit & 1]
     families = [(0, "SCMP_CMP_NE", family, 0) for family in (_AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK)]
     rules = [
-        refused(*_REFUSED),
+        refused(*REFUSED),
         refused("clone3", error=_ENOSYS),
         *(refused("clone", args=[(0, "SCMP_CMP_MASKED_EQ", bit, bit)]) for bit in bits),
         *(refused("ioctl", args=[(1, "SCMP_CMP_EQ", request, 0)]) for request in (_TIOCSTI, _TIOCLINUX)),

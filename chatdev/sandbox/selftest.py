@@ -10,7 +10,7 @@ from chatdev.sandbox import patience
 from chatdev.sandbox.port import Job, Limits, Outcome, Sandbox
 
 # Each try that succeeds is an escape. The program runs on the bare interpreter; its inputs are arguments.
-_PROGRAM = """
+PROGRAM = """
 import os, sys
 import _ctypes, _socket
 outside, folder, port, host = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
@@ -70,7 +70,7 @@ _NUMBERS = {"x86_64": ("272", "101"), "aarch64": ("97", "117")}
 async def ways_out(sandbox: Sandbox) -> str:
     """The escapes that a program in this sandbox has found, as text; empty if there are none. Raises SandboxError."""
     unshare, ptrace = _NUMBERS.get(os.uname().machine, ("-1", "-1"))
-    program = _PROGRAM.replace("SYS_UNSHARE", unshare).replace("SYS_PTRACE", ptrace)
+    program = PROGRAM.replace("SYS_UNSHARE", unshare).replace("SYS_PTRACE", ptrace)
     with (
         tempfile.TemporaryDirectory(prefix="chatdev-outside-") as folder,
         socket.create_server(("127.0.0.1", 0)) as server,

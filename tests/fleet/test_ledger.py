@@ -232,7 +232,7 @@ def test_what_cannot_be_a_batch_is_refused_in_words(tmp_path: Path) -> None:
 def test_a_disk_that_is_full_is_told_with_what_to_do(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     (task,) = ledger.add(rows("A"))
     with Path("/dev/full").open("wb", buffering=0) as full:
-        monkeypatch.setattr(ledger, "_ended", full)
+        monkeypatch.setattr(ledger, "results_file", full)
         with pytest.raises(UserError, match="No space left on device"):
             ledger.put(result(task))
     assert not ledger.results

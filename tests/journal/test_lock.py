@@ -67,7 +67,7 @@ def test_a_number_that_another_process_has_now_is_not_the_owner(tmp_path: Path) 
         pytest.skip("this system does not tell when a process started")
     other = subprocess.Popen(["sleep", "600"])
     try:
-        began = lock._began(other.pid)
+        began = lock.start_of(other.pid)
         leave(tmp_path / "lock", msgspec.structs.replace(me, pid=other.pid, began=began))
         with pytest.raises(Busy):
             lock.take(tmp_path / "lock")

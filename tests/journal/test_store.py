@@ -29,6 +29,12 @@ def texts(records: tuple[Record, ...] | list[Record]) -> list[str]:
     return [record.event.text for record in records if isinstance(record.event, events.Diagnostic)]
 
 
+def descriptor_of(path: Path) -> int:
+    """The descriptor under which this process holds a file open."""
+    (number,) = (int(each.name) for each in Path("/proc/self/fd").iterdir() if each.exists() and each.samefile(path))
+    return number
+
+
 def test_what_was_appended_is_read_back_in_order(tmp_path: Path) -> None:
     written(tmp_path / "log", "one", "zwei\n", "三 😀")
     records = store.read(tmp_path / "log")
@@ -256,7 +262,7 @@ def test_after_a_full_disk_nothing_more_is_accepted(tmp_path: Path) -> None:
     log = Store(tmp_path / "log")
     log.append(noted("one"))
     full = os.open("/dev/full", os.O_WRONLY)
-    os.dup2(full, log._file)
+    os.dup2(full, descriptor_of(log.path))
     os.close(full)
     with pytest.raises(JournalError, match="No space"):
         log.append(noted("two"))
@@ -271,7 +277,7 @@ def test_after_a_full_disk_nothing_more_is_accepted(tmp_path: Path) -> None:
 async def test_a_failed_sync_closes_the_log(tmp_path: Path) -> None:
     log = Store(tmp_path / "log")
     reading, writing = os.pipe()
-    os.dup2(writing, log._file)  # a pipe can be written and not synced
+    os.dup2(writing, descriptor_of(log.path))  # a pipe can be written and not synced
     log.append(noted("one"))
     with pytest.raises(JournalError, match="cannot be written"):
         await log.sync()
@@ -285,7 +291,7 @@ async def test_a_failed_sync_closes_the_log(tmp_path: Path) -> None:
 async def test_a_sync_that_failed_is_heard_of_by_whoever_syncs_beside_it(tmp_path: Path) -> None:
     log = Store(tmp_path / "log")
     reading, writing = os.pipe()
-    os.dup2(writing, log._file)
+    os.dup2(writing, descriptor_of(log.path))
     log.append(noted("one"))
     log.append(noted("two"))
     told = await asyncio.gather(log.sync(), log.sync(), return_exceptions=True)

@@ -180,7 +180,7 @@ async def test_a_server_that_accepts_and_says_nothing_is_given_up(silent_server:
     settings = Settings(vllm_endpoint=silent_server, deadlines=Deadlines(connect=0.2))
     backend = VLLMModel(settings=settings)
     with pytest.raises(errors.Stalled, match="did not answer within"):
-        await endpoint.ask(backend.chat_model._opened_transport(), "default", patience=0.1)
+        await endpoint.ask(backend.chat_model.opened_transport(), "default", patience=0.1)
     await backend.aclose()
 
 
@@ -216,5 +216,5 @@ async def test_an_engine_is_told_by_its_own_page_or_by_the_owner_of_its_models(
 ) -> None:
     async with serving(pages=pages) as server:
         backend = VLLMModel(settings=Settings(vllm_endpoint=server.url))
-        assert await endpoint.identify(backend.chat_model._opened_transport(), owner) == engine
+        assert await endpoint.identify(backend.chat_model.opened_transport(), owner) == engine
         await backend.aclose()

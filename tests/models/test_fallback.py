@@ -73,7 +73,7 @@ async def test_an_endpoint_that_fails_is_asked_again_then_left_alone_and_tried_o
         assert second.receipt.tries == 2 and len(bad.asked) == 3
         (third,) = await asked(model)
         assert third.receipt.tries == 1 and "skipped (circuit breaker open)" in third.receipt.tried[0]
-        while model._own[0].breaker.state != "half-open":
+        while breakers.breaker(bad.url, "default").state != "half-open":
             await asyncio.sleep(0.01)
         (fourth,) = await asked(model)
         assert (fourth.receipt.endpoint, fourth.receipt.tried) == (bad.url, ())
@@ -82,9 +82,10 @@ async def test_an_endpoint_that_fails_is_asked_again_then_left_alone_and_tried_o
 async def test_while_one_call_probes_the_others_do_not_wait_for_it(of: Make) -> None:
     slow = streams(0.3, hello())
     async with serving(slow) as first, serving() as second:
-        model = of(first.url, second.url, breakers=BreakerRegistry((), rest=0.0))
+        breakers = BreakerRegistry((), rest=0.0)
+        model = of(first.url, second.url, breakers=breakers)
         await model.facts()
-        model._own[0].breaker.trip("it was down")
+        breakers.breaker(first.url, "default").trip("it was down")
         answers = await asyncio.gather(*(model.complete(HI, Options()) for _ in range(5)))
     assert sorted(each.receipt.endpoint == first.url for each in answers) == [False] * 4 + [True]
 
@@ -138,10 +139,11 @@ async def test_where_all_are_out_or_failing_the_first_error_tells_of_every_endpo
 
 async def test_where_all_breakers_are_open_a_last_try_is_made(of: Make) -> None:
     async with serving() as first, serving() as second:
-        model = of(first.url, second.url)
+        breakers = BreakerRegistry((0.0,), rest=3600)
+        model = of(first.url, second.url, breakers=breakers)
         await model.facts()
-        for each in model._own:
-            each.breaker.trip("it was down")
+        for server in (first, second):
+            breakers.breaker(server.url, "default").trip("it was down")
         (answer,) = await asked(model)
     assert (answer.receipt.endpoint, len(answer.receipt.tried)) == (first.url, 1)
 

@@ -300,8 +300,7 @@ async def test_closing_closes_the_sessions_of_other_loops_too() -> None:
     async with model() as (backend, _):
         await asyncio.to_thread(backend.run, [{"role": "user", "content": "hi"}])
         await backend.complete(HI, Options())
-        assert backend.chat_model._transport is not None
-        sessions = [held.session for held in backend.chat_model._transport._open.values()]
+        sessions = [held.session for held in backend.chat_model.opened_transport().sessions.values()]
         await backend.aclose()
         assert [session.closed for session in sessions] == [True, True]
         assert (await backend.complete(HI, Options())).text == "Hello"  # it can be used again

@@ -120,9 +120,9 @@ def test_at_a_terminal_it_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     answers = iter([True, False])
     monkeypatch.setattr(click, "confirm", lambda *_, **__: next(answers))
-    bench._agree(["costs"], yes=False)
+    bench.agree_to_costs(["costs"], yes=False)
     with pytest.raises(UserError, match="Nothing was measured"):
-        bench._agree(["costs"], yes=False)
+        bench.agree_to_costs(["costs"], yes=False)
 
 
 @pytest.mark.parametrize(
@@ -144,11 +144,11 @@ def test_wrong_usage_is_told_before_anything_is_measured(words: tuple[str, ...],
 
 def test_a_file_that_cannot_be_saved_is_told_after_the_table(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be written"):
-        bench._save(tmp_path, "text")
+        bench.save(tmp_path, "text")
 
 
 def test_without_a_run_the_shipped_one_is_asked() -> None:
-    found = asyncio.run(bench._workload(None))
+    found = asyncio.run(bench.workload_of(None))
     assert "create a calculator" in found.title
     assert len(found.calls) == 11
     assert found.tokens > 5_000

@@ -9,6 +9,7 @@ from benching import RECORDING, USAGE, WORKLOAD, named, settings
 from chatdev import __version__
 from chatdev.errors import SettingsError
 from chatdev.models.endpoint import Facts
+from chatdev.models.endpoint_model import EndpointModel
 from chatdev.models.profile import Profile, Profiles
 from chatdev.ops.bench import contenders
 from chatdev.ops.bench.contenders import MeasurableContender, contender
@@ -48,14 +49,14 @@ def test_a_key_goes_where_it_was_set_for() -> None:
 
 async def test_what_doctor_found_out_limits_nothing(tmp_path: Path) -> None:
     async with Playback(RECORDING) as url:
-        Profiles(tmp_path).put(Profile(url, "tiny", in_flight=1, version=f"{__version__}+playback"))
-        found = contender(url, msgspec.structs.replace(settings(), cache=tmp_path)).backend
-        try:
-            await found.facts()
-            assert found._state is not None
-            assert found._state.profile.in_flight is None
-        finally:
-            await found.aclose()
+        profile = Profile(url, "tiny", in_flight=1, skill=0.5, version=f"{__version__}+playback")
+        Profiles(tmp_path).put(profile)
+        with_profile = msgspec.structs.replace(settings(VLLM_ENDPOINT=url), cache=tmp_path)
+        skills = []
+        for model in (EndpointModel.of_vllm(with_profile), contender(url, with_profile).backend):
+            skills.append((await model.facts()).skill)
+            await model.aclose()
+        assert skills == [0.5, None]
 
 
 def test_what_is_no_address_is_told() -> None:

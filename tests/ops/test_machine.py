@@ -62,7 +62,7 @@ def test_a_tool_that_cannot_be_started_is_quoted(path: Path) -> None:
 
 
 def test_a_driver_that_hangs_is_given_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_PATIENCE", 0.1)
+    monkeypatch.setattr(machine, "PATIENCE", 0.1)
     machines.tool(path, "nvidia-smi", "#!/bin/sh\nexec sleep 60\n")
     assert machine.look().complaint == "nvidia-smi does not answer"
 
@@ -109,7 +109,7 @@ def test_a_process_that_cannot_be_looked_into_is_named_by_its_user(
     (tmp_path / "net").mkdir()
     row = "0: 00000000:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 {} 0 4242 1 0 100 0 0 10 0"
     (tmp_path / "net" / "tcp6").write_text("head\n" + row.format(os.getuid()))
-    monkeypatch.setattr(machine, "_PROC", tmp_path)
+    monkeypatch.setattr(machine, "PROC", tmp_path)
     assert machine.holder(8080).startswith("a process of user ")
     (tmp_path / "net" / "tcp6").write_text("head\n" + row.format(4123456789))
     assert machine.holder(8080) == "a process of user 4123456789"

@@ -154,7 +154,7 @@ def test_a_server_that_ends_by_itself_is_told(tmp_path: Path, model: str) -> Non
 def test_a_long_start_is_told_of_with_what_came_already(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serve, "_HEARTBEAT", 0.2)
+    monkeypatch.setattr(serve, "HEARTBEAT", 0.2)
     slow = "time.sleep(1); core.kill(); sys.exit(1)"
     done = serving.type_in(tmp_path, model, "--engine", "vllm", "--port", "0", PATH=stand_in(tmp_path, slow))
     assert " s: still starting (Route: /health, Methods: GET)" in done.stderr

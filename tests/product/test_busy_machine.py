@@ -103,7 +103,7 @@ async def test_on_a_machine_that_was_only_a_little_busy_it_is_believed() -> None
 
 
 async def test_a_screen_that_did_not_come_up_is_no_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/Xvfb" if name == python_start._SCREEN else None)
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/Xvfb" if name == python_start.SCREEN else None)
     blind = ran([BEGIN, "NONCE|running|main.py", "NONCE|crash|TclError: no display name|", "NONCE|ended|1"])
     assert (await start_product(Machine(blind, ran([BEGIN], stopped="time")), FILES)).lacks == busy.BUSY
     shown = ran([BEGIN, "NONCE|running|main.py"], stopped="time")

@@ -145,7 +145,7 @@ def test_only_the_product_is_read(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_product_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="There is no folder"):
         read_folder(tmp_path / "absent")
-    monkeypatch.setattr(verdict, "_MOST_BYTES", 10)
+    monkeypatch.setattr(verdict, "MOST_BYTES", 10)
     write(tmp_path, {"big": b"x" * 11})
     with pytest.raises(UserError, match="more than"):
         read_folder(tmp_path)

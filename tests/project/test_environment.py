@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from chatdev.cli.test import _agreed, command
+from chatdev.cli.test import agreed_lines, command
 from chatdev.errors import UserError
 from chatdev.product.packages import known, needed, vouched
 from chatdev.project.environment import PLACE, wanted
@@ -65,7 +65,7 @@ def test_an_unknown_name_is_asked_for_by_itself(folder: Path) -> None:
     assert "reqeusts" not in done.output  # whoever wants nothing is asked no more
     lines = ("arcade", "reqeusts", "zxqv==1")
     with CliRunner().isolation(input="y\nn\ny\n") as (out, err, _):
-        assert _agreed(lines, folder, yes=False, allow=()) == ("arcade", "zxqv==1")
+        assert agreed_lines(lines, folder, yes=False, allow=()) == ("arcade", "zxqv==1")
         told = (out.getvalue() + err.getvalue()).decode()
     assert '"reqeusts" is not a known package; did its author mean "requests"?' in told
     assert '"zxqv" is not a known package, so look it up' in told
@@ -73,9 +73,9 @@ def test_an_unknown_name_is_asked_for_by_itself(folder: Path) -> None:
 
 def test_yes_does_not_cover_a_name_that_nobody_knows_but_allow_does(folder: Path) -> None:
     with CliRunner().isolation() as (_, err, _):
-        assert _agreed(("arcade", "zxqv"), folder, yes=True, allow=()) == ("arcade",)
+        assert agreed_lines(("arcade", "zxqv"), folder, yes=True, allow=()) == ("arcade",)
         assert b"--allow zxqv installs it" in err.getvalue()
-    assert _agreed(("arcade", "Zx_qv"), folder, yes=True, allow=("zx-qv",)) == ("arcade", "Zx_qv")
+    assert agreed_lines(("arcade", "Zx_qv"), folder, yes=True, allow=("zx-qv",)) == ("arcade", "Zx_qv")
 
 
 def test_an_import_is_no_reason_to_install_a_name() -> None:

@@ -29,7 +29,7 @@ RECEIPT = Receipt(
 
 def test_every_field_of_a_receipt_is_a_field_of_the_recorded_answer() -> None:
     completion = Completion("text", "stop", RECEIPT, "thought", "chatcmpl-1")
-    event = context._answered("P.1", "d", "Programmer", ("id",), Options(temperature=0.7), completion)
+    event = context.recorded_answer("P.1", "d", "Programmer", ("id",), Options(temperature=0.7), completion)
     recorded = msgspec.json.decode(msgspec.json.encode(event))
     expected = msgspec.to_builtins(RECEIPT)
     assert {name: recorded[name] for name in expected} == {

@@ -84,7 +84,7 @@ class Ground:
     def told(self) -> dict[str, object]:
         """What a probe is told of all this."""
         column = seccomp.MACHINES[os.uname().machine].column
-        calls = {**seccomp._REFUSED, **seccomp._REFUSED_UNCOUNTED, **_OTHER_CALLS}
+        calls = {**seccomp.REFUSED, **seccomp.REFUSED_UNCOUNTED, **_OTHER_CALLS}
         return {
             "tcp": self._tcp.getsockname()[1],
             "udp": self._udp.getsockname()[1],

@@ -196,7 +196,7 @@ def test_another_users_process_lives(monkeypatch: pytest.MonkeyPatch) -> None:
         raise PermissionError
 
     monkeypatch.setattr(os, "kill", refuse)
-    assert container._lives(1)
+    assert container.is_running(1)
 
 
 class Careless:
@@ -361,7 +361,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def containers(engine: str) -> str:
-    words = (engine, "ps", "--all", "--quiet", "--filter", f"name={container._names()}{os.getpid()}-")
+    words = (engine, "ps", "--all", "--quiet", "--filter", f"name={container.name_start()}{os.getpid()}-")
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
 
@@ -419,7 +419,7 @@ async def test_what_a_killed_run_has_left_is_removed_by_the_next(engine: str) ->
     code = "import asyncio, sys; from chatdev.sandbox import container, port; asyncio.run(container.ContainerSandbox("
     code += f"{engine!r}).run(port.Job((sys.executable, '-c', 'import time; time.sleep(600)'), {{}})))"
     killed = subprocess.Popen((sys.executable, "-c", code), env={**os.environ, "PYTHONPATH": str(probing.ROOT)})
-    found = (engine, "ps", "--all", "--quiet", "--filter", f"name={container._names()}{killed.pid}-")
+    found = (engine, "ps", "--all", "--quiet", "--filter", f"name={container.name_start()}{killed.pid}-")
 
     def left() -> str:
         return subprocess.run(found, capture_output=True, text=True, check=True).stdout

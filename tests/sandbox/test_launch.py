@@ -37,7 +37,7 @@ def children_of(pid: int) -> list[int]:
 @pytest.mark.parametrize("listed", [True, False], ids=["as the kernel lists them", "from every process's parent"])
 def test_the_tree_of_processes_is_found(child: int, listed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not listed:
-        monkeypatch.setattr(proc, "_list_of_children", lambda pid, thread: "/nonexistent")
+        monkeypatch.setattr(proc, "children_file", lambda pid, thread: "/nonexistent")
     grandchild = children_of(child)
     assert len(grandchild) == 1
     assert {child, *grandchild} <= set(proc.descendants(os.getpid()))

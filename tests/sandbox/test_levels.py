@@ -201,7 +201,7 @@ async def test_what_a_program_got_hold_of_is_told() -> None:
 
 
 async def test_a_self_test_that_cannot_run_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selftest, "_PROGRAM", "raise SystemExit('no luck')")
+    monkeypatch.setattr(selftest, "PROGRAM", "raise SystemExit('no luck')")
     assert await selftest.ways_out(levels.at(levels.UNSAFE)) == "the self-test program failed: no luck"
 
 

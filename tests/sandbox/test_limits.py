@@ -141,7 +141,7 @@ async def test_an_ordinary_user_is_held_by_the_kernel_too(sandbox: LocalSandbox)
 async def test_a_program_that_stops_its_supervisor_outlives_no_deadline(
     sandbox: LocalSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "_GRACE", 0.2)
+    monkeypatch.setattr(local, "GRACE", 0.2)
     code = f"import os; print(os.getpid(), flush=True); os.kill(os.getppid(), 19); {SLEEP}"
     outcome = await run(sandbox, code, Limits(seconds=0.5))
     assert (outcome.exit_status, outcome.signal) == (None, 9)

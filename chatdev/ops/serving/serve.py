@@ -39,7 +39,7 @@ _GPU_FORMS: Mapping[str, float] = {
 }
 _SLOTS = (4, 2, 1)
 _POLL = 0.25  # seconds between two checks whether it answers
-_HEARTBEAT = 15.0  # seconds between progress messages during a slow start
+HEARTBEAT = 15.0  # seconds between progress messages during a slow start
 
 
 class ServerFailed(ChatDevError):
@@ -199,7 +199,7 @@ class Service:
         clock = asyncio.get_running_loop().time
         began = said = clock()
         while not (model := await self._model()):
-            if clock() - said > _HEARTBEAT:
+            if clock() - said > HEARTBEAT:
                 said = clock()
                 self._say(f"  {said - began:.0f} s: {progress() or self._last_words()}")
             if self._child.exit_status is not None:
