@@ -24,6 +24,7 @@ RECEIPT = Receipt(
     asked="default",
     tried=("http://a/v1: gone",),
     stopped="the answer was complete",
+    text_in="reasoning",
 )
 
 
