@@ -28,6 +28,7 @@ class Toolchain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     start: tuple[str, ...] = ()
     build: tuple[tuple[str, ...], ...] = ()
     build_tests: tuple[tuple[str, ...], ...] = ()
+    former_tests: tuple[tuple[str, ...], ...] = ()
     announces: str = ""
     crash: str = ""
     looks: str = ""

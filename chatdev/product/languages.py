@@ -39,6 +39,11 @@ class Product(Protocol):
         ...
 
     @property
+    def stated(self) -> Mapping[str, object]:
+        """The command lines, by key, in which the product's own manifest differs from the language's."""
+        ...
+
+    @property
     def how(self) -> str:
         """What the tests look like, as text for the tester; empty if the company's own text says it."""
         ...
@@ -71,6 +76,7 @@ class _Python:
     command = f"python3 {python_start.MAIN}"
     how = ""
     arguments = "sys.argv"
+    stated: Mapping[str, object] = {}
 
     def __init__(self, interpreter: str = "") -> None:
         self._interpreter = interpreter
@@ -142,9 +148,10 @@ def of_folder(files: Mapping[str, bytes], python: str = "", table: Table | None 
             return _Python(python)
         raise _wrong(f'language: "{stated.language}" is not supported; use one of {", ".join([PYTHON, *table])}')
     fields = {name: getattr(stated, name) for name in ("build", "start", "build_tests", "test")}
-    return ToolchainProduct(
-        msgspec.structs.replace(recipe, **{name: v for name, v in fields.items() if v is not msgspec.UNSET})
-    )
+    changed = {name: value for name, value in fields.items() if value not in (msgspec.UNSET, getattr(recipe, name))}
+    if changed.get("test") in recipe.former_tests:
+        del changed["test"]
+    return ToolchainProduct(msgspec.structs.replace(recipe, **changed), changed)
 
 
 def _wrong(what: str) -> UserError:

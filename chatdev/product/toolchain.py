@@ -5,9 +5,10 @@ import re
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 import msgspec
 from msgspec.structs import replace
@@ -30,20 +31,22 @@ _WHY = 1500
 
 
 class _Ran(msgspec.Struct, frozen=True):
-    """How building and running went: ``failed`` is the number of the step that failed; ``status`` is the program's."""
+    """How building and running went: ``failed`` is the number of the step that failed; ``status`` is the program's;
+    ``changed`` is a file of the tests that it changed."""
 
     outcome: Outcome
     output: str = ""
     failed: int | None = None
     status: int | None = None
     alive: bool = False
+    changed: str = ""
 
 
 class ToolchainProduct:
     """Runs products by a recipe; a ``languages.Product``."""
 
-    def __init__(self, recipe: Toolchain) -> None:
-        self._recipe = recipe
+    def __init__(self, recipe: Toolchain, stated: Mapping[str, object] = MappingProxyType({})) -> None:
+        self._recipe, self.stated = recipe, stated
         self.main, self.test_file, self.how = recipe.main, recipe.test_file, recipe.how
         self.arguments = recipe.arguments
         self.command = " ".join(recipe.start) or f"a browser that opens {recipe.main}"
@@ -60,7 +63,7 @@ class ToolchainProduct:
             return TestsRan(place, digest, (), lacks=lacks)
         product = self._steps(recipe.build, files)
         steps = product + self._steps(recipe.build_tests, files)
-        ran = await self._run(sandbox, files, steps, self._words(recipe.test, files), seconds)
+        ran = await self._run(sandbox, files, steps, self._words(recipe.test, files), seconds, tests=tests)
         if ran.outcome.stopped == "starved":
             return busy.tests(place, digest, ran.outcome)
         told = normalise(ran.outcome.stderr)
@@ -90,7 +93,7 @@ class ToolchainProduct:
         if lacks := self._lacking():
             return ProductStarted(place, digest, "missing", why=f"there is no {lacks} here", lacks=lacks)
         steps = self._steps(recipe.build, files)
-        ran = await self._run(sandbox, files, steps, self._words(recipe.start, files), watch, hold_stdin=True)
+        ran = await self._run(sandbox, files, steps, self._words(recipe.start, files), watch)
         if ran.outcome.stopped == "starved":
             return busy.start(place, digest, ran.outcome)
         told = normalise(f"{ran.output}\n{ran.outcome.stderr}".strip())
@@ -143,9 +146,11 @@ class ToolchainProduct:
 
     def _expand(self, word: str, files: Mapping[str, bytes]) -> list[str]:
         if word == "{sources}":
-            return [path for path in sorted(files) if not _below_tests(path) and _suffix(path) in self._recipe.suffixes]
+            found = [path for path in sorted(files) if not _below_tests(path)]
+            return [_word(path) for path in found if _suffix(path) in self._recipe.suffixes]
         if word == "{tests}":
-            return [path for path in sorted(files) if _below_tests(path) and _suffix(path) in self._test_suffixes()]
+            found = [path for path in sorted(files) if _below_tests(path)]
+            return [_word(path) for path in found if _suffix(path) in self._test_suffixes()]
         return [] if word == self._recipe.main and word not in files else [word]
 
     async def _run(
@@ -156,15 +161,16 @@ class ToolchainProduct:
         program: list[str],
         seconds: float,
         *,
-        hold_stdin: bool = False,
+        tests: Sequence[str] = (),
     ) -> _Ran:
+        """Run the program, with its input held open if it is not one that runs ``tests``."""
         nonce = os.urandom(16).hex()
-        order = msgspec.json.encode({"steps": steps, "program": program, "seconds": seconds}).decode()
+        order = {"steps": steps, "program": program, "seconds": seconds, "tests": tests}
         job = Job(
-            argv=(sys.executable, "-I", "-S", "-B", "-c", _BEGIN, _RUNNER, _CLOCK, order),
+            argv=(sys.executable, "-I", "-S", "-B", "-c", _BEGIN, _RUNNER, _CLOCK, msgspec.json.encode(order).decode()),
             files=files,
             stdin=nonce.encode(),
-            hold_stdin=hold_stdin,
+            hold_stdin=not tests,
             limits=Limits(seconds=seconds + (_BUILD_SECONDS if steps else 5.0)),
             environment=self._environment(),
             reads=tuple(self._reads()),
@@ -213,6 +219,11 @@ class ToolchainProduct:
             yield from (found["name"] for found in re.finditer(self._recipe.announces, text, re.M))
 
 
+def _word(path: str) -> str:
+    """The path as a word that a compiler cannot read as an option, or as a file of options (``@FILE``)."""
+    return f"./{path}" if path.startswith(("@", "-")) else path
+
+
 def _suffix(path: str) -> str:
     return path.rpartition(".")[2].lower()
 
@@ -233,11 +244,12 @@ def _read(outcome: Outcome, nonce: str) -> _Ran:
             do="Free some memory and processor time on this machine, and try again.",
         )
     last = reports[-1] if reports else ["none"]
+    changed = next((report.removeprefix("changed ") for report in parts[::2] if report.startswith("changed ")), "")
     match last:
         case ["failed", step, _]:
             return _Ran(outcome, failed=int(step))
         case ["ended", status]:
-            return _Ran(outcome, output, status=int(status))
+            return _Ran(outcome, output, status=int(status), changed=changed)
         case ["alive"]:
             return _Ran(outcome, output, alive=True)
     return _Ran(outcome, output)
@@ -262,6 +274,8 @@ def _ending(ran: _Ran) -> str:
 def _trouble(ran: _Ran, heard: ReportedTests) -> str:
     if how := _ending(ran):
         return how
+    if ran.changed:
+        return f"the product changed its tests: {ran.changed}"
     failing = any(test.outcome == "failed" for test in heard.tests)
     if ran.status and not failing:
         return f"left with exit status {ran.status} although no test failed"

@@ -193,18 +193,31 @@ class FolderVerdict(msgspec.Struct, frozen=True):
     vacuous: tuple[str, ...]
     tests: TestsRan
     started: ProductStarted
+    commands: Mapping[str, object] = {}
+    """The command lines of the product's own manifest, by key. Its author chose them; they run in the sandbox only."""
 
     def as_dict(self) -> dict[str, object]:
-        """``{"verdict": …, "why": …, "tests": [{"id", "outcome", "why", "needs"}], "vacuous": […], "start": {…}}``."""
+        """``{"verdict": …, "why": …, "tests": [{"id", "outcome", "why", "needs"}], "vacuous": […], "start": {…},
+        "commands": {…}}``."""
         tests = [
             {"id": one.id, "outcome": one.outcome, "why": one.why, "needs": one.needs} for one in self.tests.results
         ]
         start = {"how": self.started.how, "exit_status": self.started.exit_status, "why": self.started.why}
-        return {"verdict": self.verdict, "why": self.why, "tests": tests, "vacuous": list(self.vacuous), "start": start}
+        return {
+            "verdict": self.verdict,
+            "why": self.why,
+            "tests": tests,
+            "vacuous": list(self.vacuous),
+            "start": start,
+            "commands": dict(self.commands),
+        }
 
     def text(self) -> str:
         """The same for a terminal: a line for each test, with the reason for a failure below it."""
         lines = [f"{self.verdict}: {self.why}" if self.why else self.verdict]
+        lines += [
+            f"  product.toml: {key} = {msgspec.json.encode(words).decode()}" for key, words in self.commands.items()
+        ]
         for one in self.tests.results:
             hollow = "  (passes without the product too)" if one.id in self.vacuous else ""
             lines.append(f"  {one.outcome:<9} {one.id}{hollow}")
@@ -230,7 +243,7 @@ async def judge_folder(sandbox: Sandbox, folder: Path, python: str = "", table: 
         product.start(sandbox, acceptance.visible(files), digest=version),
     )
     found = judge(baseline, tests, started)
-    return FolderVerdict(found.verdict, found.why, found.vacuous, tests, started)
+    return FolderVerdict(found.verdict, found.why, found.vacuous, tests, started, product.stated)
 
 
 def read_folder(folder: Path) -> dict[str, bytes]:

@@ -113,6 +113,8 @@ def _bad_segment(segment: str) -> str:
         return "it holds a backtick, which ends a quotation"
     if segment.startswith("-"):
         return "a name in it starts with a dash, like an option"
+    if segment.startswith("@"):
+        return "a name in it starts with @, like a file of options for a compiler"
     if segment != segment.strip() or segment.endswith("."):
         return "a name in it starts or ends with a space, or ends with a dot"
     if segment.partition(".")[0].rstrip().casefold() in _DEVICES:

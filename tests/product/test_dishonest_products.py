@@ -73,6 +73,24 @@ TRICKS = {
     + "def add(a, b):\n"
     + "    thread = threading.Thread(target=time.sleep, args=(600,)); thread.start(); thread.join()",
     "recurses": "def add(a, b):\n    return add(a, b)",
+    "writes its tests anew": "import glob\n"
+    + "for path in glob.glob('tests/*.py'):\n"
+    + "    open(path, 'w').write('import unittest\\nclass Adding(unittest.TestCase):\\n'\n"
+    + "    '  def test_small(self): pass\\n  def test_negative(self): pass')\n"
+    + WRONG,
+    "leaves a golden file": "def add(a, b):\n    open('tests/golden.txt', 'w').write('3'); return a + b",
+    "replaces a test's code": "import gc\n"
+    + "def add(a, b):\n"
+    + "    for one in gc.get_objects():\n"
+    + "        if getattr(one, '__name__', '') == 'test_negative' and hasattr(one, '__code__'):\n"
+    + "            one.__code__ = (lambda self: None).__code__\n"
+    + "    return 3",
+    "replaces a context manager": "import contextlib\n"
+    + "contextlib.AbstractContextManager = contextlib.suppress = object\n"
+    + "def add(a, b):\n    return a + b",
+    "replaces a builtin": "import builtins\nbuiltins.isinstance = lambda *a: True\ndef add(a, b):\n    return a + b",
+    "traces its tests": "import sys\nsys.settrace(lambda *a: None)\ndef add(a, b):\n    return a + b",
+    "profiles its tests": "import sys\nsys.setprofile(lambda *a: None)\ndef add(a, b):\n    return a + b",
     "floods": "def add(a, b):\n    while True: print('x' * 65536)",
     "raises what cannot be shown": "class E(Exception):\n"
     + "    def __str__(self): raise SystemExit\n"
@@ -94,6 +112,40 @@ async def test_a_trick_does_not_pass(trick: str, baseline: TestsRan) -> None:
     assert verdict.verdict.startswith(("failed (", "not run (all tests skipped"))
     assert verdict.why
     assert {result.id.partition("::")[2] for result in tests.results} == {"Adding::test_small", "Adding::test_negative"}
+
+
+async def test_tests_are_those_that_the_product_found_when_it_began() -> None:
+    """A test file that the product writes while another one is loaded has no effect but to be noted."""
+    second = "import unittest, calculator\nclass T(unittest.TestCase):\n"
+    second += "    def test_it(self):\n        self.assertEqual(calculator.add(2, 2), 4)\n"
+    rewrites = "open('tests/test_second.py', 'w').write('import unittest')\n" + WRONG
+    files = product(calculator=rewrites, tests__test_first="import calculator\n" + VACUOUS, tests__test_second=second)
+    tests = await run_tests(SANDBOX, files)
+    assert {result.id.rpartition("/")[2]: result.outcome for result in tests.results} == {
+        "test_first.py::T::test_a": "passed",
+        "test_second.py::T::test_it": "failed",
+    }
+    assert tests.trouble == "the product changed its tests: tests/test_second.py"
+
+
+async def test_files_that_tests_make_and_remove_change_nothing() -> None:
+    tests = (
+        "import os, unittest, calculator\n"
+        "from unittest import mock\n"
+        "class T(unittest.TestCase):\n"
+        "    @mock.patch('builtins.open')\n"
+        "    def test_a(self, opened):\n"
+        "        self.assertEqual(calculator.add(1, 1), 2)\n"
+        "    def test_b(self):\n"
+        "        path = os.path.join(os.path.dirname(__file__), 'made.txt')\n"
+        "        with open(path, 'w') as file: file.write('x')\n"
+        "        os.remove(path)\n"
+        "        open('left.txt', 'w').close()\n"
+        "        self.assertEqual(calculator.add(1, 1), 2)\n"
+    )
+    files = {**product(calculator=CALCULATOR, tests__test_it=tests), "tests/data.txt": b"x"}
+    ran = await run_tests(SANDBOX, files)
+    assert (ran.trouble, [result.outcome for result in ran.results]) == ("", ["passed", "passed"])
 
 
 async def test_asynchronous_tests_cannot_be_silenced_either() -> None:

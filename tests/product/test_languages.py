@@ -264,6 +264,49 @@ async def test_tests_that_do_not_build_say_so(language: str) -> None:
     assert not ran.results
 
 
+REWRITES = {
+    "Shell": "echo 'echo 1..1; echo ok 1 - adds' > tests/acceptance.sh; echo wrong\n",
+    "JavaScript": 'require("fs").writeFileSync("tests/golden.txt", "3"); console.log("wrong");',
+}
+
+
+@each(REWRITES)
+async def test_a_product_that_changes_its_tests_does_not_pass(language: str, tmp_path: Path) -> None:
+    found = await judged(tmp_path, whole(language, **{recipes()[language].main: REWRITES[language]}))
+    assert found.verdict.startswith("failed ("), found.text()
+    assert found.tests.trouble.startswith("the product changed its tests: tests/")
+    assert {result.outcome for result in found.tests.results} == {"failed"}
+
+
+@each(["Shell"])
+async def test_a_shell_test_is_read_whole_before_it_runs(language: str, tmp_path: Path) -> None:
+    """bash reads a script as it goes, so that a line which the product appends would run."""
+    tests = 'echo 1..2\necho ok 1 - a\nbash main.sh\n[ "$0" = "${BASH_SOURCE[0]}" ] && echo ok 2 - b\n'
+    main = "echo 'exit 9' >> tests/acceptance.sh"
+    for manifest_text in (manifest(language), 'language = "Shell"\ntest = ["bash", "{tests}"]\n'):
+        files = {"main.sh": main, "tests/acceptance.sh": tests, languages.MANIFEST: manifest_text}
+        found = await judged(tmp_path, files)
+        assert [result.outcome for result in found.tests.results] == ["passed", "passed"]
+        assert found.tests.trouble == "the product changed its tests: tests/acceptance.sh"
+
+
+@each(["C"])
+async def test_a_source_file_cannot_be_read_as_options_of_a_compiler(language: str, tmp_path: Path) -> None:
+    options = {"@options.c": "int unused;\n", "-o.c": "int unused_too;\n"}
+    found = await judged(tmp_path, whole(language, **options))
+    assert found.verdict == "passed", found.text()
+
+
+@each(["Shell"])
+async def test_command_lines_of_a_manifest_are_shown(language: str, tmp_path: Path) -> None:
+    own = 'language = "Shell"\ntest = ["bash", "tests/acceptance.sh"]\nstart = ["bash", "main.sh"]\n'
+    found = await judged(tmp_path, whole(language, **{languages.MANIFEST: own}))
+    assert found.as_dict()["commands"] == {"test": ("bash", "tests/acceptance.sh")}
+    assert found.text().splitlines()[1] == '  product.toml: test = ["bash","tests/acceptance.sh"]'
+    assert found.verdict == "passed"
+    assert (await judged(tmp_path, whole(language))).commands == {}
+
+
 @each(["JavaScript"])
 async def test_a_product_that_leaves_within_its_tests_does_not_pass(language: str, tmp_path: Path) -> None:
     """It ends the process of the tests with status 0, which node takes for a file that passed."""

@@ -72,6 +72,8 @@ def test_a_usable_path_is_normalised_and_keeps_its_letters(name: str, path: str)
         ("\ud800.py", "cannot be seen"),
         ("a?.py", "not every system"),
         ("-rf", "dash"),
+        ("@options.c", "with @"),
+        ("src/@options", "with @"),
         ("a/-x.py", "dash"),
         ("a /x.py", "space"),
         ("./\u2002b.py", "space"),

@@ -1,5 +1,9 @@
-"""Records unittest's results, and checks that unittest was not changed."""
+"""Records unittest's results, and checks that nothing that they rely on was changed."""
 
+import builtins
+import contextlib
+import importlib
+import sys
 import unittest
 
 from .report import explain, missing_module
@@ -16,6 +20,9 @@ if TYPE_CHECKING:
     Raised = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]  # sys.exc_info()
     Seal = tuple[object, str, object, object]  # owner, name, value, code
 
+_FOR_USERS = ("print", "input", "_", "help", "exit", "quit")  # programs may replace these; no result relies on them
+_getters = (sys.gettrace, sys.getprofile)
+_WRAPPED = 20
 _SEVERITY = ("", "passed", "skipped", "failed", "error")
 
 
@@ -27,9 +34,17 @@ class Recorder(unittest.TestResult):
         self._say, self._root, self._seals = say, root, seals
         self._told: set[str] = set()
         self._tampered = False
+        self._traced = [get() for get in _getters]
+        self._code: dict[str, object] = {}
+
+    def seal(self, tests: "Loaded") -> None:
+        """Remember the code of these tests, as they were loaded."""
+        for name, test in tests:
+            self._code[name] = _code_of(test)
 
     def begin(self, tests: "Loaded") -> None:
         """The tests of one file come next."""
+        self._tests = tests
         self._names = {id(test): name for name, test in tests}
         self._fixtures: list[tuple[str, Note]] = []
         self._running = ""
@@ -51,9 +66,20 @@ class Recorder(unittest.TestResult):
         if self._note[0]:
             self._result(self._running, self._note)
         self._running = ""
-        if not self._tampered and (name := broken(self._seals)):
+        if not self._tampered and (why := self._tampering()):
             self._tampered = True
-            self._say("trouble", f"{name} was replaced")
+            self._say("trouble", why)
+
+    def _tampering(self) -> str:
+        """What this test or the product changed of that on which the results rely; empty if nothing."""
+        if name := broken(self._seals):
+            return f"{name} was replaced"
+        for test in self._tests:
+            if _code_of(test[1]) != self._code[test[0]]:
+                return f"the code of {test[0]} was replaced"
+        if any(get() is not before for get, before in zip(_getters, self._traced, strict=True)):
+            return "a trace function was set"
+        return ""
 
     def addSuccess(self, test: object) -> None:  # noqa: N802
         self._take("passed")
@@ -104,7 +130,8 @@ def _belongs(case: unittest.TestCase, owner: str) -> bool:
 
 
 def seal(*, asynchronous: bool) -> "list[Seal]":
-    """What unittest consists of before the product is loaded: each function, class and method, and its code."""
+    """What the results rely on before the product is loaded: each function, class and method of unittest and of the
+    modules that it uses, and its code."""
     modules: list[ModuleType] = [unittest, unittest.case, unittest.suite, unittest.result, unittest.loader]
     if asynchronous:  # it loads asyncio
         from unittest import async_case
@@ -113,7 +140,13 @@ def seal(*, asynchronous: bool) -> "list[Seal]":
     owners: list[object] = [*modules, Recorder]
     for module in modules:
         owners += [value for value in vars(module).values() if getattr(value, "__module__", "") == module.__name__]
-    return [
+    used = [
+        (module, name, value, _code(value))
+        for module in (builtins, contextlib, importlib)
+        for name, value in vars(module).items()
+        if callable(value) and name not in _FOR_USERS
+    ]
+    return used + [
         (owner, name, value, _code(value))
         for owner in owners
         if isinstance(owner, type | type(unittest))
@@ -132,3 +165,14 @@ def broken(seals: "Iterable[Seal]") -> str:
 
 def _code(value: object) -> object:
     return getattr(getattr(value, "__func__", value), "__code__", None)
+
+
+def _code_of(test: unittest.TestCase) -> object:
+    """The code of a test's method, below its decorators, and the function that calls it."""
+    function = getattr(type(test), test._testMethodName, None)
+    called = vars(test).get(test._testMethodName)
+    for _ in range(_WRAPPED):
+        if (inner := getattr(function, "__wrapped__", None)) is None:
+            break
+        function = inner
+    return _code(function), called

@@ -1,10 +1,12 @@
 """Builds a product and runs one program of it inside the sandbox, for every language but Python.
 
 A separate program with the nonce on standard input, like the others here. Its argument is JSON:
-``{"steps": [[WORD…]…], "program": [WORD…], "seconds": N}``. It reports on standard output, one line each::
+``{"steps": [[WORD…]…], "program": [WORD…], "seconds": N, "tests": [PATH…]}``. It reports on standard output, one line
+each::
 
     NONCE ready                        all steps are done; what follows is the program's own output
     NONCE failed STEP STATUS           a step (by its number) ended with that status; its output is on standard error
+    NONCE changed PATH                 the program changed one of the tests' files
     NONCE ended STATUS                 the program's exit status, or minus its signal
     NONCE alive                        it is still running after its seconds, as ``fair.Clock`` counts them
 
@@ -16,6 +18,7 @@ import os
 import subprocess
 import sys
 
+from .kept import remember
 from .waiting import wait
 
 _NONCE = 32
@@ -37,6 +40,7 @@ def main(order: str) -> None:
         if status := call(step):
             say("failed", number, status)
             return
+    changed = remember(os.getcwd(), wanted["tests"]) if wanted["tests"] else None  # noqa: PTH109 - pathlib is large
     say("ready")
     try:
         program = subprocess.Popen(wanted["program"])  # noqa: S603 - it is what this program is for
@@ -45,6 +49,8 @@ def main(order: str) -> None:
         say("ended", _MISSING)
         return
     ended = wait(program, wanted["seconds"])
+    if changed and (path := changed()):
+        say("changed", path.replace("\n", " "))
     say(*(("alive",) if ended is None else ("ended", ended)))
 
 

@@ -7,13 +7,14 @@ import sys
 import unittest
 from functools import wraps
 
+from .kept import remember
 from .recorder import Recorder, broken, seal
 from .report import explain, missing_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
+    from types import CodeType, ModuleType
 
     from .recorder import Loaded
     from .report import Say
@@ -22,7 +23,13 @@ _CO_COROUTINE = 0x80  # inspect.CO_COROUTINE
 
 
 def run_tests(say: "Say", root: str, files: list[str], leave: "Callable[[int], object]") -> None:
-    """Load every test file, run the tests of each, and exit immediately: threads and exit handlers cannot interfere."""
+    """Load every test file, run the tests of each, and exit immediately: threads and exit handlers cannot interfere.
+
+    The files are compiled before anything of the product runs, and compared afterwards: what the product writes into
+    its tests, or beside them, changes nothing and is reported.
+    """
+    changed = remember(root, files)
+    code = {file: _compiled(root, file) for file in files}
     seals = seal(asynchronous=any(b"IsolatedAsyncio" in _content(root, file) for file in files))
     recorder = Recorder(say, root, seals)
     sys.argv = ["unittest"]
@@ -30,12 +37,13 @@ def run_tests(say: "Say", root: str, files: list[str], leave: "Callable[[int], o
     loaded: dict[str, Loaded] = {}
     for file in files:
         try:
-            loaded[file] = _load(root, file)
+            loaded[file] = _load(root, file, code[file])
         except BaseException as error:
             outcome = "skipped" if isinstance(error, unittest.SkipTest) else "error"
             say("file", file, outcome, explain(error, root), missing_module(error))
         else:
             say("collected", *(name for name, _ in loaded[file]))
+            recorder.seal(loaded[file])
     for file, tests in loaded.items():
         recorder.begin(tests)
         try:
@@ -45,6 +53,8 @@ def run_tests(say: "Say", root: str, files: list[str], leave: "Callable[[int], o
         recorder.settle(file, tests)
     if name := broken(seals):
         say("trouble", f"{name} was replaced")
+    if path := changed():
+        say("trouble", f"the product changed its tests: {path}")
     say("end")
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -59,9 +69,16 @@ def _content(root: str, file: str) -> bytes:
         return opened.read()
 
 
-def _load(root: str, file: str) -> "Loaded":
+def _compiled(root: str, file: str) -> "CodeType | BaseException":
+    try:
+        return compile(_content(root, file), f"{root}/{file}", "exec", dont_inherit=True)
+    except BaseException as error:
+        return error
+
+
+def _load(root: str, file: str, code: "CodeType | BaseException") -> "Loaded":
     """The tests of one file by id: TestCases, bare ``test_`` functions, and ``Test`` classes without a base."""
-    module = _import_file(root, file)
+    module = _import_file(root, file, code)
     tests: dict[str, unittest.TestCase] = {}
     for name, value in list(vars(module).items()):
         if getattr(value, "__module__", None) != module.__name__:
@@ -76,15 +93,17 @@ def _load(root: str, file: str) -> "Loaded":
     return list(tests.items())
 
 
-def _import_file(root: str, file: str) -> "ModuleType":
+def _import_file(root: str, file: str, code: "CodeType | BaseException") -> "ModuleType":
+    if isinstance(code, BaseException):
+        raise code
     name = file.removesuffix(".py").replace("/", ".")
     folder = os.path.dirname(file)
     if folder and os.path.isfile(f"{root}/{folder}/__init__.py"):
         importlib.import_module(folder.replace("/", "."))
     spec = importlib.util.spec_from_file_location(name, f"{root}/{file}")
-    assert spec and spec.loader
+    assert spec
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    exec(code, module.__dict__)  # noqa: S102 - what the file was before the product could change it
     return module
 
 
