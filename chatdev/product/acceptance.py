@@ -8,9 +8,11 @@ from typing import Literal, NamedTuple, Protocol
 import msgspec
 from msgspec.structs import replace
 
+from chatdev.agents.filenames import is_test
 from chatdev.journal.effects import digest
 from chatdev.journal.events import ProductProbed, TestResult, TestsRan
 from chatdev.product import busy, compare, rows
+from chatdev.product.hollow import hollowed
 from chatdev.product.output import normalise
 from chatdev.product.packages import distribution
 from chatdev.product.rows import Row, RowStep
@@ -264,6 +266,21 @@ def baseline(found: Sequence[Row], *, place: str = "", version: str = "") -> Tes
 def baseline_of(files: Mapping[str, bytes], command: str) -> TestsRan:
     """The baseline of the judged rows."""
     return baseline(rows_of(files, command))
+
+
+async def run_hollow(
+    way: Way, sandbox: Sandbox, files: Mapping[str, bytes], *, place: str = "", version: str = ""
+) -> TestsRan:
+    """The results of Python's test programs on the hollow product: what passes there proves nothing. No results for
+    other languages, and none for rows: a product that prints nothing is their baseline. Raises SandboxError."""
+    if not has_hollow(way, files):
+        return TestsRan(place, version, ())
+    return await way.run_tests(sandbox, visible(hollowed(files)), place=place, digest=version)
+
+
+def has_hollow(way: Way, files: Mapping[str, bytes]) -> bool:
+    """Whether there are tests that can be run on a hollow product: programs in Python."""
+    return way.command.startswith("python3 ") and any(is_test(path) and path.endswith(".py") for path in files)
 
 
 async def run_without(way: Way, sandbox: Sandbox, tests: Mapping[str, bytes]) -> TestsRan:

@@ -52,16 +52,22 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def judge(
-    baseline: TestsRan | None, tests: TestsRan | None, started: ProductStarted | None, makes: str = ""
+    baseline: TestsRan | None,
+    tests: TestsRan | None,
+    started: ProductStarted | None,
+    makes: str = "",
+    hollow: TestsRan | None = None,
 ) -> Verdict:
-    """Judge a product by its tests on the empty project, its tests, and its start.
+    """Judge a product by its tests on the empty project, its tests, and its start; ``hollow`` are its tests on the
+    hollow product, if they were run.
 
     It has passed if it starts, each collected test passed in a run that can be trusted, and at least one of them fails
-    without the product. A product that ``makes`` a document or the like must have written such a file, too.
+    both without the product and on the hollow one. A product that ``makes`` a document or the like must have written
+    such a file, too.
     """
-    hollow = {result.id for result in baseline.results if result.outcome == "passed"} if baseline else set()
+    without = {each.id for ran in (baseline, hollow) if ran for each in ran.results if each.outcome == "passed"}
     results = tests.results if tests else ()
-    vacuous = tuple(result.id for result in results if result.outcome == "passed" and result.id in hollow)
+    vacuous = tuple(result.id for result in results if result.outcome == "passed" and result.id in without)
     state, why = _state(baseline, tests, started, len(vacuous))
     if state == "passed" and makes and started and not started.made:
         state = f"failed ({len(results)} of {len(results)}, makes no {makes})"
@@ -237,12 +243,13 @@ async def judge_folder(sandbox: Sandbox, folder: Path, python: str = "", table: 
     files = read_folder(folder)
     product = languages.of_folder(files, python, table)
     version = files_digest(files)
-    baseline, tests, started = await asyncio.gather(
+    baseline, hollow, tests, started = await asyncio.gather(
         acceptance.run_without(product, sandbox, without_product(files)),
+        acceptance.run_hollow(product, sandbox, files),
         acceptance.run(product, sandbox, files, version=version),
         product.start(sandbox, acceptance.visible(files), digest=version),
     )
-    found = judge(baseline, tests, started)
+    found = judge(baseline, tests, started, hollow=hollow)
     return FolderVerdict(found.verdict, found.why, found.vacuous, tests, started, product.stated)
 
 

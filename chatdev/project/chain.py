@@ -145,7 +145,8 @@ async def _judge(run: RunContext, scope: JournalScope, state: State) -> verdict.
         return _of_version(run, started, verdict.judge_start(started.started))
     state = merge(state, await side_by_side([checks.test(run, scope, state), checks.start(run, scope, state)]))
     state = evidence.guarded(run, scope, state)
-    judged = verdict.judge(state.baseline, state.tests if state.tested else None, state.started, state.makes)
+    tests, hollow = state.tests if state.tested else None, await checks.hollow(run, scope, state)
+    judged = verdict.judge(state.baseline, tests, state.started, state.makes, hollow)
     doubtful = judged.verdict == "passed" or (judged.verdict == verdict.NO_TESTS and state.starts)
     if doubtful and state.unconfirmed == state.digest:
         judged = verdict.unconfirmed(judged, state.doubt)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from chatdev.journal import places
 from chatdev.journal.effects import JournalScope
-from chatdev.journal.events import ProductProbed, ProductStarted, TestsRan
+from chatdev.journal.events import ProductProbed, ProductStarted, TestsRan, VerdictReached
 from chatdev.product import acceptance
 from chatdev.product.sessions import Invocation
 from chatdev.project.context import RunContext
@@ -22,6 +23,20 @@ async def test(run: RunContext, scope: JournalScope, state: State) -> State:
         TestsRan, version, lambda: acceptance.run(way, run.sandbox, files, place=scope.place, version=version)
     )
     return msgspec.structs.replace(state, tests=ran)
+
+
+async def hollow(run: RunContext, scope: JournalScope, state: State) -> TestsRan | None:
+    """Run the tests on the hollow product, if any of them is a program in Python; None if they cannot be run there, or
+    if an earlier version of ChatDev has judged the product without it."""
+    way, here = state.way, scope.at(places.BASELINE)
+    if way is None or not state.tested or not acceptance.has_hollow(way, state.product):
+        return None
+    if here.known(TestsRan) is None and scope.known(VerdictReached):
+        return None
+    version, files = state.digest, state.product
+    return await here.perform(
+        TestsRan, version, lambda: acceptance.run_hollow(way, run.sandbox, files, place=here.place, version=version)
+    )
 
 
 async def probe(run: RunContext, scope: JournalScope, state: State, calls: Sequence[Invocation]) -> ProductProbed:

@@ -4,6 +4,7 @@ import asyncio
 import os
 
 from chatdev.errors import UserError
+from chatdev.product.hollow import hollowed
 from chatdev.product.python_start import start_product
 from chatdev.product.python_tests import run_tests
 from chatdev.product.verdict import Verdict, judge, without_product
@@ -46,4 +47,5 @@ async def verdict_of(files: dict[str, bytes], *, seconds: float = 30, watch: flo
     """What the whole chain of evidence says."""
     baseline = await run_tests(SANDBOX, without_product(files), seconds=seconds)
     tests = await run_tests(SANDBOX, files, seconds=seconds)
-    return judge(baseline, tests, await start_product(SANDBOX, files, watch=watch))
+    hollow = await run_tests(SANDBOX, hollowed(files), seconds=seconds)
+    return judge(baseline, tests, await start_product(SANDBOX, files, watch=watch), hollow=hollow)
