@@ -75,7 +75,7 @@ _NUMBER = re.compile(
     r"(?:[(（]?\d{1,3}[.):、．：）]|\d{1,3}\s+(?=\S))\s*",
     re.I,
 )
-_MARKS = r"\s`'\"“”„‘’«»*()\[\]<>{},;:|=!?：，。、；！？（）【】「」『』《》〈〉…"
+_MARKS = r"#\s`'\"“”„‘’«»*()\[\]<>{},;:|=!?：，。、；！？（）【】「」『』《》〈〉…"
 # A folder in brackets is part of a path: app/[id]/page.tsx
 _TOKEN = re.compile(rf"(?:[^{_MARKS}]|\[[\w.-]{{1,40}}\](?=[/.])|(?<=/)\([\w-]{{1,40}}\)(?=/))+")
 _WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|')*")

@@ -18,6 +18,7 @@ from chatdev.agents import (
     filenames,
     meant,
     outline,
+    parts,
     path_forms,
     rulings,
     titles,
@@ -119,9 +120,9 @@ def _stated_in(block: Block, lines: Sequence[str], expected: Sequence[str], requ
     if title.path and not commands and title.path.endswith((".json", ".xml", ".html", ".md", ".sh", ".txt")):
         return [block]
     stated = dialects.inside(block, titles.lines_above(block, lines)[0])
-    if not title.path or commands or any(each.path == title.path for each in stated):
-        return stated or [block]
-    return [block]
+    if stated and (not title.path or commands or any(each.path == title.path for each in stated)):
+        return stated
+    return parts.split(block, title.path)
 
 
 def _without_changes(

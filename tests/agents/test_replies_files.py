@@ -278,3 +278,35 @@ def test_ordinary_comments_are_not_taken_for_code_left_out(line: str) -> None:
 
 def test_python_that_does_not_parse_is_doubted() -> None:
     assert replies.files("a.py\n```\nx = = 1\n```\n")[0].doubts == ("does not parse",)
+
+
+DICE = "import random\n\ndef roll():\n    return random.random()\n"
+PROGRAM = "from dice import roll\n\nif roll():\n    print(roll())\n"
+
+
+@pytest.mark.parametrize("mark", ["# {}", "# File: {}", "# ===== {} =====", "#{}"])
+@pytest.mark.parametrize("above", ["", "main.py\n"])
+def test_several_files_in_one_block_are_separated(mark: str, above: str) -> None:
+    first, second = mark.format("main.py"), mark.format("dice.py")
+    reading = replies.read(f"{above}```python\n{first}\n{PROGRAM}\n\n{second}\n{DICE}```\n")
+    assert {file.path: file.text for file in reading.files} == {
+        "main.py": f"{first}\n{PROGRAM}",
+        "dice.py": f"{second}\n{DICE}",
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"# main.py\n{PROGRAM}# dice.py\n{DICE}",
+        f"# main.py\n{PROGRAM}\n# dice.py\nfrom dice import roll\n",
+        f"# main.py\n{PROGRAM}\n# see dice.py\n{DICE}",
+        f"# main.py\n{PROGRAM}\n# dice.py (unchanged)\n{DICE}",
+        f"# main.py\n{PROGRAM}\n# main.py\n{DICE}",
+        "# main.py\nif True:\n    x = 1\n\n# dice.py\n    y = 2\n    z = 3\n",
+        f"# main.py\n{PROGRAM}\n# data.csv\n{DICE}",
+    ],
+)
+def test_a_comment_with_a_name_does_not_divide_a_file_otherwise(text: str) -> None:
+    (file,) = replies.files(f"```python\n{text}```\n")
+    assert (file.path, file.text) == ("main.py", text)

@@ -166,6 +166,7 @@ HOSTILE = {
     "written breaks": "x\\n",
     "entities": "&lt;",
     "typography": "“x” ",
+    "named parts": "# a.py\nx = 1\ny = 2\n\n",
     "left out": "# 其余代码 ",
     "rests": "# rest of the code der rest des ",
     "file tags": '<file path="a.py">\n',
