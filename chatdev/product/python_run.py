@@ -15,6 +15,8 @@ from chatdev.sandbox.view import installation
 
 # The runner is imported from this folder, so that its bytecode is used; it removes the folder from the path again.
 _BEGIN = "import sys; sys.path.insert(0, sys.argv[1]); import runner; runner.main(sys.argv[2:])"
+USER = {"LOGNAME": "user", "USER": "user"}
+"""Who runs a program: no account of this machine, so that ``getpass.getuser`` has an answer at every level."""
 FOLDER = str(Path(__file__).parent)
 """Where the runner is imported from."""
 _ENVIRONMENT = {
@@ -22,6 +24,7 @@ _ENVIRONMENT = {
     "PYTHONUTF8": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONNOUSERSITE": "1",
+    **USER,
 }
 _LENGTHS = {
     "begin": 4, "file": 5, "running": 2, "result": 5, "trouble": 2, "end": 1, "crash": 3, "lacks": 2, "made": 4,

@@ -18,6 +18,7 @@ from chatdev.language_table import Toolchain
 from chatdev.product import busy, sockets, start_rules
 from chatdev.product.acceptance import Launch
 from chatdev.product.output import normalise
+from chatdev.product.python_run import USER
 from chatdev.product.test_output import READERS, ReportedTests
 from chatdev.sandbox import fair, patience
 from chatdev.sandbox.port import Job, Limits, Outcome, Sandbox, SandboxError
@@ -182,7 +183,7 @@ class ToolchainProduct:
         found = [str(Path(path).parent) for tool in self._recipe.tools if (path := shutil.which(tool))]
         path = os.pathsep.join(dict.fromkeys([*found, "/usr/local/bin", "/usr/bin", "/bin"]))
         stated = {name: str(Path(value).expanduser()) for name, value in self._recipe.environment.items()}
-        return {"PATH": path, **stated}
+        return {"PATH": path, **USER, **stated}
 
     def _reads(self) -> Iterator[str]:
         """The folders of our driver, of the installed tools, and those that the recipe names for them."""

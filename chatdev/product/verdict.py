@@ -62,10 +62,12 @@ def judge(
     hollow product, if they were run.
 
     It has passed if it starts, each collected test passed in a run that can be trusted, and at least one of them fails
-    both without the product and on the hollow one. A product that ``makes`` a document or the like must have written
+    both without the product and on the hollow one. A test that is skipped on the hollow product, too, or fails there as
+    it expects, is left out unless there is no other. A product that ``makes`` a document or the like must have written
     such a file, too.
     """
     without = {each.id for ran in (baseline, hollow) if ran for each in ran.results if each.outcome == "passed"}
+    tests = _without_excused(tests, hollow)
     results = tests.results if tests else ()
     vacuous = tuple(result.id for result in results if result.outcome == "passed" and result.id in without)
     state, why = _state(baseline, tests, started, len(vacuous))
@@ -73,6 +75,15 @@ def judge(
         state = f"failed ({len(results)} of {len(results)}, makes no {makes})"
         why = f"All tests pass, but the program wrote no {makes} file when it was started."
     return Verdict(state, why, vacuous)
+
+
+def _without_excused(tests: TestsRan | None, hollow: TestsRan | None) -> TestsRan | None:
+    """The tests without those whose skip the product did not cause: its hollow version has the same. All, if no other
+    is left."""
+    excused = {each.id for each in hollow.results if each.outcome == "skipped"} if hollow else set()
+    results = tests.results if tests else ()
+    counted = tuple(each for each in results if each.outcome != "skipped" or each.id not in excused)
+    return msgspec.structs.replace(tests, results=counted) if tests and counted else tests
 
 
 def has_started(started: ProductStarted, tests: TestsRan | None) -> bool:

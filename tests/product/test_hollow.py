@@ -81,3 +81,33 @@ def test_hollow_programs_do_nothing_and_can_be_imported() -> None:
         names["main"]()
     kept = {"broken.py": b"def (", "data.json": b"{}", "tests/test_a.py": b"x = 1\n"}
     assert hollowed(kept) == kept
+
+
+SKIPS = """
+    @unittest.skipUnless(sys.platform == "win32", "only on Windows")
+    def test_on_windows(self):
+        self.assertEqual(add(1, 1), 2)
+
+    @unittest.expectedFailure
+    def test_not_yet(self):
+        self.assertEqual(add(0.1, 0.2), 0.3)
+"""
+
+
+async def test_a_skip_that_the_product_did_not_cause_does_not_spoil_the_others(tmp_path: Path) -> None:
+    tests = "import sys\n" + CALCULATOR_TESTS + SKIPS
+    assert await verdict(tmp_path, product(calculator=CALCULATOR, tests__test_it=tests)) == ("passed", ())
+
+
+async def test_a_skip_that_the_product_causes_still_counts(tmp_path: Path) -> None:
+    skips = (
+        "import unittest\ndef add(a, b):\n    if a < 0:\n        raise unittest.SkipTest('later')\n    return a + b\n"
+    )
+    found, _ = await verdict(tmp_path, product(calculator=skips, tests__test_it=CALCULATOR_TESTS))
+    assert found == "not run (1 of 2 tests skipped)"
+
+
+async def test_a_program_may_ask_who_runs_it(tmp_path: Path) -> None:
+    program = "import getpass\ndef who():\n    return getpass.getuser()\nprint(who())\n"
+    tests = "import unittest, main\nclass T(unittest.TestCase):\n    def test_it(self):\n        assert main.who()\n"
+    assert await verdict(tmp_path, product(program, test_it=tests)) == ("passed", ())
