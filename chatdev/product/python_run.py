@@ -28,7 +28,7 @@ _ENVIRONMENT = {
 }
 _LENGTHS = {
     "begin": 4, "file": 5, "running": 2, "result": 5, "trouble": 2, "end": 1, "crash": 3, "lacks": 2, "made": 4,
-    "ended": 2, "alive": 1,
+    "ended": 2, "alive": 1, "unavailable": 1,
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from chatdev.journal.events import ProductStarted
 from chatdev.product import busy, python_run, sockets, start_rules
 from chatdev.product.output import is_sound
 from chatdev.product.packages import distribution
+from chatdev.product.runner.start import TERMINAL
 from chatdev.sandbox import fair
 from chatdev.sandbox.port import Sandbox
 
@@ -31,6 +32,12 @@ _SAYS_NO_DISPLAY = re.compile(
     r"[^\n]*\Z",
     re.I | re.M,
 )
+# The errors of curses, termios and terminal sizes on a pipe.
+_NO_TERMINAL = re.compile(
+    r"_curses\.error|curses\.error: |termios\.error: |Inappropriate ioctl for device|not a (?:tty|terminal)\b"
+    r"|TERM environment variable not set|could not find terminal|no(?:t| )?(?:an )?interactive terminal",
+    re.I,
+)
 SCREEN = "Xvfb"
 _BEFORE = 5.0  # until the product begins, its watch has not
 _SCREEN_SECONDS = 10.0  # a virtual screen may take that long to start
@@ -49,8 +56,9 @@ async def start_product(
 ) -> ProductStarted:
     """Run ``main.py`` without any input for at most ``watch`` seconds of its own, with ``python`` if given.
 
-    A window program gets a virtual screen if Xvfb is installed. Raises SandboxError. It has crashed if it raised an
-    exception, a signal or a limit other than time ended it, or ``start_rules`` finds its exit status to be a failure.
+    A window program gets a virtual screen if Xvfb is installed, and one that needs a terminal gets a pseudo-terminal
+    where the sandbox allows it. It has crashed if it raised an exception, a signal or a limit other than time ended it,
+    or ``start_rules`` finds its exit status to be a failure. Raises SandboxError.
     """
     if MAIN not in files:
         return ProductStarted(place, digest, "missing", why=f"there is no {MAIN} to start")
@@ -58,6 +66,11 @@ async def start_product(
     screen = shutil.which(SCREEN) if _is_blind(heard) else None
     if screen:
         heard = await _run(sandbox, files, watch, python, screen)
+    terminal = True
+    if not screen and _wants_terminal(heard):
+        shown = await _run(sandbox, files, watch, python, TERMINAL)
+        terminal = not shown.of("unavailable")
+        heard = shown if terminal else heard
     if heard.starved:
         return busy.start(place, digest, heard.outcome)
     crashes = heard.of("crash")
@@ -74,14 +87,14 @@ async def start_product(
         made=tuple(path for path, size, head in heard.of("made") if is_sound(path, int(size), bytes.fromhex(head))),
     )
     if why := _failure(heard):
-        lacks = DISPLAY if _is_blind(heard) else ""
+        lacks = DISPLAY if _is_blind(heard) else "" if terminal else TERMINAL
         why = heard.normalise(why, _WHY)
         return sockets.of_start(sandbox, structs.replace(started, how="crashed", why=why, lacks=lacks))
     return started if status is not None else structs.replace(started, how="alive")
 
 
 async def _run(
-    sandbox: Sandbox, files: Mapping[str, bytes], watch: float, python: str, screen: str = ""
+    sandbox: Sandbox, files: Mapping[str, bytes], watch: float, python: str, shown_on: str = ""
 ) -> python_run.RunnerReports:
     return await python_run.run(
         sandbox,
@@ -89,11 +102,11 @@ async def _run(
         "start",
         f"{watch}",
         os.pathsep.join((python_run.FOLDER, _CLOCK)),
-        *filter(None, [screen]),
-        seconds=watch + _BEFORE + (_SCREEN_SECONDS if screen else 0),
+        *filter(None, [shown_on]),
+        seconds=watch + _BEFORE + (_SCREEN_SECONDS if shown_on else 0),
         hold_stdin=True,
         python=python,
-        reads=(_CLOCK, *filter(None, [screen])),
+        reads=(_CLOCK, *([shown_on] if shown_on.startswith("/") else [])),
         tells=_was_begun,
     )
 
@@ -118,7 +131,7 @@ def _failure(heard: python_run.RunnerReports) -> str:
 
 def _was_begun(heard: python_run.RunnerReports) -> bool:
     """Whether the runner and the screen were ready in time, so that the product was started at all."""
-    return heard.outcome.stopped != "time" or bool(heard.of("running"))
+    return heard.outcome.stopped != "time" or bool(heard.of("running")) or bool(heard.of("unavailable"))
 
 
 def _is_blind(heard: python_run.RunnerReports) -> bool:
@@ -126,3 +139,9 @@ def _is_blind(heard: python_run.RunnerReports) -> bool:
     if crashes := heard.of("crash"):
         return any(_NO_DISPLAY.search(crash.strip()) for crash, *_ in crashes)
     return bool(_status(heard)) and _SAYS_NO_DISPLAY.search(heard.outcome.stderr.strip()) is not None
+
+
+def _wants_terminal(heard: python_run.RunnerReports) -> bool:
+    """Whether it failed because its input or output is no terminal, or because the kind of terminal is not known."""
+    text = "\n".join([*(crash for crash, *_ in heard.of("crash")), heard.outcome.stderr])
+    return bool(_failure(heard)) and _NO_TERMINAL.search(text) is not None

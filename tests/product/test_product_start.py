@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from chatdev.journal.events import ProductStarted, TestResult, TestsRan
 from chatdev.product.python_start import start_product
 from chatdev.product.verdict import has_started, judge_start
+from chatdev.sandbox import levels
 
 
 async def start(main: str, *, watch: float = 20, **others: str) -> ProductStarted:
@@ -261,3 +262,33 @@ sys.exit(0)
 """
     started = await start_product(SANDBOX, {**product(main), "data.csv": b"a"}, watch=20)
     assert (started.how, started.made) == ("exited", ("data.csv", "out/report.md", "plot.png"))
+
+
+@pytest.mark.parametrize(
+    "main",
+    [
+        "import curses\ndef show(w):\n    w.addstr(0, 0, 'shown'); w.refresh(); w.getch()\ncurses.wrapper(show)\n",
+        "import sys, tty\ntty.setcbreak(sys.stdin.fileno())\nprint('shown', flush=True)\nsys.stdin.read(1)\n",
+        "import os\nassert os.get_terminal_size() == (80, 24)\nprint('shown', flush=True)\ninput()\n",
+        "import sys\nif not sys.stdin.isatty():\n    sys.exit('stdin is not a terminal')\nprint('shown')\ninput()\n",
+    ],
+    ids=["curses", "termios", "size", "asks"],
+)
+async def test_a_program_for_a_terminal_gets_one(main: str) -> None:
+    started = await start_product(levels.at(levels.UNSAFE), product(main), watch=1)
+    assert started.how == "alive"
+    assert started.output.strip().endswith("shown")
+
+
+async def test_a_program_for_a_terminal_is_not_called_broken_where_the_sandbox_has_none() -> None:
+    started = await start("import os\nos.get_terminal_size()\nprint('shown', flush=True)\ninput()\n", watch=1)
+    if started.how == "alive":
+        pytest.skip("the sandbox has pseudo-terminals here")
+    assert (started.how, started.lacks) == ("crashed", "terminal")
+    assert judge_start(started).verdict == "not run (no terminal here)"
+
+
+async def test_a_program_that_fails_on_a_terminal_too_is_a_crash() -> None:
+    files = product("import curses\ncurses.wrapper(lambda w: 1 / 0)\n")
+    started = await start_product(levels.at(levels.UNSAFE), files)
+    assert (started.how, started.why.splitlines()[-1]) == ("crashed", "ZeroDivisionError: division by zero")

@@ -9,6 +9,7 @@ place of line ends::
     begin FOLDER HOME TMPDIR            before anything of the product is loaded
     file FILE OUTCOME WHY MISSING       a test file that could not be loaded
     collected ID…                       the tests of a file
+    unavailable                         there is no pseudo-terminal here for the product
     running ID                          a test, or main.py once its screen is there
     result ID OUTCOME WHY MISSING
     trouble TEXT                        why the results cannot be trusted

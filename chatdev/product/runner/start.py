@@ -14,27 +14,79 @@ if TYPE_CHECKING:
 _MOST_MADE = 20
 _HEAD = 64
 _PAUSE = 0.002
+_SIZE = b"\x18\x00\x50\x00\x00\x00\x00\x00"  # struct winsize: 24 rows, 80 columns
+_PIECE = 1 << 16
+TERMINAL = "terminal"
 
 
-def start(say: "Say", adopt: "Callable[[], None]", root: str, seconds: str, folders: str, screen: str = "") -> None:
+def start(say: "Say", adopt: "Callable[[], None]", root: str, seconds: str, folders: str, shown_on: str = "") -> None:
     """Run ``main.py`` in a child process, watch it for ``seconds`` of its own time, and report how it ended.
 
     ``adopt`` makes the calling process the one that reports. ``folders`` are those of this package and of the sandbox's
-    clock. ``screen`` is the path of Xvfb. It is started first and ends with everything else.
+    clock. ``shown_on`` is the path of Xvfb, that is started first and ends with everything else, or ``TERMINAL``.
     """
-    if screen:
-        _show_on(screen)
+    ends: tuple[int, ...] = ()
+    if shown_on == TERMINAL:
+        try:
+            ends = _terminal()
+        except OSError:  # the sandbox does not allow one at every level
+            say("unavailable")
+            os._exit(0)
+    elif shown_on:
+        _show_on(shown_on)
     before = dict(_files(root))
     say("running", "main.py")
     program = os.fork()
     if not program:
         adopt()
+        if ends:
+            _take_terminal(*ends)
         _run(say, root)
         return
+    if ends:
+        _pass_on(*ends)
     status = _watched(program, float(seconds), folders)
     _report_made(say, root, before)
     say(*(("alive",) if status is None else ("ended", str(status))))
     os._exit(0)
+
+
+def _terminal() -> "tuple[int, int]":
+    """The two ends of a new pseudo-terminal of 80 by 24 characters: ours, and the product's."""
+    import fcntl
+    import termios
+
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, _SIZE)
+    for name in ("fcntl", "termios"):
+        del sys.modules[name]  # a product may have a module of this name
+    return ours, theirs
+
+
+def _take_terminal(ours: int, theirs: int) -> None:
+    """Make the terminal the one that controls this process, and its input and output."""
+    os.close(ours)
+    os.setsid()
+    os.environ["TERM"] = "xterm"
+    os.close(os.open(os.ttyname(theirs), os.O_RDWR))  # the first terminal that a session opens becomes its own
+    for stream in range(3):
+        os.dup2(theirs, stream)
+    os.close(theirs)
+
+
+def _pass_on(ours: int, theirs: int) -> None:
+    """Copy what the product writes on its terminal to standard error."""
+    import threading
+
+    def copy() -> None:
+        try:
+            while text := os.read(ours, _PIECE):
+                os.write(2, text)
+        except OSError:
+            return  # the product has closed it
+
+    os.close(theirs)
+    threading.Thread(target=copy, daemon=True).start()
 
 
 def _run(say: "Say", root: str) -> None:
