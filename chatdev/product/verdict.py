@@ -15,7 +15,7 @@ from chatdev.language_table import Table
 from chatdev.product import acceptance, languages
 from chatdev.product.busy import BUSY
 from chatdev.product.python_start import DISPLAY
-from chatdev.product.sockets import SOCKET
+from chatdev.product.sockets import SEMAPHORE, SOCKET
 from chatdev.product.start_rules import is_refusal
 from chatdev.sandbox.port import Sandbox
 
@@ -122,6 +122,8 @@ def _state(
     if needs := _needs(tests, started):
         return f"not run (needs {', '.join(needs)})", f"Not installed here. Try: pip install {' '.join(needs)}"
     if lacks := tests.lacks if tests else "":
+        if lacks == SEMAPHORE:
+            return _not_run_without(lacks), "The sandbox has no shared memory here; see: chatdev sandbox check."
         if lacks == SOCKET:
             return _not_run_without(lacks), "The sandbox has no network of its own here; see: chatdev sandbox check."
         if lacks == BUSY:
@@ -162,7 +164,7 @@ def _whose(results: Sequence[TestResult]) -> str:
 
 
 def _not_run_without(what: str) -> str:
-    if what == SOCKET:
+    if what in (SOCKET, SEMAPHORE):
         return f"not run (needs a {what})"
     if what == BUSY:
         return "not run (machine too busy)"

@@ -42,6 +42,24 @@ async def test_nor_is_one_in_another_language() -> None:
     assert await verdict_of(files) == "not run (needs a socket)"
 
 
+POOL = "import multiprocessing\ndef f(x):\n    return x\ndef work():\n    with multiprocessing.Pool(2) as pool:\n"
+POOL += "        return pool.map(f, [1])\nif __name__ == '__main__':\n    print(work())\n"
+
+
+async def test_a_program_with_several_processes_is_not_judged_without_shared_memory() -> None:
+    sandbox = levels.at("landlock")
+    started = await languages.of_folder({}).start(sandbox, product(POOL))
+    assert (started.how, started.lacks) == ("crashed", "shared semaphore")
+    tests = await languages.of_folder({}).run_tests(sandbox, product(POOL, test_it=TESTS.replace("serve", "work")))
+    assert judge(tests, tests, started).verdict == "not run (needs a shared semaphore)"
+
+
+async def test_a_file_that_may_not_be_read_is_the_products_own_failure() -> None:
+    sandbox = levels.at("landlock")
+    started = await languages.of_folder({}).start(sandbox, product("import multiprocessing\nopen('/etc/shadow')\n"))
+    assert (started.how, started.lacks) == ("crashed", "")
+
+
 async def test_another_failure_is_the_products_own() -> None:
     sandbox = levels.at("landlock")
     started = await languages.of_folder({}).start(sandbox, product("raise OSError('no luck')\n"))
