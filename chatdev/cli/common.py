@@ -86,6 +86,11 @@ def program() -> str:
     return f"{f'PYTHONPATH={root} ' if elsewhere else ''}{'python3' if same else sys.executable} -m chatdev"
 
 
+def echo(text: str) -> None:
+    """Print a line to standard output, safe for any locale and for names of files that are not UTF-8."""
+    click.echo(text.encode(sys.stdout.encoding or "utf-8", "replace"))
+
+
 def conclude(text: str) -> None:
     """Print the final text to standard output. A closed output is ignored."""
     try:

@@ -20,6 +20,6 @@ def command() -> None:
         common.say(f"There are no runs under {common.WAREHOUSE}.")
     for folder in folders:
         try:
-            click.echo(show.one_line(folder.name, read(runs.log_of(folder))))
+            common.echo(show.one_line(folder.name, read(runs.log_of(folder))))
         except ChatDevError as error:
-            click.echo(f"{folder.name}: {error.what}")
+            common.echo(f"{folder.name}: {error.what}")

@@ -38,7 +38,7 @@ def command(run: str, as_json: bool, follow: bool) -> None:
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(show.as_json(records)), indent=2).decode())
     else:
-        click.echo(show.render(records))
+        common.echo(show.render(records))
 
 
 def _log(run: str, warehouse: Path) -> Path:
@@ -51,6 +51,7 @@ def _log(run: str, warehouse: Path) -> Path:
 
 def _follow(log: Path, as_json: bool) -> None:
     """Print records until the run is finished. Raises JournalError."""
+    from chatdev.cli import common
     from chatdev.journal.events import RunFinished
     from chatdev.journal.store import Record, follow
     from chatdev.views import json_lines, show
@@ -59,10 +60,6 @@ def _follow(log: Path, as_json: bool) -> None:
     for record in follow(log, stop=lambda: any(isinstance(each.event, RunFinished) for each in records[-20:])):
         records[record.n - 1 :] = [record]  # after a failed sync, a number comes twice
         for line in [json_lines.of(record)] if as_json else show.course_of(record):
-            _print(line)
+            common.echo(line)
     if not as_json:
-        _print(show.totals(records))
-
-
-def _print(text: str) -> None:
-    click.echo(text.encode(sys.stdout.encoding or "utf-8", "replace"))
+        common.echo(show.totals(records))

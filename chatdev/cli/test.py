@@ -38,6 +38,7 @@ def command(
     from chatdev.errors import ChatDevError
     from chatdev.product import verdict
     from chatdev.sandbox import levels
+    from chatdev.views.json_lines import fit
     from chatdev.views.text import clean
 
     try:
@@ -48,9 +49,9 @@ def command(
     except ChatDevError as error:
         common.fail(error)
     if as_json:
-        click.echo(msgspec.json.encode(judgement.as_dict()).decode())
+        click.echo(msgspec.json.encode(fit(judgement.as_dict())).decode())
     else:
-        click.echo(clean(judgement.text()))
+        common.echo(clean(judgement.text()))
     sys.exit(0 if judgement.verdict == "passed" else 1)
 
 

@@ -27,6 +27,10 @@ class NewerVersion(JournalError):
     """The log was written by a later version of ChatDev, in a format that this one does not know."""
 
 
+LATEST = 253402300799.0
+"""The last second of the year 9999, in seconds since 1970: the latest time of a record that is read."""
+
+
 class Record(msgspec.Struct, frozen=True):
     """One line of the log."""
 
@@ -62,12 +66,17 @@ def _record(line: bytes, n: int, path: Path) -> Record | None:
         return None
     _refuse_newer(event, path)
     try:
-        return Record(n, float(at), _decode_event(event))
+        return Record(n, _moment(float(at)), _decode_event(event))
     except (msgspec.DecodeError, ValueError) as error:
         raise NewerVersion(
             f"{path}: record {n} is intact, but this version of ChatDev cannot read it ({error}).",
             do="Update ChatDev to the version that wrote the run; its attempt.started records name the version.",
         ) from error
+
+
+def _moment(at: float) -> float:
+    """A record's time within the years that a calendar has: a wrong clock, or a log of others, may hold any number."""
+    return min(max(at, 0.0), LATEST)
 
 
 class _Written(msgspec.Struct):

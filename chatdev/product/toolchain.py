@@ -1,5 +1,6 @@
 """Products in languages other than Python: built, started and tested by the command lines of a recipe."""
 
+import json
 import os
 import re
 import shutil
@@ -166,9 +167,10 @@ class ToolchainProduct:
     ) -> _Ran:
         """Run the program, with its input held open if it is not one that runs ``tests``."""
         nonce = os.urandom(16).hex()
-        order = {"steps": steps, "program": program, "seconds": seconds, "tests": tests}
+        # The standard library also encodes names of files that are not UTF-8.
+        order = json.dumps({"steps": steps, "program": program, "seconds": seconds, "tests": tests})
         job = Job(
-            argv=(sys.executable, "-I", "-S", "-B", "-c", _BEGIN, _RUNNER, _CLOCK, msgspec.json.encode(order).decode()),
+            argv=(sys.executable, "-I", "-S", "-B", "-c", _BEGIN, _RUNNER, _CLOCK, order),
             files=files,
             stdin=nonce.encode(),
             hold_stdin=not tests,

@@ -65,8 +65,14 @@ def money(cost: float | None) -> str:
     return "unknown" if cost is None else f"${cost:.4f}" if cost else "$0"
 
 
+_LONGEST = 1e12
+"""Seconds: a longer duration than 30,000 years comes from a damaged clock or a strange log."""
+
+
 def seconds(value: float) -> str:
-    """A duration in readable units: ``7.8 s``, ``2 min 5 s``, ``1 h 3 min``."""
+    """A duration in readable units: ``7.8 s``, ``2 min 5 s``, ``1 h 3 min``; ``unknown`` if it makes no sense."""
+    if not abs(value) < _LONGEST:
+        return "unknown"
     if value < 60:
         return f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)

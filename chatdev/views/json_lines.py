@@ -22,24 +22,24 @@ LONGEST = 4_000
 def line(at: float, kind: str, /, **fields: Any) -> str:
     """One line, without its newline; ``at`` in seconds since 1970."""
     when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
-    return msgspec.json.encode({"time": f"{when}Z", "type": kind, **_fit(fields)}).decode()
+    return msgspec.json.encode({"time": f"{when}Z", "type": kind, **fit(fields)}).decode()
 
 
 def of(record: Record) -> str:
     """The line of a record, with long texts cut."""
     fields = msgspec.to_builtins(record.event)
-    kind, cut = fields.pop("type"), [name for name, value in fields.items() if _fit(value) != _fit(value, LONGEST)]
-    return line(record.at, kind, n=record.n, **_fit(fields, LONGEST), **({"cut": cut} if cut else {}))
+    kind, cut = fields.pop("type"), [name for name, value in fields.items() if fit(value) != fit(value, LONGEST)]
+    return line(record.at, kind, n=record.n, **fit(fields, LONGEST), **({"cut": cut} if cut else {}))
 
 
-def _fit(value: Any, longest: int | None = None) -> Any:
+def fit(value: Any, longest: int | None = None) -> Any:
     """A value with texts of at most ``longest`` characters. JSON cannot hold a lone surrogate: it becomes ``?``."""
     if isinstance(value, str):
         return value[:longest].encode("utf-8", "replace").decode()
     if isinstance(value, list | tuple):
-        return [_fit(each, longest) for each in value]
+        return [fit(each, longest) for each in value]
     if isinstance(value, dict):
-        return {key: _fit(each, longest) for key, each in value.items()}
+        return {key: fit(each, longest) for key, each in value.items()}
     return value
 
 
