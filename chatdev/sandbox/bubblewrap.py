@@ -49,6 +49,6 @@ def command(
         *(word for path in reads for word in ("--ro-bind", path, path)),
         *(word for source, path in made for word in ("--ro-bind", source, path)),
         *(word for path in writes for word in ("--bind", path, path)),
-        *("--remount-ro", "/", "--chdir", "/", "--"),
+        *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/", "--"),
         *(sys.executable, "-I", "-S", "-B", "-c", _INSIDE, str(HERE.parent)),
     )

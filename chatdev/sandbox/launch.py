@@ -23,11 +23,10 @@ import select
 import sys
 import time
 
-from . import fair, proc, trees
+from . import fair, keeper, proc, trees
 
 TYPE_CHECKING = False  # as in typing, without the 5 ms of importing it
 if TYPE_CHECKING:
-    import ctypes
     from collections.abc import Callable, Mapping, Sequence
 
     from .inside import Confinement
@@ -113,6 +112,8 @@ def main(arguments: list[str]) -> None:
         trees.remove_tree(arguments[3])
         os._exit(1)
     order.seconds *= fair.slowness(work, None if order.asked is None else up - order.asked)
+    if not (order.confinement and order.confinement.alone):
+        keeper.separate(order.status, order.lifeline, order.folder)
     try:
         _lay_out(order)
     except (OSError, ValueError) as error:
@@ -137,7 +138,7 @@ def main(arguments: list[str]) -> None:
     _tell(order, f"pid {program}")
     ending = watch(order, program, ProgramEnd(report), began)
     seconds = time.monotonic() - began
-    _end_all(program)
+    keeper.end_all(program)
     for place in order.places:
         hand_over(place, order.user, os.getuid())
     trees.remove_tree(order.folder)
@@ -224,13 +225,7 @@ def _prefer_for_killing() -> "Callable[[], None]":
 
 def _prctl(option: int, value: int) -> None:
     if sys.platform == "linux":
-        _libc().prctl(option, value, 0, 0, 0)
-
-
-def _libc() -> "ctypes.CDLL":
-    import ctypes  # not at the top: removing a tree does not need it
-
-    return ctypes.CDLL(None)
+        keeper.libc().prctl(option, value, 0, 0, 0)
 
 
 def _start(order: LaunchSpec) -> "tuple[int, int | None]":
@@ -254,7 +249,7 @@ def _start(order: LaunchSpec) -> "tuple[int, int | None]":
             value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
             resource.setrlimit(what, (value, value))
         for ignored in (_SIGPIPE, _SIGXFSZ):  # Python ignores them, and the program would inherit that
-            _libc().signal(ignored, None)  # SIG_DFL is the null pointer
+            keeper.libc().signal(ignored, None)  # SIG_DFL is the null pointer
         os.chdir(f"{order.folder}/product")
         os.execvp(order.program[0], order.program)
     except OSError as error:
@@ -331,26 +326,3 @@ def _reap(program: int, ending: ProgramEnd) -> bool:
             return True
         if pid == program:
             ending.note(status, usage.ru_maxrss * (1024 if sys.platform == "linux" else 1))
-
-
-def _end_all(program: int) -> None:
-    """Kill until nothing is left. One call kills a whole group, so no fork outruns it; new groups are killed next."""
-    supervisor, ours = os.getpid(), os.getpgrp()
-    _kill_group(program)
-    while _reap(program, ProgramEnd()):
-        for pid in proc.descendants(supervisor):
-            try:
-                group = os.getpgid(pid)
-                os.kill(pid, _SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                continue
-            if group != ours:
-                _kill_group(group)
-        select.poll().poll(1)
-
-
-def _kill_group(group: int) -> None:
-    try:
-        os.killpg(group, _SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return

@@ -31,9 +31,9 @@ class LocalSandbox:
     """Keeps a program's processes, time, memory, output and files within limits, and ends all that it started.
 
     There is no isolation: the program runs as this user. It can read what the user can, use the network, and signal
-    the user's processes; a program that kills its supervisor can leave a detached process behind. ``within`` is the
-    parent of the disposable folders; by default, the system's temporary folder. ``seen``: the program's own processes
-    do the work, so its CPU time can be observed.
+    the user's processes; a program that kills both processes of its supervisor can leave others behind. ``within`` is
+    the parent of the disposable folders; by default, the system's temporary folder. ``seen``: the program's own
+    processes do the work, so its CPU time can be observed.
     """
 
     def __init__(self, within: Path | None = None, *, seen: bool = True) -> None:

@@ -53,6 +53,7 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
     "process_madvise": (440, 440),
+    "process_mrelease": (448, 448),
     "kcmp": (312, 272),
     "pidfd_getfd": (438, 438),
     "move_pages": (279, 239),
@@ -126,21 +127,51 @@ REFUSED_UNCOUNTED: dict[str, tuple[int | None, int | None]] = {
 }
 
 # Without separate namespaces these reach what other processes on the machine have created.
-_REFUSED_WITHOUT_NAMESPACES: dict[str, tuple[int | None, int | None]] = {
+REFUSED_WITHOUT_NAMESPACES: dict[str, tuple[int | None, int | None]] = {
     "connect": (42, 203),
     "bind": (49, 200),
     "listen": (50, 201),
     "accept": (43, 202),
     "accept4": (288, 242),
-    "shmat": (30, 196),
     "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
     "setpriority": (141, 140),
     "ioprio_set": (251, 30),
+    # System V objects are found by number, too
+    "shmat": (30, 196),
+    "shmctl": (31, 195),
+    "semop": (65, 193),
+    "semtimedop": (220, 192),
+    "semctl": (66, 191),
+    "msgsnd": (69, 189),
+    "msgrcv": (70, 188),
+    "msgctl": (71, 187),
+    # Landlock restricts neither watching files nor changing their attributes and owners
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
+    "inotify_add_watch": (254, 27),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
+    "setxattrat": (463, 463),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
+    "removexattrat": (466, 466),
+    "chown": (92, None),
+    "lchown": (94, None),
+    "fchownat": (260, 54),
 }
 
 _CLONE, _CLONE3, _IOCTL, _PRLIMIT, _PERSONALITY = (56, 220), (435, 435), (16, 29), (302, 261), (135, 92)
 _SOCKET, _SOCKETPAIR, _SETSOCKOPT = (41, 198), (53, 199), (54, 208)
 _MMAP, _FCNTL, _PRCTL = (9, 222), (72, 25), (157, 167)
+_SCHEDULING = {
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
+    "sched_setaffinity": (203, 122),
+    "sched_setattr": (314, 274),
+}
 
 
 class _Step(NamedTuple):
@@ -172,7 +203,7 @@ def program(machine: str, *, sockets: bool, online: bool = False) -> bytes:
         _Step(_AT_LEAST, _FIRST_UNKNOWN, 0, 1),
         _error(_ENOSYS),
     ]
-    refused = REFUSED | REFUSED_UNCOUNTED | ({} if sockets else _REFUSED_WITHOUT_NAMESPACES)
+    refused = REFUSED | REFUSED_UNCOUNTED | ({} if sockets else REFUSED_WITHOUT_NAMESPACES)
     if online:
         refused.pop("connect", None)
     for numbers in refused.values():
@@ -223,6 +254,8 @@ def _looked_into(sockets: bool, online: bool) -> Iterator[tuple[tuple[int, int],
     else:
         yield _SOCKET, [_error(_EAFNOSUPPORT)]
     if not sockets:
+        for call in _SCHEDULING.values():
+            yield call, _only(0, (0,), _EPERM)  # 0 is the calling thread; other numbers may be another process
         # A pair of datagram sockets could still send to any address; pairs of these kinds only to each other.
         kinds = (_SOCK_STREAM, _SOCK_SEQPACKET)
         yield _SOCKETPAIR, [_argument(1), _Step(_AND, _SOCK_TYPE), *_accumulated(kinds, _EPERM)]

@@ -7,6 +7,7 @@ it prints what got through at that level, as JSON, for the user that it is run b
 import ast
 import asyncio
 import contextlib
+import ctypes
 import json
 import os
 import socket
@@ -16,6 +17,7 @@ import tempfile
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
@@ -42,13 +44,14 @@ HOLDING_ANYWHERE = ("memory_memfd", "memory_pipes", "memory_shared", "memory_soc
 """Those that leave nothing behind where no level stops them."""
 TRIED = sorted(path.stem for path in PROBES.glob("*.py") if path.stem not in (*HELPERS, *BY_A_LIMIT, *HOLDING))
 HARMLESS = """bind delete_outside home network_tcp network_udp others_environment signals unix_abstract unix_by_path
-    write_outside""".split()
+    without_files write_outside""".split()
 """The probes that may run without walls, by an ordinary user: they reach for nothing but the ground laid for them."""
 ORDINARY = 65534
+_LIBC = ctypes.CDLL(None)
 _ROOMY = Limits(seconds=20, processes=24, memory=16 << 30)
 _BRIEF = Limits(seconds=1.0)
 _SMALL = Limits(seconds=20, memory=128 << 20, output=1 << 16, file_size=1 << 20)
-_OTHER_CALLS = {"clone": (56, 220), "clone3": (435, 435), "msgsnd": (69, 189)}
+_OTHER_CALLS = {"clone": (56, 220), "clone3": (435, 435), "tgkill": (234, 131)}
 
 
 def title(probe: str) -> str:
@@ -68,6 +71,8 @@ class Ground:
         self._precious.write_text("kept")
         for path in (folder, *folder.rglob("*")):  # nothing but the sandbox keeps a program from them
             path.chmod(0o777)
+        os.setxattr(folder / "outside", "user.given", b"x")
+        self._objects = _make_objects()
         self._tcp = socket.create_server(("", 0))
         self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._udp.bind(("", 0))
@@ -84,7 +89,7 @@ class Ground:
     def told(self) -> dict[str, object]:
         """What a probe is told of all this."""
         column = seccomp.MACHINES[os.uname().machine].column
-        calls = {**seccomp.REFUSED, **seccomp.REFUSED_UNCOUNTED, **_OTHER_CALLS}
+        calls = seccomp.REFUSED | seccomp.REFUSED_UNCOUNTED | seccomp.REFUSED_WITHOUT_NAMESPACES | _OTHER_CALLS
         return {
             "tcp": self._tcp.getsockname()[1],
             "udp": self._udp.getsockname()[1],
@@ -95,6 +100,7 @@ class Ground:
             "network": str(Path("/proc/self/ns/net").readlink()),
             "key": os.environ["PROBED_KEY"],
             "host": os.getpid(),
+            **self._objects,
             "home": f"{self._folder}/home",
             "real_home": str(Path.home()),
             "outside": f"{self._folder}/outside",
@@ -116,6 +122,24 @@ class Ground:
     def close(self) -> None:
         for one in (self._tcp, self._udp, self._abstract, *self._unix):
             one.close()
+        for name, remove in (("shared_memory", "shmctl"), ("messages", "msgctl")):
+            getattr(_LIBC, remove)(self._objects[name], 0, None)
+        _LIBC.semctl(self._objects["semaphores"], 0, 0)
+        _LIBC.mq_unlink(str(self._objects["queue"]).encode())
+
+
+def _make_objects() -> dict[str, Any]:
+    """System V objects by number and a POSIX queue by name, which any user may use."""
+    queue = f"/{uuid.uuid4().hex}"
+    usual = os.umask(0)
+    os.close(_LIBC.mq_open(queue.encode(), os.O_CREAT | os.O_RDWR, 0o666, None))
+    os.umask(usual)
+    return {
+        "shared_memory": _LIBC.shmget(0, 4096, 0o1666),
+        "semaphores": _LIBC.semget(0, 1, 0o1666),
+        "messages": _LIBC.msgget(0, 0o1666),
+        "queue": queue,
+    }
 
 
 def _outer_address() -> str:
@@ -129,7 +153,7 @@ def _outer_address() -> str:
 
 def _command(process: Path) -> str:
     try:
-        return (process / "cmdline").read_text()
+        return (process / "cmdline").read_text(errors="replace")
     except OSError:
         return ""
 

@@ -2,13 +2,16 @@
 
 import asyncio
 import gc
+import os
 import shutil
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
+from processes import until
 
-from chatdev.sandbox import isolated, levels, seccomp, selftest
+from chatdev.sandbox import isolated, levels, proc, seccomp, selftest
 from chatdev.sandbox.port import Job, Limits, Outcome, Refused, Sandbox, SandboxError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox's levels need Linux")
@@ -194,6 +197,66 @@ async def test_a_run_cancelled_while_its_walls_are_raised_leaves_no_complaint(sa
     starting = None
     gc.collect()
     assert not complaints
+
+
+LEAVES_DAEMONS = """
+import ctypes, os, sys, time
+ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)  # it wishes to survive its parent
+for _ in range(3):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.closerange(0, 100)
+            os.execv(sys.executable, (sys.executable, "-S", "-c", "import time; time.sleep(600)", sys.argv[1]))
+        os._exit(0)
+for _ in range(3): os.wait()
+open("../home/ready", "w")
+time.sleep(600)
+"""
+
+
+def running(mark: str) -> list[Path]:
+    """The processes with this word in their command line, besides supervisors."""
+    return [path.parent for path in Path("/proc").glob("[0-9]*/cmdline") if mark in text_of(path)]
+
+
+def text_of(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:  # its process has ended
+        return ""
+
+
+@pytest.mark.parametrize("generation", [1, 2], ids=["the first process", "its child"])
+async def test_nothing_outlives_a_killed_supervisor(sandbox: Sandbox, tmp_path: Path, generation: int) -> None:
+    mark = uuid.uuid4().hex
+    run = asyncio.create_task(sandbox.run(Job((PYTHON, "-c", LEAVES_DAEMONS, mark), {})))
+    await until(lambda: len(running(mark)) >= 4 and any(tmp_path.glob("*/home/ready")))
+    pid = os.getpid()
+    for _ in range(generation):
+        pid = next(
+            child for child in proc.descendants(pid) if os.getpgid(child) != os.getpgid(0) and parent(child) == pid
+        )
+    os.kill(pid, 9)
+    await asyncio.wait([run], timeout=60)
+    await until(lambda: not running(mark))
+    assert run.done()
+    assert list(tmp_path.iterdir()) == []
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+async def test_nothing_of_our_devices_can_be_written(sandbox: Sandbox) -> None:
+    code = (
+        "import os\n"
+        "for attempt in (lambda: open('/dev/new', 'w'), lambda: os.unlink('/dev/null'), lambda: os.mkdir('/dev/a')):\n"
+        "    try: attempt(); print('done')\n"
+        "    except OSError: pass\n"
+        "open('/dev/null', 'w').write('x'); print(len(open('/dev/urandom', 'rb').read(8)))\n"
+    )
+    assert (await python(sandbox, code)).stdout == "8\n"
 
 
 async def test_what_a_program_got_hold_of_is_told() -> None:

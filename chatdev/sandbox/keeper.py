@@ -1,0 +1,85 @@
+"""Ends what a program has started if its supervisor is killed.
+
+Runs standalone, with the standard library only. In a process namespace the kernel does this. Elsewhere it ends the
+program with its supervisor, but not the program's children. There the supervisor is the child of a process that only
+waits for it: orphans become that process's children.
+"""
+
+import os
+import select
+import sys
+
+from . import proc, trees
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ctypes
+
+_SIGKILL = 9
+_CHILD_SUBREAPER = 36  # linux/prctl.h
+
+
+def separate(status: int, lifeline: int, folder: str) -> None:
+    """Return in a child of this process. This process waits for it, ends all that it leaves behind if it is killed or
+    suspended, removes ``folder`` in that case, and exits."""
+    if sys.platform == "linux":  # before the child exists, so that only one of the two loads the library
+        libc().prctl(_CHILD_SUBREAPER, 1, 0, 0, 0)
+    supervisor = os.fork()
+    if supervisor == 0:
+        return
+    os.close(lifeline)
+    for stream in range(3):
+        os.close(stream)
+    _, result = os.waitpid(supervisor, os.WUNTRACED)
+    if os.WIFEXITED(result):
+        os._exit(os.WEXITSTATUS(result))
+    if os.WIFSTOPPED(result):  # only its program has a reason to do that
+        os.kill(supervisor, _SIGKILL)
+    end_all()
+    try:
+        os.write(status, f"signal {_SIGKILL} 0 0 0\n".encode())
+    finally:  # its reader may have died
+        trees.remove_tree(folder)
+        os._exit(1)
+
+
+def libc() -> "ctypes.CDLL":
+    """The C library. Imported late, since removing a tree does not need it."""
+    import ctypes
+
+    return ctypes.CDLL(None)
+
+
+def end_all(group: int = 0) -> None:
+    """Kill a process group, then all descendants of this process, until none is left. One call kills a whole group, so
+    that no fork outruns it; new groups are killed next."""
+    ours = os.getpgrp()
+    if group:
+        _kill_group(group)
+    while _reap():
+        for pid in proc.descendants(os.getpid()):
+            try:
+                group = os.getpgid(pid)
+                os.kill(pid, _SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                continue
+            if group != ours:
+                _kill_group(group)
+        select.poll().poll(1)
+
+
+def _reap() -> bool:
+    """Reap the dead. False if no child is left."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            continue
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _kill_group(group: int) -> None:
+    try:
+        os.killpg(group, _SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
