@@ -9,21 +9,16 @@ import os
 import select
 import sys
 
-from . import proc, trees
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import ctypes
+from . import proc, system, trees
 
 _SIGKILL = 9
-_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
 def separate(status: int, lifeline: int, folder: str) -> None:
     """Return in a child of this process. This process waits for it, ends all that it leaves behind if it is killed or
     suspended, removes ``folder`` in that case, and exits."""
-    if sys.platform == "linux":  # before the child exists, so that only one of the two loads the library
-        libc().prctl(_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if sys.platform == "linux":
+        system.prctl(system.SET_CHILD_SUBREAPER, 1)
     supervisor = os.fork()
     if supervisor == 0:
         return
@@ -41,13 +36,6 @@ def separate(status: int, lifeline: int, folder: str) -> None:
     finally:  # its reader may have died
         trees.remove_tree(folder)
         os._exit(1)
-
-
-def libc() -> "ctypes.CDLL":
-    """The C library. Imported late, since removing a tree does not need it."""
-    import ctypes
-
-    return ctypes.CDLL(None)
 
 
 def end_all(group: int = 0) -> None:

@@ -23,7 +23,7 @@ import select
 import sys
 import time
 
-from . import fair, keeper, proc, trees
+from . import fair, keeper, proc, system, trees
 
 TYPE_CHECKING = False  # as in typing, without the 5 ms of importing it
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ _FILL_RATE = 4e9  # bytes per second that a program can make resident, approxima
 _SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
 _EINVAL = 22
 _UNUSED, _UNUSED_COUNT = 60578, 606  # user ids that are never assigned: uid_gid.md, "Special Systemd UID Ranges"
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38  # linux/prctl.h
 
 
 def write_order(
@@ -122,9 +121,9 @@ def main(arguments: list[str]) -> None:
         os._exit(1)
     for descriptor in (order.status, order.lifeline):
         os.set_inheritable(descriptor, False)
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    _prctl(system.SET_CHILD_SUBREAPER, 1)
     preference = _prefer_for_killing()
-    _prctl(_PR_SET_DUMPABLE, 0)  # an ordinary user's program cannot open our descriptors through /proc
+    _prctl(system.SET_DUMPABLE, 0)  # an ordinary user's program cannot open our descriptors through /proc
     began = time.monotonic()
     try:
         program, report = _start(order)
@@ -225,7 +224,7 @@ def _prefer_for_killing() -> "Callable[[], None]":
 
 def _prctl(option: int, value: int) -> None:
     if sys.platform == "linux":
-        keeper.libc().prctl(option, value, 0, 0, 0)
+        system.prctl(option, value)
 
 
 def _start(order: LaunchSpec) -> "tuple[int, int | None]":
@@ -240,16 +239,16 @@ def _start(order: LaunchSpec) -> "tuple[int, int | None]":
         return program, None
     try:
         os.setsid()
-        _prctl(_PR_SET_PDEATHSIG, _SIGKILL)
+        _prctl(system.SET_PDEATHSIG, _SIGKILL)
         if os.getppid() != supervisor:
             os._exit(1)
-        _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+        _prctl(system.SET_NO_NEW_PRIVS, 1)
         for what, wanted in limits_of(order):
             hard = resource.getrlimit(what)[1]
             value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
             resource.setrlimit(what, (value, value))
         for ignored in (_SIGPIPE, _SIGXFSZ):  # Python ignores them, and the program would inherit that
-            keeper.libc().signal(ignored, None)  # SIG_DFL is the null pointer
+            system.default_signal(ignored)
         os.chdir(f"{order.folder}/product")
         os.execvp(order.program[0], order.program)
     except OSError as error:
