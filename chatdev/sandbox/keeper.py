@@ -11,16 +11,22 @@ import sys
 
 from . import proc, system, trees
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _SIGKILL = 9
 
 
-def separate(status: int, lifeline: int, folder: str) -> None:
+def separate(status: int, lifeline: int, folder: str, temporary: "Sequence[str]") -> None:
     """Return in a child of this process. This process waits for it, ends all that it leaves behind if it is killed or
-    suspended, removes ``folder`` in that case, and exits."""
+    suspended, removes ``folder`` in that case, and ``temporary`` folders if no process reads ``status``. Then it exits.
+    """
     if sys.platform == "linux":
         system.prctl(system.SET_CHILD_SUBREAPER, 1)
     supervisor = os.fork()
     if supervisor == 0:
+        report(status, f"kept {os.getpid()}")
         return
     os.close(lifeline)
     for stream in range(3):
@@ -31,11 +37,19 @@ def separate(status: int, lifeline: int, folder: str) -> None:
     if os.WIFSTOPPED(result):  # only its program has a reason to do that
         os.kill(supervisor, _SIGKILL)
     end_all()
+    if not report(status, f"signal {_SIGKILL} 0 0 0"):
+        trees.remove_all(temporary)
+    trees.remove_tree(folder)
+    os._exit(1)
+
+
+def report(status: int, line: str) -> bool:
+    """Write to the process that requested the run. False if that has died: then only the cleanup is left to do."""
     try:
-        os.write(status, f"signal {_SIGKILL} 0 0 0\n".encode())
-    finally:  # its reader may have died
-        trees.remove_tree(folder)
-        os._exit(1)
+        os.write(status, f"{line}\n".encode())
+    except BrokenPipeError:
+        return False
+    return True
 
 
 def end_all(group: int = 0) -> None:

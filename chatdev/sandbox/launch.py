@@ -2,7 +2,7 @@
 
 It is a separate process with the standard library only, so that the program's parent holds nothing worth reading::
 
-    python -I -S -B -c "…launch.main…" STATUS LIFELINE ORDER FOLDER
+    python -I -S -B -c "…launch.main…" STATUS LIFELINE ORDER FOLDER TEMPORARY...
 
 The first three are file descriptors that the program does not inherit. ORDER provides the result of ``write_order``.
 On STATUS the supervisor writes ``unlaid ERRNO`` if the program's files cannot be written, ``pid N`` when the program
@@ -10,8 +10,11 @@ was forked, ``confined`` when it is confined or ``refused WHY`` if it cannot be,
 executed, and at the end ``exit|signal|limit CODE BYTES SECONDS WAITED``: how it ended, the most memory it held, its
 wall time, and how much of that it had to wait for the machine. The other end of LIFELINE closes to stop the run, or
 when the process that requested it dies. FOLDER exists and is empty; the supervisor creates ``product`` (the files, and
-where the program starts), ``home`` and ``tmp`` in it, and removes it at the end. Standard input, output, error and
-environment are passed on.
+where the program starts), ``home`` and ``tmp`` in it, and removes it after its last report. If the run was stopped
+through LIFELINE, it removes the TEMPORARY folders, too. Standard input, output, error and environment are passed on.
+
+Where the program has no process namespace, the supervisor is the child of a process that ends everything if it is
+killed (see ``keeper``), and ``kept PID`` is its first report.
 
 Imports are few on purpose, since each run pays for them: ``signal`` alone would cost 5 ms, so its numbers are here.
 """
@@ -63,7 +66,7 @@ class LaunchSpec:
 
     def __init__(self, arguments: list[str]) -> None:
         self.status, self.lifeline, order = (int(argument) for argument in arguments[:3])
-        self.folder = arguments[3]
+        self.folder, *self.temporary = arguments[3:]
         with open(order, "rb") as file:
             words = marshal.load(file)  # noqa: S302 - our own
         self.program, self.files, bounds, walls = words
@@ -108,16 +111,16 @@ def main(arguments: list[str]) -> None:
     try:
         order = LaunchSpec(arguments)
     except (EOFError, ValueError, TypeError):  # its sender died while writing it
-        trees.remove_tree(arguments[3])
+        trees.remove_all(arguments[3:])
         os._exit(1)
     order.seconds *= fair.slowness(work, None if order.asked is None else up - order.asked)
     if not (order.confinement and order.confinement.alone):
-        keeper.separate(order.status, order.lifeline, order.folder)
+        keeper.separate(order.status, order.lifeline, order.folder, order.temporary)
     try:
         _lay_out(order)
     except (OSError, ValueError) as error:
         trees.remove_tree(order.folder)
-        _tell(order, f"unlaid {getattr(error, 'errno', _EINVAL)}")
+        keeper.report(order.status, f"unlaid {getattr(error, 'errno', _EINVAL)}")
         os._exit(1)
     for descriptor in (order.status, order.lifeline):
         os.set_inheritable(descriptor, False)
@@ -134,23 +137,26 @@ def main(arguments: list[str]) -> None:
         inside.refuse(order.status, error)
         os._exit(1)
     preference()
-    _tell(order, f"pid {program}")
+    keeper.report(order.status, f"pid {program}")
     ending = watch(order, program, ProgramEnd(report), began)
     seconds = time.monotonic() - began
     keeper.end_all(program)
     for place in order.places:
         hand_over(place, order.user, os.getuid())
+    for stream in range(3):  # clearing may take long: all that reads them is to know that this is the end
+        os.close(stream)
+    keeper.report(order.status, f"{ending.how} {ending.memory} {seconds:.6f} {ending.waited:.6f}")
     trees.remove_tree(order.folder)
-    _tell(order, f"{ending.how} {ending.memory} {seconds:.6f} {ending.waited:.6f}")
+    if _is_abandoned(order):
+        trees.remove_all(order.temporary)
     os._exit(0)
 
 
-def _tell(order: LaunchSpec, line: str) -> None:
-    """Report to the process that requested the run; if that has died, only the cleanup is left to do."""
-    try:
-        os.write(order.status, f"{line}\n".encode())
-    except BrokenPipeError:
-        return
+def _is_abandoned(order: LaunchSpec) -> bool:
+    """Whether the process that requested the run has died, or has stopped it."""
+    poll = select.poll()
+    poll.register(order.lifeline, 0)
+    return bool(poll.poll(0))
 
 
 def _lay_out(order: LaunchSpec) -> None:

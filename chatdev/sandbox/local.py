@@ -6,22 +6,26 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from chatdev.sandbox import launch, proc, trees
+from chatdev.sandbox import launch, proc
 from chatdev.sandbox.inside import Confinement
 from chatdev.sandbox.pipes import Output, Reader, Writer
 from chatdev.sandbox.port import Job, Outcome, Refused, SandboxError, Stopped
 
+CLEARING = 10.0
+"""Seconds after the program's end for which a run waits until its folder is removed. That then goes on by itself."""
 GRACE = 10.0
 """Seconds after the time limit at which the supervisor itself is checked, and killed if it is suspended."""
 # Imported rather than run as a script, so that its compiled form is used.
 _HERE = str(Path(__file__).parent.parent)
 _BARE = ("-I", "-S", "-B", "-c")
 _SUPERVISOR = "import sys; sys.path.append(sys.argv[1]); from sandbox import launch; launch.main(sys.argv[2:])"
+_REMOVER = "import sys; sys.path.append(sys.argv[1]); from sandbox import trees; trees.remove_tree(sys.argv[2])"
 _ENDS = ("exit", "signal", "limit")
 _BY_LIMIT: Mapping[str, Stopped] = {name: name for name in ("time", "starved", "memory", "processes")}
 _BY_SIGNAL: Mapping[str, Stopped] = {str(int(signal.SIGXFSZ)): "disk", str(int(signal.SIGXCPU)): "time"}
@@ -51,6 +55,7 @@ class LocalSandbox:
     async def run(self, job: Job) -> Outcome:
         """Run the job and leave nothing of it behind. Raises SandboxError; when cancelled, ends the program first."""
         folder = _new_folder(self._within)
+        program: _Program | None = None
         try:
             program = _Program(job, folder, self.walls(job, folder), seen=self._seen)
             following = asyncio.create_task(program.follow())
@@ -62,8 +67,19 @@ class LocalSandbox:
                 following.exception()  # marks its error as seen: no caller waits for it any more
                 raise
         finally:
-            if folder.exists():  # the supervisor removes it, unless it was killed
-                trees.remove_tree(str(folder))
+            if folder.exists() and not (program and program.is_clearing):  # the supervisor was killed, or did not start
+                await _remove(folder)
+
+
+async def _remove(folder: Path) -> None:
+    """Remove a folder in a process of its own: it may hold many files, and this process has other work."""
+    with suppress(OSError):
+        folder.rmdir()
+        return
+    remover = await asyncio.create_subprocess_exec(
+        *(sys.executable, *_BARE, _REMOVER, _HERE, str(folder)), start_new_session=True
+    )
+    await asyncio.wait([asyncio.ensure_future(remover.wait())], timeout=CLEARING)
 
 
 def _new_folder(within: Path | None) -> Path:
@@ -139,7 +155,8 @@ class _Program:
             self._supervisor = _launch(job, folder, (status_end, life, order_end), (stdin_end, out_end, err_end))
             ours.pop_all()
         self._lifeline: int | None = lifeline
-        self._reading = Reader(status, self._status.extend)
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._reading = Reader(status, self._hear)
         self._streams = (
             Reader(out, lambda data: self._output.take(self._output.stdout, data)),
             Reader(err, lambda data: self._output.take(self._output.stderr, data)),
@@ -155,6 +172,16 @@ class _Program:
             os.close(self._lifeline)
             self._lifeline = None
 
+    def _hear(self, data: bytes) -> None:
+        self._status += data
+        if self._end_report() and not self._ended.done():
+            self._ended.set_result(None)
+
+    @property
+    def is_clearing(self) -> bool:
+        """Whether the program has ended, and its supervisor is still removing what it left."""
+        return self._ended.done() and self._supervisor.returncode is None
+
     def _flooded(self) -> None:
         self._stopped = "output"
         self.stop()
@@ -163,39 +190,60 @@ class _Program:
         """Read until the supervisor has ended, and return the program's outcome. Raises SandboxError."""
         try:
             await self._heard_out()
-            await asyncio.wait([reader.closed for reader in (self._reading, *self._streams)], timeout=1)
+            await asyncio.wait([reader.closed for reader in self._streams], timeout=1)
+            await asyncio.wait([self._reading.closed], timeout=CLEARING)
         finally:
             self._end()
         return self._outcome()
 
     async def _heard_out(self) -> None:
-        """Wait until the supervisor ends. It is killed if its program has suspended it, or if it outlasts the longest
-        limit: that is the machine's fault."""
+        """Wait until the supervisor reports the program's end, or ends. It is killed if its program has suspended it,
+        or if it outlasts the longest limit: that is the machine's fault."""
         limits, loop = self._job.limits, asyncio.get_running_loop()
         last = loop.time() + limits.longest + GRACE
         pause = limits.seconds + GRACE
-        while not self._reading.closed.done():
-            await asyncio.wait([self._reading.closed], timeout=pause)
+        ends = [self._ended, self._reading.closed]
+        while not any(end.done() for end in ends):
+            await asyncio.wait(ends, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
             pause = GRACE
-            if self._reading.closed.done():
+            if any(end.done() for end in ends):
                 return
             if loop.time() > last:
                 self._stopped = "starved"
             if self._stopped == "starved" or proc.is_stopped(self._supervisor.pid):
-                self._supervisor.kill()
+                self._kill()
                 return
+
+    def _kill(self) -> None:
+        """Kill the supervisor. If a process of ours waits for it, that ends what it has left."""
+        if kept := self._reported("kept"):
+            with suppress(ProcessLookupError, PermissionError):
+                self._supervisor.send_signal(signal.SIGCONT)
+                os.kill(int(kept[0]), signal.SIGKILL)
+        else:
+            self._supervisor.kill()
+
+    def _wait(self) -> None:
+        try:
+            self._supervisor.wait(timeout=GRACE)
+        except subprocess.TimeoutExpired:
+            self._supervisor.kill()
+            self._supervisor.wait()
 
     def _end(self) -> None:
         self.stop()
-        if not self._reading.closed.done():
-            self._supervisor.kill()
-        self._supervisor.wait()  # returns immediately: it closes its status by ending
+        if self._ended.done() and not self._reading.closed.done():
+            threading.Thread(target=self._supervisor.wait, daemon=True).start()
+        else:
+            if not self._reading.closed.done():
+                self._kill()
+            self._wait()  # returns immediately: it closes its status by ending
         for reader in (self._reading, *self._streams):
             reader.close()
         for writer in self._writers:
             writer.close()
         program = self._reported("pid")
-        if program and self._supervisor.returncode != 0:  # killed by its program; the kernel then killed the program
+        if program and self._supervisor.returncode:  # killed by its program; the kernel then killed the program
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(int(program[0]), signal.SIGKILL)
 
@@ -206,8 +254,13 @@ class _Program:
         """The supervisor's report of this kind; empty if there is none."""
         return next((report[1:] or [kind] for report in self._reports() if report[0] == kind), [])
 
+    def _end_report(self) -> list[str]:
+        """How the program ended; empty before that. A supervisor that is killed while it clears up reports twice."""
+        complete = self._status[: self._status.rfind(b"\n") + 1].decode().splitlines()
+        return next((line.split() for line in complete if line.startswith(_ENDS)), [])
+
     def _outcome(self) -> Outcome:
-        reports = self._reports()
+        reports = [report for report in self._reports() if report[0] != "kept"]
         stdout, stderr = (stream.decode(errors="replace") for stream in (self._output.stdout, self._output.stderr))
         if failed := self._reported("unlaid"):
             raise _not_laid_out(self._folder, os.strerror(int(failed[0])))
@@ -221,8 +274,8 @@ class _Program:
                 tried=stderr.splitlines()[-1:],
                 do="Free some memory or processes, and try again.",
             )
-        killed = ["signal", str(abs(self._supervisor.returncode)), "0", "0", "0"]
-        how, code, memory, seconds, waited = reports[-1] if reports and reports[-1][0] in _ENDS else killed
+        killed = ["signal", str(abs(self._supervisor.returncode or signal.SIGKILL)), "0", "0", "0"]
+        how, code, memory, seconds, waited = self._end_report() or killed
         stopped: Stopped = self._stopped or (_BY_LIMIT if how == "limit" else _BY_SIGNAL).get(code, "")
         if failed := self._reported("failed"):
             stderr = f"{self._job.argv[0]}: {os.strerror(int(failed[0]))}"
@@ -244,7 +297,7 @@ def _launch(
     stdin, stdout, stderr = streams
     try:
         return subprocess.Popen(  # noqa: S603 - our own interpreter and program
-            (sys.executable, *_BARE, _SUPERVISOR, _HERE, *map(str, private), str(folder)),
+            (sys.executable, *_BARE, _SUPERVISOR, _HERE, *map(str, private), str(folder), *job.temporary),
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,

@@ -50,7 +50,8 @@ class Job(msgspec.Struct, frozen=True):
     user keeps waiting instead of reading an end of file. ``environment`` is added to the clean one. ``reads`` are paths
     of this machine that the program needs besides the system's, our interpreter and the command. ``writes`` are
     existing folders that it may change permanently. ``online`` grants the machine's network. Both are for programs that
-    we choose, such as pip, and never for what a model wrote.
+    we choose, such as pip, and never for what a model wrote. ``temporary`` are folders of this process, removed if it
+    dies during the run.
     """
 
     argv: tuple[str, ...]
@@ -61,6 +62,7 @@ class Job(msgspec.Struct, frozen=True):
     environment: Mapping[str, str] = {}
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    temporary: tuple[str, ...] = ()
     online: bool = False
 
 

@@ -72,7 +72,7 @@ async def ways_out(sandbox: Sandbox) -> str:
     unshare, ptrace = _NUMBERS.get(os.uname().machine, ("-1", "-1"))
     program = PROGRAM.replace("SYS_UNSHARE", unshare).replace("SYS_PTRACE", ptrace)
     with (
-        tempfile.TemporaryDirectory(prefix="chatdev-outside-") as folder,
+        tempfile.TemporaryDirectory(prefix="chatdev-outside-", ignore_cleanup_errors=True) as folder,
         socket.create_server(("127.0.0.1", 0)) as server,
         socket.socket(socket.AF_UNIX) as abstract,
     ):
@@ -83,7 +83,8 @@ async def ways_out(sandbox: Sandbox) -> str:
         abstract.bind(f"\0{folder}")
         abstract.listen()
         words = (str(outside), folder, str(server.getsockname()[1]), str(os.getpid()))
-        job = Job((sys.executable, "-I", "-S", "-B", "-c", program, *words), {}, limits=Limits(seconds=20))
+        command = (sys.executable, "-I", "-S", "-B", "-c", program, *words)
+        job = Job(command, {}, limits=Limits(seconds=20), temporary=(folder,))
         outcome = await patience.run(sandbox, job, _was_done)
     found = outcome.stdout.splitlines()
     if outcome.exit_status != 0 or found[-1:] != ["tried"]:

@@ -5,6 +5,10 @@ Runs standalone beside the supervisor, with the standard library only.
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 def remove_tree(root: str) -> None:
     """Remove a folder that a program may have filled with anything: links, folders without permissions, any depth.
@@ -26,7 +30,7 @@ def remove_tree(root: str) -> None:
             try:
                 if not entry.is_dir(follow_symlinks=False):
                     os.unlink(entry.path)
-                elif entry.path != heap:
+                elif entry.path != heap and not _remove_empty(entry.path):
                     os.chmod(entry.path, 0o700)
                     moved += 1
                     os.rename(entry.path, f"{heap}/{moved}")
@@ -39,6 +43,12 @@ def remove_tree(root: str) -> None:
     _remove_empty(root)
 
 
+def remove_all(roots: "Iterable[str]") -> None:
+    """``remove_tree`` for each of these."""
+    for root in roots:
+        remove_tree(root)
+
+
 def _entries(folder: str) -> "list[os.DirEntry[str]]":
     try:
         with os.scandir(folder) as entries:
@@ -47,8 +57,9 @@ def _entries(folder: str) -> "list[os.DirEntry[str]]":
         return []
 
 
-def _remove_empty(folder: str) -> None:
+def _remove_empty(folder: str) -> bool:
     try:
         os.rmdir(folder)
     except OSError:
-        return
+        return False
+    return True

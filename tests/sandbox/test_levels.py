@@ -263,6 +263,21 @@ async def test_what_a_program_got_hold_of_is_told() -> None:
     assert "it reads a file outside; it creates a file outside" in await selftest.ways_out(levels.at(levels.UNSAFE))
 
 
+async def test_a_self_test_that_is_killed_leaves_nothing(level: str, tmp_path: Path) -> None:
+    host = (
+        "import asyncio, sys; from chatdev.sandbox import levels, selftest\n"
+        'selftest.PROGRAM = \'import time; open("../home/up", "w"); time.sleep(600)\'\n'
+        "asyncio.run(selftest.ways_out(levels.at(sys.argv[1])))\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = await asyncio.create_subprocess_exec(PYTHON, "-c", host, level, env=environment)
+    await until(lambda: any(tmp_path.glob("*/home/up")))
+    assert any(tmp_path.glob("chatdev-outside-*"))
+    process.kill()
+    await process.wait()
+    await until(lambda: list(tmp_path.iterdir()) == [])
+
+
 async def test_a_self_test_that_cannot_run_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selftest, "PROGRAM", "raise SystemExit('no luck')")
     assert await selftest.ways_out(levels.at(levels.UNSAFE)) == "the self-test program failed: no luck"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from processes import alive, until
 
-from chatdev.sandbox import local
+from chatdev.sandbox import local, trees
 from chatdev.sandbox.local import LocalSandbox
 from chatdev.sandbox.port import Job, Limits, Outcome
 
@@ -146,3 +146,25 @@ async def test_a_program_that_stops_its_supervisor_outlives_no_deadline(
     outcome = await run(sandbox, code, Limits(seconds=0.5))
     assert (outcome.exit_status, outcome.signal) == (None, 9)
     await until(lambda: not alive(int(outcome.stdout)))  # the kernel ends it with its parent
+
+
+async def test_what_takes_long_to_remove_delays_no_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The status is the program's own, and its folder is removed though no run waits for that."""
+    monkeypatch.setattr(local, "CLEARING", 0)
+    code = "import os\nfor number in range(4000): os.makedirs(f'{number % 9}/{number}')\nraise SystemExit(7)"
+    outcome = await run(LocalSandbox(tmp_path), code, Limits())
+    assert (outcome.exit_status, outcome.signal, outcome.stopped) == (7, None, "")
+    await until(lambda: list(tmp_path.iterdir()) == [])
+
+
+async def test_the_folder_of_a_killed_supervisor_is_removed_by_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(root: str) -> None:
+        raise AssertionError(f"{root} is removed by the process that runs everything else")
+
+    monkeypatch.setattr(trees, "remove_tree", refuse)
+    code = "import os\nfor number in range(99): os.makedirs(f'{number}/x')\nos.kill(os.getppid(), 9)\n" + SLEEP
+    outcome = await run(LocalSandbox(tmp_path), code, Limits())
+    assert (outcome.exit_status, outcome.signal) == (None, 9)
+    await until(lambda: list(tmp_path.iterdir()) == [])
