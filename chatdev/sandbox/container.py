@@ -99,16 +99,16 @@ class ContainerSandbox:
                 full = await self._out_of_memory(client, name)
             finally:
                 await asyncio.shield(self._removed(client, name))
-        return self._told(outcome, full)
+        return self._program_outcome(outcome, full)
 
     async def _make_ready(self, client: str) -> None:
         """One-time set-up: remove the containers of processes that were killed before they could do it."""
         if self._engine == "podman" and self._user:
             await self._user_namespace(client)
-        said, text = await self._ask(
+        status, text = await self._ask(
             client, "ps", "--all", "--filter", f"name={name_start()}", "--format", "{{.Names}}"
         )
-        for name in text.split() if said == 0 else ():
+        for name in text.split() if status == 0 else ():
             owner = name.removeprefix(name_start()).partition("-")[0]
             if name.startswith(name_start()) and owner.isdigit() and not is_running(int(owner)):
                 await self._removed(client, name)
@@ -177,7 +177,7 @@ class ContainerSandbox:
         seconds = str(job.limits.longest + _GRACE)
         return ("timeout", "-s", "KILL", seconds, "python3" if first == sys.executable else first, *others)
 
-    def _told(self, outcome: Outcome, out_of_memory: bool) -> Outcome:
+    def _program_outcome(self, outcome: Outcome, out_of_memory: bool) -> Outcome:
         """The program's outcome, derived from the client's and the container's. Raises Refused."""
         stopped: Stopped = "memory" if out_of_memory else _BY_STATUS.get(outcome.exit_status or 0, "")
         if stopped:
@@ -189,7 +189,7 @@ class ContainerSandbox:
             fetch = f"Fetch the image ({self._engine} pull {image}), or set CHATDEV_SANDBOX_IMAGE to another one."
             raise Refused(
                 f"{self._engine} could not start a container from {image}.",
-                tried=_told_by(outcome.stderr),
+                tried=_last_lines(outcome.stderr),
                 do=fetch if missing else f'Make sure that "{self._engine} run --rm {image} true" works.',
             )
         if outcome.exit_status > _SIGNALLED:
@@ -198,8 +198,8 @@ class ContainerSandbox:
 
     async def _out_of_memory(self, client: str, name: str) -> bool:
         """Whether the engine killed the container for exceeding its memory limit."""
-        said, text = await self._ask(client, "inspect", "--format", "{{.State.OOMKilled}}", name)
-        return said == 0 and text.strip() == "true"
+        status, text = await self._ask(client, "inspect", "--format", "{{.State.OOMKilled}}", name)
+        return status == 0 and text.strip() == "true"
 
     async def _removed(self, client: str, name: str) -> None:
         """Kill the container if it is running, and remove it completely."""
@@ -211,7 +211,7 @@ class ContainerSandbox:
         return (-1 if outcome.exit_status is None else outcome.exit_status), outcome.stdout
 
 
-def _told_by(client: str) -> list[str]:
+def _last_lines(client: str) -> list[str]:
     """The last lines of a client's output, without hints at its own options."""
     return [line.strip() for line in client.splitlines() if line.strip() and "--help" not in line][-2:]
 

@@ -53,8 +53,8 @@ class Clock:
         """The seconds in which it had to wait for the machine."""
         return self.elapsed - self.had
 
-    def look(self, now: float, asked: float, used: float, wants: bool) -> None:
-        """Record an observation made ``now``, after a pause that was meant to last ``asked`` seconds: the CPU time that
+    def look(self, now: float, pause: float, used: float, wants: bool) -> None:
+        """Record an observation made ``now``, after a pause that was meant to last ``pause`` seconds: the CPU time that
         all its processes have ``used``, and whether it ``wants`` more at this moment."""
         passed, self._last = now - self._last, now
         worked, self._used = max(0.0, used - self._used), used
@@ -63,5 +63,5 @@ class Clock:
         if not wants:
             idle = max(0.0, passed - worked)
             asleep = self._slept and not worked  # in both observations, and used nothing in between
-            self._idle += idle if asleep else min(idle, _LATE * asked + _SLACK)
+            self._idle += idle if asleep else min(idle, _LATE * pause + _SLACK)
         self._slept = not wants

@@ -50,8 +50,8 @@ class Confinement:
 
     def packed(self) -> "Packed":
         """The fields, for ``marshal``."""
-        walls = (self.level, self.reads, self.links, self.calls, self.scratch)
-        return (*walls, self.places, self.online, self.wrap)
+        fields = (self.level, self.reads, self.links, self.calls, self.scratch)
+        return (*fields, self.places, self.online, self.wrap)
 
     @property
     def alone(self) -> bool:

@@ -26,7 +26,7 @@ class IsolatedSandbox(LocalSandbox):
         """One of ``levels.LEVELS``."""
         return self._level
 
-    def walls(self, job: Job, folder: Path) -> Confinement | None:
+    def confinement(self, job: Job, folder: Path) -> Confinement | None:
         """What the program may access. Raises SandboxError."""
         reads = view.reads(job.argv, (*job.reads, str(bubblewrap.HERE), *(view.online() if job.online else ())))
         alone = self._level != "landlock"

@@ -40,11 +40,11 @@ def restrict(reads: "Sequence[str]", writes: "Sequence[str]", devices: "Sequence
     only what was started under the same restriction. All this as far as the kernel's version supports it; paths that
     do not exist are skipped. Needs no_new_privs.
     """
-    known = version()
-    rights = sum(bits for since, bits in _SINCE.items() if known >= since)
-    tcp = 0 if network or known < 4 else _TCP
-    scopes = _SCOPES if known >= 6 else 0
-    attributes = struct.pack("=QQQ", rights, tcp, scopes)[: 24 if known >= 6 else 16 if known >= 4 else 8]
+    supported = version()
+    rights = sum(bits for since, bits in _SINCE.items() if supported >= since)
+    tcp = 0 if network or supported < 4 else _TCP
+    scopes = _SCOPES if supported >= 6 else 0
+    attributes = struct.pack("=QQQ", rights, tcp, scopes)[: 24 if supported >= 6 else 16 if supported >= 4 else 8]
     rules = system.call(_CREATE, attributes, len(attributes), 0)
     for paths, wanted in ((reads, READS), (writes, rights), (devices, DEVICE)):
         for path in paths:

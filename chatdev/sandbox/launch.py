@@ -50,15 +50,15 @@ def write_order(
     limits: "Limits",
     *,
     confinement: "Confinement | None" = None,
-    asked: "float | None" = None,
+    ordered_at: "float | None" = None,
 ) -> bytes:
     """The supervisor's order, for the same interpreter: ``files`` maps relative paths to content.
 
-    ``asked`` is the monotonic time of the order, given if processes other than the program's own do its work.
+    ``ordered_at`` is the monotonic time of the order, given if processes other than the program's own do its work.
     """
-    walls = confinement.packed() if confinement else None
-    bounds = (limits.seconds, limits.memory, limits.processes, limits.file_size, limits.patience, asked)
-    return marshal.dumps((tuple(program), dict(files), bounds, walls))
+    packed = confinement.packed() if confinement else None
+    bounds = (limits.seconds, limits.memory, limits.processes, limits.file_size, limits.patience, ordered_at)
+    return marshal.dumps((tuple(program), dict(files), bounds, packed))
 
 
 class LaunchSpec:
@@ -69,15 +69,15 @@ class LaunchSpec:
         self.folder, *self.temporary = arguments[3:]
         with open(order, "rb") as file:
             words = marshal.load(file)  # noqa: S302 - our own
-        self.program, self.files, bounds, walls = words
-        self.seconds, self.memory, self.processes, self.file_size, self.patience, self.asked = bounds
+        self.program, self.files, bounds, packed = words
+        self.seconds, self.memory, self.processes, self.file_size, self.patience, self.ordered_at = bounds
         self.longest = fair.longest(self.seconds, self.patience)
         self.confinement: Confinement | None = None
         self.user = os.getuid()
-        if walls:
+        if packed:
             from . import inside
 
-            self.confinement = inside.Confinement(*walls)
+            self.confinement = inside.Confinement(*packed)
             if self.user == 0:
                 self.user = _UNUSED + os.getpid() % _UNUSED_COUNT
 
@@ -98,8 +98,8 @@ class ProgramEnd:
 
     def note(self, status: int, peak: int) -> None:
         """Record the program's wait status and peak in bytes; for a helper, what it reported about the program."""
-        if self._report is not None and (told := os.read(self._report, 100)):
-            status, peak = map(int, told.split())
+        if self._report is not None and (reported := os.read(self._report, 100)):
+            status, peak = map(int, reported.split())
         code = os.waitstatus_to_exitcode(status)
         self.how = f"exit {code}" if code >= 0 else f"signal {-code}"
         self.memory = max(self.memory, peak)
@@ -113,7 +113,7 @@ def main(arguments: list[str]) -> None:
     except (EOFError, ValueError, TypeError):  # its sender died while writing it
         trees.remove_all(arguments[3:])
         os._exit(1)
-    order.seconds *= fair.slowness(work, None if order.asked is None else up - order.asked)
+    order.seconds *= fair.slowness(work, None if order.ordered_at is None else up - order.ordered_at)
     if not (order.confinement and order.confinement.alone):
         keeper.separate(order.status, order.lifeline, order.folder, order.temporary)
     try:
@@ -316,7 +316,7 @@ def watch(order: LaunchSpec, program: int, ending: ProgramEnd, began: float) -> 
             pause = min(pause * 1.5, _LONGEST_WAIT, (order.memory - memory) / _FILL_RATE)
             wait = min(max(pause, 0.001, 20 * (time.monotonic() - now)), max(left, _SHORTEST_LEFT))
             if any(descriptor == order.lifeline for descriptor, _ in poll.poll(wait * 1000)):
-                ending.how = "limit asked"
+                ending.how = "limit request"
     return ending
 
 

@@ -48,7 +48,7 @@ class LocalSandbox:
         """The name of this sandbox level, for the report."""
         return "process group"
 
-    def walls(self, job: Job, folder: Path) -> Confinement | None:
+    def confinement(self, job: Job, folder: Path) -> Confinement | None:
         """What the program in this folder may access; None if it may access all that this user may."""
         return None
 
@@ -57,7 +57,7 @@ class LocalSandbox:
         folder = _new_folder(self._within)
         program: _Program | None = None
         try:
-            program = _Program(job, folder, self.walls(job, folder), seen=self._seen)
+            program = _Program(job, folder, self.confinement(job, folder), seen=self._seen)
             following = asyncio.create_task(program.follow())
             try:
                 return await asyncio.shield(following)
@@ -97,7 +97,7 @@ def _not_laid_out(folder: Path, why: str | None) -> SandboxError:
     )
 
 
-def _order(job: Job, walls: Confinement | None, *, seen: bool) -> bytes:
+def _order(job: Job, confinement: Confinement | None, *, seen: bool) -> bytes:
     """The job in the supervisor's format. Checks its paths, since the supervisor trusts them."""
     if any("\0" in word for word in job.argv):
         raise SandboxError("The program cannot be started: its command line contains a null character.")
@@ -109,8 +109,8 @@ def _order(job: Job, walls: Confinement | None, *, seen: bool) -> bytes:
         job.argv,
         job.files,
         job.limits,
-        confinement=walls,
-        asked=None if seen else time.monotonic(),
+        confinement=confinement,
+        ordered_at=None if seen else time.monotonic(),
     )
 
 
@@ -128,14 +128,14 @@ def _environment(job: Job, folder: Path) -> dict[str, str]:
 class _Program:
     """A program under its supervisor, seen from our side of the pipes."""
 
-    def __init__(self, job: Job, folder: Path, walls: Confinement | None, *, seen: bool) -> None:
+    def __init__(self, job: Job, folder: Path, confinement: Confinement | None, *, seen: bool) -> None:
         self._job = job
         self._folder = folder
-        self._walled = walls is not None
+        self._is_confined = confinement is not None
         self._stopped: Stopped = ""
         self._status = bytearray()
         self._output = Output(job.limits.output, self._flooded)
-        order = _order(job, walls, seen=seen)
+        order = _order(job, confinement, seen=seen)
         with ExitStack() as ours, ExitStack() as theirs:
             (
                 (life, lifeline),
@@ -266,7 +266,7 @@ class _Program:
             raise _not_laid_out(self._folder, os.strerror(int(failed[0])))
         refused = " ".join(self._reported("refused"))
         late = self._stopped or ["limit", "starved"] in (report[:2] for report in reports)
-        if refused or (self._walled and reports and not self._reported("confined") and not late):
+        if refused or (self._is_confined and reports and not self._reported("confined") and not late):
             raise Refused("The sandbox cannot be set up.", tried=[refused] if refused else stderr.splitlines()[-1:])
         if not reports and not late:
             raise SandboxError(

@@ -14,16 +14,16 @@ def _had_its_time(outcome: Outcome) -> bool:
     return True
 
 
-async def run(sandbox: Sandbox, job: Job, tells: Callable[[Outcome], bool] = _had_its_time) -> Outcome:
-    """Run the job, each time on a fresh copy of its files, until its outcome ``tells`` something about the program.
+async def run(sandbox: Sandbox, job: Job, is_conclusive: Callable[[Outcome], bool] = _had_its_time) -> Outcome:
+    """Run the job, each time on a fresh copy of its files, until its outcome ``is_conclusive`` about the program.
 
-    A starved run never does. If the last try does not either, its outcome is ``starved``, whatever else it was.
+    A starved run never is. If the last try is not either, its outcome is ``starved``, whatever else it was.
     Raises SandboxError.
     """
     tries = 1
     while True:
         outcome = await sandbox.run(job)
-        if outcome.stopped != "starved" and tells(outcome):
+        if outcome.stopped != "starved" and is_conclusive(outcome):
             return outcome
         if tries == TRIES:
             return structs.replace(outcome, stopped="starved", exit_status=None, signal=None)

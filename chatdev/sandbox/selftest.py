@@ -40,8 +40,8 @@ tries = {
     "it traces a process": lambda: asks(SYS_PTRACE, 0, 0, 0, 0),
     "it uses io_uring": lambda: asks(425, 1, 0),
 }
-for what, way in tries.items():
-    try: way()
+for what, attempt in tries.items():
+    try: attempt()
     except (OSError, MemoryError): continue
     print(what)
 open("made", "w").close()
@@ -86,10 +86,10 @@ async def ways_out(sandbox: Sandbox) -> str:
         command = (sys.executable, "-I", "-S", "-B", "-c", program, *words)
         job = Job(command, {}, limits=Limits(seconds=20), temporary=(folder,))
         outcome = await patience.run(sandbox, job, _was_done)
-    found = outcome.stdout.splitlines()
-    if outcome.exit_status != 0 or found[-1:] != ["tried"]:
+    lines = outcome.stdout.splitlines()
+    if outcome.exit_status != 0 or lines[-1:] != ["tried"]:
         return f"the self-test program failed: {_why(outcome)}"
-    return "; ".join(found[:-1])
+    return "; ".join(lines[:-1])
 
 
 async def limits_passed(sandbox: Sandbox) -> str:
