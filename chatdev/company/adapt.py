@@ -27,11 +27,11 @@ def effort_for(size: float | None, skill: float | None = None) -> tuple[Effort, 
     """The effort for a model, and the reason: by its billions of parameters, else by the share of the doctor's skill
     questions that it answered correctly. None: unknown."""
     if size is not None:
-        told = f"{size:.3g} billion parameters"
-        return ("low", f"{told}, fewer than {SMALL:g}") if size < SMALL else ("normal", told)
+        reason = f"{size:.3g} billion parameters"
+        return ("low", f"{reason}, fewer than {SMALL:g}") if size < SMALL else ("normal", reason)
     if skill is not None:
-        told = f"it passed {skill:.0%} of the doctor's skill test"
-        return ("low", f"{told}, less than {SKILLED:.0%}") if skill < SKILLED else ("normal", told)
+        reason = f"it passed {skill:.0%} of the doctor's skill test"
+        return ("low", f"{reason}, less than {SKILLED:.0%}") if skill < SKILLED else ("normal", reason)
     return "normal", "the server does not report the model's size; chatdev doctor measures its skill"
 
 

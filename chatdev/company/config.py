@@ -130,23 +130,23 @@ class Company(msgspec.Struct, frozen=True):
     @property
     def targets(self) -> dict[Target, str]:
         """All models other than the run's own, each with the roles that it answers for, as text."""
-        asked: dict[Target, dict[str, None]] = {}
+        roles_of: dict[Target, dict[str, None]] = {}
         for step in walk(self.chain):
             for role in self.phases[step.phase].speakers if step.phase else ():
-                asked.setdefault(self.target(self.phases[step.phase], role), {})[role] = None
-        asked.pop(Target(), None)
-        return {target: ", ".join(roles) for target, roles in asked.items()}
+                roles_of.setdefault(self.target(self.phases[step.phase], role), {})[role] = None
+        roles_of.pop(Target(), None)
+        return {target: ", ".join(roles) for target, roles in roles_of.items()}
 
     def assigning(self, typed: Mapping[str, Target]) -> "Company":
         """This company with other models for roles or phases, by name in any letter case. Raises CompanyError."""
-        known = {name.lower(): name for name in (*self.phases, *self.roles)}
+        names = {name.lower(): name for name in (*self.phases, *self.roles)}
         for name in typed:
-            if name.lower() not in known:
+            if name.lower() not in names:
                 raise CompanyError(
                     f'The company {self.name} has no role or phase called "{name}".',
                     do=f"Roles: {', '.join(self.roster)}. Phases: {', '.join(self.phases)}.",
                 )
-        return msgspec.structs.replace(self, assigned={known[name.lower()]: target for name, target in typed.items()})
+        return msgspec.structs.replace(self, assigned={names[name.lower()]: target for name, target in typed.items()})
 
     @property
     def roster(self) -> tuple[str, ...]:
@@ -181,8 +181,8 @@ def find(name: str) -> Path:
 
     Raises CompanyError.
     """
-    known = built_in()
-    if folder := known.get(name.lower()):
+    folders = built_in()
+    if folder := folders.get(name.lower()):
         return folder
     places = (Path("CompanyConfig") / name, Path(name))
     for path in places if name else ():
@@ -190,11 +190,11 @@ def find(name: str) -> Path:
             return path
     if name.lower() in ("art", "human", "incremental"):
         raise CompanyError(
-            f"ChatDev 1.0's company {name.capitalize()} is not yet supported.", do=f"Built in: {', '.join(known)}."
+            f"ChatDev 1.0's company {name.capitalize()} is not yet supported.", do=f"Built in: {', '.join(folders)}."
         )
     raise CompanyError(
         f'There is no company called "{name}".',
-        tried=(f"built in: {', '.join(known)}", *(f"a company's folder: {path}" for path in dict.fromkeys(places))),
+        tried=(f"built in: {', '.join(folders)}", *(f"a company's folder: {path}" for path in dict.fromkeys(places))),
         do="Choose one with --config, or create one with: chatdev company new NAME",
     )
 

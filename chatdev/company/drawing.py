@@ -43,9 +43,9 @@ def _label(company: Company, step: ChainStep) -> str:
         f"sets {phase.sets}" if phase.sets else "",
         f"writes {phase.writes}" if phase.writes else "",
     ]
-    told = ", ".join(filter(None, remarks))
-    said = f"{phase.name}: {phase.assistant} <- {phase.user}" + (f" ({told})" if told else "")
-    return f"{said}, by a network: {_shape(step.network)}" if step.network else said
+    details = ", ".join(filter(None, remarks))
+    label = f"{phase.name}: {phase.assistant} <- {phase.user}" + (f" ({details})" if details else "")
+    return f"{label}, by a network: {_shape(step.network)}" if step.network else label
 
 
 def _shape(network: Network) -> str:

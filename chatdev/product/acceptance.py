@@ -82,9 +82,9 @@ _WHOSE: dict[rows.Tier, str] = {"trusted": "task", "agreed": "drafts"}
 def names(found: Sequence[Row]) -> list[str]:
     """The test ids of these rows: file, origin and title. A row keeps its id when other rows are added or removed."""
     titles = [f"{rows.FILE}::{_WHOSE.get(row.tier, 'tester')}: {row.title}" for row in found]
-    met = Counter(titles)
+    counts = Counter(titles)
     return [
-        title if met[title] == 1 and len(title) <= _TITLE else f"{title[:_TITLE]} [{_mark(row)}]"
+        title if counts[title] == 1 and len(title) <= _TITLE else f"{title[:_TITLE]} [{_mark(row)}]"
         for title, row in zip(titles, found, strict=True)
     ]
 
@@ -172,8 +172,8 @@ def _output(one: Ended) -> str:
     if one.stopped == "time":
         return TIMED_OUT
     broke = one.stopped or (one.status and "Traceback (most recent call last)" in one.stderr)
-    told = compare.canonical(one.stdout)
-    return "" if broke or not told else digest(told)
+    printed = compare.canonical(one.stdout)
+    return "" if broke or not printed else digest(printed)
 
 
 def _results(
@@ -220,8 +220,8 @@ def _printed(row: Row, came: Sequence[Ended]) -> str:
     """What a row of a model might expect instead: the output, if there is one and every start succeeded."""
     if row.tier not in ("doubtful", "open") or any(one.stopped or one.status for one in came):
         return ""
-    told = came[-1].stdout.strip("\n")
-    return told if told.strip() and len(told) <= _PRINTED else ""
+    printed = came[-1].stdout.strip("\n")
+    return printed if printed.strip() and len(printed) <= _PRINTED else ""
 
 
 def _tracebacks(came: Sequence[Ended]) -> Iterator[str]:

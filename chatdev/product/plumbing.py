@@ -72,24 +72,24 @@ class _Failure:
         """Why the test itself is at fault; empty if it is not known to be."""
         if not (self.in_tests and self.whole):
             return ""
-        kind, _, said = self.error.partition(":")
+        kind, _, message = self.error.partition(":")
         match kind.rpartition(".")[2]:
             case "SyntaxError" | "IndentationError" | "TabError":
                 return "the test file is not valid Python"
             case "NameError" | "UnboundLocalError":
                 return "" if self._imports_all else "it uses a name that nothing defines"
             case "ImportError" | "ModuleNotFoundError":
-                return self._import(said)
+                return self._import(message)
             case "AttributeError":
-                return self._attribute(said) or self._started()
+                return self._attribute(message) or self._started()
             case "TypeError":
-                return self._type(said) or self._started()
-            case "ValueError" if any(words in said for words in _VALUES):
+                return self._type(message) or self._started()
+            case "ValueError" if any(words in message for words in _VALUES):
                 return "subprocess.run does not take these arguments together"
             case "FileNotFoundError" | "PermissionError":
-                return self._interpreter(said)
+                return self._interpreter(message)
             case "AssertionError":
-                return self._assertion(said) or self._started()
+                return self._assertion(message) or self._started()
         return ""
 
     @cached_property
@@ -166,9 +166,9 @@ class _Failure:
                 return True
         return False
 
-    def _import(self, said: str) -> str:
-        taken = re.search(r"cannot import name '[^']+' from '([^']+)'", said)
-        absent = re.search(r"No module named '([^']+)'", said)
+    def _import(self, message: str) -> str:
+        taken = re.search(r"cannot import name '[^']+' from '([^']+)'", message)
+        absent = re.search(r"No module named '([^']+)'", message)
         module = taken[1] if taken else absent[1] if absent else ""
         top = module.partition(".")[0]
         if top == "tests":
@@ -177,8 +177,8 @@ class _Failure:
             return f"Python's own {module} has no such thing"
         return ""
 
-    def _attribute(self, said: str) -> str:
-        owner = said.partition(" has no attribute")[0].strip()
+    def _attribute(self, message: str) -> str:
+        owner = message.partition(" has no attribute")[0].strip()
         if "'NoneType' object" in owner:
             return _NOT_CAPTURED if self._on_output and self._uncaptured else ""
         classes = {node.name for node in self._nodes if isinstance(node, ast.ClassDef)}
@@ -188,30 +188,30 @@ class _Failure:
         top = module[1].partition(".")[0] if module else ""
         if top in sys.stdlib_module_names and f"{top}.py" not in self.program:
             return f"Python's own {top} has no such thing"
-        if self._on_output and re.search(r"'str' object has no attribute 'decode'|'bytes' object.* 'encode'", said):
+        if self._on_output and re.search(r"'str' object has no attribute 'decode'|'bytes' object.* 'encode'", message):
             return "the output is text already, or bytes: it is converted the wrong way"
         return ""
 
-    def _type(self, said: str) -> str:
+    def _type(self, message: str) -> str:
         starts = any(self._calls(self._statement))
-        if "NoneType" in said and self._on_output and self._uncaptured and not starts:
+        if "NoneType" in message and self._on_output and self._uncaptured and not starts:
             return _NOT_CAPTURED
-        if starts and "unexpected keyword argument" in said:
+        if starts and "unexpected keyword argument" in message:
             return "subprocess.run has no such keyword"
-        if starts and "PathLike object, not" in said:
+        if starts and "PathLike object, not" in message:
             return "the arguments of a program must be strings"
-        if "bytes-like object is required, not 'str'" in said and (starts or self._on_output):
+        if "bytes-like object is required, not 'str'" in message and (starts or self._on_output):
             return _BYTES
-        if said.strip().startswith("the test returned a"):
+        if message.strip().startswith("the test returned a"):
             return "it returns a value instead of asserting something"
         defined = {node.name for node in self._nodes if isinstance(node, ast.ClassDef | ast.FunctionDef)}
-        called = re.match(r"\s*([\w.]+)\(\) (?:missing|takes|got)", said)
+        called = re.match(r"\s*([\w.]+)\(\) (?:missing|takes|got)", message)
         if called and called[1].partition(".")[0] in defined:
             return "it calls its own function with other arguments than that takes"
         return ""
 
-    def _interpreter(self, said: str) -> str:
-        absent = re.search(r": '([^']+)'\s*$", said)
+    def _interpreter(self, message: str) -> str:
+        absent = re.search(r": '([^']+)'\s*$", message)
         for call in self._calls(self._statement) if absent else ():
             first = call.args[0] if call.args else None
             words = first.elts if isinstance(first, ast.List | ast.Tuple) else [first]
@@ -219,11 +219,11 @@ class _Failure:
                 return f"{absent[1]} cannot be started here: use [sys.executable, FILE, ...]"
         return ""
 
-    def _assertion(self, said: str) -> str:
-        said = said.strip()
-        if self._on_output and re.match(r"b(['\"]).* != (?!b['\"])['\"]|(['\"]).* != b['\"]", said):
+    def _assertion(self, message: str) -> str:
+        message = message.strip()
+        if self._on_output and re.match(r"b(['\"]).* != (?!b['\"])['\"]|(['\"]).* != b['\"]", message):
             return _BYTES
-        absent = said.startswith(("None != ", "unexpectedly None")) or " != None" in said
+        absent = message.startswith(("None != ", "unexpectedly None")) or " != None" in message
         return _NOT_CAPTURED if absent and self._on_output and self._uncaptured else ""
 
     def _started(self) -> str:
@@ -246,8 +246,8 @@ def text(found: Sequence[Fault]) -> str:
     reasons: dict[str, list[Fault]] = {}
     for fault in found:
         reasons.setdefault(fault.why, []).append(fault)
-    told = []
+    paragraphs = []
     for why, same in reasons.items():
         names = "\n".join(fault.test for fault in same)
-        told.append(f"{names}\n  {same[0].line}\n  {same[0].error}\n  The cause: {why}.")
-    return "\n\n".join(told)
+        paragraphs.append(f"{names}\n  {same[0].line}\n  {same[0].error}\n  The cause: {why}.")
+    return "\n\n".join(paragraphs)

@@ -104,12 +104,12 @@ def _tells(heard: python_run.RunnerReports) -> bool:
 
 def _trouble(heard: python_run.RunnerReports) -> str:
     """Why the run as a whole cannot be trusted; empty if it can."""
-    told = [report[0] for report in heard.of("result")]
+    reported = [report[0] for report in heard.of("result")]
     if how := python_run.ending(heard.outcome):
         return how
     if not heard.of("end") or heard.outcome.exit_status != 0:
         return f"left early with exit status {heard.outcome.exit_status}"
-    if len(told) != len(set(told)):
+    if len(reported) != len(set(reported)):
         return "a test reported twice"
     return next((text for (text,) in heard.of("trouble")), "")
 
@@ -117,14 +117,14 @@ def _trouble(heard: python_run.RunnerReports) -> str:
 def _results(
     heard: python_run.RunnerReports, expected: Mapping[str, tuple[str, ...]], files: Mapping[str, bytes], trouble: str
 ) -> Iterator[TestResult]:
-    told: dict[str, list[str]] = {}
+    reports: dict[str, list[str]] = {}
     for file, *report in heard.of("file"):
-        told |= dict.fromkeys(expected.get(file) or (file,), report)
+        reports |= dict.fromkeys(expected.get(file) or (file,), report)
     for test, *report in heard.of("result"):
-        told.setdefault(test, report)
+        reports.setdefault(test, report)
     running = [test for (test,) in heard.of("running")][-1:]
-    for test in dict.fromkeys(chain(*expected.values(), *heard.of("collected"), told)):
-        outcome, why, missing = told.get(test, ("no result", "", ""))
+    for test in dict.fromkeys(chain(*expected.values(), *heard.of("collected"), reports)):
+        outcome, why, missing = reports.get(test, ("no result", "", ""))
         if outcome not in _REPORTED:
             outcome = "no result"
             state = "was running when the tests ended" if [test] == running else "did not run"

@@ -68,12 +68,12 @@ class ToolchainProduct:
         ran = await self._run(sandbox, files, steps, self._words(recipe.test, files), seconds, tests=tests)
         if ran.outcome.stopped == "starved":
             return busy.tests(place, digest, ran.outcome)
-        told = normalise(ran.outcome.stderr)
-        empty = TestsRan(place, digest, (), output=told, seconds=round(ran.outcome.seconds, 3))
+        printed = normalise(ran.outcome.stderr)
+        empty = TestsRan(place, digest, (), output=printed, seconds=round(ran.outcome.seconds, 3))
         if ran.failed is not None and ran.failed < len(product):
-            return replace(empty, results=(TestResult("build", "error", told[-_WHY:]),))
+            return replace(empty, results=(TestResult("build", "error", printed[-_WHY:]),))
         if ran.failed is not None:
-            return replace(empty, trouble=f"the tests cannot be built: {told[-_WHY:]}")
+            return replace(empty, trouble=f"the tests cannot be built: {printed[-_WHY:]}")
         heard = READERS[recipe.reads](ran.output)
         trouble = _trouble(ran, heard)
         results = tuple(self._results(tests, files, ran, heard, trouble))
@@ -98,25 +98,25 @@ class ToolchainProduct:
         ran = await self._run(sandbox, files, steps, self._words(recipe.start, files), watch)
         if ran.outcome.stopped == "starved":
             return busy.start(place, digest, ran.outcome)
-        told = normalise(f"{ran.output}\n{ran.outcome.stderr}".strip())
+        printed = normalise(f"{ran.output}\n{ran.outcome.stderr}".strip())
         started = ProductStarted(
-            place, digest, "exited", exit_status=ran.status, output=told, seconds=round(ran.outcome.seconds, 3)
+            place, digest, "exited", exit_status=ran.status, output=printed, seconds=round(ran.outcome.seconds, 3)
         )
         if ran.alive:
             return replace(started, how="alive", exit_status=None)
-        if why := self._crash(ran, told):
+        if why := self._crash(ran, printed):
             return sockets.of_start(sandbox, replace(started, how="crashed", why=why[-_WHY:]))
         return started
 
-    def _crash(self, ran: _Ran, told: str) -> str:
+    def _crash(self, ran: _Ran, printed: str) -> str:
         if ran.failed is not None:
-            return f"it does not build:\n{told}"
+            return f"it does not build:\n{printed}"
         if how := _ending(ran):
-            return f"{how}\n{told}".strip()
+            return f"{how}\n{printed}".strip()
         last = normalise(ran.outcome.stderr).strip().splitlines()[-3:]
         if ran.status and self._recipe.crash and any(re.search(self._recipe.crash, line) for line in last):
             return normalise(ran.outcome.stderr)
-        return start_rules.failure(ran.status, told)
+        return start_rules.failure(ran.status, printed)
 
     def launch(self, files: Mapping[str, bytes]) -> Launch:
         """See ``languages.Product``."""
@@ -202,16 +202,16 @@ class ToolchainProduct:
     ) -> Iterator[TestResult]:
         """A result for each test that was reported or announced; a report on a whole file explains the latter."""
         owner = tests[0] if len(tests) == 1 else "tests"
-        met: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         why = trouble or "it did not run"
         for test in heard.tests:
             if any(PurePosixPath(test.name).match(path) for path in tests):  # node's report on a file without tests
                 why = f"{test.why}\n{ran.output}".strip() if test.outcome == "failed" else why
                 continue
-            met[test.name] += 1
-            name = f"{owner}::{test.name}" + (f" ({met[test.name]})" if met[test.name] > 1 else "")
+            counts[test.name] += 1
+            name = f"{owner}::{test.name}" + (f" ({counts[test.name]})" if counts[test.name] > 1 else "")
             yield TestResult(name, test.outcome, "" if test.outcome == "passed" else normalise(test.why, limit=_WHY))
-        leaves = {name.rpartition(" > ")[2] for name in met}
+        leaves = {name.rpartition(" > ")[2] for name in counts}
         for name in dict.fromkeys(self._announced(tests, files)):
             if name not in leaves:
                 yield TestResult(f"{owner}::{name}", "no result", normalise(why, limit=_WHY))

@@ -34,16 +34,19 @@ async def _discuss(context: PhaseContext) -> PhaseResult:
         turns=phase.turns,
     )
     note_circles(context, held)
-    said, reflected = held.conclusion, False
-    if said is None and phase.reflect:
+    agreed, reflected = held.conclusion, False
+    if agreed is None and phase.reflect:
         question = prompts.request("reflect", talk=held.text)
-        said, reflected = await reflect(context.ask, context.participant(COUNSELOR), question, replies.conclusion), True
-    if said is None and context.another(1, f"no answer settled the {phase.sets}"):
-        said = replies.conclusion(await another_answer(context))
-    if said is None:
-        said = held.lines[-1].text
+        agreed, reflected = (
+            await reflect(context.ask, context.participant(COUNSELOR), question, replies.conclusion),
+            True,
+        )
+    if agreed is None and context.another(1, f"no answer settled the {phase.sets}"):
+        agreed = replies.conclusion(await another_answer(context))
+    if agreed is None:
+        agreed = held.lines[-1].text
         context.note("guessed", 1, f"no answer settled the {phase.sets}; the last one was used")
-    return _said(context, said, replies.finished(held.lines[-1].text), reflected)
+    return _said(context, agreed, replies.finished(held.lines[-1].text), reflected)
 
 
 async def another_answer(context: PhaseContext, options: Sequence[str] = ()) -> str:
@@ -69,13 +72,13 @@ async def _remark(context: PhaseContext) -> PhaseResult:
         return Missing(prompts.request("reply"), "the answer was empty or went in circles")
 
     answer = await context.insist(read, attempts=2, enough=early_stop.nothing_to_change)
-    said = "" if replies.looping(answer.text) else answer.text.strip()
-    finished = replies.finished(said) or not said
-    if len(said.splitlines()) == 1:
-        said = replies.conclusion(said) or said
-    return _said(context, said, finished)
+    agreed = "" if replies.looping(answer.text) else answer.text.strip()
+    finished = replies.finished(agreed) or not agreed
+    if len(agreed.splitlines()) == 1:
+        agreed = replies.conclusion(agreed) or agreed
+    return _said(context, agreed, finished)
 
 
-def _said(context: PhaseContext, said: str, finished: bool, reflected: bool = False) -> PhaseResult:
-    state = msgspec.structs.replace(context.state.knowing(context.phase.sets, said), finished=finished)
-    return PhaseResult(state, "nothing must change" if finished else (said.splitlines() or [""])[0][:200], reflected)
+def _said(context: PhaseContext, agreed: str, finished: bool, reflected: bool = False) -> PhaseResult:
+    state = msgspec.structs.replace(context.state.knowing(context.phase.sets, agreed), finished=finished)
+    return PhaseResult(state, "nothing must change" if finished else (agreed.splitlines() or [""])[0][:200], reflected)
