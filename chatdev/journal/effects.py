@@ -48,7 +48,7 @@ def _facts(event: events.Any) -> bytes:
     return msgspec.json.encode(msgspec.structs.replace(event, **blank))
 
 
-class _Known:
+class _Recorded:
     """What the log holds, by place; shared by all scopes of a run."""
 
     def __init__(self, store: Store) -> None:
@@ -68,18 +68,18 @@ class _Known:
 class JournalScope:
     """One place of a run. ``at`` goes one step deeper."""
 
-    def __init__(self, store: Store, place: str = "", _known: _Known | None = None) -> None:
+    def __init__(self, store: Store, place: str = "", _recorded: _Recorded | None = None) -> None:
         self.place = place
-        self._known = _known or _Known(store)
+        self._recorded = _recorded or _Recorded(store)
         self._store = store
 
     def at(self, name: str, ordinal: int = 1) -> "JournalScope":
         """The scope at ``name.ordinal`` below this one. Only letters, digits, ``_`` and ``-`` of the name are kept."""
-        return JournalScope(self._store, places.below(self.place, name, ordinal), self._known)
+        return JournalScope(self._store, places.below(self.place, name, ordinal), self._recorded)
 
-    def known(self, kind: type[P]) -> P | None:
+    def recorded(self, kind: type[P]) -> P | None:
         """The event of this kind that the log holds here, if any."""
-        event = self._known.by_place.get((kind, self.place))
+        event = self._recorded.by_place.get((kind, self.place))
         assert event is None or isinstance(event, kind)
         return event
 
@@ -89,31 +89,31 @@ class JournalScope:
         ``act`` must return an event with this scope's place and ``digest``. Raises Mismatch if the log holds an effect
         of this kind here with another digest.
         """
-        known = self.known(kind)
-        if known is not None:
-            if known.digest != digest:
+        recorded = self.recorded(kind)
+        if recorded is not None:
+            if recorded.digest != digest:
                 raise self._mismatch()
-            return known
+            return recorded
         event = self._store.append(await act()).event  # as it was written: a resume must see the same
         assert isinstance(event, kind)
-        self._known.add(event)
+        self._recorded.add(event)
         await self._store.sync()
         return event
 
     def record(self, event: events.Derived) -> None:
         """Append a derived event with this scope's place, unless the log holds it already. Raises Mismatch if the log
         holds another one; texts for people may differ, since a later version words them differently."""
-        known = self._known.by_place.get((type(event), event.place))
-        if known is None:
-            self._known.add(self._store.append(event).event)
-        elif _facts(known) != _facts(event):
+        recorded = self._recorded.by_place.get((type(event), event.place))
+        if recorded is None:
+            self._recorded.add(self._store.append(event).event)
+        elif _facts(recorded) != _facts(event):
             raise self._mismatch()
 
     def keep_message(self, role: str, content: str) -> str:
         """Store a message's text once per run; returns its content id."""
         name = digest(role, content)
-        if name not in self._known.messages:
-            self._known.messages.add(name)
+        if name not in self._recorded.messages:
+            self._recorded.messages.add(name)
             self._store.append(events.MessageStored(name, role, content))
         return name
 

@@ -61,7 +61,7 @@ def take(path: Path) -> IO[str]:
         held = _locked(lock)
         lock.seek(0)
         owner = _owner(lock.read(4096))
-        if held is False or (owner and _at_work(owner, path, told=held is not None)):
+        if held is False or (owner and _at_work(owner, path, kernel_decided=held is not None)):
             raise _busy(path, owner)
         lock.truncate(0)
         os.write(lock.fileno(), msgspec.json.encode(myself()))  # a buffer that cannot be written fails at close, too
@@ -102,11 +102,11 @@ def _owner(text: str) -> Owner | None:
         return None
 
 
-def _at_work(owner: Owner, path: Path, *, told: bool) -> bool:
+def _at_work(owner: Owner, path: Path, *, kernel_decided: bool) -> bool:
     """Whether the owner still works on the run. The last argument: the kernel granted the lock, so it could decide."""
     me = myself()
     if owner.host != me.host:
-        return not told or file_system(path) in _SHARED
+        return not kernel_decided or file_system(path) in _SHARED
     if owner.boot != me.boot or owner.pid == me.pid:
         return False
     return bool(owner.began) and start_of(owner.pid) == owner.began

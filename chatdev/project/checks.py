@@ -31,7 +31,7 @@ async def hollow(run: RunContext, scope: JournalScope, state: State) -> TestsRan
     way, here = state.way, scope.at(places.BASELINE)
     if way is None or not state.tested or not acceptance.has_hollow(way, state.product):
         return None
-    if here.known(TestsRan) is None and scope.known(VerdictReached):
+    if here.recorded(TestsRan) is None and scope.recorded(VerdictReached):
         return None
     version, files = state.digest, state.product
     return await here.perform(

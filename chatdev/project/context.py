@@ -130,7 +130,7 @@ class PhaseContext:
         """Whether to ask another endpoint because the answers so far were unusable: if the user allows it and there is
         one, or if the log holds its answer. If so, this is noted in the report."""
         role = self.phase.assistant
-        known = self._another.at(role, 1).at(places.ASK, 1).known(ModelAnswered)
+        known = self._another.at(role, 1).at(places.ASK, 1).recorded(ModelAnswered)
         if not known:
             model = self.run.asked(self.phase, role)
             if not self.run.second_opinion or not model.beyond(self.met):
@@ -179,9 +179,9 @@ class PhaseContext:
 
     async def _may(self, here: JournalScope, key: str) -> None:
         """Raise Exhausted if a limit was reached here, or is now, unless the log holds the answer."""
-        if here.known(ModelAnswered):
+        if here.recorded(ModelAnswered):
             return
-        limit = here.known(LimitReached) or self.run.spending.reached(self.phase.name, here.place, key)
+        limit = here.recorded(LimitReached) or self.run.spending.reached(self.phase.name, here.place, key)
         if limit is not None:
             await self._exhaust(here, key, limit)
 

@@ -103,7 +103,7 @@ def _listed(lines: Sequence[str]) -> str:
 def _told_by_imports(context: PhaseContext) -> tuple[str, ...] | None:
     """The packages that the imports determine. None if the programmer must answer: if the imports do not suffice, the
     log holds an answer already, or the product has its requirements already."""
-    answered = context.scope.at(context.phase.assistant, 1).at(places.ASK, 1).known(ModelAnswered)
+    answered = context.scope.at(context.phase.assistant, 1).at(places.ASK, 1).recorded(ModelAnswered)
     if answered or REQUIREMENTS in context.state.files:
         return None
     return needed(context.state.files)

@@ -15,7 +15,8 @@ from chatdev.project.state import State
 
 async def hold(run: RunContext, scope: JournalScope, phase: Phase, state: State) -> State:
     """Run a phase. Raises ModelError, JournalError, and NoProgram if there is no program to go on with."""
-    begun = scope.known(PhaseBegan)  # a resume may change the number of candidates, but not of a phase that has begun
+    # A resume may change the number of candidates, but not of a phase that has begun.
+    begun = scope.recorded(PhaseBegan)
     candidates = begun.candidates if begun else run.company.racing(phase, run.candidates)
     scope.record(PhaseBegan(scope.place, phase.name, phase.assistant, phase.user, candidates))
     context = PhaseContext(run, scope, phase, state, candidates)

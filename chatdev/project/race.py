@@ -54,7 +54,7 @@ async def code(context: PhaseContext) -> State:
 async def run(context: PhaseContext, candidates: int, at_once: int = 0) -> State:
     """The next state after the best of ``candidates`` programs, ``at_once`` of them written at the same time (0: all).
     If none of them is finished, raises what a single one would."""
-    decided = context.scope.known(RaceDecided)
+    decided = context.scope.recorded(RaceDecided)
     numbers = [decided.winner] if decided else range(1, candidates + 1)
     racers = [Racer(context, number, last=number == candidates > 1) for number in numbers]
     field = _Field(racers, at_once or len(racers))

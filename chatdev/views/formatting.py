@@ -33,7 +33,7 @@ def score(ran: events.TestsRan | None) -> tuple[int, int]:
 
 def started(product: events.ProductStarted) -> str:
     """How the product behaved when it was started."""
-    said = {
+    outcome = {
         "exited": f"exited with status {product.exit_status}",
         "alive": "ran until ChatDev stopped it, like a server or a program that waits for input",
         "crashed": "crashed",
@@ -41,7 +41,7 @@ def started(product: events.ProductStarted) -> str:
     }[product.how]
     needs = f"needs {product.needs}" if product.needs else ""
     made = f", and created {', '.join(product.made)}" if product.made else ""
-    return ": ".join(part for part in (said + made, product.why or needs) if part)
+    return ": ".join(part for part in (outcome + made, product.why or needs) if part)
 
 
 def tokens(work: CallTotals) -> str:
@@ -90,9 +90,9 @@ def standing(each: events.CandidateResult) -> str:
 
 def critical(found: Path) -> str:
     """What made up a run's elapsed time: ``51.2 s in 10 calls, 1.1 s in 4 program runs, 0.8 s between them``."""
-    asked = sum(leg.call for leg in found.legs)
-    programs = len(found.legs) - asked
-    parts = [f"{seconds(found.calls)} in {count(asked, 'call')}"]
+    calls = sum(leg.call for leg in found.legs)
+    programs = len(found.legs) - calls
+    parts = [f"{seconds(found.calls)} in {count(calls, 'call')}"]
     if programs:
         parts.append(f"{seconds(found.programs)} in {count(programs, 'program run')}")
     return ", ".join([*parts, f"{seconds(found.between)} between them"])

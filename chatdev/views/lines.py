@@ -25,9 +25,9 @@ def of(event: events.Any) -> list[Line]:
     match event:
         case events.ModelAnswered():
             who = ", ".join(filter(None, (one_line(event.role, 40), races.candidate(event.place))))
-            answer = Line(f"  {who}: {_said(event.text)}  ({formatting.call(event)})")
+            answer = Line(f"  {who}: {_before_code(event.text)}  ({formatting.call(event)})")
             where = [Line(f"  empty answer: {formatting.empty(event.text_in)}", "yellow")] if event.text_in else []
-            return [*_way(event), answer, *where]
+            return [*_before_answer(event), answer, *where]
         case events.FileWritten():
             return _file(event)
         case events.PhaseBegan():
@@ -65,8 +65,8 @@ def _aside(event: events.Any) -> list[Line]:
         case events.AttemptStarted():
             return _attempt(event)
         case events.RaceDecided():
-            told = map(formatting.standing, event.standings)
-            return [Line(f"  {one_line(each, 300)}", "green" if each.endswith("won") else "dim") for each in told]
+            results = map(formatting.standing, event.standings)
+            return [Line(f"  {one_line(each, 300)}", "green" if each.endswith("won") else "dim") for each in results]
         case events.LimitReached():
             return [Line(f"  limit: {one_line(formatting.limit(event), 160)}", "yellow", loud=True)]
         case events.ClockJumped():
@@ -79,7 +79,7 @@ def _aside(event: events.Any) -> list[Line]:
             return []
 
 
-def _way(event: events.ModelAnswered) -> list[Line]:
+def _before_answer(event: events.ModelAnswered) -> list[Line]:
     """What happened before an answer: what was cut from the prompt, and which endpoints failed."""
     cuts = [Line(f"  cut to fit: {one_line('; '.join(event.cuts), 240)}", "yellow")] if event.cuts else []
     if not event.passed_over:
@@ -91,7 +91,7 @@ def _way(event: events.ModelAnswered) -> list[Line]:
     ]
 
 
-def _said(text: str) -> str:
+def _before_code(text: str) -> str:
     """The text of an answer before its first code block, or its beginning."""
     head = text[:600].strip()
     return one_line(head.partition("```")[0].strip() or head) or "(nothing)"
@@ -123,8 +123,8 @@ def _tests(event: events.TestsRan) -> list[Line]:
         return [Line(f"  tests without the product: {total - passed} of {total} fail (all should)", loud=True)]
     good = passed == total > 0 and not event.trouble
     whose = races.candidate(event.place)
-    told = f"  {f'{whose}, ' if whose else ''}tests: {passed} of {total} pass"
-    lines = [Line(told, "green" if good else "red", loud=True)]
+    score = f"  {f'{whose}, ' if whose else ''}tests: {passed} of {total} pass"
+    lines = [Line(score, "green" if good else "red", loud=True)]
     if event.trouble:
         lines.append(Line(f"    {one_line(event.trouble, 160)}", "red"))
     bad = [result for result in event.results if result.outcome != "passed"]

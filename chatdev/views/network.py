@@ -56,8 +56,8 @@ def picture(records: Sequence[Record]) -> str:
             tokens += event.prompt_tokens + event.completion_tokens
     if not agents:
         return ""
-    told = f"{title} of {len(agents):,} agents, {len(edges):,} edges, {calls:,} calls, {tokens:,} tokens"
-    return _drawn(f"{told}: {verdict or 'not finished'}", agents, sorted(edges))
+    caption = f"{title} of {len(agents):,} agents, {len(edges):,} edges, {calls:,} calls, {tokens:,} tokens"
+    return _drawn(f"{caption}: {verdict or 'not finished'}", agents, sorted(edges))
 
 
 def _drawn(title: str, agents: Mapping[int, _Agent], edges: Sequence[tuple[int, int]]) -> str:

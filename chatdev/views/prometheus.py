@@ -141,26 +141,26 @@ class Metrics:
         yield from _family("chatdev_sandbox_runs_total", "counter", "Programs run in the sandbox.", self._sandbox)
         yield from _family("chatdev_tests", "gauge", "Results of the latest acceptance test run.", self._tests)
         yield from _family("chatdev_verdicts_total", "counter", "Runs that reached a verdict.", self._verdicts)
-        for what, name, told in (
+        for what, name, help_text in (
             ("call", "chatdev_call_duration_seconds", "Duration of the request that was answered."),
             ("first", "chatdev_time_to_first_token_seconds", "Time from a request to the first token of its answer."),
             ("sandbox", "chatdev_sandbox_duration_seconds", "Duration of programs in the sandbox."),
         ):
-            yield from _histograms(name, told, self._durations[what])
+            yield from _histograms(name, help_text, self._durations[what])
 
 
 def _labels(**labels: str) -> Labels:
     return tuple((name, one_line(value, 100)) for name, value in labels.items())
 
 
-def _family(name: str, kind: str, told: str, samples: Mapping[Labels, float]) -> Iterable[str]:
-    yield f"# HELP {name} {told}"
+def _family(name: str, kind: str, help_text: str, samples: Mapping[Labels, float]) -> Iterable[str]:
+    yield f"# HELP {name} {help_text}"
     yield f"# TYPE {name} {kind}"
     yield from (_sample(name, labels, value) for labels, value in samples.items())
 
 
-def _histograms(name: str, told: str, histograms: Mapping[Labels, _Histogram]) -> Iterator[str]:
-    yield from _family(name, "histogram", told, {})
+def _histograms(name: str, help_text: str, histograms: Mapping[Labels, _Histogram]) -> Iterator[str]:
+    yield from _family(name, "histogram", help_text, {})
     for labels, histogram in histograms.items():
         below = 0
         for bound, count in zip((*(f"{bound:g}" for bound in _SECONDS), "+Inf"), histogram.buckets, strict=True):

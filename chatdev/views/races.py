@@ -47,7 +47,7 @@ class LosingBranches:
         return any(places.contains(branch, place) for branch in self._branches)
 
 
-def told(decided: Iterable[events.RaceDecided], calls: Sequence[events.ModelAnswered]) -> tuple[Race, ...]:
+def summaries(decided: Iterable[events.RaceDecided], calls: Sequence[events.ModelAnswered]) -> tuple[Race, ...]:
     """The races in log order, with what each candidate used."""
     return tuple(
         Race(race.place, race.winner, tuple(_candidate(race, standing, calls) for standing in race.standings))

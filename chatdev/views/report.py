@@ -15,7 +15,7 @@ _OPTIONS = {"calls": "--max-calls", "tokens": "--max-tokens-total", "minutes": "
 _LEGS = 20
 """Steps of the critical path that are shown: the longest ones."""
 
-_TOLD = 5
+_MOST_LISTED = 5
 """Failures shown in full below the table of tests, and reasons for endpoint failures; the log has them all."""
 
 
@@ -99,8 +99,8 @@ def _tests(run: Summary) -> Iterable[str]:
         remarks.append("passes without the product" if result.id in run.vacuous else "")
         rows.append((code(result.id), result.outcome, md("; ".join(remark for remark in remarks if remark))))
     yield _table(("test", "outcome", "why"), rows)
-    told = [result for result in run.tests.results if result.outcome != "passed" and "\n" in result.why]
-    for result in told[:_TOLD]:
+    explained = [result for result in run.tests.results if result.outcome != "passed" and "\n" in result.why]
+    for result in explained[:_MOST_LISTED]:
         yield f"{code(result.id)}:\n\n{indent(result.why)}"
 
 
@@ -126,9 +126,11 @@ def _answers(run: Summary) -> Iterable[str]:
             f"Endpoint failures: {run.fell_back} of {formatting.count(run.work.calls, 'call')} fell back to another "
             f"endpoint. All calls together took {formatting.count(run.work.requests, 'request')}."
         )
-        yield "\n".join(f"- {formatting.count(number, 'call')}: {md(why, 300)}" for why, number in run.tried[:_TOLD])
-    if len(run.tried) > _TOLD:
-        yield f"The log has {formatting.count(len(run.tried) - _TOLD, 'more reason')}."
+        yield "\n".join(
+            f"- {formatting.count(number, 'call')}: {md(why, 300)}" for why, number in run.tried[:_MOST_LISTED]
+        )
+    if len(run.tried) > _MOST_LISTED:
+        yield f"The log has {formatting.count(len(run.tried) - _MOST_LISTED, 'more reason')}."
 
 
 def _cost(run: Summary) -> Iterable[str]:
@@ -217,14 +219,16 @@ def _attempts(run: Summary) -> Iterable[str]:
     rows = []
     for attempt in run.attempts:
         window = f"{attempt.window:,}" if attempt.window else "unknown"
-        said = "; ".join((*attempt.notes, stops.get(attempt.number, ""))).strip("; ")
+        remarks = "; ".join((*attempt.notes, stops.get(attempt.number, ""))).strip("; ")
         where = (md(attempt.endpoint), md(attempt.model), window, md(attempt.sandbox))
-        rows.append((str(attempt.number), *where, md(said, 400)))
+        rows.append((str(attempt.number), *where, md(remarks, 400)))
     yield _table(("attempt", "endpoint", "model", "window", "sandbox", "remarks"), rows)
-    told = [f"- attempt {each.number}: {formatting.server(each)}" for each in run.servers if formatting.server(each)]
-    if told:
+    counters = [
+        f"- attempt {each.number}: {formatting.server(each)}" for each in run.servers if formatting.server(each)
+    ]
+    if counters:
         yield "Model server counters during each attempt, other clients' traffic included:"
-        yield "\n".join(told)
+        yield "\n".join(counters)
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -156,7 +156,7 @@ def fold(records: Sequence[Record]) -> Summary:
         refused=kept(events.FileRefused),
         notes=kept(events.Diagnostic),
         limits=kept(events.LimitReached),
-        races=races.told(every(events.RaceDecided), calls),
+        races=races.summaries(every(events.RaceDecided), calls),
         adapted=tuple(dict.fromkeys(change for call in calls for change in call.adapted)),
         empty=tuple(Counter(call.text_in for call in calls if call.text_in).most_common()),
         fell_back=sum(bool(call.passed_over) for call in calls),
@@ -194,10 +194,10 @@ def questions(records: Iterable[Record]) -> dict[int, str]:
         elif isinstance(event, events.PhaseBegan):
             users[event.place] = event.user if event.user != event.assistant else ""
         elif isinstance(event, events.ModelAnswered):
-            asked = stored.get(event.messages[-1]) if event.messages else None
+            question = stored.get(event.messages[-1]) if event.messages else None
             replies = event.role == places.nearest(users, event.place)
-            if asked and asked.role == "user" and not replies and _beginning(asked.content) not in spoken:
-                found[record.n] = asked.content
+            if question and question.role == "user" and not replies and _beginning(question.content) not in spoken:
+                found[record.n] = question.content
             spoken.add(_beginning(event.text))
     return found
 
@@ -209,7 +209,7 @@ def _beginning(text: str) -> str:
 
 def _work(calls: Sequence[events.ModelAnswered]) -> CallTotals:
     costs = [call.cost for call in calls]
-    known = [cost for cost in costs if cost is not None]
+    priced = [cost for cost in costs if cost is not None]
     return CallTotals(
         calls=len(calls),
         requests=sum(call.tries for call in calls),
@@ -221,7 +221,7 @@ def _work(calls: Sequence[events.ModelAnswered]) -> CallTotals:
         stopped=sum(bool(call.stopped) for call in calls),
         seconds=sum(call.seconds for call in calls),
         writing=sum(call.seconds - (call.first_token or 0.0) for call in calls),
-        cost=sum(known) if len(known) == len(costs) else None,
+        cost=sum(priced) if len(priced) == len(costs) else None,
     )
 
 

@@ -92,9 +92,9 @@ class Terminal:
             for who, speaker in list(self._speakers.items()):
                 for call in [call for call in speaker.calls if _is_over(who, call, event)]:
                     self._forget(who, call)
-        told = [line for line in lines.of(event) if line.loud or not self._quiet]
-        if told:
-            self._do(lambda screen: screen.show(told))
+        shown = [line for line in lines.of(event) if line.loud or not self._quiet]
+        if shown:
+            self._do(lambda screen: screen.show(shown))
 
     def on_progress(self, role: str, progress: _Progress) -> None:
         """Show that a role's call is alive: at most ten redraws a second; on a pipe, a line for each long wait."""
@@ -110,16 +110,16 @@ class Terminal:
             self._redraw_at = now + _REDRAW
             self._status()
 
-    def on_server(self, told: str) -> None:
+    def on_server(self, load: str) -> None:
         """Show the model server's own metrics below the calls in flight; nothing while there are none."""
-        self._server = one_line(told, 100)
+        self._server = one_line(load, 100)
         if self._speakers:
             self._status()
 
     def say(self, text: str, style: str = "") -> None:
         """Show lines that are not in the log, such as a warning; ``style`` in rich's syntax."""
-        told = [Line(line, style) for line in clean(text).split("\n")]
-        self._do(lambda screen: screen.show(told))
+        shown = [Line(line, style) for line in clean(text).split("\n")]
+        self._do(lambda screen: screen.show(shown))
 
     def close(self) -> None:
         """Remove the live status and restore the cursor."""
@@ -219,7 +219,7 @@ class _Call:
 
 
 class _Screen(Protocol):
-    def show(self, told: Sequence[Line]) -> None: ...
+    def show(self, shown: Sequence[Line]) -> None: ...
 
     def status(self, states: Sequence[str]) -> None: ...
 
@@ -230,8 +230,8 @@ class _Plain:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    def show(self, told: Sequence[Line]) -> None:
-        self._stream.write("".join(f"{line.text}\n" for line in told))
+    def show(self, shown: Sequence[Line]) -> None:
+        self._stream.write("".join(f"{line.text}\n" for line in shown))
         self._stream.flush()
 
     def status(self, states: Sequence[str]) -> None:
@@ -245,10 +245,10 @@ class _Rich:
         self._console = console
         self._live: Live | None = None
 
-    def show(self, told: Sequence[Line]) -> None:
+    def show(self, shown: Sequence[Line]) -> None:
         from rich.text import Text
 
-        for line in told:
+        for line in shown:
             self._console.print(Text(line.text, style=line.style), soft_wrap=True)
 
     def status(self, states: Sequence[str]) -> None:

@@ -19,16 +19,16 @@ def render(records: Sequence[Record], folded: summary.Summary | None = None) -> 
     if the caller has it already."""
     run = folded or summary.fold(records)
     phases = {phase.place: phase for phase in run.phases}
-    asked = summary.questions(records)
+    questions = summary.questions(records)
     entries = [f"ChatDev run {one_line(run.folder, 300)}"]
     for record in records:
         when = datetime.fromtimestamp(record.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        entries += [f"[{when}] {entry}".rstrip() for entry in _entries(record, phases, asked)]
+        entries += [f"[{when}] {entry}".rstrip() for entry in _entries(record, phases, questions)]
     entries.append(statistics.render(statistics.software_info(records, run)))
     return "\n\n".join(entries) + "\n"
 
 
-def _entries(record: Record, phases: dict[str, PhaseSummary], asked: dict[int, str]) -> Iterator[str]:
+def _entries(record: Record, phases: dict[str, PhaseSummary], questions: dict[int, str]) -> Iterator[str]:
     event = record.event
     match event:
         case events.RunStarted():
@@ -36,9 +36,9 @@ def _entries(record: Record, phases: dict[str, PhaseSummary], asked: dict[int, s
         case events.ModelAnswered():
             phase = places.nearest(phases, event.place)
             name = one_line(phase.name) if phase else "no phase"
-            if record.n in asked:
+            if record.n in questions:
                 asker = one_line(phase.user) if phase and event.role == phase.assistant else ""
-                yield f"{asker or 'ChatDev'} ({name}):\n{indent(asked[record.n])}"
+                yield f"{asker or 'ChatDev'} ({name}):\n{indent(questions[record.n])}"
             yield f"{one_line(event.role)} ({name}):\n{indent(event.text)}"
             if event.cuts:
                 yield f"cut to fit the context window: {one_line('; '.join(event.cuts), 20_000)}"
@@ -53,6 +53,6 @@ def _entries(record: Record, phases: dict[str, PhaseSummary], asked: dict[int, s
             results = "\n".join(f"{test.outcome}  {test.id}  {test.why}".rstrip() for test in event.results)
             yield f"tests{where}: {passed} of {total} pass{trouble}\n{indent(results)}"
         case _:
-            told = [line.text.strip() for line in lines.of(event)]
-            if told:
-                yield "\n    ".join(told)
+            described = [line.text.strip() for line in lines.of(event)]
+            if described:
+                yield "\n    ".join(described)

@@ -104,9 +104,12 @@ def written(path: str, text: str) -> events.FileWritten:
 
 
 def test_each_version_that_a_person_wrote_is_kept_once(tmp_path: Path) -> None:
-    told: list[tuple[str, str]] = []
+    calls: list[tuple[str, str]] = []
     workspace = KeepingWorkspace(
-        tmp_path, [written("a/b.py", "1"), written("a/b.py", "2")], "kept", lambda path, copy: told.append((path, copy))
+        tmp_path,
+        [written("a/b.py", "1"), written("a/b.py", "2")],
+        "kept",
+        lambda path, copy: calls.append((path, copy)),
     )
     (tmp_path / "a").mkdir()
     for text in ("1", "mine", "mine", "2", "other"):
@@ -114,7 +117,7 @@ def test_each_version_that_a_person_wrote_is_kept_once(tmp_path: Path) -> None:
         workspace.write("a/b.py", b"3")
     (tmp_path / "a" / "b.py").write_text("last")
     workspace.remove("a/b.py")
-    assert told == [("a/b.py", "kept/a/b.py"), ("a/b.py", "kept/a/b.py.2"), ("a/b.py", "kept/a/b.py.3")]
+    assert calls == [("a/b.py", "kept/a/b.py"), ("a/b.py", "kept/a/b.py.2"), ("a/b.py", "kept/a/b.py.3")]
     kept = {each.name: each.read_text() for each in (tmp_path / "kept" / "a").iterdir()}
     assert kept == {"b.py": "mine", "b.py.2": "other", "b.py.3": "last"}
 
