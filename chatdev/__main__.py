@@ -8,6 +8,14 @@ import sys
 if os.path.realpath(sys.path[0] or ".") == os.path.realpath(".") != os.path.dirname(os.path.dirname(__file__)):
     del sys.path[0]
 
-from chatdev.cli.main import main
+from chatdev import prerequisites
+
+prerequisites.check_python()
+
+try:
+    from chatdev.cli.main import main
+except ModuleNotFoundError as missing:
+    prerequisites.report_missing(missing)
+    raise
 
 main()

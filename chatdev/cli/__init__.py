@@ -5,6 +5,8 @@ import os
 import sys
 from collections.abc import Iterator
 
+from chatdev import prerequisites
+
 
 def prepare() -> None:
     """Make this process able to work in any environment: standard streams that exist, names and output in UTF-8, and as
@@ -50,11 +52,15 @@ def _raise_limit() -> None:
 
 @contextlib.contextmanager
 def plain_errors() -> Iterator[None]:
-    """A plain message for an error that no command expects, such as output that cannot be written."""
+    """A plain message for an error that no command expects, such as output that cannot be written, or a package that is
+    imported only now and is not installed."""
     from chatdev.errors import ChatDevError
 
     try:
         yield
+    except ModuleNotFoundError as missing:
+        prerequisites.report_missing(missing)
+        raise
     except (ChatDevError, OSError) as error:
         from chatdev.cli import common
 

@@ -288,18 +288,29 @@ def test_help_names_the_options_of_1_0_and_the_variables(tmp_path: Path) -> None
     assert "130" in type_in(tmp_path, "chatdev", "build", "--help").stdout
 
 
-def test_a_python_that_is_too_old_is_said_plainly() -> None:
-    old = f"import runpy, sys; sys.version_info = (3, 10, 13); runpy.run_path({str(ROOT / 'run.py')!r})"
-    done = subprocess.run([sys.executable, "-c", old], capture_output=True, text=True)
+@pytest.mark.parametrize("start", [f"run_path({str(ROOT / 'run.py')!r})", "run_module('chatdev', alter_sys=True)"])
+def test_a_python_that_is_too_old_is_named_plainly_before_anything_is_imported(start: str) -> None:
+    old = f"import runpy, sys; sys.version_info = (3, 10, 13); sys.modules['click'] = None; runpy.{start}"
+    done = subprocess.run([sys.executable, "-c", old], capture_output=True, text=True, env=environment())
     assert done.returncode == 2
-    assert done.stderr.startswith("ChatDev needs Python 3.11 or newer; this is 3.10.")
+    assert done.stderr == "ChatDev needs Python 3.11 or newer; this is 3.10.\nRun it with a newer Python.\n"
 
 
-def test_a_missing_dependency_names_the_one_command(tmp_path: Path) -> None:
-    (tmp_path / "click.py").write_text("raise ModuleNotFoundError(\"No module named 'click'\", name='click')\n")
-    done = type_in(tmp_path, "run.py", PYTHONPATH=str(tmp_path))
+@pytest.mark.parametrize("package", ["click", "msgspec", "aiohttp"])
+@pytest.mark.parametrize(
+    "words", [("run.py", "--task", "greet", "--name", "G"), ("chatdev", "build", "greet", "--name", "G")]
+)
+def test_a_missing_package_is_named_with_the_command_that_installs_all(
+    tmp_path: Path, package: str, words: tuple[str, ...]
+) -> None:
+    missing = f"raise ModuleNotFoundError(\"No module named '{package}'\", name='{package}')\n"
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without" / f"{package}.py").write_text(missing)
+    path = os.pathsep.join([str(tmp_path / "without"), str(ROOT)])
+    done = type_in(tmp_path, *words, "--model", "DEMO", PYTHONPATH=path)
     assert done.returncode == 2
-    assert "pip install -r requirements.txt" in done.stderr
+    assert f"the package {package} is not installed here" in done.stderr
+    assert "-m pip install -r requirements.txt" in done.stderr
 
 
 def test_a_company_without_tests_exits_0_when_its_product_starts(tmp_path: Path) -> None:
