@@ -4,7 +4,6 @@ Runs standalone inside the sandbox, with the standard library only. Numbers are 
 """
 
 import os
-import struct
 
 from . import system
 
@@ -44,7 +43,8 @@ def restrict(reads: "Sequence[str]", writes: "Sequence[str]", devices: "Sequence
     rights = sum(bits for since, bits in _SINCE.items() if supported >= since)
     tcp = 0 if network or supported < 4 else _TCP
     scopes = _SCOPES if supported >= 6 else 0
-    attributes = struct.pack("=QQQ", rights, tcp, scopes)[: 24 if supported >= 6 else 16 if supported >= 4 else 8]
+    attributes = b"".join(word.to_bytes(8, "little") for word in (rights, tcp, scopes))
+    attributes = attributes[: 24 if supported >= 6 else 16 if supported >= 4 else 8]
     rules = system.call(_CREATE, attributes, len(attributes), 0)
     for paths, wanted in ((reads, READS), (writes, rights), (devices, DEVICE)):
         for path in paths:
@@ -60,5 +60,5 @@ def _allow(rules: int, path: str, rights: int) -> None:
         return
     if os.fstat(place).st_mode & 0o170000 != 0o040000:
         rights &= _ON_FILES
-    system.call(_ADD, rules, _PATH_BENEATH, struct.pack("=Qi", rights, place), 0)
+    system.call(_ADD, rules, _PATH_BENEATH, rights.to_bytes(8, "little") + place.to_bytes(4, "little"), 0)
     os.close(place)

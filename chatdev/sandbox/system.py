@@ -8,7 +8,6 @@ takes 3.4 ms of CPU time, in each supervisor.
 
 import _ctypes
 import os
-import struct
 
 _CLONE = {"x86_64": 56, "aarch64": 220}
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
@@ -121,9 +120,9 @@ def set_host_name(name: bytes) -> None:
 
 def keep_only_capability(number: int) -> None:
     """Drop every capability but one, and pass that one on to the executed program."""
-    header = struct.pack("=II", 0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this process
-    mask = 1 << number
-    call(_CAPSET[os.uname().machine], header, struct.pack("=6I", mask, mask, mask, 0, 0, 0))
+    header = (0x20080522).to_bytes(8, "little")  # _LINUX_CAPABILITY_VERSION_3, this process
+    mask = (1 << number).to_bytes(4, "little")
+    call(_CAPSET[os.uname().machine], header, 3 * mask + bytes(12))
     prctl(_CAP_AMBIENT, _RAISE, number)
 
 
