@@ -19,7 +19,7 @@ from chatdev.run_options import RunOptions
     "--task",
     default="Develop a basic Gomoku game.",
     show_default=True,
-    help='What to build. "-" reads the task from standard input, "@FILE" from a file.',
+    help='What to build. "-" reads the task from standard input, "@FILE" from a file; "@@…" is a text with an @.',
 )
 @click.option("--name", default="Gomoku", show_default=True, help="The product's name; the folder name starts with it.")
 @click.option("--model", default=None, help=options.MODEL_HELP)

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import click
 
+from chatdev import textfile
+from chatdev.errors import UserError
 from chatdev.run_options import RunOptions
 
 MODEL_HELP = """\
@@ -263,15 +265,20 @@ def watching(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def read_task(task: str) -> str:
-    """The text of the task: ``-`` reads standard input, ``@FILE`` a UTF-8 file. Raises click.UsageError."""
+    """The text of the task: ``-`` reads standard input, ``@FILE`` a UTF-8 file; a text after ``@`` begins with this
+    ``@``. Raises click.UsageError."""
     try:
         if task == "-":
-            return sys.stdin.buffer.read().decode("utf-8").strip()
-        if task.startswith("@"):
-            return Path(task[1:]).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+            return textfile.decode(sys.stdin.buffer.read(), "standard input").strip()
+        if task.startswith("@") and not task.startswith("@@"):
+            return textfile.read(Path(task[1:])).strip()
+    except OSError as error:
         raise click.UsageError(f"The task cannot be read: {error}.") from error
-    return task.encode("utf-8", "replace").decode()  # non-UTF-8 bytes of the command line cannot be sent
+    except UserError as error:
+        more = error.do or 'If the task itself begins with @, write this character twice: --task "@@…".'
+        raise click.UsageError(f"The task cannot be read: {error.what} {more}") from error
+    # Bytes of the command line that are not UTF-8 cannot be sent; a mark comes from a file that the shell has read.
+    return task.removeprefix("@").encode("utf-8", "replace").decode().removeprefix(textfile.BYTE_ORDER_MARK)
 
 
 def refuse_path(path: str) -> None:

@@ -30,7 +30,9 @@ def command(file: Path, jsonl: bool, expected: tuple[str, ...]) -> None:
         with _opened(file) as stream:
             for line in _as_json(stream, expected) if jsonl else _for_a_person(stream.read(), expected):
                 click.echo(line)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        common.fail(UserError(f"{file} is not UTF-8.", do="Save it as UTF-8."))
+    except (OSError, EOFError) as error:
         common.fail(UserError(f"{file} cannot be read ({error})."))
     except ValueError as error:
         common.fail(UserError(str(error), do='Give a JSON object with the text in "response" on each line.'))
@@ -42,8 +44,8 @@ def _opened(file: Path) -> IO[str]:
     if file.suffix == ".gz":
         import gzip
 
-        return gzip.open(file, "rt", encoding="utf-8")
-    return file.open(encoding="utf-8", newline="")
+        return gzip.open(file, "rt", encoding="utf-8-sig")
+    return file.open(encoding="utf-8-sig", newline="")
 
 
 def _for_a_person(text: str, expected: tuple[str, ...]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from chatdev import textfile
 from chatdev.company import config
 from chatdev.company.config import CHIEF, COUNSELOR, ChainStep, Company, CompanyError, Phase
 
@@ -149,9 +150,7 @@ def _read(path: Path, kind: type[T]) -> T | None:
     if not path.exists():
         return None
     try:
-        return msgspec.json.decode(path.read_text(encoding="utf-8-sig"), type=kind)
-    except (OSError, UnicodeDecodeError) as error:
-        raise CompanyError(f"{path} cannot be read: {error}.") from error
+        return msgspec.json.decode(textfile.read(path, CompanyError), type=kind)
     except (msgspec.DecodeError, RecursionError) as error:  # includes ValidationError: it names the key
         raise CompanyError(f"{path.name}: {error}.") from error
 

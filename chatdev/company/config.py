@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from chatdev import ownfile
+from chatdev import ownfile, textfile
 from chatdev.company import older_keys
 from chatdev.company.graph import Network, graph
 from chatdev.company.kinds import KINDS
@@ -254,10 +254,7 @@ T = TypeVar("T")
 
 
 def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CompanyError(f"{path} cannot be read: {error}.") from error
+    return textfile.read(path, CompanyError)
 
 
 def _toml(text: str, name: str) -> dict[str, Any]:

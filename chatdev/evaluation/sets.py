@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from chatdev import runs
+from chatdev import runs, textfile
 from chatdev.errors import UserError
 from chatdev.journal.effects import digest
 from chatdev.product.verdict import files_digest, read_folder
@@ -83,11 +83,12 @@ def load(source: Path) -> TaskSet:
     folder = source if source.is_dir() else source.parent
     path = folder / "tasks.jsonl" if source.is_dir() else source
     try:
-        lines = path.read_bytes().split(b"\n")
+        data = path.read_bytes()
     except OSError as error:
         raise UserError(
             f"{path} cannot be read ({error.strerror}).", do="Name the folder of a task set (docs/eval.md)."
         ) from error
+    lines = textfile.decode(data, str(path)).encode().split(b"\n")
     faults: list[str] = []
     tasks = tuple(_tasks(folder, lines, faults))
     if faults:

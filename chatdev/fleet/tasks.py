@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from chatdev import runs
+from chatdev import runs, textfile
 from chatdev.errors import UserError
 from chatdev.journal.effects import digest
 
@@ -24,6 +24,7 @@ _SHOWN = 8
 _DIGITS = 10
 _LONGEST = 60
 """Maximum bytes of a folder name that is made from a project's name."""
+_SEPARATOR = re.compile(r'"?sep=([^\w\s"]|\t)"?[,;\t ]*(?:\r\n|\n|\r)', re.IGNORECASE)
 _UNFIT = re.compile(r'[/\\:*?"<>|\s_]+|\.\.+')
 
 
@@ -53,15 +54,7 @@ NamedRow = tuple[str, TaskRow]
 
 def read(path: Path) -> tuple[TaskRow, ...]:
     """The tasks of a file: JSON Lines by its suffix, otherwise CSV. Raises UserError that names the rows."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}).") from error
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path} is not UTF-8 (byte {error.start + 1:,}: 0x{error.object[error.start]:02x}).",
-            do="Save it as UTF-8; spreadsheet programs call this format CSV UTF-8.",
-        ) from error
+    text = textfile.read(path, newlines=False)
     faults: list[str] = []
     records = _objects(text, faults) if path.suffix.casefold() in (".jsonl", ".ndjson") else _table(text, path, faults)
     rows = tuple(_rows(records, faults))
@@ -86,10 +79,14 @@ def _objects(text: str, faults: list[str]) -> Iterator[tuple[int, Mapping[str, s
 
 
 def _table(text: str, path: Path, faults: list[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """The rows of a CSV file. Commas, semicolons or tabs separate its columns, as in its first line."""
+    """The rows of a CSV file. Commas, semicolons or tabs separate its columns, as in its first line, or as a line
+    ``sep=;`` in front of it says, which spreadsheet programs write."""
     csv.field_size_limit(1 << 24)
-    first = text.lstrip().split("\n", 1)[0]
-    comma = max(",;\t", key=first.count)
+    if stated := _SEPARATOR.match(text):
+        comma, text = stated[1], "\n" + text[stated.end() :]  # the empty line keeps the numbers of the others
+    else:
+        first = re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0]
+        comma = max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=comma, strict=True)
     header: list[str] = []
     while True:

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from chatdev import textfile
 from chatdev.errors import UserError
 from chatdev.journal import events, places, store
 from chatdev.playback.faults import AtLeastOne, FaultSpec
@@ -107,15 +108,7 @@ def load(path: Path) -> Recording:
 
 def read(path: Path) -> Recording:
     """The recording in a UTF-8 file. Raises RecordingError."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise RecordingError(f"The recording {path} cannot be read ({error.strerror}).") from error
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _fault(str(path), data.count(b"\n", 0, error.start) + 1, "not UTF-8") from None
-    return parse(text, str(path))
+    return parse(textfile.read(path, RecordingError, newlines=False), str(path))
 
 
 def from_log(path: Path) -> Recording:

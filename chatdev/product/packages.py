@@ -93,7 +93,7 @@ def similar(requirement: str) -> str:
 
 def requirements(content: bytes) -> list[str]:
     """The names in a ``requirements.txt``, without versions; options, URLs and paths are skipped."""
-    lines = content.decode(errors="replace").splitlines()
+    lines = content.decode("utf-8-sig", "replace").splitlines()
     return [name for line in lines if (name := package_name(line))]
 
 

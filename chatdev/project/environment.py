@@ -15,7 +15,7 @@ def wanted(folder: Path) -> replies.Requirements:
     listed = folder / REQUIREMENTS
     if not listed.is_file() or listed.is_symlink():
         return replies.Requirements()
-    return replies.requirements(f"{REQUIREMENTS}\n{fenced(listed.read_text(encoding='utf-8', errors='replace'))}\n")
+    return replies.requirements(f"{REQUIREMENTS}\n{fenced(listed.read_text(encoding='utf-8-sig', errors='replace'))}\n")
 
 
 def place(folder: Path) -> Path:

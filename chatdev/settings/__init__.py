@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from chatdev import redaction
+from chatdev import redaction, textfile
 from chatdev.errors import SettingsError
 from chatdev.settings import proxies
 from chatdev.settings.keys import is_placeholder, may_be_of_openai
@@ -310,15 +310,11 @@ def traces_url(endpoint: str) -> str:
 
 def _read(path: Path) -> _File:
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return _File()
+        raw = tomllib.loads(textfile.read(path, SettingsError)) if path.exists() else {}
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(
             f"{path} is not valid TOML: {error}.", do="See chatdev.toml.example for the format."
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}.") from None
     try:
         file = msgspec.convert(raw, _File)
     except msgspec.ValidationError as error:

@@ -32,7 +32,7 @@ def load_hub(environ: Mapping[str, str] = os.environ) -> HubSettings:
     token = environ.get("HF_TOKEN", "").strip()
     if not token:
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            token = Path(environ.get("HF_TOKEN_PATH") or home / "token").read_text(encoding="utf-8").strip()
+            token = Path(environ.get("HF_TOKEN_PATH") or home / "token").read_text(encoding="utf-8-sig").strip()
     return HubSettings(
         endpoint=(environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/"),
         token=Secret(token) if token else None,

@@ -145,5 +145,5 @@ def test_missing_files_are_named(folder: Path) -> None:
 
 def test_text_that_is_not_utf8_is_named(folder: Path) -> None:
     (folder / "context.md").write_bytes(b"\xff")
-    with pytest.raises(CompanyError, match=r"context\.md cannot be read"):
+    with pytest.raises(CompanyError, match=r"context\.md is not UTF-8"):
         config.load(folder)

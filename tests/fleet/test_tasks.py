@@ -79,7 +79,7 @@ def test_a_file_without_a_row_or_that_is_not_there_or_no_utf8_is_refused(tmp_pat
     assert "contains no tasks" in refused(file(tmp_path, "name,task\n"))
     assert "contains no tasks" in refused(file(tmp_path, ""))
     assert "No such file" in refused(tmp_path / "nothing.csv")
-    assert "byte 11: 0xfc" in refused(file(tmp_path, "name,task\nü,a\n".encode("latin-1")))
+    assert "not UTF-8 (line 2, byte 0xfc)" in refused(file(tmp_path, "name,task\nü,a\n".encode("latin-1")))
 
 
 def test_conditions_of_one_column_add_up_and_those_of_several_narrow() -> None:
