@@ -22,12 +22,22 @@ _SHORT = 3
 """Values up to this length are not treated as secrets: they occur in too many words."""
 
 
+_NO_SECRETS = re.compile(
+    r"(sk-)?(empty|none|null|not?[-_ ]?(key|needed|required|api[-_]?key)([-_ ](required|needed))?|dummy|fake|test"
+    r"|local(host)?|anything|ollama|lm[-_]?studio|v?llm|llama[-_.]?cpp|litellm)",
+    re.IGNORECASE,
+)
+"""Words that people set as the key of a server without one. They are no secrets, and occur in many texts."""
+
+
 def values(credentials: Iterable[str], *proxies: str) -> set[str]:
     """All strings that reveal a secret: keys and headers' values, with and without their scheme (``Bearer …``,
     ``Basic …``), and the logins in the addresses of proxies, plain and as they are sent. At least four characters each.
     """
     found: set[str] = set()
     for credential in credentials:
+        if _NO_SECRETS.fullmatch(credential):
+            continue
         scheme, _, bare = credential.partition(" ")
         found |= {credential, bare.strip()}
         if scheme.lower() == "basic":

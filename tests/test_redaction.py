@@ -22,9 +22,22 @@ class Outer(msgspec.Struct, frozen=True, tag="outer"):
     by_name: dict[str, str] = {}
 
 
-@pytest.mark.parametrize("written", [KEY, 'sk-de\\"coy/4711', "sk-de%22coy%2F4711"])
-def test_a_secret_is_found_as_itself_in_json_and_in_an_address(written: str) -> None:
+@pytest.mark.parametrize(
+    "written",
+    [
+        KEY, 'sk-de\\"coy/4711', "sk-de%22coy%2F4711", "sk-de%22coy%2f4711", "sk-de%22coy/4711",
+        "sk-de&quot;coy/4711", "sk-de&#34;coy/4711",
+    ],
+)  # fmt: skip
+def test_a_secret_is_found_as_itself_in_json_in_an_address_and_in_html(written: str) -> None:
     assert Redactor([KEY]).text(f"<{written}>") == "<***>"
+
+
+@pytest.mark.parametrize(
+    "written", ["a b&c'd", "a+b%26c%27d", "a%20b%26c%27d", "a b&amp;c&#x27;d", "a b&amp;c&#39;d", "a b&amp;c'd"]
+)
+def test_a_secret_is_found_as_a_form_and_html_write_it(written: str) -> None:
+    assert Redactor(["a b&c'd"]).text(f"<{written}>") == "<***>"
 
 
 def test_the_longest_secret_goes_first() -> None:
@@ -56,6 +69,14 @@ def test_what_gives_a_header_or_a_proxy_away() -> None:
     found = values([f"Basic {login}", "Basic !", "Bearer tok-4711"], "http://user:p%40ss@proxy:3128")
     assert {login, "open sesame", "me:open sesame", "tok-4711", "user:p%40ss", "p%40ss", "p@ss"} <= found
     assert not values(["abc"])
+    assert {base64.b64encode(b"user:p@ss").decode(), "user:p@ss"} <= found, "as a client sends it"
+    several = values((), "http://one:first@a", "https://two:second@b:1/", "nothing", "http://[bad:thirdword@")
+    assert {"first", "second"} <= several
+
+
+@pytest.mark.parametrize("word", ["EMPTY", "not-needed", "ollama", "lm-studio", "sk-no-key-required", "dummy", "vllm"])
+def test_a_word_in_the_place_of_a_key_is_no_secret(word: str) -> None:
+    assert values([word]) == set()
 
 
 @pytest.mark.parametrize("word", ["EMPTY", "dummy", "localhost", "12345678", "not-needed"])

@@ -57,17 +57,24 @@ def command(
     from chatdev.ops.bench import contenders, picture, report
     from chatdev.ops.bench.measure import BenchPlan
     from chatdev.ops.bench.run import bench
+    from chatdev.redaction import Redactor
     from chatdev.settings import load_here
 
     async def measure(plan: BenchPlan) -> report.BenchReport:
         settings = load_here()
+        redactor = Redactor(settings.secrets)
         named = endpoints or await contenders.unnamed(settings)
         measured = [contenders.contender(text, settings) for text in named]
         for each in measured if settings.debug else ():
-            each.backend.debug = common.say
-        return await bench(
-            measured, await workload_of(run), plan, tell=common.say, agree=lambda costs: agree_to_costs(costs, yes)
+            each.backend.debug = lambda text: common.say(redactor.text(text))
+        result = await bench(
+            measured,
+            await workload_of(run),
+            plan,
+            tell=lambda text: common.say(redactor.text(text)),
+            agree=lambda costs: agree_to_costs(costs, yes),
         )
+        return redactor.value(result)
 
     plan = BenchPlan(_levels(levels), _positive(seconds), projects)
     targets = [Path(name) for name in (output.markdown_file, output.svg_file) if name]

@@ -21,7 +21,7 @@ from chatdev.views.terminal import Terminal
 
 class RunOutput(Protocol):
     """The output of a run. ``live``: there is a status line that can show the server's metrics. ``redact`` removes
-    secrets from answers that are shown while they arrive."""
+    secrets from everything that is not in the log."""
 
     redact: Callable[[str], str]
 
@@ -87,13 +87,13 @@ class Text:
         self._shown.on_server(text)
 
     def notice(self, text: str) -> None:
-        common.say(text)
+        common.say(self.redact(text))
 
     def error(self, error: ChatDevError) -> None:
-        common.say(f"Error: {error}")
+        common.say(self.redact(f"Error: {error}"))
 
     def debug(self, text: str) -> None:
-        common.say(f"{text}\n")
+        common.say(self.redact(f"{text}\n"))
 
     def paused(self) -> None:
         self._shown.close()
@@ -127,13 +127,15 @@ class Json:
         pass
 
     def notice(self, text: str) -> None:
-        self._lines.say("notice", text=text)
+        self._lines.say("notice", text=self.redact(text))
 
     def error(self, error: ChatDevError) -> None:
-        self._lines.say("error", error=type(error).__name__, text=str(error), exit_status=error.exit_status)
+        self._lines.say(
+            "error", error=type(error).__name__, text=self.redact(str(error)), exit_status=error.exit_status
+        )
 
     def debug(self, text: str) -> None:
-        self._lines.say("debug", text=text)
+        self._lines.say("debug", text=self.redact(text))
 
     def paused(self) -> None:
         pass
@@ -152,12 +154,9 @@ class DebugLog:
 
     def __init__(self, path: Path, output: RunOutput, redact: Callable[[str], str]) -> None:
         self._redact = redact
-        self._file = os.fdopen(
-            ownfile.handle(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, ownfile.PRIVATE),
-            "a",
-            encoding="utf-8",
-            errors="replace",
-        )
+        opened = ownfile.handle(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, ownfile.PRIVATE)
+        os.fchmod(opened, ownfile.PRIVATE)  # an earlier version may have made it
+        self._file = os.fdopen(opened, "a", encoding="utf-8", errors="replace")
         self._output = output
 
     def __call__(self, text: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chatdev.cli.options import WatchOptions
 from chatdev.cli.run_output import RunOutput
+from chatdev.errors import UserError
 from chatdev.journal.store import Record
 from chatdev.models.chat_model import ChatModel
 from chatdev.settings import Settings, traces_url
@@ -53,6 +54,11 @@ class Watchers:
 @contextlib.asynccontextmanager
 async def watchers(watch_options: WatchOptions, settings: Settings, output: RunOutput) -> AsyncIterator[Watchers]:
     """The watchers that the options and settings request. Raises UserError if the metrics port is taken."""
+    if "@" in watch_options.otel_endpoint:
+        raise UserError(
+            "--otel-endpoint contains a user name or a password.",
+            do="Set them as a header, with OpenTelemetry's own OTEL_EXPORTER_OTLP_HEADERS.",
+        )
     url = traces_url(watch_options.otel_endpoint) if watch_options.otel_endpoint else settings.otlp_traces
     async with contextlib.AsyncExitStack() as stack:
         metrics: Metrics | None = None

@@ -79,6 +79,7 @@ def build(request: runs.RunRequest, label: str | None, watch_options: WatchOptio
     async def work() -> End:
         settings = runs.settings_for(request, load_here())
         sandbox = await levels.chosen(unsafe=watch_options.unsafe, engine=watch_options.engine)
+        output.redact = Redactor(settings.secrets).text
         with common.redacting(settings):
             async with (
                 watch.watchers(watch_options, settings, output) as watchers,
@@ -113,6 +114,7 @@ def resume(
         start = runs.started(records, folder)
         settings = runs.settings_for(runs.options_of(records, folder).resumed(typed), load_here())
         sandbox = await levels.chosen(unsafe=watch_options.unsafe, engine=watch_options.engine)
+        output.redact = Redactor(settings.secrets).text
         with common.redacting(settings):
             async with (
                 watch.watchers(watch_options, settings, output) as watchers,
@@ -171,7 +173,6 @@ async def _attempt(
     redactor = Redactor(settings.secrets)
     debug = DebugLog(folder / runs.HIDDEN / "debug.log", output, redactor.text) if settings.debug else None
     choice.backend.debug = debug
-    output.redact = redactor.text
     watchers.begun(read(runs.log_of(folder)))
     try:
         async with watch.server_shown(choice.backend, output):

@@ -80,7 +80,7 @@ def _objects(text: str, faults: list[str]) -> Iterator[tuple[int, Mapping[str, s
 
 def _table(text: str, path: Path, faults: list[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
     """The rows of a CSV file. Commas, semicolons or tabs separate its columns, as in its first line, or as a line
-    ``sep=;`` in front of it says, which spreadsheet programs write."""
+    ``sep=;`` of a spreadsheet program says in front of it."""
     csv.field_size_limit(1 << 24)
     if stated := _SEPARATOR.match(text):
         comma, text = stated[1], "\n" + text[stated.end() :]  # the empty line keeps the numbers of the others

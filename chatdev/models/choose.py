@@ -22,6 +22,7 @@ from chatdev.models.retry import clock
 from chatdev.models.spending import CostBudget
 from chatdev.models.types import ModelType, Target
 from chatdev.settings import Settings, base_url
+from chatdev.settings.urls import shown
 
 OPENAI = "openai:"
 
@@ -66,7 +67,7 @@ class Choice(msgspec.Struct, frozen=True):
         return await _openai(self._means, target.name)
 
 
-_ENDPOINT = re.compile(r"^(?P<name>.*)@(?P<endpoint>https?://\S+|[\w.-]+:\d+\S*)$")
+_ENDPOINT = re.compile(r"^(?P<name>.*?)@(?P<endpoint>https?://.+|[\w.-]+:\d+\S*)$")
 
 
 def assignments(typed: Iterable[str]) -> dict[str, Target]:
@@ -76,13 +77,13 @@ def assignments(typed: Iterable[str]) -> dict[str, Target]:
         role, equals, model = (part.strip() for part in each.partition("="))
         if not (role and equals and model):
             raise UserError(
-                f"--role-model {each!r} is not of the form ROLE=MODEL.",
+                f"--role-model {shown(each)!r} is not of the form ROLE=MODEL.",
                 do='Name a role or a phase, and a model: --role-model "Programmer=NAME", or NAME@http://host:8001/v1.',
             )
-        elsewhere = _ENDPOINT.match(model)
-        assigned[role] = (
-            Target(elsewhere["name"], base_url(elsewhere["endpoint"], each)) if elsewhere else Target(model)
-        )
+        name, endpoint = found.groups() if (found := _ENDPOINT.match(model)) else (model, "")
+        if endpoint and re.search(r".@[^@]*:", name):  # what looks like a login must not become a model's name
+            endpoint = model.partition("@")[2]
+        assigned[role] = Target(name, base_url(endpoint, f"--role-model {role}") if endpoint else "")
     return assigned
 
 

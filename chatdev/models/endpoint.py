@@ -190,7 +190,7 @@ async def identify(transport: "Transport", engine: str = "") -> tuple[str, str]:
         answer = pages[page.path]
         version = (answer.get(page.field) if page.field else "") if isinstance(answer, dict) else None
         if isinstance(version, str) and (not page.marker or page.marker in answer):
-            return name, version
+            return name, transport.address.masked(version)  # a server may quote the key that it was sent
     dialect = rules.of_owner(engine)
     return dialect.name if dialect else "", ""
 

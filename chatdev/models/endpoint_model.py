@@ -21,6 +21,7 @@ from chatdev.models.profile import Profile, Profiles
 from chatdev.models.retry import FailoverCall
 from chatdev.models.spending import CostBudget
 from chatdev.models.types import Completion, Message, Options, Target, Watch
+from chatdev.redaction import Redactor
 from chatdev.settings import Settings, base_url
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class EndpointModel(ChatModel):
         self._backoff = backoff
         self._transport: Transport | None = None
         self._state: EndpointState | None = None
-        self._profiles = Profiles(settings.cache)
+        self._profiles = Profiles(settings.cache, Redactor(settings.secrets))
         self._stored_profile: Profile | None = None
         self._waits = settings.waits
         self._announced, self._announced_at = "", 0.0

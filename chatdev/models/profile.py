@@ -14,6 +14,7 @@ import msgspec
 
 from chatdev import ownfile
 from chatdev.models import dialects
+from chatdev.redaction import Redactor
 
 
 def _usual_switch() -> dict[str, Any]:
@@ -48,10 +49,12 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Profiles:
-    """This user's profiles, one JSON file each in ``folder``; without a folder there are none."""
+    """This user's profiles, one JSON file each in ``folder``, readable for the user alone; without a folder there are
+    none. What ``redactor`` finds is not stored."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, redactor: Redactor | None = None) -> None:
         self._folder = folder
+        self._redactor = redactor or Redactor()
 
     def any(self, base_url: str, model: str) -> bool:
         """Whether there is a profile of any version: only then is the server's version worth a request."""
@@ -70,6 +73,7 @@ class Profiles:
         """Write a profile, replacing an older one; its path, or None if it could not be written. Raises LinkRefused."""
         if self._folder is None:
             return None
+        profile = self._redactor.value(profile)
         path = self._folder / f"{_name(profile.base_url, profile.model)}-{_short(profile.version)}.json"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

@@ -56,7 +56,8 @@ async def _step(sandbox: Sandbox, job: Job, failure: str) -> None:
     ended = await sandbox.run(job)
     if ended.exit_status == 0:
         return
-    logins = Redactor(secret for value in job.environment.values() if "@" in value for secret in values((), value))
+    settings = " ".join((*job.environment.values(), job.files.get(_CONFIG, b"").decode(errors="replace"))).split()
+    logins = Redactor(values((), *(word for word in settings if "@" in word)))
     tried = [logins.text(line) for line in ended.stderr.splitlines() if line.strip()][-3:]
     busy = " (the machine was too busy)" if ended.stopped == "starved" else ""
     limit = busy or (f" (stopped by the {ended.stopped} limit)" if ended.stopped else "")

@@ -19,7 +19,7 @@ from chatdev.settings import proxies
 from chatdev.settings.keys import is_placeholder, may_be_of_openai
 from chatdev.settings.proxies import Proxies
 from chatdev.settings.secret import Secret
-from chatdev.settings.urls import DEFAULT_ENDPOINT, base_url, host_of, is_openai, is_private, unwritable
+from chatdev.settings.urls import DEFAULT_ENDPOINT, base_url, host_of, is_openai, is_private, shown, unwritable
 
 __all__ = [
     "DEFAULT_ENDPOINT", "FILE", "Deadlines", "Secret", "Settings", "base_url", "load", "load_here", "traces_url",
@@ -295,11 +295,11 @@ def _otlp(environ: Mapping[str, str], endpoint: str) -> tuple[str | None, tuple[
     if not url or of("OTEL_SDK_DISABLED").lower() == "true" or of("OTEL_TRACES_EXPORTER").lower() == "none":
         return None, ()
     protocol = of("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or of("OTEL_EXPORTER_OTLP_PROTOCOL") or "http/protobuf"
-    if protocol == "http/protobuf" and re.match(r"https?://[^/\s]+", url):
+    if protocol == "http/protobuf" and re.match(r"https?://[^/\s@]+(/|$)", url):
         return url, ()
-    why = (
-        f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol}" if protocol != "http/protobuf" else f"{url} is not an HTTP address"
-    )
+    why = f"{shown(url)} {'contains a login' if '@' in url else 'is not an HTTP address'}"
+    if protocol != "http/protobuf":
+        why = f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol}"
     return None, (f"No OpenTelemetry spans are sent: {why}. Use http/protobuf, usually on port 4318.",)
 
 

@@ -274,6 +274,21 @@ async def examined(server: FakeServer, cache: Path, **more: object) -> dict[str,
     return by_check(await examine(address, "default", given))
 
 
+async def test_a_key_that_a_server_quotes_is_in_no_finding_and_no_profile(cache: Path) -> None:
+    key = "tok-decoy-4711"
+    pages: dict[str, object] = {"/version": {"version": f"1.0 for {key}"}, "/v1/models": {"data": [{"id": "m"}]}}
+    async with serving(pages=pages) as server:
+        given = Settings(vllm_endpoint=server.url, cache=cache, vllm_api_key=Secret(key))
+        heard: list[Finding] = []
+        diagnosis = await examine(addresses.of_vllm(given), "default", given, heard.append)
+        other = await examine(msgspec.structs.replace(addresses.of_vllm(given), key=None), "default", given)
+    assert diagnosis.version == "1.0 for ***"
+    for each in (diagnosis, heard, other):
+        assert key.encode() not in msgspec.json.encode(each)
+    stored = list(cache.iterdir())
+    assert stored and all(key not in path.read_text() and path.stat().st_mode & 0o077 == 0 for path in stored)
+
+
 async def test_a_server_without_a_model_is_told_to_load_one(cache: Path) -> None:
     async with serving(models={"data": []}) as server:
         finding = (await examined(server, cache))["models"]

@@ -118,11 +118,14 @@ def test_what_assigns_nothing_is_refused_with_the_form(typed: str) -> None:
 
 def test_names_may_hold_an_at_sign() -> None:
     typed = ["A=@cf/meta/llama", "B=m@localhost:8001", "C=@https://host/v1", "D=openai:gpt-9", "E=x@y"]
+    typed += ["F=llama3:8b@host:11434", "G=qwen:7b@q4"]
     assert assignments(typed) == {
         "A": Target("@cf/meta/llama"),
         "B": Target("m", "http://localhost:8001/v1"),
         "C": Target("", "https://host/v1"),
         "D": Target("openai:gpt-9"),
+        "F": Target("llama3:8b", "http://host:11434/v1"),
+        "G": Target("qwen:7b@q4"),
         "E": Target("x@y"),
     }
 
@@ -185,3 +188,19 @@ async def test_none_of_the_others_begins_in_a_roles_place(tmp_path: Path) -> Non
                 await wiring.work(runs.begin(order, tmp_path), choice)
         finally:
             await choice.backend.aclose()
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "Programmer=NAME@http://me:hunter2@host",
+        "Programmer=NAME@http://me:hunter2@host:8000/v1",
+        "Programmer=NAME@me:hunter2@host:8000",
+        "Programmer=@https://me:hunter2@host",
+        "=NAME@http://me:hunter2@host",
+    ],
+)
+def test_a_login_in_a_models_address_is_refused_and_not_shown(typed: str) -> None:
+    with pytest.raises(UserError, match="--role-model") as error:
+        assignments([typed])
+    assert "hunter2" not in str(error.value)

@@ -16,6 +16,7 @@ from chatdev.models.transport import Transport
 from chatdev.ops.doctor import access, answers, host, skill, speed
 from chatdev.ops.doctor.findings import Diagnosis, Finding
 from chatdev.ops.doctor.subject import Subject
+from chatdev.redaction import Redactor
 from chatdev.settings import Settings
 
 Tell = Callable[[Finding], None]
@@ -38,11 +39,12 @@ async def find(settings: Settings) -> tuple[Address, tuple[Facts, ...]]:
 async def examine(address: Address, wanted: str, settings: Settings, tell: Tell = lambda finding: None) -> Diagnosis:
     """Examine one endpoint. ``tell`` gets each finding as it comes. The results are saved as the endpoint's profile."""
     line = Transport(address)
-    told: list[Finding] = []
+    redactor = Redactor(settings.secrets)
+    findings: list[Finding] = []
 
     def add(finding: Finding) -> None:
-        told.append(finding)
-        tell(finding)
+        findings.append(redactor.value(finding))
+        tell(findings[-1])
 
     add(host.settings(settings))
     try:
@@ -51,7 +53,7 @@ async def examine(address: Address, wanted: str, settings: Settings, tell: Tell 
         except ModelError as error:
             for finding in access.closed(address, error, host.holder(address)):
                 add(finding)
-            return Diagnosis(endpoint=address.base_url, findings=tuple(told))
+            return Diagnosis(endpoint=address.base_url, findings=tuple(findings))
         engine, version = await endpoint.identify(line, facts.engine)
         for finding in access.opened(address, facts, engine, version):
             add(finding)
@@ -63,7 +65,7 @@ async def examine(address: Address, wanted: str, settings: Settings, tell: Tell 
             add(finding)
     finally:
         await line.aclose()
-    return _kept(subject, told, settings)
+    return redactor.value(_kept(subject, findings, settings))
 
 
 async def _tried(subject: Subject, *, paid: bool) -> AsyncIterator[Finding]:
@@ -97,16 +99,16 @@ async def _around(address: Address) -> AsyncIterator[Finding]:
     yield await asyncio.to_thread(host.gpus, address)
 
 
-def _kept(subject: Subject, told: list[Finding], settings: Settings) -> Diagnosis:
+def _kept(subject: Subject, findings: list[Finding], settings: Settings) -> Diagnosis:
     today = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
     profile = msgspec.structs.replace(subject.profile, date=today, adaptations=tuple(sorted(subject.adapted)))
-    kept = Profiles(settings.cache).put(profile) if subject.seen else None
+    kept = Profiles(settings.cache, Redactor(settings.secrets)).put(profile) if subject.seen else None
     return Diagnosis(
         endpoint=profile.base_url,
         model=profile.model,
         engine=profile.engine,
         version=profile.version,
-        findings=tuple(told),
+        findings=tuple(findings),
         profile=profile,
         kept=str(kept or ""),
     )
