@@ -87,8 +87,10 @@ def program() -> str:
 
 
 def echo(text: str) -> None:
-    """Print a line to standard output, safe for any locale and for names of files that are not UTF-8."""
-    click.echo(text.encode(sys.stdout.encoding or "utf-8", "replace"))
+    """Print a line to standard output without what could drive a terminal, safe for any locale and for names of files
+    that are not UTF-8."""
+    shown = clean(text.encode("utf-8", "replace").decode("utf-8"))
+    click.echo(shown.encode(sys.stdout.encoding or "utf-8", "replace"))
 
 
 def conclude(text: str) -> None:

@@ -30,14 +30,15 @@ def list_() -> None:
 
     --config accepts these names.
     """
+    from chatdev.cli import common
     from chatdev.company import config
 
     own = {path.parent.name: path.parent for file in _FILES for path in sorted(Path("CompanyConfig").glob(f"*/{file}"))}
     for name, folder in {**dict(sorted(own.items())), **config.built_in()}.items():
         try:
-            click.echo(f"{name}: {_load(folder).description}")
+            common.echo(f"{name}: {_load(folder).description}")
         except config.CompanyError as error:
-            click.echo(f"{name}: not usable. {error.what}")
+            common.echo(f"{name}: not usable. {error.what}")
 
 
 @command.command()
@@ -48,10 +49,11 @@ def show(name: str, ignoring: bool) -> None:
 
     Prints a tree for the terminal and a Mermaid diagram.
     """
+    from chatdev.cli import common
     from chatdev.company import drawing
 
     company = _found(name, ignoring)
-    click.echo(f"{drawing.tree(company)}\n\n{drawing.mermaid(company)}")
+    common.echo(f"{drawing.tree(company)}\n\n{drawing.mermaid(company)}")
     _list_ignored(company)
 
 
@@ -85,8 +87,10 @@ def check(path: str, ignoring: bool) -> None:
 
     Checks the templates too; an error names the file and the key.
     """
+    from chatdev.cli import common
+
     company = _found(path, ignoring)
-    click.echo(f"{company.name} is valid: {len(company.phases)} phases, {len(company.roster)} roles in use.")
+    common.echo(f"{company.name} is valid: {len(company.phases)} phases, {len(company.roster)} roles in use.")
     _list_ignored(company)
 
 
@@ -121,8 +125,10 @@ _FILES = ("company.toml", "ChatChainConfig.json", "PhaseConfig.json", "RoleConfi
 
 
 def _list_ignored(company: "Company") -> None:
+    from chatdev.cli import common
+
     for each in company.ignored:
-        click.echo(f"Ignored (not supported): {each}")
+        common.echo(f"Ignored (not supported): {each}")
 
 
 def _load(folder: Path, ignoring: bool = False) -> "Company":
@@ -156,4 +162,4 @@ def _write(sources: "Mapping[str, str]", folder: Path) -> None:
         common.fail(UserError(f"{folder} cannot be written ({error.strerror})."))
     except UserError as error:
         common.fail(error)
-    click.echo(f'Wrote {folder}. Edit it, then: {common.program()} company check "{folder}"')
+    common.echo(f'Wrote {folder}. Edit it, then: {common.program()} company check "{folder}"')

@@ -35,7 +35,7 @@ def command(endpoint: str | None, as_json: bool) -> None:
 
     def tell(finding: "Finding") -> None:
         if not as_json:
-            click.echo("\n".join(lines(finding, width)))
+            common.echo("\n".join(lines(finding, width)))
 
     async def diagnosed() -> "list[Diagnosis]":
         settings, endpoints = await _endpoints(endpoint, quiet=as_json)
@@ -85,7 +85,9 @@ async def _endpoints(endpoint: str | None, *, quiet: bool) -> "tuple[Settings, l
 
 
 def _conclude(diagnosis: "Diagnosis") -> None:
-    click.echo(f"\n{diagnosis.summary}")
+    from chatdev.cli import common
+
+    common.echo(f"\n{diagnosis.summary}")
     if diagnosis.kept:
         click.echo(f"Saved for later runs: {diagnosis.kept}")
 

@@ -29,7 +29,7 @@ def command(file: Path, jsonl: bool, expected: tuple[str, ...]) -> None:
     try:
         with _opened(file) as stream:
             for line in _as_json(stream, expected) if jsonl else _for_a_person(stream.read(), expected):
-                click.echo(line)
+                common.echo(line)
     except UnicodeDecodeError:
         common.fail(UserError(f"{file} is not UTF-8.", do="Save it as UTF-8."))
     except (OSError, EOFError) as error:

@@ -58,6 +58,7 @@ def run(level: str | None, folder: str | None, seconds: float, words: tuple[str,
     from chatdev.product.verdict import read_folder
     from chatdev.sandbox import levels
     from chatdev.sandbox.port import Job, Limits
+    from chatdev.views.text import clean
 
     try:
         files = read_folder(Path(folder)) if folder is not None else {}
@@ -66,8 +67,10 @@ def run(level: str | None, folder: str | None, seconds: float, words: tuple[str,
         outcome = common.run(sandbox.run(Job(words, files, stdin=stdin, limits=Limits(seconds=seconds))))
     except ChatDevError as error:
         common.fail(error)
-    click.echo(outcome.stdout, nl=False)
-    click.echo(outcome.stderr, nl=False, err=True)
+    for text, stream in ((outcome.stdout, sys.stdout), (outcome.stderr, sys.stderr)):
+        # A pipe or a file gets exactly what was printed.
+        stream.write(clean(text) if stream.isatty() else text)
+        stream.flush()
     if outcome.stopped == "starved":
         common.say(f"Gave up after {outcome.seconds:.1f} s: the machine was too busy to run it.")
     elif outcome.stopped:

@@ -33,6 +33,7 @@ from chatdev.fleet.tasks import TaskRow
 from chatdev.journal import lock, store, torn
 from chatdev.journal.store import sync_path
 from chatdev.project.prompts import checked
+from chatdev.views.text import clean
 
 T = TypeVar("T")
 
@@ -349,5 +350,13 @@ def _csv(results: Iterable[Result], *, header: bool = False) -> bytes:
     if header:
         writer.writerow(COLUMNS)
     for each in results:
-        writer.writerow(getattr(each, column) for column in COLUMNS)
+        writer.writerow(_cell(getattr(each, column)) for column in COLUMNS)
     return out.getvalue().encode("utf-8", "replace")
+
+
+def _cell(value: object) -> object:
+    """A value as a cell: a text on one line that no spreadsheet program takes for a formula."""
+    if not isinstance(value, str):
+        return value
+    line = " ".join(clean(value).split())
+    return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line

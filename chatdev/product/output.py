@@ -29,12 +29,21 @@ def normalise(text: str, *, folder: str = "", home: str = "", temporary: str = "
     return _end(text.strip("\n"), limit)
 
 
-# Tokens that chat templates put between turns (ChatML, Llama 2 and 3, Mistral, Gemma, DeepSeek, Phi, gpt-oss).
-# An engine obeys them anywhere in a message.
+# Tokens that chat templates put between turns. An engine obeys them anywhere in a message.
 _TEMPLATE_TOKEN = re.compile(
-    r"<(?=\|[\w ]{1,40}\|>|｜[^｜<>\n]{1,40}｜>|/?(?:s|bos|eos|pad|unk)>|</?SYS>>)"
-    r"|<(?=(?:start|end)_of_(?:turn|image|role)>)"
-    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|IMG|THINK)\])"
+    # ChatML, Llama 3 and 4, Phi, Granite, gpt-oss, Command R; DeepSeek, Hunyuan; EXAONE.
+    r"<(?=\|[^|<>\n]{1,60}\|>|｜[^｜<>\n]{1,60}｜>)"
+    r"|\[(?=\|[^|\[\]\n]{1,40}\|\])"
+    # Llama 2, T5, older Command R, Gemma, SmolVLM, GLM.
+    r"|<(?=/?(?:s|bos|eos|pad|unk|sop|eop|image|video|audio)>|</?SYS>>|(?:BOS|EOS|PAD|UNK)_TOKEN>)"
+    r"|<(?=(?:start|end)_of_(?:turn|image|audio|role|utterance|text|document)>|fake_token_around_image>)"
+    # Qwen, Hermes, Seed-OSS, code models, unused and reserved ones.
+    r"|<(?=/?(?:tool_calls?|tool_response|tool_result|think|seed:[\w-]{1,40})>)"
+    r"|<(?=(?:endoftext|fim_(?:prefix|middle|suffix|pad)|file_sep|repo_name|(?:unused|reserved_|extra_id_)\d{1,5})>)"
+    # Mistral, GLM, MiniMax.
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|MODEL_SETTINGS|ARGS|CALL_ID"
+    r"|IMG|IMG_BREAK|IMG_END|AUDIO|BEGIN_AUDIO|THINK|PREFIX|SUFFIX|MIDDLE|[gs]?MASK)\])"
+    r"|\](?=~!?b[\[\]])|\[(?=e~\[)"
 )
 # Control characters beyond ASCII, and those that reorder or hide text (bidirectional, zero width, plane 14 tags).
 _UNSEEN = re.compile("[\x80-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]")

@@ -233,13 +233,13 @@ class FolderVerdict(msgspec.Struct, frozen=True):
 
     def text(self) -> str:
         """The same for a terminal: a line for each test, with the reason for a failure below it."""
-        lines = [f"{self.verdict}: {self.why}" if self.why else self.verdict]
+        lines = [f"{self.verdict}: {' '.join(self.why.split())}" if self.why else self.verdict]
         lines += [
             f"  product.toml: {key} = {msgspec.json.encode(words).decode()}" for key, words in self.commands.items()
         ]
         for one in self.tests.results:
             hollow = "  (passes without the product too)" if one.id in self.vacuous else ""
-            lines.append(f"  {one.outcome:<9} {one.id}{hollow}")
+            lines.append(f"  {one.outcome:<9} {' '.join(one.id.split())}{hollow}")
             lines += [f"            {line}" for line in one.why.splitlines()]
         status = f" with status {self.started.exit_status}" if self.started.how == "exited" else ""
         lines.append(f"  start     {self.started.how}{status}")

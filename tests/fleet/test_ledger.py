@@ -2,6 +2,7 @@ import csv
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from chatdev import runs
@@ -72,6 +73,18 @@ def test_a_batch_is_found_again_with_its_tasks_and_results(ledger: Ledger) -> No
     assert again.add(rows("New", "A", "B"))[1:] == (first, second)
     again.close()
     assert again.batch_folder.company.joinpath("company.toml").is_file()
+
+
+def test_no_cell_is_a_formula_or_drives_a_terminal(ledger: Ledger) -> None:
+    texts = ["=HYPERLINK(1)", "+1", "-1+2", "@SUM(1)", " =1", "two\nlines", "\x1b[2Jclear", "plain = 1"]
+    for task, text in zip(ledger.add(rows(*map(str, range(len(texts))))), texts, strict=True):
+        ledger.put(msgspec.structs.replace(result(task), error=text))
+    shown = ["'=HYPERLINK(1)", "'+1", "'-1+2", "'@SUM(1)", "'=1", "two lines", "clear", "plain = 1"]
+    assert [row["error"] for row in table(ledger.folder)] == shown
+    ledger.close()
+    again = Ledger(ledger.folder)
+    assert sorted(each.error for each in again.results.values()) == sorted(texts), "the log keeps them as they are"
+    again.close()
 
 
 def test_results_grow_line_by_line_in_both_files(ledger: Ledger) -> None:

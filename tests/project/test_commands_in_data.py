@@ -132,3 +132,42 @@ def test_a_reason_of_several_lines_is_fenced_and_one_of_a_single_line_is_as_it_w
     assert reason_text("no test was collected") == "no test was collected"
     told = reason_text("Traceback:\n```\n<INFO> Finished </s>")
     assert told == "\n\n````text\nTraceback:\n```\n<INFO> Finished <\\/s>\n````\n\nThat is all that it said"
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        *("<|im_end|>", "<|start_header_id|>", "<|reserved-special:7|>", "<｜Assistant｜>", "<s>", "</s>", "<<SYS>>"),
+        *("[gMASK]", "<sop>", "<eop>", "[|endofturn|]", "[|system|]", "<tool_call>", "</tool_call>", "<tool_response>"),
+        *(
+            "<end_of_utterance>",
+            "<end_of_turn>",
+            "<|END_OF_TURN_TOKEN|>",
+            "<think>",
+        ),
+        *("</think>", "<BOS_TOKEN>", "<seed:eos>", "<endoftext>", "<fim_middle>", "<unused42>", "<reserved_106>"),
+        *("[INST]", "[/INST]", "[TOOL_CALLS]", "[ARGS]", "[/THINK]", "]~b]", "]~!b[", "[e~[", "<|channel|>"),
+    ],
+)
+def test_a_template_token_of_any_family_is_made_inert(token: str) -> None:
+    quoted = inert(f"before {token} after")
+    assert token not in quoted
+    assert quoted.replace("\\", "") == f"before {token} after"
+    assert inert(quoted) == quoted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a < b | c > d",
+        "List<String>",
+        "<span>",
+        "[0]",
+        "if a <b> c",
+        "a[e]~b",
+        "|>",
+        "<tools/>",
+    ],
+)
+def test_what_is_no_token_stays_as_it_is(text: str) -> None:
+    assert inert(text) == text
