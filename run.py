@@ -9,9 +9,9 @@ prerequisites.check_python()
 
 try:
     from chatdev.cli.classic import main
+
+    if __name__ == "__main__":
+        main()
 except ModuleNotFoundError as missing:
     prerequisites.report_missing(missing)
     raise
-
-if __name__ == "__main__":
-    main()

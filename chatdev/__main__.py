@@ -14,8 +14,8 @@ prerequisites.check_python()
 
 try:
     from chatdev.cli.main import main
+
+    main()  # a command imports most packages when it runs
 except ModuleNotFoundError as missing:
     prerequisites.report_missing(missing)
     raise
-
-main()

@@ -52,7 +52,8 @@ FULL = "full"
 
 def company_of(name: str, effort: str = "") -> Path:
     """The folder of the requested company. Raises CompanyError."""
-    return config.find(FULL if effort == "high" and name.lower() == "default" else name)
+    usual = name.lower() == "default" and not config.replaced(name)
+    return config.find(FULL if effort == "high" and usual else name)
 
 
 def unusable(name: str) -> str:

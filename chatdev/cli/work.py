@@ -12,6 +12,7 @@ from chatdev import runs, wiring
 from chatdev.cli import common, watch
 from chatdev.cli.options import WatchOptions
 from chatdev.cli.run_output import DebugLog, Json, RunOutput, Text
+from chatdev.company import config
 from chatdev.errors import ChatDevError
 from chatdev.journal import store
 from chatdev.journal.store import read
@@ -91,6 +92,8 @@ def build(request: runs.RunRequest, label: str | None, watch_options: WatchOptio
 
     try:
         request.checked()
+        if own := config.replaced(request.config):
+            output.notice(f"Using your own company in {own}. The built-in one is --config {request.config.lower()}.")
         return _show_end(common.run(work()), output)
     except (ChatDevError, OSError) as error:
         return _show_error(error, output)

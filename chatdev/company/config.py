@@ -179,14 +179,17 @@ def built_in() -> dict[str, Path]:
 def find(name: str) -> Path:
     """The folder of a company: a built-in name in any letter case, ``./CompanyConfig/NAME``, or a path.
 
-    Raises CompanyError.
+    The user's own ``CompanyConfig/Default`` comes before the built-in ``default``, as ``replaced`` says. Raises
+    CompanyError.
     """
     folders = built_in()
+    if own := replaced(name):
+        return own
     if folder := folders.get(name.lower()):
         return folder
     places = (Path("CompanyConfig") / name, Path(name))
     for path in places if name else ():
-        if any((path / file).is_file() for file in ("company.toml", *CLASSIC_FILES)):
+        if _is_company(path):
             return path
     if name.lower() in ("art", "human", "incremental"):
         raise CompanyError(
@@ -197,6 +200,17 @@ def find(name: str) -> Path:
         tried=(f"built in: {', '.join(folders)}", *(f"a company's folder: {path}" for path in dict.fromkeys(places))),
         do="Choose one with --config, or create one with: chatdev company new NAME",
     )
+
+
+def replaced(name: str) -> Path | None:
+    """The user's own company in place of a built-in one: ChatDev 1.0's companies are edited in ``CompanyConfig``, and
+    ``Default`` is its name for the usual one. The name in lower case is always the built-in company."""
+    own = Path("CompanyConfig") / name
+    return own if name != name.lower() and name.lower() in built_in() and _is_company(own) else None
+
+
+def _is_company(folder: Path) -> bool:
+    return any((folder / file).is_file() for file in ("company.toml", *CLASSIC_FILES))
 
 
 def load(folder: Path) -> Company:

@@ -307,7 +307,8 @@ def test_companies_are_found_in_company_config(make: Make, monkeypatch: pytest.M
     make(settings=chain(), name="Default")
     monkeypatch.chdir(folder.parent.parent)
     assert config.find("Mine").samefile(folder)
-    assert config.find("Default") == config.BUILT_IN / "default"
+    assert config.find("Default") == Path("CompanyConfig") / "Default"
+    assert config.find("default") == config.BUILT_IN / "default"
     assert config.find(str(folder)) == folder
 
 
