@@ -89,11 +89,11 @@ def read_memory(meminfo: str) -> tuple[int, int]:
 
 
 def _nvidia() -> tuple[tuple[Gpu, ...], str]:
-    asked = "--format=csv,noheader,nounits"
-    cards, complaint = _said("nvidia-smi", "--query-gpu=index,uuid,name,memory.total,memory.used", asked)
+    output_format = "--format=csv,noheader,nounits"
+    cards, complaint = _output_of("nvidia-smi", "--query-gpu=index,uuid,name,memory.total,memory.used", output_format)
     if not cards:
         return (), complaint
-    apps, _ = _said("nvidia-smi", "--query-compute-apps=gpu_uuid,pid,process_name", asked)
+    apps, _ = _output_of("nvidia-smi", "--query-compute-apps=gpu_uuid,pid,process_name", output_format)
     return read_nvidia(cards, apps), ""
 
 
@@ -121,16 +121,16 @@ def _rows(table: str, columns: int) -> Iterator[list[str]]:
 
 
 def _amd() -> tuple[tuple[Gpu, ...], str]:
-    said, complaint = _said("rocm-smi", "--showproductname", "--showmeminfo", "vram", "--showpids", "--json")
-    found = read_amd(said)
+    output, complaint = _output_of("rocm-smi", "--showproductname", "--showmeminfo", "vram", "--showpids", "--json")
+    found = read_amd(output)
     return found, "" if found else complaint
 
 
-def read_amd(said: str) -> tuple[Gpu, ...]:
+def read_amd(output: str) -> tuple[Gpu, ...]:
     """GPUs from rocm-smi's JSON: an object per card, and ``system`` with the processes, but not on which card."""
-    start = said.find("{")  # warnings may precede it
+    start = output.find("{")  # warnings may precede it
     try:
-        table = json.loads(said[start:]) if start >= 0 else {}
+        table = json.loads(output[start:]) if start >= 0 else {}
     except json.JSONDecodeError:
         return ()
     cards = {int(key[4:]): card for key, card in table.items() if re.fullmatch(r"card\d+", key)}
@@ -149,7 +149,7 @@ def read_amd(said: str) -> tuple[Gpu, ...]:
     )
 
 
-def _said(program: str, *arguments: str) -> tuple[str, str]:
+def _output_of(program: str, *arguments: str) -> tuple[str, str]:
     """The output of a driver's tool, and its error message. Both are empty if the tool is not installed."""
     path = shutil.which(program)
     if path is None:

@@ -25,7 +25,7 @@ def pieces(text: str) -> Pieces:
 
 
 class PlayedAnswer(msgspec.Struct, frozen=True, dict=True, kw_only=True):
-    """An answer up to its token limit: first the reasoning (``thought``), then the content (``said``).
+    """An answer up to its token limit: first the reasoning (``thought``), then the content (``text_pieces``).
 
     ``field`` is the name of the reasoning field. ``null``: the content is null, not empty. ``cached_tokens`` are the
     prompt tokens that a prefix cache would have saved; None if that is not computed.
@@ -35,7 +35,7 @@ class PlayedAnswer(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     model: str
     created: int
     thought: Pieces
-    said: Pieces
+    text_pieces: Pieces
     finish_reason: str
     prompt_tokens: int
     cached_tokens: int | None = None
@@ -45,7 +45,7 @@ class PlayedAnswer(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     @property
     def tokens(self) -> int:
         """The size of the completion."""
-        return len(self.thought) + len(self.said)
+        return len(self.thought) + len(self.text_pieces)
 
     def usage(self) -> dict[str, Any]:
         """The ``usage`` object."""
@@ -60,8 +60,8 @@ class PlayedAnswer(msgspec.Struct, frozen=True, dict=True, kw_only=True):
 
     def whole(self, *, usage: bool) -> bytes:
         """The ``chat.completion`` object; its content is null if there is only reasoning, as with vLLM's parsers."""
-        message: dict[str, Any] = {"role": "assistant", "content": _joined(self.said)}
-        if self.null or (self.thought and not self.said):
+        message: dict[str, Any] = {"role": "assistant", "content": _joined(self.text_pieces)}
+        if self.null or (self.thought and not self.text_pieces):
             message["content"] = None
         if self.thought:
             message[self.field] = _joined(self.thought)
@@ -87,8 +87,8 @@ class PlayedAnswer(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     def between(self, start: int, end: int) -> bytes:
         """The events of the tokens from ``start`` up to ``end``."""
         split = len(self.thought)
-        thought, said = self.thought[start:end], self.said[max(start - split, 0) : max(end - split, 0)]
-        return self._events(_encode(self.field), thought) + self._events(b'"content"', said)
+        thought, text_pieces = self.thought[start:end], self.text_pieces[max(start - split, 0) : max(end - split, 0)]
+        return self._events(_encode(self.field), thought) + self._events(b'"content"', text_pieces)
 
     def _events(self, field: bytes, some: Pieces) -> bytes:
         if not some:

@@ -18,13 +18,13 @@ def recordings() -> tuple[Recording, ...]:
 
 def recording_of(task: str) -> Recording:
     """The recording of this task, in any letter case. Raises UserError that lists the recorded tasks."""
-    known = recordings()
-    for recording in known:
+    recorded = recordings()
+    for recording in recorded:
         if recording.task.casefold() == task.strip().casefold():
             return recording
     raise UserError(
         f"DEMO plays recorded answers, but has none for the task {task.strip()[:80]!r}.",
-        do="\n".join(["Recorded tasks:", *(f'  --task "{recording.task}"' for recording in known)]),
+        do="\n".join(["Recorded tasks:", *(f'  --task "{recording.task}"' for recording in recorded)]),
     )
 
 

@@ -74,7 +74,7 @@ class FaultSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     ignore_constraints: bool | None = None
     reasoning_field: str | None = None
 
-    def said(self) -> dict[str, Any]:
+    def set_fields(self) -> dict[str, Any]:
         """The fields that are set."""
         return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
 
@@ -91,11 +91,11 @@ class FaultSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 def merge(manners: Iterable[FaultSpec], place: str = "", attempt: int = 1, request_id: str = "") -> FaultSpec:
     """All manners that apply to one request, as one manner; if two set the same field, the later one wins."""
-    said: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for manner in manners:
         if manner.applies(place, attempt, request_id):
-            said |= manner.said()
-    return FaultSpec(**said | {"place": None, "attempt": None, "share": None})
+            fields |= manner.set_fields()
+    return FaultSpec(**fields | {"place": None, "attempt": None, "share": None})
 
 
 def parse(text: str) -> FaultSpec:

@@ -31,10 +31,10 @@ class PrefixCache:
         """The same for a prompt that is one text."""
         hits = 0
         spared = (len(prompt) - 1) // self._size
-        known = True
+        still_cached = True
         for number, name in enumerate(self._blocks(prompt + answer)):
-            known = known and name in self._seen
-            hits += known and number < spared
+            still_cached = still_cached and name in self._seen
+            hits += still_cached and number < spared
             self._seen.add(name)
         return hits * self.block
 

@@ -124,12 +124,12 @@ def admit(chat: Chat, body: bytes, model: str, window: int, manner: FaultSpec) -
         raise error_object(404, message, "NotFoundError", "model")
     _check_template([message.role for message in chat.messages], manner)
     name = "max_tokens" if chat.max_completion_tokens is None else "max_completion_tokens"
-    asked = chat.max_tokens if chat.max_completion_tokens is None else chat.max_completion_tokens
+    requested = chat.max_tokens if chat.max_completion_tokens is None else chat.max_completion_tokens
     prompt = prompt_tokens(chat, manner)
-    _check_window(name, asked, prompt, window)
+    _check_window(name, requested, prompt, window)
     _check_sampling(chat)
     room = window - prompt
-    limit = room if asked is None else min(asked, room)
+    limit = room if requested is None else min(requested, room)
     if limit < 1:
         raise _invalid(f"max_tokens must be at least 1, got {limit}.", "max_tokens", limit)
     return limit
@@ -199,10 +199,10 @@ def _check_template(roles: list[str], manner: FaultSpec) -> None:
         raise error_object(400, f"{words} {words}", "BadRequestError")
 
 
-def _check_window(name: str, asked: int | None, prompt: int, window: int) -> None:
-    if asked is not None and asked > window:
-        message = f"{name}={asked} cannot be greater than max_model_len=max_total_tokens={window}."
-        raise _invalid(f"{message} Please request fewer output tokens.", name, asked)
+def _check_window(name: str, requested: int | None, prompt: int, window: int) -> None:
+    if requested is not None and requested > window:
+        message = f"{name}={requested} cannot be greater than max_model_len=max_total_tokens={window}."
+        raise _invalid(f"{message} Please request fewer output tokens.", name, requested)
     if prompt > window:
         # vLLM stops counting one token past the window, so the prompt's true length is not reported.
         least = window + 1

@@ -157,7 +157,7 @@ def write(recording: Recording) -> str:
     import tomli_w
 
     lines = [_RULER, tomli_w.dumps({name: getattr(recording, name) for name in ("model", "window", "task", "name")})]
-    lines += [f"[[manner]]\n{tomli_w.dumps(manner.said())}" for manner in recording.manner]
+    lines += [f"[[manner]]\n{tomli_w.dumps(manner.set_fields())}" for manner in recording.manner]
     lines = ["\n".join(lines).rstrip("\n"), _RULER]
     for entry in recording.entries:
         if entry.when is None and not re.fullmatch(places.PATTERN, entry.place):

@@ -181,8 +181,8 @@ class Playback:
         texts = [message.text for message in chat.messages] or [""]
         recording = choose(self._recordings, texts)
         if recording is None:
-            known = ", ".join(repr(each.task) for each in self._recordings)
-            raise _unknown(f"The messages contain no recorded task; recorded tasks: {known}.")
+            tasks = ", ".join(repr(each.task) for each in self._recordings)
+            raise _unknown(f"The messages contain no recorded task; recorded tasks: {tasks}.")
         if entry := recording.find(place, texts[-1]):
             return entry
         nearest = recording.nearest(place, texts[-1])
@@ -194,12 +194,12 @@ class Playback:
     def _answer(self, entry: Entry, chat: Chat, call: _Call, limit: int) -> PlayedAnswer:
         held = entry is _EXAMINED and not call.manner.ignore_constraints  # recorded answers are never changed
         text = chat.held(entry.text) if held else entry.text
-        thought, said = self._in_pieces(entry.reasoning), self._in_pieces(text)
+        thought, text_pieces = self._in_pieces(entry.reasoning), self._in_pieces(text)
         null = bool(call.manner.null_content) and (chat.thinks or bool(call.manner.empty))
         if call.manner.empty:
-            thought, said = (), ()
+            thought, text_pieces = (), ()
         elif null:
-            thought, said = thought + said, ()
+            thought, text_pieces = thought + text_pieces, ()
         elif not chat.thinks:
             thought = ()
         cached = None
@@ -210,8 +210,8 @@ class Playback:
             model=self._model,
             created=int(time.time()),
             thought=thought[:limit],
-            said=said[: max(limit - len(thought), 0)],
-            finish_reason="length" if len(thought) + len(said) > limit else entry.finish,
+            text_pieces=text_pieces[: max(limit - len(thought), 0)],
+            finish_reason="length" if len(thought) + len(text_pieces) > limit else entry.finish,
             prompt_tokens=protocol.prompt_tokens(chat, call.manner),
             cached_tokens=cached,
             field=call.manner.reasoning_field or "reasoning",

@@ -343,13 +343,13 @@ _WORDS = {
 }
 
 
-def _complaint(path: Path, raw: dict[str, Any], said: str) -> SettingsError:
+def _complaint(path: Path, raw: dict[str, Any], message: str) -> SettingsError:
     """msgspec's error in the user's terms: the file, the key, what was expected and what was found."""
-    where = match[1] if (match := re.search(r"`\$\.?(.*)`$", said)) else ""
-    if unknown := re.match(r"Object contains unknown field `(.*?)`", said):
-        known = Deadlines.__struct_fields__ if where else _File.__struct_fields__
+    where = match[1] if (match := re.search(r"`\$\.?(.*)`$", message)) else ""
+    if unknown := re.match(r"Object contains unknown field `(.*?)`", message):
+        names = Deadlines.__struct_fields__ if where else _File.__struct_fields__
         key = f"{where}.{unknown[1]}" if where else unknown[1]
-        return SettingsError(f"{path}: unknown setting {key}.", do=f"Known settings: {', '.join(known)}.")
+        return SettingsError(f"{path}: unknown setting {key}.", do=f"Known settings: {', '.join(names)}.")
     where = re.sub(r"\[\d+\]$", "", where)  # a list is shown as a whole
     if where.endswith("[...]"):
         table = where.removesuffix("[...]")
@@ -357,7 +357,7 @@ def _complaint(path: Path, raw: dict[str, Any], said: str) -> SettingsError:
     found: Any = raw
     for step in where.split(".", 1):
         found = found[step]
-    expected = re.match(r"Expected `([\w |]+)`", said)
+    expected = re.match(r"Expected `([\w |]+)`", message)
     assert expected
     words = _WORDS[expected[1]]
     shown = f"of type {type(found).__name__}" if re.search("key|headers|proxy", where) else repr(found)

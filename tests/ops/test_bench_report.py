@@ -37,7 +37,7 @@ def test_cost_is_reckoned_per_project_and_per_thousand_tokens() -> None:
     assert both.cost_per_project == pytest.approx(0.08)
     assert both.cost_per_1k_tokens == pytest.approx(0.2)
     assert of(sample(0.01), sample(None)).cost_per_project is None
-    assert of(Sample("failed", 4, told=("no",))).cost_per_1k_tokens is None
+    assert of(Sample("failed", 4, messages=("no",))).cost_per_1k_tokens is None
 
 
 def test_answers_without_cached_tokens_count_where_others_tell_them() -> None:

@@ -84,21 +84,21 @@ async def meet(contender: Contender) -> MeasurableContender:
         return MeasurableContender(contender, why=" ".join(part for part in (error.what, error.do) if part))
 
 
-def price(met: MeasurableContender, usage: Usage) -> float | None:
+def price(candidate: MeasurableContender, usage: Usage) -> float | None:
     """The cost of this many tokens there in US dollars: 0 on the user's own server, None if not known."""
-    if not met.contender.paid:
+    if not candidate.contender.paid:
         return 0.0
-    known = met.facts is not None and met.contender.backend.address.is_openai
-    return prices.load().cost(met.facts.model, usage) if known and met.facts else None
+    priced = candidate.facts is not None and candidate.contender.backend.address.is_openai
+    return prices.load().cost(candidate.facts.model, usage) if priced and candidate.facts else None
 
 
-def estimate(met: MeasurableContender, workload: Workload, projects: int) -> str:
+def estimate(candidate: MeasurableContender, workload: Workload, projects: int) -> str:
     """What measuring a paid endpoint may cost, as a line for the user to confirm."""
     one = workload.most()
     prompts, answers = projects * one.prompt_tokens, projects * one.completion_tokens
-    cost = price(met, Usage(prompts, answers))
+    cost = price(candidate, Usage(prompts, answers))
     money = "its price is not known" if cost is None else f"at most about {cost:.2f} US dollars"
     return (
-        f"{met.name}: {money}, for {projects} projects of {len(workload.calls)} calls: up to {prompts:,} prompt and "
-        f"{answers:,} completion tokens."
+        f"{candidate.name}: {money}, for {projects} projects of {len(workload.calls)} calls: up to {prompts:,} prompt "
+        f"and {answers:,} completion tokens."
     )

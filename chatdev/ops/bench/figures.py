@@ -77,10 +77,10 @@ class EndpointFigures(msgspec.Struct, frozen=True):
 
 def spread(values: Iterable[float | None]) -> Spread | None:
     """Median and 95th percentile of the known values."""
-    known = sorted(value for value in values if value is not None)
-    if not known:
+    ordered = sorted(value for value in values if value is not None)
+    if not ordered:
         return None
-    return Spread(*(known[math.ceil(len(known) * percent / 100) - 1] for percent in (50, 95)))
+    return Spread(*(ordered[math.ceil(len(ordered) * percent / 100) - 1] for percent in (50, 95)))
 
 
 def of_level(level: Level, workload: Workload) -> LevelFigures:
@@ -119,11 +119,11 @@ def _prefix_hits(
     return (None, "not reported") if counted is None else (counted, "metrics")
 
 
-def of_endpoint(met: MeasurableContender, levels: Sequence[Level], workload: Workload) -> EndpointFigures:
+def of_endpoint(candidate: MeasurableContender, levels: Sequence[Level], workload: Workload) -> EndpointFigures:
     """The figures of an endpoint, or the reason why it could not be measured."""
-    facts, base_url = met.facts, met.contender.backend.address.base_url
+    facts, base_url = candidate.facts, candidate.contender.backend.address.base_url
     if facts is None:
-        return EndpointFigures(met.name, base_url, measured=False, why=met.why)
+        return EndpointFigures(candidate.name, base_url, measured=False, why=candidate.why)
     samples = [sample for level in levels for sample in level.samples]
     answered = [sample for sample in samples if sample.outcome == "answered"]
     ended = sum(sample.outcome != "cut" for sample in samples)
@@ -131,13 +131,13 @@ def of_endpoint(met: MeasurableContender, levels: Sequence[Level], workload: Wor
     tokens = sum(sample.prompt_tokens + sample.tokens for sample in answered)
     limits = sum(sample.limit for sample in answered)
     return EndpointFigures(
-        name=met.name,
+        name=candidate.name,
         base_url=base_url,
         measured=bool(answered),
         why="" if answered else _why_nothing(samples),
         model=facts.model,
         engine=facts.engine,
-        own=not met.contender.paid,
+        own=not candidate.contender.paid,
         models=len(facts.served),
         window=facts.window,
         window_assumed=facts.assumed,
@@ -151,24 +151,24 @@ def of_endpoint(met: MeasurableContender, levels: Sequence[Level], workload: Wor
 
 def _sum(values: Iterable[float | None]) -> float | None:
     listed = list(values)
-    known = [value for value in listed if value is not None]
-    return sum(known) if len(known) == len(listed) else None
+    numbers = [value for value in listed if value is not None]
+    return sum(numbers) if len(numbers) == len(listed) else None
 
 
 def _why_nothing(samples: Sequence[Sample]) -> str:
     failed = [sample for sample in samples if sample.outcome == "failed"]
     if failed:
-        return f"No call was answered. {failed[0].told[0]}"
+        return f"No call was answered. {failed[0].messages[0]}"
     return "No call was answered in time. Set a larger --seconds."
 
 
 def _notes(levels: Sequence[Level], answered: Sequence[Sample], samples: Sequence[Sample]) -> Iterator[str]:
     """What a reader of an endpoint's figures must know, one sentence each."""
-    failed = Counter(sample.told[0] for sample in samples if sample.outcome == "failed")
+    failed = Counter(sample.messages[0] for sample in samples if sample.outcome == "failed")
     for why, number in failed.most_common(3):
         yield f"{number:,} calls failed: {why}"
-    for told, number in Counter(told for sample in answered for told in sample.told).most_common(5):
-        yield f"In {number:,} calls: {told}."
+    for message, number in Counter(each for sample in answered for each in sample.messages).most_common(5):
+        yield f"In {number:,} calls: {message}."
     unfinished = [str(level.in_flight) for level in levels if not level.finished and level.samples]
     if unfinished:
         yield f"No project finished at {', '.join(unfinished)} in flight: those figures cover only first calls."

@@ -56,7 +56,7 @@ class Sample(msgspec.Struct, frozen=True):
     first_token: float | None = None
     gap: float | None = None
     cost: float | None = None
-    told: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
 
 
 class Level(msgspec.Struct, frozen=True):
@@ -155,7 +155,7 @@ class Bench:
             completion = await self._contender.backend.complete(call.messages, options, pace)
         except ModelError as error:
             tries = self._contender.tries if isinstance(error, ServerFault | Unreachable) else 1
-            self._samples.append(Sample("failed", call.tokens, tries=tries, told=(error.what,)))
+            self._samples.append(Sample("failed", call.tokens, tries=tries, messages=(error.what,)))
             return "failed"
         except asyncio.CancelledError:
             self._samples.append(Sample("cut", call.tokens, tokens=min(pace.pieces, call.tokens)))
@@ -176,7 +176,7 @@ class Bench:
             first_token=receipt.first_token,
             gap=pace.gap(completion),
             cost=None if self._contender.paid and not receipt.cost else receipt.cost,
-            told=receipt.adapted,
+            messages=receipt.adapted,
         )
 
 

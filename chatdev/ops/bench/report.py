@@ -38,7 +38,7 @@ def notes(workload: Workload, plan: BenchPlan) -> tuple[str, ...]:
     """How the figures were measured; the same for all endpoints."""
     end = "" if plan.projects is None else f" or until each parallel slot has finished {plan.projects} projects"
     alike = sum(not workload.bears_task(call) for call in workload.calls)
-    told = (
+    sentences = (
         f"The requests are those of {workload.title}: {len(workload.calls)} calls per project, with "
         f"{workload.tokens:,} completion tokens. Each project has a unique mark before its task, so projects share "
         "only the text before it.",
@@ -54,8 +54,8 @@ def notes(workload: Workload, plan: BenchPlan) -> tuple[str, ...]:
         "of the tokens; your own machines and power are not included.",
     )
     if not alike:
-        return told
-    return (*told, f"Calls that do not contain the task, and so are the same in all projects: {alike}.")
+        return sentences
+    return (*sentences, f"Calls that do not contain the task, and so are the same in all projects: {alike}.")
 
 
 def as_json(report: BenchReport) -> str:
@@ -71,8 +71,8 @@ def markdown(report: BenchReport) -> str:
     lines = list(table(report.endpoints, report.plan.levels))
     lines.append(f"\nMeasured by `chatdev bench` {report.version}, {report.date}.\n")
     for endpoint in report.endpoints:
-        said = endpoint.notes if endpoint.measured else (endpoint.why, *endpoint.notes)
-        lines += [f"- {code(endpoint.name)}: {md(note, ROOM)}" for note in said]
+        notes = endpoint.notes if endpoint.measured else (endpoint.why, *endpoint.notes)
+        lines += [f"- {code(endpoint.name)}: {md(note, ROOM)}" for note in notes]
     lines += [f"- {note}" for note in report.notes]
     return "\n".join(lines)
 

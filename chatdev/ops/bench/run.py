@@ -28,14 +28,17 @@ async def bench(
     limited too. Raises what ``agree`` raises, and SettingsError; the report names endpoints that fail.
     """
     try:
-        met = await asyncio.gather(*map(contenders.meet, whom))
-        alive = [each for each in met if each.facts]
+        candidates = await asyncio.gather(*map(contenders.meet, whom))
+        alive = [each for each in candidates if each.facts]
         bounded = msgspec.structs.replace(plan, projects=plan.projects or 1)
         agree([contenders.estimate(each, workload, bounded.most) for each in alive if each.contender.paid])
         if alive:
             minutes = len(alive) * len(plan.levels) * plan.seconds / 60
-            tell(f"{len(alive)} of {len(met)} endpoints answer; measuring them takes about {figure(minutes)} minutes.")
-        measured = [await _measured(each, workload, bounded if each.contender.paid else plan, tell) for each in met]
+            takes = f"measuring them takes about {figure(minutes)} minutes"
+            tell(f"{len(alive)} of {len(candidates)} endpoints answer; {takes}.")
+        measured = [
+            await _measured(each, workload, bounded if each.contender.paid else plan, tell) for each in candidates
+        ]
     finally:
         for contender in whom:
             await contender.backend.aclose()
@@ -51,14 +54,14 @@ async def bench(
     )
 
 
-async def _measured(met: MeasurableContender, workload: Workload, plan: BenchPlan, tell: Tell) -> EndpointFigures:
+async def _measured(candidate: MeasurableContender, workload: Workload, plan: BenchPlan, tell: Tell) -> EndpointFigures:
     levels: tuple[Level, ...] = ()
     notes: tuple[str, ...] = ()
-    if met.facts is None:
-        tell(f"{met.name} cannot be measured.")
+    if candidate.facts is None:
+        tell(f"{candidate.name} cannot be measured.")
     else:
-        levels = await Bench(met.contender, workload, plan, lambda text: tell(f"{met.name}: {text}")).run()
-    if levels and met.contender.paid:
+        levels = await Bench(candidate.contender, workload, plan, lambda text: tell(f"{candidate.name}: {text}")).run()
+    if levels and candidate.contender.paid:
         notes = (f"It charges for tokens. Projects per parallel slot: {plan.projects}.",)
-    found = figures.of_endpoint(met, levels, workload)
+    found = figures.of_endpoint(candidate, levels, workload)
     return msgspec.structs.replace(found, notes=(*found.notes, *notes))

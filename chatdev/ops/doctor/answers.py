@@ -142,7 +142,7 @@ async def structured(subject: Subject) -> Finding:
         else:
             (held if constraints.kept(answer.text, _CHOICES) else blank if _blank(answer) else ignored).append(kind)
     subject.profile = msgspec.structs.replace(subject.profile, choices=held[0] if held else constraints.NONE)
-    told = "; ".join(
+    outcomes = "; ".join(
         f"{word}: {', '.join(kinds)}"
         for word, kinds in (
             ("enforced", held),
@@ -154,12 +154,12 @@ async def structured(subject: Subject) -> Finding:
     )
     if held:
         cure = """For vLLM: --structured-outputs-config '{"disable_any_whitespace":true}' prevents that."""
-        seen = f"Choices are requested with {held[0]}. {told.capitalize()}."
+        seen = f"Choices are requested with {held[0]}. {outcomes.capitalize()}."
         return Finding("structured output", "good", seen, cure if blank else "")
     return Finding(
         "structured output",
         "bad",
-        f"No kind of constraint is enforced, so choices are read from free text. {told.capitalize()}.",
+        f"No kind of constraint is enforced, so choices are read from free text. {outcomes.capitalize()}.",
         "Use a server that supports structured output (vLLM, llama.cpp, SGLang and TGI do). A proxy must forward "
         "response_format.",
     )
@@ -211,7 +211,7 @@ def average(numbers: list[float]) -> float:
 
 async def counting(subject: Subject) -> Finding:
     """Characters per token in prose and in code, if the server counts tokens; and whether it has ``/tokenize``."""
-    estimator, told = TokenEstimator(), []
+    estimator, rates = TokenEstimator(), []
     for what, text in (("prose", PROSE * 4), ("code", CODE * 6)):
         try:
             answer, _ = await subject.ask("counting", text, max_tokens=1)
@@ -228,12 +228,12 @@ async def counting(subject: Subject) -> Finding:
                     "Serve the model with a larger window (Ollama: OLLAMA_CONTEXT_LENGTH).",
                 )
             estimator = estimator.learn(messages, answer.usage.prompt_tokens)
-            told.append(f"{len(text) / answer.usage.prompt_tokens:.1f} characters per token in {what}")
+            rates.append(f"{len(text) / answer.usage.prompt_tokens:.1f} characters per token in {what}")
     page = await _tokenize(subject)
-    if not told:
+    if not rates:
         return Finding("tokens", "warning", f"The server does not count them, so they are estimated. {page}")
     subject.profile = msgspec.structs.replace(subject.profile, low=estimator.low, high=estimator.high)
-    return Finding("tokens", "good", f"{', '.join(told)}. {page}")
+    return Finding("tokens", "good", f"{', '.join(rates)}. {page}")
 
 
 async def _tokenize(subject: Subject) -> str:

@@ -18,13 +18,13 @@ ANOTHER_LOOPBACK = "127.0.0.2"
 
 def settings(given: Settings) -> Finding:
     """Where each setting comes from; secrets are named without their values."""
-    told = [f"{name} from {source}" for name, source in sorted(given.sources.items())]
+    origins = [f"{name} from {source}" for name, source in sorted(given.sources.items())]
     if "VLLM_ENDPOINT" not in given.sources:
-        told.insert(0, f"VLLM_ENDPOINT is not set, so {given.endpoint} is used")
+        origins.insert(0, f"VLLM_ENDPOINT is not set, so {given.endpoint} is used")
     if given.window:
-        told.append("window from chatdev.toml")
+        origins.append("window from chatdev.toml")
     fallback = "OpenAI takes over if the endpoint does not answer" if given.openai_api_key else "There is no fallback"
-    return Finding("settings", "good", f"{'; '.join(told)}. {fallback}.", " ".join(given.notes))
+    return Finding("settings", "good", f"{'; '.join(origins)}. {fallback}.", " ".join(given.notes))
 
 
 def is_here(address: Address) -> bool:

@@ -125,7 +125,7 @@ async def in_flight(subject: Subject) -> Finding:
         best, top = level, measured.rate
     subject.profile = msgspec.structs.replace(subject.profile, in_flight=best)
     load = await metrics.read(subject.line)
-    now = f" Now: {told}." if load and (told := load.text()) else ""
+    now = f" Now: {load_text}." if load and (load_text := load.text()) else ""
     seen = (
         f"{best} in parallel{f'; {stopped}' if stopped else ''}. Tokens/s by calls in flight: {', '.join(rates)}.{now}"
     )
@@ -151,12 +151,12 @@ class _Measured(msgspec.Struct, frozen=True):
 async def _level(subject: Subject, calls: int) -> _Measured | None:
     """Make ``calls`` calls in parallel; None if one of them failed or the time ran out."""
     began = time.monotonic()
-    asked = [
+    requests = [
         subject.ask("flight", f"{number}. {TALE}", max_tokens=32, temperature=0.8) for number in range(1, calls + 1)
     ]
     try:
         async with asyncio.timeout(PATIENCE):
-            answered = await asyncio.gather(*asked)
+            answered = await asyncio.gather(*requests)
     except (ModelError, TimeoutError):
         return None
     seconds = time.monotonic() - began
