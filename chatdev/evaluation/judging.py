@@ -9,7 +9,7 @@ from chatdev.errors import UserError
 from chatdev.evaluation import answers, own_tests
 from chatdev.evaluation.sets import Case, EvalTask
 from chatdev.product import languages
-from chatdev.product.python_start import MAIN
+from chatdev.product.python_layout import MAIN
 from chatdev.product.sessions import NOT_STARTED, Ended, Invocation, run_sessions
 from chatdev.product.verdict import files_digest
 from chatdev.sandbox.port import Sandbox, SandboxError

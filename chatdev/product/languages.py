@@ -1,7 +1,7 @@
 """Which language a product is written in, and so how it is built, started and tested."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from chatdev import language_table
 from chatdev.errors import UserError
 from chatdev.journal.events import ProductStarted, TestsRan
 from chatdev.language_table import Table, Toolchain
-from chatdev.product import python_run, python_start, python_tests
+from chatdev.product import python_layout, python_run, python_start, python_tests
 from chatdev.product.acceptance import Launch
 from chatdev.product.toolchain import ToolchainProduct
 from chatdev.sandbox.port import Sandbox
@@ -71,20 +71,20 @@ class Product(Protocol):
 
 
 class _Python:
-    main = python_start.MAIN
+    main = python_layout.MAIN
     test_file = "tests/test_acceptance.py"
-    command = f"python3 {python_start.MAIN}"
     how = ""
     arguments = "sys.argv"
     stated: Mapping[str, object] = {}
 
-    def __init__(self, interpreter: str = "") -> None:
+    def __init__(self, interpreter: str = "", files: Iterable[str] = ()) -> None:
         self._interpreter = interpreter
+        self.command = " ".join(("python3", *python_layout.words(python_layout.entry(files))))
         self.run_tests = partial(python_tests.run_tests, python=interpreter)
         self.start = partial(python_start.start_product, python=interpreter)
 
     def launch(self, files: Mapping[str, bytes]) -> Launch:
-        return python_run.launch(self._interpreter)
+        return python_run.launch(files, self._interpreter)
 
 
 def find(language: str, table: Table | None = None) -> Product | None:
@@ -136,8 +136,8 @@ def of_folder(files: Mapping[str, bytes], python: str = "", table: Table | None 
     table = language_table.table() if table is None else table
     if MANIFEST not in files:
         by_main = (recipe for recipe in table.values() if recipe.main in files)
-        recipe = None if python_start.MAIN in files else next(by_main, None)
-        return ToolchainProduct(recipe) if recipe else _Python(python)
+        recipe = None if python_layout.MAIN in files else next(by_main, None)
+        return ToolchainProduct(recipe) if recipe else _Python(python, files)
     try:
         stated = msgspec.convert(tomllib.loads(files[MANIFEST].decode()), _Manifest)
     except (ValueError, msgspec.ValidationError) as error:
@@ -145,7 +145,7 @@ def of_folder(files: Mapping[str, bytes], python: str = "", table: Table | None 
     recipe = _recipe(stated.language, table)
     if recipe is None:
         if stated.language.casefold() == PYTHON.casefold():
-            return _Python(python)
+            return _Python(python, files)
         raise _wrong(f'language: "{stated.language}" is not supported; use one of {", ".join([PYTHON, *table])}')
     fields = {name: getattr(stated, name) for name in ("build", "start", "build_tests", "test")}
     changed = {name: value for name, value in fields.items() if value not in (msgspec.UNSET, getattr(recipe, name))}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from chatdev.product import python_layout
 from chatdev.product.acceptance import Launch
 from chatdev.product.output import normalise
 from chatdev.sandbox import patience
@@ -101,10 +102,13 @@ async def run(
     return heard
 
 
-def launch(python: str = "") -> Launch:
-    """How to start ``main.py`` as its user does: with our own interpreter, or with ``python``."""
+def launch(files: Mapping[str, bytes], python: str = "") -> Launch:
+    """How to start the product as its user does: with our own interpreter, or with ``python``."""
     reads = tuple(installation(python)) if python else ()
-    return Launch((python or sys.executable, "-s", "-B", "main.py"), environment=_ENVIRONMENT, reads=reads)
+    words = python_layout.words(python_layout.entry(files))
+    source = python_layout.source(files) if words[0] == "-m" else ""
+    environment = _ENVIRONMENT | {"PYTHONPATH": source} if source else _ENVIRONMENT
+    return Launch((python or sys.executable, "-s", "-B", *words), environment=environment, reads=reads)
 
 
 def _reports(stdout: str, nonce: str) -> Iterator[list[str]]:

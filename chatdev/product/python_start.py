@@ -9,14 +9,13 @@ from pathlib import Path
 from msgspec import structs
 
 from chatdev.journal.events import ProductStarted
-from chatdev.product import busy, python_run, sockets, start_rules
+from chatdev.product import busy, python_layout, python_run, sockets, start_rules
 from chatdev.product.output import is_sound
 from chatdev.product.packages import distribution
 from chatdev.product.runner.start import TERMINAL
 from chatdev.sandbox import fair
 from chatdev.sandbox.port import Sandbox
 
-MAIN = "main.py"
 DISPLAY = "display"
 """The ``lacks`` of a window program without a screen."""
 # The last line of the error that a toolkit raises without a screen: tkinter's, pygame's, and pyglet's and arcade's.
@@ -54,14 +53,14 @@ async def start_product(
     watch: float = 5.0,
     python: str = "",
 ) -> ProductStarted:
-    """Run ``main.py`` without any input for at most ``watch`` seconds of its own, with ``python`` if given.
+    """Run the product without any input for at most ``watch`` seconds of its own, with ``python`` if given.
 
     A window program gets a virtual screen if Xvfb is installed, and one that needs a terminal gets a pseudo-terminal
     where the sandbox allows it. It has crashed if it raised an exception, a signal or a limit other than time ended it,
     or ``start_rules`` finds its exit status to be a failure. Raises SandboxError.
     """
-    if MAIN not in files:
-        return ProductStarted(place, digest, "missing", why=f"there is no {MAIN} to start")
+    if not python_layout.entry(files):
+        return ProductStarted(place, digest, "missing", why=f"there is no {python_layout.MAIN} to start")
     heard = await _run(sandbox, files, watch, python)
     screen = shutil.which(SCREEN) if _is_blind(heard) else None
     if screen:
@@ -102,6 +101,7 @@ async def _run(
         "start",
         f"{watch}",
         os.pathsep.join((python_run.FOLDER, _CLOCK)),
+        python_layout.entry(files),
         *filter(None, [shown_on]),
         seconds=watch + _BEFORE + (_SCREEN_SECONDS if shown_on else 0),
         hold_stdin=True,

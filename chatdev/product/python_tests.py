@@ -10,7 +10,7 @@ from typing import cast
 
 from chatdev.agents.filenames import is_test
 from chatdev.journal.events import TestOutcome, TestResult, TestsRan
-from chatdev.product import busy, python_run, sockets
+from chatdev.product import busy, python_layout, python_run, sockets
 from chatdev.product.output import normalise
 from chatdev.product.packages import distribution
 from chatdev.sandbox.port import Sandbox
@@ -81,7 +81,8 @@ async def run_tests(
             broken.append(TestResult(path, "error", normalise(str(error), limit=_WHY)))
     if not expected:
         return TestsRan(place, digest, tuple(broken))
-    heard = await python_run.run(sandbox, files, "tests", *expected, seconds=seconds, python=python, tells=_tells)
+    words = ("tests", python_layout.source(files), *expected)
+    heard = await python_run.run(sandbox, files, *words, seconds=seconds, python=python, tells=_tells)
     if heard.starved:
         return busy.tests(place, digest, heard.outcome)
     trouble = _trouble(heard)

@@ -297,6 +297,9 @@ def _after_start(words: Sequence[str], start: Sequence[str]) -> list[str] | None
     rest = list(words)
     if rest and _INTERPRETERS.match(rest[0].rpartition("/")[2]):
         rest = rest[1:]
+    if "-m" in start:  # a package: no file has its name
+        module = list(start[start.index("-m") :])
+        return rest[len(module) :] if rest[: len(module)] == module else None
     main = start[-1] if start else ""
     stem = main.rpartition("/")[2].partition(".")[0]
     if rest and rest[0].rpartition("/")[2].casefold() in (main.rpartition("/")[2].casefold(), stem.casefold()):

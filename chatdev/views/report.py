@@ -1,7 +1,7 @@
 """``REPORT.md``: what a person reads first about a run, with the verdict on top."""
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from chatdev.journal import places
 from chatdev.journal.store import Record
@@ -74,13 +74,26 @@ def _start(run: Summary) -> Iterable[str]:
         return
     yield "## Run and test it"
     paths = {file.path for file in run.files}
-    commands = ["python3 main.py"] if "main.py" in paths else []
+    commands = list(filter(None, [_start_command(paths)]))
     yield "In this folder:"
     yield "\n".join(f"    {command}" for command in [*commands, "chatdev test ."])
-    if "main.py" not in paths:
+    if not commands:
         yield "There is no `main.py`, so the start command is unknown."
     if run.product:
         yield f"Start check: the product {md(formatting.started(run.product), 500)}."
+
+
+def _start_command(paths: Set[str]) -> str:
+    """How a Python product is started: its main file, or its only package with a ``__main__.py``."""
+    if "main.py" in paths:
+        return "python3 main.py"
+    begins = [path.split("/") for path in paths if path.endswith("/__main__.py") and path.count("/") < 3]
+    if len(begins) != 1:
+        return ""
+    *above, package, _ = begins[0]
+    if above not in ([], ["src"]):
+        return ""
+    return f"{'PYTHONPATH=src ' if above else ''}python3 -m {shlex.quote(package)}"
 
 
 def _tests(run: Summary) -> Iterable[str]:

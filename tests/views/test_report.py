@@ -57,6 +57,21 @@ def test_every_test_stands_with_its_outcome_its_reason_and_what_it_needs() -> No
     assert "The test results are unreliable: it left early" in text
 
 
+@pytest.mark.parametrize(
+    ("paths", "command"),
+    [
+        (["counter/__main__.py"], "python3 -m counter"),
+        (["src/counter/__main__.py"], "PYTHONPATH=src python3 -m counter"),
+    ],
+)
+def test_a_package_is_started_by_its_name(paths: list[str], command: str) -> None:
+    log = begun()
+    for path in paths:
+        log = log.add(events.FileWritten("f.1", path, "0", 9, 1, 1, 0))
+
+    assert f"\n    {command}\n    chatdev test .\n" in report.render(log.records)
+
+
 def test_it_says_how_to_start_the_product_and_to_test_it_again() -> None:
     text = report.render(finished())
 

@@ -1,16 +1,17 @@
 """Runs a product's tests, or the product, inside the sandbox, and reports the results.
 
 A separate program that uses the standard library alone. It is started in the product's folder with the arguments
-``start SECONDS FOLDERS`` (those of this program and of the sandbox's clock), the same with the path of Xvfb, or
-``tests FILE…``. The first 32 bytes of standard input are a nonce. Reports go to the runner's original standard output,
-one line each: the nonce and then the fields, each led by a unit separator (0x1f), with record separators (0x1e) in
-place of line ends::
+``start SECONDS FOLDERS ENTRY`` (the folders of this program and of the sandbox's clock, and the file to start), the
+same with the path of Xvfb, or ``tests SOURCE FILE…`` (SOURCE is a folder from which packages are imported besides the
+product's own, or empty). The first 32 bytes of standard input are a nonce. Reports go to the runner's original standard
+output, one line each: the nonce and then the fields, each led by a unit separator (0x1f), with record separators (0x1e)
+in place of line ends::
 
     begin FOLDER HOME TMPDIR            before anything of the product is loaded
     file FILE OUTCOME WHY MISSING       a test file that could not be loaded
     collected ID…                       the tests of a file
     unavailable                         there is no pseudo-terminal here for the product
-    running ID                          a test, or main.py once its screen is there
+    running ID                          a test, or the file that is started once its screen is there
     result ID OUTCOME WHY MISSING
     trouble TEXT                        why the results cannot be trusted
     end                                 everything was run
@@ -66,4 +67,4 @@ def _action(arguments: list[str]) -> "Callable[[Say, Callable[[], None], str], N
         return lambda say, adopt, root: start(say, adopt, root, *arguments[1:])
     from .tests import run_tests
 
-    return lambda say, adopt, root: run_tests(say, root, arguments[1:], os._exit)
+    return lambda say, adopt, root: run_tests(say, root, arguments[1], arguments[2:], os._exit)

@@ -3,6 +3,7 @@
 import os
 import sys
 
+from .path import import_also
 from .report import explain, missing_module
 
 TYPE_CHECKING = False
@@ -19,11 +20,14 @@ _PIECE = 1 << 16
 TERMINAL = "terminal"
 
 
-def start(say: "Say", adopt: "Callable[[], None]", root: str, seconds: str, folders: str, shown_on: str = "") -> None:
-    """Run ``main.py`` in a child process, watch it for ``seconds`` of its own time, and report how it ended.
+def start(
+    say: "Say", adopt: "Callable[[], None]", root: str, seconds: str, folders: str, entry: str, shown_on: str = ""
+) -> None:
+    """Run the file ``entry`` in a child process, watch it for ``seconds`` of its own time, and report how it ended.
 
     ``adopt`` makes the calling process the one that reports. ``folders`` are those of this package and of the sandbox's
-    clock. ``shown_on`` is the path of Xvfb, that is started first and ends with everything else, or ``TERMINAL``.
+    clock. A ``__main__.py`` in a folder is run as a package. ``shown_on`` is the path of Xvfb, that is started first
+    and ends with everything else, or ``TERMINAL``.
     """
     ends: tuple[int, ...] = ()
     if shown_on == TERMINAL:
@@ -35,13 +39,13 @@ def start(say: "Say", adopt: "Callable[[], None]", root: str, seconds: str, fold
     elif shown_on:
         _show_on(shown_on)
     before = dict(_files(root))
-    say("running", "main.py")
+    say("running", entry)
     program = os.fork()
     if not program:
         adopt()
         if ends:
             _take_terminal(*ends)
-        _run(say, root)
+        _run(say, root, entry)
         return
     if ends:
         _pass_on(*ends)
@@ -89,18 +93,15 @@ def _pass_on(ours: int, theirs: int) -> None:
     threading.Thread(target=copy, daemon=True).start()
 
 
-def _run(say: "Say", root: str) -> None:
-    """Run ``main.py`` as Python does, and distinguish an uncaught exception from a deliberate exit."""
-    path = f"{root}/main.py"
-    sys.argv = ["main.py"]
+def _run(say: "Say", root: str, entry: str) -> None:
+    """Run a file or a package as Python does, and distinguish an uncaught exception from a deliberate exit."""
+    sys.argv = [entry]
+    if "/" in entry:
+        import runpy  # noqa: F401 - before a product's module of the same name can hide it
     found_without = list(sys.path)
     sys.path.insert(0, root)
-    module = sys.modules["__main__"]
-    module.__file__ = path
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - pathlib is large
-            code = compile(file.read(), path, "exec")
-        exec(code, module.__dict__)  # noqa: S102 - it is what this program is for
+        (_run_package if "/" in entry else _run_file)(root, entry)
     except SystemExit as stop:
         if missing := missing_module(stop):  # the product handled the error and exited
             say("lacks", missing)
@@ -111,6 +112,24 @@ def _run(say: "Say", root: str) -> None:
         say("crash", why, missing_module(error))
         print(why, file=sys.stderr)
         sys.exit(1)
+
+
+def _run_file(root: str, entry: str) -> None:
+    path = f"{root}/{entry}"
+    module = sys.modules["__main__"]
+    module.__file__ = path
+    with open(path, "rb") as file:  # noqa: PTH123 - pathlib is large
+        code = compile(file.read(), path, "exec")
+    exec(code, module.__dict__)  # noqa: S102 - it is what this program is for
+
+
+def _run_package(root: str, entry: str) -> None:
+    import runpy
+
+    *above, package, _ = entry.split("/")
+    if above:
+        import_also(f"{root}/{above[0]}")
+    runpy._run_module_as_main(package)  # type: ignore[attr-defined]  # as ``python -m`` does
 
 
 class _Child:
@@ -130,7 +149,7 @@ class _Child:
             if pid:
                 return os.waitstatus_to_exitcode(status)
             if time.monotonic() >= end:
-                raise subprocess.TimeoutExpired("main.py", timeout)
+                raise subprocess.TimeoutExpired("the product", timeout)
             time.sleep(_PAUSE)
 
 

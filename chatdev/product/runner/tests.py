@@ -8,6 +8,7 @@ import unittest
 from functools import wraps
 
 from .kept import remember
+from .path import import_also
 from .recorder import Recorder, broken, seal
 from .report import explain, missing_module
 
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 _CO_COROUTINE = 0x80  # inspect.CO_COROUTINE
 
 
-def run_tests(say: "Say", root: str, files: list[str], leave: "Callable[[int], object]") -> None:
+def run_tests(say: "Say", root: str, source: str, files: list[str], leave: "Callable[[int], object]") -> None:
     """Load every test file, run the tests of each, and exit immediately: threads and exit handlers cannot interfere.
+    Packages are imported from the folder ``source``, too, if it is not empty.
 
     The files are compiled before anything of the product runs, and compared afterwards: what the product writes into
     its tests, or beside them, changes nothing and is reported.
@@ -34,6 +36,8 @@ def run_tests(say: "Say", root: str, files: list[str], leave: "Callable[[int], o
     recorder = Recorder(say, root, seals)
     sys.argv = ["unittest"]
     sys.path[:0] = dict.fromkeys([root, *(os.path.dirname(f"{root}/{file}") for file in files)])
+    if source:
+        import_also(f"{root}/{source}")
     loaded: dict[str, Loaded] = {}
     for file in files:
         try:
