@@ -92,6 +92,16 @@ def test_private_names_of_the_test_itself_and_of_the_library_are_no_uses() -> No
     assert not _private_names(source)
 
 
+def test_starting_a_run_compiles_no_pattern_that_few_runs_need() -> None:
+    code = (
+        "import gc, chatdev.cli.classic, chatdev.cli.work, chatdev.playback.demo\n"
+        "from chatdev.lazy_pattern import LazyPattern\n"
+        "lazy = [each for each in gc.get_objects() if isinstance(each, LazyPattern)]\n"
+        "print(len(lazy) > 10, [each.pattern for each in lazy if 'compiled' in vars(each)])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout == "True []\n"
+
+
 def test_starting_a_command_imports_no_extra_and_nothing_that_few_runs_need() -> None:
     code = (
         "import sys, chatdev, chatdev.wiring, chatdev.cli.work, chatdev.cli.main, chatdev.models.transport\n"

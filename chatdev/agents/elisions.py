@@ -2,6 +2,8 @@
 
 import re
 
+from chatdev.lazy_pattern import LazyPattern
+
 _THINGS = (
     r"(?:app\w*|class(?:es)?|code|fields|file|functions?|game|implementations?|imports?|logic|methods?|module|program"
     r"|routes|rules|script|styles)"
@@ -72,7 +74,9 @@ _OTHERS = (
     r"|\bkod\w* (?:geri )?kalan\w*|\bphần còn lại.{0,20}(?:giữ nguyên|không đổi)|\bzbytek (?:kódu|souboru)\b"
     r"|\bresten av koden\b|\bsisa kode\b|(?:بقية|باقي) (?:الكود|الشيفرة|الملف)|बाकी कोड"
 )
-_FOREIGN = re.compile("|".join((_CHINESE, _JAPANESE, _KOREAN, _RUSSIAN, _GERMAN, _ROMANCE, _OTHERS)), re.I)
+_FOREIGN = LazyPattern("|".join((_RUSSIAN, _GERMAN, _ROMANCE, _OTHERS)), re.I)
+_ASIAN = LazyPattern("|".join((_CHINESE, _JAPANESE, _KOREAN)))
+"""Each alternative contains a character beyond ASCII."""
 _DOTS = re.compile(
     r"^(?:#|//|/\*|<!--|--)\W{0,4}(?:\.\.\.|…)(?:.{0,80}(?:\.\.\.|…)\W*$|\W{0,3}[^\x00-\x7f])|^(?:\.\.\.|…+)\s*[^\x00-\x7f]"
 )
@@ -91,7 +95,9 @@ def elided(text: str, before: str = "") -> str:
     for line in _COMMENT.findall(text):
         if len(line) <= _MAX_LINE:
             words: str = line.strip()
-            if _ELIDED.search(words) or _ELLIPSIS.search(words) or _DOTS.search(words) or _FOREIGN.search(words):
+            if any(pattern.search(words) for pattern in (_ELIDED, _ELLIPSIS, _DOTS, _FOREIGN)):
+                return words
+            if not words.isascii() and _ASIAN.search(words):
                 return words
             if shortened and _ANY_DOTS.search(words):
                 return words

@@ -7,6 +7,7 @@ import re
 
 from chatdev.agents.fence_lines import toggled
 from chatdev.agents.tokens import LEAKED
+from chatdev.lazy_pattern import LazyPattern
 
 _NAME = (
     r"(?:[\w-]{1,20}[:_])?(?:think(?:ing)?(?:[_-](?:fast|faster|slow|on))?|thoughts?|thought[_-]process|reasoning(?:_content)?"
@@ -21,14 +22,14 @@ _CLOSING = (
     r"|\.\.\.done thinking\."
     r"|◁/think▷)"
 )
-_OPEN = re.compile(rf"(?:\s*{LEAKED}(?:(?:assistant|model)\b)?){{0,8}}\s*{_OPENING}", re.I)
-_OPEN_BEHIND = re.compile(rf"(?<![`'\"\w]){_OPENING}\s*$", re.I)
-_CLOSE = re.compile(rf"{_CLOSING}[ \t\r]{{0,80}}", re.I)
+_OPEN = LazyPattern(rf"(?:\s*{LEAKED}(?:(?:assistant|model)\b)?){{0,8}}\s*{_OPENING}", re.I)
+_OPEN_BEHIND = LazyPattern(rf"(?<![`'\"\w]){_OPENING}\s*$", re.I)
+_CLOSE = LazyPattern(rf"{_CLOSING}[ \t\r]{{0,80}}", re.I)
 # Most answers contain none of these and need not be searched line by line.
 _HINTS = ("think", "thought", "reasoning", "scratchpad", "monologue", "cot", "<|channel>", "<unused9", "<|inner_")
 _MAX_LINE = 300
 
-_CHANNEL = re.compile(
+_CHANNEL = LazyPattern(
     r"(?<![\"'`])<\|channel\|>[ \t]{0,9}(\w{1,30})[^<\n]{0,100}(?:<\|constrain\|>[^<\n]{0,40})?<\|message\|>"
 )
 _SEGMENT_END = re.compile(r"<\|(?:end|call|return|start)\|>")

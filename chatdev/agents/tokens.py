@@ -3,6 +3,7 @@
 import re
 
 from chatdev.agents.fence_lines import FENCE, toggled
+from chatdev.lazy_pattern import LazyPattern
 
 _TURN = (
     r"<\|(?![^|<>\n]{0,39}(?:tool|python|channel|message|constrain|think|thought|solution|answer|box|response|inner))"
@@ -18,9 +19,9 @@ _OTHER = (
 LEAKED = rf"(?:{_TURN}|{_OTHER})"
 """A pattern of one token, for use inside another pattern."""
 
-_FIRST = re.compile(rf"(?:\s*{LEAKED}(?:(?:assistant|model)\b)?)+\s*")
-_LAST = re.compile(rf"(?:{LEAKED}\s*)+$")
-_TURN_OVER = re.compile(rf"\s*(?:(?:`{{3,}}|~{{3,}})\s*)?(?:{_TURN})")
+_FIRST = LazyPattern(rf"(?:\s*{LEAKED}(?:(?:assistant|model)\b)?)+\s*")
+_LAST = LazyPattern(rf"(?:{LEAKED}\s*)+$")
+_TURN_OVER = LazyPattern(rf"\s*(?:(?:`{{3,}}|~{{3,}})\s*)?(?:{_TURN})")
 _WITHIN = 200
 # Most answers contain none of these and need not be searched line by line.
 _HINTS = re.compile(

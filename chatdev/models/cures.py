@@ -8,13 +8,15 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from chatdev.lazy_pattern import LazyPattern
+
 _NUMBER = r"(-?\d{1,3}(?:,\d{3})+|-?\d+(?:\.\d+)?)"
 _BE = r"(?:must|should|can|may|has to|have to|needs to|need to)(?: only)?(?: be| equal)?(?: equal to| exactly)?"
 _MORE, _LESS = r"(?:more|greater|larger|higher|bigger)", r"(?:less|lower|smaller|fewer)"
 _NOT = r"(?:no|not|cannot|can't|never|must not|may not)(?: be)?"
 
 _RULES = tuple(
-    (name, re.compile(pattern.replace("#", _NUMBER), re.IGNORECASE))
+    (name, LazyPattern(pattern.replace("#", _NUMBER), re.IGNORECASE))
     for name, pattern in (
         ("range", r"([\[(])\s*#\s*(?:,|\.\.|;| to )\s*#\s*([\])])"),
         ("between", r"(?:between|from|range(?: of| is)?:?)\s+#\s+(?:and|to|-|–)\s+#"),

@@ -92,7 +92,9 @@ class Transport:
 
     def _session(self, *, pooled: bool = True) -> aiohttp.ClientSession:
         trusted: ssl.SSLContext | bool = True
-        if self.address.ca_file:
+        # Reading the system's certificates takes 25 ms, and SSL_CERT_FILE is often set: not for plain HTTP.
+        encrypted = self.address.base_url.startswith("https:") or self._proxy is not None
+        if self.address.ca_file and encrypted:
             try:
                 trusted = ssl.create_default_context()
                 own = self.address.ca_file

@@ -335,6 +335,13 @@ async def test_a_certificate_is_trusted_if_the_ca_file_says_so(tmp_path: Path) -
         await server.wait_closed()
 
 
+async def test_a_ca_file_is_not_read_for_plain_http(tmp_path: Path) -> None:
+    async with serving() as server:
+        line = transport(server.url, ca_file=tmp_path / "missing.pem")
+        assert getattr((await line.post_chat(BODY)).outcome, "text", "") == "Hello"
+        await line.aclose()
+
+
 async def test_a_ca_file_that_is_none_is_a_mistake_in_the_settings(tmp_path: Path) -> None:
     wrong = tmp_path / "ca.pem"
     wrong.write_text(json.dumps("no certificate"))

@@ -17,6 +17,7 @@ from chatdev.agents.dialects.stated import (
 )  # fmt: skip
 from chatdev.agents.fence_lines import toggled
 from chatdev.agents.path_forms import any_path, as_path
+from chatdev.lazy_pattern import LazyPattern
 
 _FILE_TAGS = frozenset(
     "file create_file createfile write_file write_to_file writefile new_file edit_file save_file update_file"
@@ -32,13 +33,13 @@ _FIELD = (
     r"|<arg_key>\s{0,4}(?P<key>[\w-]{1,40})\s{0,4}</arg_key>\s{0,4}<arg_value>"
     rf"|<(?P<child>{_NAMES})>"
 )
-_OPENING = re.compile(
+_OPENING = LazyPattern(
     rf"^[ \t]{{0,20}}(?:<[A-Za-z][\w:-]{{0,40}}>[ \t]?){{0,3}}(?:{_FIELD}"
     r"|<(?P<tag>[A-Za-z][\w:-]{0,40})(?P<attributes>(?:\s{1,9}[\w:.-]{1,40}\s?=\s?(?:\"[^\"\n]{0,300}\"|'[^'\n]{0,300}'))+)\s?>"
     r"|<(?P<path>[^\s<>/=\"'][^\s<>=\"']{0,199})>[ \t\r]*$)",
     re.M | re.I,
 )
-_NEXT_FIELD = re.compile(rf"\s{{0,40}}(?:{_FIELD})", re.I)
+_NEXT_FIELD = LazyPattern(rf"\s{{0,40}}(?:{_FIELD})", re.I)
 _ATTRIBUTE = re.compile(r"([\w:.-]{1,40})\s?=\s?(?:\"([^\"\n]*)\"|'([^'\n]*)')")
 _CLOSING = re.compile(r"</([^\s<>]{1,210})>")
 _HINT = re.compile(r"^[ \t]{0,20}<[^\s<>]", re.M)
