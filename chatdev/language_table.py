@@ -6,7 +6,7 @@ Everything that depends on a language is a key of its section, so that another l
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -49,7 +49,7 @@ def read(text: str) -> Table:
 @cache
 def table() -> Table:
     """The languages that ChatDev builds products in."""
-    return read(resources.files("chatdev").joinpath("product", "languages.toml").read_text(encoding="utf-8"))
+    return read((Path(__file__).parent / "product" / "languages.toml").read_text(encoding="utf-8"))
 
 
 def suffixes(languages: Table) -> frozenset[str]:

@@ -105,7 +105,7 @@ def test_starting_a_run_compiles_no_pattern_that_few_runs_need() -> None:
 def test_starting_a_command_imports_no_extra_and_nothing_that_few_runs_need() -> None:
     code = (
         "import sys, chatdev, chatdev.wiring, chatdev.cli.work, chatdev.cli.main, chatdev.models.transport\n"
-        "late = {'opentelemetry', 'xllamacpp', 'ray', 'vllm', 'packaging', 'tomli_w', 'rich'}\n"
+        "late = {'opentelemetry', 'xllamacpp', 'ray', 'vllm', 'packaging', 'tomli_w', 'rich', 'zipfile'}\n"
         "print(sorted({name.split('.')[0] for name in sys.modules} & late))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout == "[]\n"
