@@ -72,6 +72,7 @@ bench: setup
 
 # A night in small: make soak SOAK="--projects 100 --kills 20"
 soak: setup
+	CHATDEV_TEST_KILLS=all $(BIN)/pytest tests/project/test_kill.py
 	PYTHONPATH=.:tests $(BIN)/python tests/soak/soak.py $(SOAK)
 
 # atheris has wheels for few versions of Python, so it has an environment of its own. SECONDS are for each reader.

@@ -1,9 +1,10 @@
-"""Kills a run at each of its effects and resumes it each time.
+"""Kills a run at one effect after the other and resumes it each time.
 
-``python -m helpers.kill_driver ENDPOINT MOMENT FOLDER [ORDER]``.
-ORDER is JSON, with the fields of ``runs.RunRequest``; else it is the calculator.
+``python -m helpers.kill_driver ENDPOINT MOMENT FOLDER FIRST STEP [ORDER]``: FIRST is the first effect at which it is
+killed, counted from 1; STEP the distance to the next one. ORDER is JSON, with the fields of ``runs.RunRequest``; else
+it is the calculator.
 
-Attempts are forked from one process that has everything imported. Prints a JSON line per effect: what was asked of the
+Attempts are forked from one process that has everything imported. Prints a JSON line per kill: what was asked of the
 server in both lives, and what the resumed run left. The moments: ``before`` (the result came and nothing of it was
 written), ``torn`` (half of its record was), ``between`` (all of it, not synced), ``after`` (synced).
 """
@@ -31,13 +32,17 @@ from chatdev.settings import load
 
 
 class DyingStore(Store):
-    """Ends the process at the first effect that is appended."""
+    """Ends the process at an effect that is appended: the one after so many ``spared`` ones."""
 
     moment = ""
+    spared = 0
     met = False
 
     def append(self, event: events.Any) -> Record:
         if not isinstance(event, events.Effect):
+            return super().append(event)
+        if self.spared:
+            self.spared -= 1
             return super().append(event)
         self.met = True
         if self.moment == "before":
@@ -57,11 +62,11 @@ class DyingStore(Store):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def attempt(endpoint: str, folder: Path, moment: str) -> int:
+def attempt(endpoint: str, folder: Path, moment: str, spared: int = 0) -> int:
     """One life of a run, in a process of its own; how that process ended."""
     child = os.fork()
     if not child:
-        DyingStore.moment = moment
+        DyingStore.moment, DyingStore.spared = moment, spared
         live(endpoint, folder, DyingStore if moment else Store)
     return os.waitpid(child, 0)[1]
 
@@ -101,10 +106,12 @@ def product(folder: Path) -> dict[str, str]:
 CALCULATOR = '{"task": "create a calculator", "name": "Calculator", "config": "full"}'
 
 
-def main(endpoint: str, moment: str, warehouse: Path, order: str = CALCULATOR) -> None:
-    """Kill and resume at each effect, from the first to the last."""
+def main(endpoint: str, moment: str, warehouse: Path, first: int, step: int, order: str = CALCULATOR) -> None:
+    """Kill and resume at the ``first`` effect, and at each ``step``-th one after it."""
     upto = runs.begin(msgspec.json.decode(order, type=runs.RunRequest), warehouse)
     asked_here = upto / ".chatdev" / "asked"
+    if first > 1:
+        attempt(endpoint, upto, "after", spared=first - 2)
     while True:
         asked_here.write_text("")
         killed = Path(shutil.copytree(upto, warehouse / "killed"))
@@ -120,7 +127,8 @@ def main(endpoint: str, moment: str, warehouse: Path, order: str = CALCULATOR) -
         told["winners"] = [effect.winner for effect in _effects(killed) if isinstance(effect, events.RaceDecided)]
         print(json.dumps(told | {"product": product(killed)}), flush=True)
         shutil.rmtree(killed)
-        attempt(endpoint, upto, "after")
+        if attempt(endpoint, upto, "after", spared=step - 1) == 0:
+            return
 
 
 def _effects(folder: Path) -> list[events.Effect]:
@@ -128,4 +136,4 @@ def _effects(folder: Path) -> list[events.Effect]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), *sys.argv[4:])
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]), *sys.argv[6:])

@@ -2,17 +2,15 @@
 
 from pathlib import Path
 
-import pytest
 from helpers.random_kills import killed
 
 
-@pytest.mark.parametrize("seed", [1_000, 2_000])
-async def test_a_run_killed_at_random_moments_loses_nothing_and_repeats_nothing(tmp_path: Path, seed: int) -> None:
-    whole, *lives = await killed(tmp_path, 10, seed)
+async def test_a_run_killed_at_random_moments_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
+    whole, *lives = await killed(tmp_path, 8, seed=1_000)  # ``make soak`` kills 200
     assert whole["verdict"] == "passed" and not whole["kills"]
-    assert len(lives) == 10
+    assert len(lives) == 8
     for life in lives:
         assert life["verdict"] == "passed", life
         assert life["product"] == whole["product"], life
         assert not life["lost"] and not life["again"] and not life["doubled"], life
-    assert sum(bool(life["kills"]) for life in lives) >= 5
+    assert sum(bool(life["kills"]) for life in lives) >= 4

@@ -1,6 +1,6 @@
 """A night in small: many projects through a server that fails some of its calls, and runs that are killed at random.
 
-    make soak                                       1,000 projects, 200 killed runs
+    make soak                                       1,000 projects, 200 killed runs, after a kill at every effect
     make soak SOAK="--projects 100 --kills 20"
 
 Every project must end with the verdict that it has when nothing fails; one whose endpoint is given up is resumed, as
