@@ -19,8 +19,10 @@ setup: .venv/test.done
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
+# The compat mode puts this folder on the path; the default one imports a finder at each start of a Python, which takes
+# as long as the start itself, and the tests start thousands.
 .venv/test.done: .venv/demo.done pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[dev]'
 	touch $@
 
 lint:

@@ -15,6 +15,7 @@ from chatdev.models.choose import choose
 from chatdev.playback.faults import FaultSpec
 from chatdev.playback.recording import Entry, Recording
 from chatdev.playback.server import Playback
+from chatdev.sandbox.local import LocalSandbox
 from chatdev.settings import load
 
 T = TypeVar("T")
@@ -111,8 +112,13 @@ async def run(
     candidates: int = 0,
     effort: str = "",
     settings: tuple[str, ...] = (),
+    isolated: bool = False,
 ) -> Ran:
-    """Run a company on a recording, from the start or on from ``folder``; ``environ`` holds settings of its user."""
+    """Run a company on a recording, from the start or on from ``folder``; ``environ`` holds settings of its user.
+
+    The products are our own, so their programs run within limits and, unless they are ``isolated``, with no isolation,
+    which takes half of the processor time.
+    """
     async with Playback(played, manners=manners) as endpoint:
         given = load({"VLLM_ENDPOINT": endpoint, **environ}, warehouse)
         choice = await choose("VLLM", given)
@@ -121,7 +127,7 @@ async def run(
         )
         try:
             folder = folder or runs.begin(order, warehouse, settings=given)
-            verdict = await wiring.work(folder, choice)
+            verdict = await wiring.work(folder, choice, sandbox=None if isolated else LocalSandbox())
         finally:
             await choice.backend.aclose()
     return Ran(folder, verdict, store.read(runs.log_of(folder)))

@@ -58,7 +58,9 @@ def course(ran: Ran) -> tuple[object, ...]:
 @pytest.mark.parametrize("name", CORPUS)
 async def test_a_text_that_commands_stays_quoted_and_changes_nothing(name: str, tmp_path: Path) -> None:
     text = CORPUS[name]
-    came = await run(tmp_path, recording(carrying(text)), task=f"greet\n\n{text}", environ={"VLLM_API_KEY": KEY})
+    came = await run(
+        tmp_path, recording(carrying(text)), task=f"greet\n\n{text}", environ={"VLLM_API_KEY": KEY}, isolated=True
+    )
     # What the company does with any text that fails a test and a start.
     assert course(came) == (
         "passed",
@@ -86,7 +88,7 @@ async def test_a_text_that_commands_stays_quoted_and_changes_nothing(name: str, 
 
 
 async def test_a_programs_template_tokens_reach_no_prompt_as_such(tmp_path: Path) -> None:
-    came = await run(tmp_path, recording(carrying(CORPUS["another_turn"])))
+    came = await run(tmp_path, recording(carrying(CORPUS["another_turn"])), isolated=True)
     assert any("<|im_end|>" in result.why for ran in came.events(TestsRan) for result in ran.results)
     assert any("<|im_end|>" in started.output for started in came.events(ProductStarted))
     (mend,) = (event.content for event in came.events(MessageStored) if "Started with `" in event.content)
@@ -103,7 +105,7 @@ async def test_a_review_that_quotes_a_conclusion_has_not_concluded(tmp_path: Pat
         "CodeReview.1/CodeReviewModification.1/Programmer.1/ask.1": WORDS,
         "CodeReview.2/CodeReviewComment.1/CodeReviewer.1/ask.1": "<INFO> Finished",
     }
-    came = await run(tmp_path, recording(ANSWERS | answers))
+    came = await run(tmp_path, recording(ANSWERS | answers), isolated=True)
     places = [event.place for event in came.events(PhaseBegan)]
     assert "CodeReview.1/CodeReviewModification.1" in places
 
