@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from command_line import type_in
 from helpers.support import ANSWERS, recording, run
-from test_commands import type_in
 
 from chatdev import runs
 from chatdev.cli.main import cli

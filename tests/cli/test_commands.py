@@ -6,77 +6,21 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from command_line import FULL, ROOT, environment, serving, serving_process, type_in, type_in_process
 from helpers.support import ANSWERS, recording
 
 from chatdev.cli import common
 from chatdev.cli.test import command as judge
 from chatdev.playback.recording import write
 
-ROOT = Path(__file__).parent.parent.parent
-FULL = ("--config", "full")
-"""The company whose answers are recorded in ``ANSWERS``."""
-
-
-def environment(**more: str) -> dict[str, str]:
-    kept = {
-        name: value for name, value in os.environ.items() if not re.match("VLLM|OPENAI|BASE_URL|OTEL|CHATDEV", name)
-    }
-    return kept | {"PYTHONPATH": str(ROOT)} | more
-
-
-def type_in(folder: Path, *words: str, stdin: str = "", **more: str) -> subprocess.CompletedProcess[str]:
-    """Type a command in ``folder``: ``run.py …`` or ``chatdev …``."""
-    start = [str(ROOT / "run.py")] if words[0] == "run.py" else ["-m", "chatdev"]
-    done = subprocess.run(
-        [sys.executable, *start, *words[1:]],
-        cwd=folder,
-        env=environment(**more),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert "Traceback" not in done.stderr
-    return done
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
-    """``chatdev playback`` with a tiny recording: its endpoint."""
-    (tmp_path / "greet.recording").write_text(write(recording(ANSWERS)))
-    with serving(tmp_path, "greet.recording") as endpoint:
-        yield endpoint
-
-
-class serving:  # noqa: N801 - a context manager, named like one
-    def __init__(self, folder: Path, *words: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "chatdev", "playback", "--port", "0", *words],
-            cwd=folder,
-            env=environment(),
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def __enter__(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().split()[2]
-
-    def __exit__(self, *_: object) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        assert self.process.wait(30) == 130
-
 
 def test_a_run_ends_with_the_verdict_and_the_software_info(tmp_path: Path, server: str) -> None:
     words = ("--task", "greet", "--name", "Grüße 1", "--model", "VLLM", *FULL)
-    done = type_in(tmp_path, "run.py", *words, VLLM_ENDPOINT=server)
+    done = type_in_process(tmp_path, "run.py", *words, VLLM_ENDPOINT=server)
     assert done.returncode == 0, done.stderr
     assert "Verdict: passed" in done.stdout
     assert len(re.findall(r"^\*\*\w+\*\*=", done.stdout, re.M)) == 14
@@ -94,12 +38,12 @@ def test_the_demo_needs_no_server_and_no_settings(tmp_path: Path) -> None:
 
 def test_names_are_utf_8_whatever_the_locale(tmp_path: Path) -> None:
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    done = type_in(
+    done = type_in_process(
         tmp_path, "run.py", "--task", "print hello world", "--name", "Grüße 计算", "--model", "DEMO", **ascii_only
     )
     assert done.returncode == 0, done.stderr
     assert "Grüße 计算_DefaultOrganization" in done.stdout
-    assert type_in(tmp_path, "chatdev", "resume", "Grü", **ascii_only).returncode == 0
+    assert type_in_process(tmp_path, "chatdev", "resume", "Grü", **ascii_only).returncode == 0
 
 
 @pytest.mark.parametrize("spelled", ["", "/", "/v1", "/v1/"])
@@ -205,7 +149,7 @@ def begin(folder: Path, endpoint: str, *before: str) -> "subprocess.Popen[str]":
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_saves_the_run_and_prints_the_command_to_go_on_with(tmp_path: Path, number: int) -> None:
     (tmp_path / "greet.recording").write_text(write(recording(ANSWERS)))
-    with serving(tmp_path, "greet.recording", "--manner", 'fault = "stall", after = 3') as endpoint:
+    with serving(tmp_path, "greet.recording", 'fault = "stall", after = 3') as endpoint:
         process = begin(tmp_path, endpoint)
         process.send_signal(number)
         _, said = process.communicate(timeout=60)
@@ -213,7 +157,7 @@ def test_ctrl_c_saves_the_run_and_prints_the_command_to_go_on_with(tmp_path: Pat
     assert "Traceback" not in said
     command = said.strip().rpartition("Continue with: ")[2]
     bare = {name: value for name, value in environment().items() if name != "PYTHONPATH"}
-    with serving(tmp_path, "greet.recording") as endpoint:
+    with serving_process(tmp_path, "greet.recording") as endpoint:
         done = subprocess.run(
             command, shell=True, cwd=tmp_path, env=bare | {"VLLM_ENDPOINT": endpoint}, capture_output=True, text=True
         )
@@ -223,7 +167,7 @@ def test_ctrl_c_saves_the_run_and_prints_the_command_to_go_on_with(tmp_path: Pat
 
 def test_under_nohup_a_closed_terminal_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "greet.recording").write_text(write(recording(ANSWERS)))
-    with serving(tmp_path, "greet.recording", "--manner", 'fault = "stall", after = 3') as endpoint:
+    with serving(tmp_path, "greet.recording", 'fault = "stall", after = 3') as endpoint:
         process = begin(tmp_path, endpoint, "nohup")
         ignored = re.search(r"SigIgn:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text())
         process.terminate()
@@ -307,7 +251,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_all(
     (tmp_path / "without").mkdir()
     (tmp_path / "without" / f"{package}.py").write_text(missing)
     path = os.pathsep.join([str(tmp_path / "without"), str(ROOT)])
-    done = type_in(tmp_path, *words, "--model", "DEMO", PYTHONPATH=path)
+    done = type_in_process(tmp_path, *words, "--model", "DEMO", PYTHONPATH=path)
     assert done.returncode == 2
     assert f"the package {package} is not installed here" in done.stderr
     assert "-m pip install -r requirements.txt" in done.stderr
@@ -324,7 +268,7 @@ def test_a_company_without_tests_exits_0_when_its_product_starts(tmp_path: Path)
 
 def test_a_window_that_is_too_small_ends_with_status_2_and_the_arithmetic(tmp_path: Path) -> None:
     (tmp_path / "greet.recording").write_text(write(recording(ANSWERS)))
-    with serving(tmp_path, "greet.recording", "--manner", "window = 500") as endpoint:
+    with serving(tmp_path, "greet.recording", "window = 500") as endpoint:
         done = type_in(tmp_path, "chatdev", "build", "greet", "--name", "G", *FULL, VLLM_ENDPOINT=endpoint)
     assert done.returncode == 2
     assert re.search(r"takes (about )?\d+ tokens, the shortest useful answer 256, .* the window has 500\.", done.stderr)

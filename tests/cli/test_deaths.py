@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from command_line import environment, type_in
 from helpers.support import ANSWERS, recording
-from test_commands import environment, type_in
 
 from chatdev import wiring
 from chatdev.journal import events

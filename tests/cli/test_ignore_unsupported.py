@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from test_commands import type_in
+from command_line import type_in
 
 from chatdev import runs
 from chatdev.journal.store import read

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_commands import server, type_in
+from command_line import type_in
 
 from chatdev import runs
 from chatdev.cli.evaluating import parse_words
@@ -14,8 +14,6 @@ from chatdev.fleet.plan import plan_of
 from chatdev.journal import events
 from chatdev.journal.store import read
 from chatdev.run_options import AT_START, FIELDS, FOR_RESUME, OF_COMPANY, UNTYPED, RunOptions
-
-__all__ = ["server"]
 
 TYPED: dict[str, tuple[tuple[str, ...], Any]] = {
     "role_models": (("--role-model", "Programmer=coder"), ("Programmer=coder",)),

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from test_commands import type_in
+from command_line import type_in
 
 from chatdev.cli.main import cli
 from chatdev.sandbox import levels
 from chatdev.sandbox.levels import LevelCheck
 
-MAIN = "print('hello')\n"
-TESTS = "import unittest\nimport main\n\nclass T(unittest.TestCase):\n    def test_it(self):\n        assert main\n"
+MAIN = "X = 1\nprint('hello')\n"
+TESTS = "import unittest\nimport main\n\nclass T(unittest.TestCase):\n    def test(self):\n        assert main.X == 1\n"
 
 
 def invoke(*words: str, stdin: str = "") -> tuple[int, str, str]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from test_commands import environment
+from command_line import environment
 
 from chatdev import runs
 from chatdev.journal import events

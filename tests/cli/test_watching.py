@@ -20,10 +20,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from command_line import ROOT, environment, serving, type_in, type_in_process
 from helpers import exposition
 from helpers.collector import collecting
 from helpers.support import ANSWERS, recording
-from test_commands import ROOT, environment, serving, type_in
 
 from chatdev.cli import watch
 from chatdev.cli.run_output import Text
@@ -104,8 +104,8 @@ def scraped(url: str) -> dict[str, exposition.Family]:
 
 def test_a_run_serves_its_metrics_while_it_lasts_and_counts_on_over_a_resume(tmp_path: Path) -> None:
     (tmp_path / "greet.recording").write_text(write(recording(ANSWERS)))
-    slow = ("--manner", 'place = "Coding.1", first_token = 60')
-    with serving(tmp_path, "greet.recording", *slow) as endpoint:
+    slow = 'place = "Coding.1", first_token = 60'
+    with serving(tmp_path, "greet.recording", slow) as endpoint:
         process = subprocess.Popen(
             [sys.executable, "-m", "chatdev", *GREET[1:], "--metrics-port", "0"],
             cwd=tmp_path, env=environment(VLLM_ENDPOINT=endpoint),
@@ -127,9 +127,9 @@ def test_a_run_serves_its_metrics_while_it_lasts_and_counts_on_over_a_resume(tmp
     assert families["chatdev_calls_total"].value("chatdev_calls_total", phase="TestWriting") == 1
     assert families["chatdev_attempts_total"].value("chatdev_attempts_total") == 1
 
-    slow = ("--manner", 'place = "together.1", first_token = 60')
+    slow = 'place = "together.1", first_token = 60'
     port = url.rsplit(":", 1)[1].split("/")[0]
-    with serving(tmp_path, "greet.recording", *slow) as endpoint:
+    with serving(tmp_path, "greet.recording", slow) as endpoint:
         process = subprocess.Popen(
             [sys.executable, "-m", "chatdev", "resume", "G", "--metrics-port", port],
             cwd=tmp_path, env=environment(VLLM_ENDPOINT=endpoint),
@@ -191,7 +191,7 @@ def test_without_the_extra_the_run_goes_on_and_the_command_to_install_it_is_told
     (bare / "opentelemetry.py").write_text("raise ModuleNotFoundError(name='opentelemetry')\n")
     (tmp_path / "greet.recording").write_text(write(recording(ANSWERS)))
     with serving(tmp_path, "greet.recording") as endpoint:
-        done = type_in(
+        done = type_in_process(
             tmp_path, *GREET, "--otel-endpoint", "http://127.0.0.1:9",
             VLLM_ENDPOINT=endpoint, PYTHONPATH=os.pathsep.join((str(bare), str(ROOT))),
         )  # fmt: skip
@@ -232,8 +232,8 @@ def test_a_run_that_nobody_watches_imports_nothing_for_it(tmp_path: Path) -> Non
 
 def test_a_live_terminal_shows_what_the_server_says_of_itself_and_the_report_its_share(tmp_path: Path) -> None:
     (tmp_path / "greet.recording").write_text(write(recording(ANSWERS)))
-    slow = ("--manner", 'place = "DemandAnalysis.1", per_token = 0.2')
-    with serving(tmp_path, "greet.recording", *slow) as endpoint, gateway(endpoint) as (front, looks):
+    slow = 'place = "DemandAnalysis.1", per_token = 0.2'
+    with serving(tmp_path, "greet.recording", slow) as endpoint, gateway(endpoint) as (front, looks):
         shown = on_a_terminal(tmp_path, GREET, VLLM_ENDPOINT=front)
         assert len(looks) > 2
         looks.clear()

@@ -1,9 +1,12 @@
 """A server is asked what it is; what it says decides the model and the window."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from helpers.fake_server import model, says, serving
+from helpers.listening import listening
 
 from chatdev.models import endpoint, errors
 from chatdev.models.address import Address
@@ -174,6 +177,15 @@ async def test_a_name_that_was_set_is_asked_for_where_the_server_lists_no_model(
     found = await facts({"data": []}, "mine")
     assert (found.model, found.served) == ("mine", ())
     assert found.notes[0] == "The server lists no models; using mine, as configured."
+
+
+@pytest.fixture
+async def silent_server() -> AsyncIterator[str]:
+    async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with listening(wait) as url:
+        yield url
 
 
 async def test_a_server_that_accepts_and_says_nothing_is_given_up(silent_server: str) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from conftest import Talk, free_port, listening
 from helpers.fake_server import delta, hello, model, refuses, says, serving, sse, streams, usage
+from helpers.listening import Talk, free_port, listening
 
 from chatdev.errors import SettingsError
 from chatdev.models import errors

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
-from conftest import free_port
 from helpers.fake_server import hello, refuses, says, serving, streams
+from helpers.listening import free_port
 
 from chatdev.models import choose as choosing
 from chatdev.models import errors, retry
