@@ -6,6 +6,7 @@ their bases. Values become None, since a test of a value does say something abou
 """
 
 import ast
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 
 from chatdev.agents.completeness import parsed
@@ -27,6 +28,7 @@ def _hollow(content: bytes) -> bytes:
     tree = parsed(content.decode(errors="replace"))
     if tree is None:
         return content
+    tree = copy.deepcopy(tree)  # the parsed one is shared, and its nodes are changed here
     body = [*_module(tree.body)]
     return ast.unparse(ast.fix_missing_locations(ast.Module(body, []))).encode() + b"\n"
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from helpers.products import CALCULATOR, CALCULATOR_TESTS, SANDBOX, product
 
+from chatdev.agents import replies
 from chatdev.product.hollow import hollowed
 from chatdev.product.verdict import judge_folder
 
@@ -111,3 +112,9 @@ async def test_a_program_may_ask_who_runs_it(tmp_path: Path) -> None:
     program = "import getpass\ndef who():\n    return getpass.getuser()\nprint(who())\n"
     tests = "import unittest, main\nclass T(unittest.TestCase):\n    def test_it(self):\n        assert main.who()\n"
     assert await verdict(tmp_path, product(program, test_it=tests)) == ("passed", ())
+
+
+def test_a_program_made_hollow_is_still_read_as_it_is() -> None:
+    assert replies.unfinished("calculator.py", CALCULATOR) is None
+    hollowed({"calculator.py": CALCULATOR.encode()})
+    assert replies.unfinished("calculator.py", CALCULATOR) is None
