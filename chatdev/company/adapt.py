@@ -66,7 +66,7 @@ def setting(company: Company, typed: Sequence[str]) -> Company:
 
 
 def _key(company: Company, name: str, key: str, value: str, typed: str) -> Company:
-    found = next((known for known in company.phases if known.lower() == name.lower()), None)
+    found = next((phase for phase in company.phases if phase.lower() == name.lower()), None)
     if found is None:
         raise CompanyError(
             f'--set {typed!r}: {company.name} has no phase "{name}".', do=f"Its phases: {', '.join(company.phases)}."
@@ -98,8 +98,8 @@ def _changed(phase: Phase, keys: Mapping[str, Any], where: str) -> Phase:
         raise CompanyError(f"{where}: {error}.") from error
     for key, value in keys.items():
         if key in ("name", "question", "at") or key not in fields:
-            known = ", ".join(sorted(set(fields) - {"name", "question", "at"}))
-            raise CompanyError(f"{where}: {key} is not a key of a phase.", do=f"The keys: {known}.")
+            allowed = ", ".join(sorted(set(fields) - {"name", "question", "at"}))
+            raise CompanyError(f"{where}: {key} is not a key of a phase.", do=f"The keys: {allowed}.")
         fields[key] = {**fields[key], **value} if isinstance(value, dict) and isinstance(fields[key], dict) else value
     try:
         return msgspec.convert(fields, Phase)
@@ -111,8 +111,8 @@ def _without(company: Company, name: str) -> Company:
     name = older_keys.STEPS.get(name.lower(), name)
     names = {step.name.lower() for step in steps.walk(company.chain)}
     if name.lower() not in names:
-        known = ", ".join(dict.fromkeys(step.name for step in steps.walk(company.chain)))
-        raise CompanyError(f'--set {name}=off: {company.name} has no step "{name}".', do=f"Its steps: {known}.")
+        step_names = ", ".join(dict.fromkeys(step.name for step in steps.walk(company.chain)))
+        raise CompanyError(f'--set {name}=off: {company.name} has no step "{name}".', do=f"Its steps: {step_names}.")
 
     def kept(chain: Sequence[steps.ChainStep]) -> tuple[steps.ChainStep, ...]:
         return tuple(

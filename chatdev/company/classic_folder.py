@@ -184,11 +184,11 @@ def _settings(classic: Company) -> _Settings:
     return _Settings(chain=steps(classic.chain), recruitments=tuple(classic.roles))
 
 
-def _roles(told: Mapping[str, tuple[str, ...] | str] | None, classic: Company) -> dict[str, str]:
-    if told is None:
+def _roles(descriptions: Mapping[str, tuple[str, ...] | str] | None, classic: Company) -> dict[str, str]:
+    if descriptions is None:
         return dict(classic.roles)
     names = {name: PLACEHOLDERS[name] for name in ("chatdev_prompt", "task")}
-    return {role: _translate(_lines(text), _IN_ROLES, names, f"{ROLES}: {role}") for role, text in told.items()}
+    return {role: _translate(_lines(text), _IN_ROLES, names, f"{ROLES}: {role}") for role, text in descriptions.items()}
 
 
 def _lines(text: tuple[str, ...] | str) -> str:
@@ -210,7 +210,7 @@ class _Phases:
         self._texts, self._unsupported = texts, unsupported
         self._left_out: list[str] = []
         self._recruited = {role: role in roles for role in settings.recruitments}
-        self._known = classic.phases
+        self._native_phases = classic.phases
         self._loops = {step.loop: step for step in classic.chain if step.loop}
         self._names = PLACEHOLDERS | {
             step.phase: f"{{{{ {_name(step.phase)} }}}}"
@@ -225,7 +225,7 @@ class _Phases:
 
     def steps(self, steps: tuple[_Step, ...], where: str) -> Iterator[ChainStep]:
         """The supported steps, converted. A loop is left out if nothing in it is supported."""
-        met: Counter[str] = Counter()
+        occurrences: Counter[str] = Counter()
         for number, step in enumerate(steps):
             here = f"{where}[{number}]"
             if step.phase in _NOT_YET_PHASES:
@@ -237,8 +237,8 @@ class _Phases:
                     f"{CHAIN}: {here}.Composition: expected {wanted} in a {step.phaseType}, found {has}."
                 )
             if step.phaseType == "ComposedPhase":
-                met[step.phase] += 1
-                loop = self._loop(step, here, f"-{met[step.phase]}" if met[step.phase] > 1 else "")
+                occurrences[step.phase] += 1
+                loop = self._loop(step, here, f"-{occurrences[step.phase]}" if occurrences[step.phase] > 1 else "")
                 if any(inner.phase or inner.loop for inner in loop.steps):
                     yield loop
             else:
@@ -257,10 +257,10 @@ class _Phases:
     def _loop(self, step: _Step, here: str, suffix: str) -> ChainStep:
         if step.cycleNum < 1:
             raise CompanyError(f"{CHAIN}: {here}.cycleNum: expected 1 or more, found {step.cycleNum}.")
-        known = self._loops.get(step.phase)
-        runs = tuple(inner for inner in known.steps if inner.run) if known else ()
+        native_loop = self._loops.get(step.phase)
+        runs = tuple(inner for inner in native_loop.steps if inner.run) if native_loop else ()
         inner = tuple(self.steps(step.Composition, f"{here}.Composition"))
-        until = known.until if known else "finished"
+        until = native_loop.until if native_loop else "finished"
         return ChainStep(loop=step.phase + suffix, steps=runs + inner, cycles=step.cycleNum, until=until)
 
     def _simple(self, step: _Step, here: str) -> None:
@@ -279,9 +279,9 @@ class _Phases:
                 raise CompanyError(f"{file}: {key}: expected the role {role} (needed by {step.phase}), found none.")
 
     def _phase(self, name: str) -> Phase:
-        known, text = self._known.get(name), self._texts.get(name)
-        if text is None and known is not None:
-            return known
+        native, text = self._native_phases.get(name), self._texts.get(name)
+        if text is None and native is not None:
+            return native
         if text is None:
             raise CompanyError(f"{PHASES}: {name}: expected this phase (named in {CHAIN}), found none.")
         if text.assistant_role_name == text.user_role_name:
@@ -293,7 +293,7 @@ class _Phases:
         question = _translate(_lines(text.phase_prompt), _IN_PHASES, names, f"{PHASES}: {name}: phase_prompt")
         invented = Phase(assistant="", user="", sets=_name(name), name=name)
         return msgspec.structs.replace(
-            known or invented,
+            native or invented,
             assistant=text.assistant_role_name,
             user=text.user_role_name,
             question=question,

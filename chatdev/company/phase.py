@@ -83,7 +83,7 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         def stands(word: str) -> bool:
             return re.search(rf"(?<![\w+#]){re.escape(word.casefold())}s?(?![\w+#])", text) is not None
 
-        return [option for option, known in self.words.items() if any(map(stands, known))]
+        return [option for option, words in self.words.items() if any(map(stands, words))]
 
     @property
     def speakers(self) -> tuple[str, ...]:

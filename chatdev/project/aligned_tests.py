@@ -29,7 +29,7 @@ def modules(text: str, program: Mapping[str, str], task: str) -> tuple[str, list
     """
     there = {module_of(path): path for path in program}
     edits: list[tuple[ast.stmt, str]] = []
-    said: list[str] = []
+    changes: list[str] = []
     tree = parsed(text)
     for node in ast.walk(tree) if tree else ():
         if isinstance(node, ast.ImportFrom) and not node.level and node.module:
@@ -37,22 +37,22 @@ def modules(text: str, program: Mapping[str, str], task: str) -> tuple[str, list
             if meant and _is_safe(text, node.module, task):
                 changed = ast.ImportFrom(meant, node.names, 0)
                 edits.append((node, ast.unparse(changed)))
-                said.append(f"import of {node.module} changed to {meant}")
+                changes.append(f"import of {node.module} changed to {meant}")
         elif isinstance(node, ast.Import) and len(node.names) == 1 and "." not in node.names[0].name:
             alias = node.names[0]
             meant = _meant(alias.name, set(), there, program)
             if meant and _is_safe(text, alias.name, task):
                 edits.append((node, f"import {meant} as {alias.asname or alias.name}"))
-                said.append(f"import of {alias.name} changed to {meant}")
+                changes.append(f"import of {alias.name} changed to {meant}")
     changed_text = _edited(text, edits)
-    return (changed_text, said) if edits and parsed(changed_text) is not None else (text, [])
+    return (changed_text, changes) if edits and parsed(changed_text) is not None else (text, [])
 
 
 def names(text: str, program: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
     """Names that a test uses and the module defines in another case or style: path, name, defined name."""
     there = {module_of(path): path for path in program}
     given: set[tuple[str, str]] = set()
-    for module, name in sorted(_taken(text)):
+    for module, name in sorted(_used_names(text)):
         path = there.get(module, "")
         offered = outline.offered(program[path]) if path else frozenset()
         alike = [each for each in outline.definitions(program[path]) if _key(each) == _key(name)] if path else []
@@ -61,7 +61,7 @@ def names(text: str, program: Mapping[str, str]) -> Iterator[tuple[str, str, str
             yield path, name, alike[0]
 
 
-def _taken(text: str) -> set[tuple[str, str]]:
+def _used_names(text: str) -> set[tuple[str, str]]:
     """The names that a test uses from modules: imported, or as an attribute."""
     taken = {(module, name) for module, found in outline.imports(text).items() for name in found}
     tree = parsed(text)
@@ -92,7 +92,7 @@ def _meant(module: str, taken: set[str], there: Mapping[str, str], program: Mapp
 def _is_safe(text: str, module: str, task: str) -> bool:
     """Whether an import can be changed: neither the task nor a string of the test names the module."""
     return not named_by(task, module) and not any(
-        said == module or said.startswith((f"{module}.", f"{module}/")) for said in outline.strings(text)
+        literal == module or literal.startswith((f"{module}.", f"{module}/")) for literal in outline.strings(text)
     )
 
 

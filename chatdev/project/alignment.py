@@ -106,7 +106,7 @@ def _mentions(files: _Files, name: str) -> bool:
         for path, text in files.all.items()
         if path.endswith(".py") and (_is_program(path) or belongs_to_tests(path))
     ]
-    return name in files.task or any(name in said for text in texts for said in outline.strings(text))
+    return name in files.task or any(name in literal for text in texts for literal in outline.strings(text))
 
 
 def _main(files: _Files, main: str) -> str:
@@ -157,9 +157,9 @@ def _is_free(files: _Files, path: str) -> bool:
     if _mentions(files, name):
         return False
     module = module_of(path)
-    known = {module, module.rpartition(".")[2]}
+    module_names = {module, module.rpartition(".")[2]}
     program = [text for other, text in others.items() if _is_program(other) and other.endswith(".py")]
-    if any(known & set(outline.imports(text)) or known & _taken(text) for text in program):
+    if any(module_names & set(outline.imports(text)) or module_names & _imported_names(text) for text in program):
         return False
     if any(imported.startswith(".") for imported in outline.imports(files.new[path])) and folder:
         return False
@@ -167,7 +167,7 @@ def _is_free(files: _Files, path: str) -> bool:
     return not (folder and any(each in others for each in beside))
 
 
-def _taken(text: str) -> set[str]:
+def _imported_names(text: str) -> set[str]:
     """The names that a text imports from packages; they may be modules."""
     return {f"{module}.{name}".lstrip(".") for module, taken in outline.imports(text).items() for name in taken}
 
@@ -176,10 +176,10 @@ def _align_tests(files: _Files) -> None:
     """Make tests find what the program defines: correct their imports, or add an alias to the program."""
     for path, text in files.tests.items():
         program = {other: source for other, source in files.program.items() if other.endswith(".py")}
-        changed, said = modules(text, program, files.task)
-        if said:
+        changed, changes = modules(text, program, files.task)
+        if changes:
             files.new[path] = changed
-            files.notes += [f"{path}: {each}" for each in said]
+            files.notes += [f"{path}: {each}" for each in changes]
         for other, name, meant in names(changed, program):
             if aliased := _with_alias(files.all[other], name, meant):
                 files.new[other] = aliased

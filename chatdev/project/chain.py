@@ -47,11 +47,11 @@ async def run(run: RunContext, scope: JournalScope, state: State) -> VerdictReac
 async def _steps(
     run: RunContext, scope: JournalScope, steps: Sequence[ChainStep], state: State, until: str = ""
 ) -> State:
-    met: Counter[str] = Counter()
+    ordinals: Counter[str] = Counter()
     for group in groups(steps):
         if state.stopped or state.holds(until):
             break
-        state = await _at_once(run, scope, group, state, met)
+        state = await _at_once(run, scope, group, state, ordinals)
     return state
 
 
@@ -98,8 +98,8 @@ def _circles(states: Sequence[State], writes: bool) -> str:
     """
     if len(states) < _SAME:
         return ""
-    said = {() if writes else tuple(sorted(state.values.items())) for state in states}
-    if len(said) == 1 and len({(state.digest, *sorted(state.tries.items())) for state in states}) == 1:
+    conclusions = {() if writes else tuple(sorted(state.values.items())) for state in states}
+    if len(conclusions) == 1 and len({(state.digest, *sorted(state.tries.items())) for state in states}) == 1:
         return "the same answer"
     runs = {state.tests.place for state in states if state.tests}
     failures = {state.failures for state in states}
@@ -107,27 +107,27 @@ def _circles(states: Sequence[State], writes: bool) -> str:
 
 
 async def _at_once(
-    run: RunContext, scope: JournalScope, steps: Sequence[ChainStep], state: State, met: Counter[str]
+    run: RunContext, scope: JournalScope, steps: Sequence[ChainStep], state: State, ordinals: Counter[str]
 ) -> State:
     """Run branches from the same state and merge them in the order in which the company names them.
 
-    ``met`` numbers the steps of one name at this place. If several reviewers decide whether anything must change, all
-    must say that nothing must.
+    ``ordinals`` numbers the steps of one name at this place. If several reviewers decide whether anything must change,
+    all must say that nothing must.
     """
     branches: list[Awaitable[State]] = []
     for step in steps:
-        met[step.name] += 1
-        branches.append(_step(run, scope, step, met[step.name], state))
+        ordinals[step.name] += 1
+        branches.append(_step(run, scope, step, ordinals[step.name], state))
     if len(branches) == 1:
         return await branches[0]
     states = await side_by_side(branches)
     merged = merge(state, states)
-    asked = [branch.finished for step, branch in zip(steps, states, strict=True) if _is_asked(run, step)]
+    reviews_done = [branch.finished for step, branch in zip(steps, states, strict=True) if _is_review(run, step)]
     settle(run.workspace, state, merged)
-    return msgspec.structs.replace(merged, finished=all(asked)) if asked else merged
+    return msgspec.structs.replace(merged, finished=all(reviews_done)) if reviews_done else merged
 
 
-def _is_asked(run: RunContext, step: ChainStep) -> bool:
+def _is_review(run: RunContext, step: ChainStep) -> bool:
     return bool(step.phase) and KINDS[run.company.phases[step.phase].kind].reviews
 
 
@@ -135,7 +135,7 @@ async def _judge(run: RunContext, scope: JournalScope, state: State) -> verdict.
     """Judge the last version by evidence from exactly that version."""
     if not state.program:
         return verdict.Verdict("not run (no program was written)", "The chain ended without a program.")
-    if state.way is None:
+    if state.language_support is None:
         why = f"ChatDev cannot run {state.language}"
         return verdict.Verdict(f"not run ({why})", f"ChatDev cannot build and test {state.language}.")
     if manifest := languages.manifest(state.language):

@@ -15,12 +15,12 @@ from chatdev.project.state import State
 
 async def test(run: RunContext, scope: JournalScope, state: State) -> State:
     """Run the acceptance tests on this version, unless their results are known."""
-    way = state.way
-    if way is None or not state.runnable or not state.has_tests or state.tested:
+    language = state.language_support
+    if language is None or not state.runnable or not state.has_tests or state.tested:
         return state
     version, files = state.digest, state.product
     ran = await scope.perform(
-        TestsRan, version, lambda: acceptance.run(way, run.sandbox, files, place=scope.place, version=version)
+        TestsRan, version, lambda: acceptance.run(language, run.sandbox, files, place=scope.place, version=version)
     )
     return msgspec.structs.replace(state, tests=ran)
 
@@ -28,36 +28,40 @@ async def test(run: RunContext, scope: JournalScope, state: State) -> State:
 async def hollow(run: RunContext, scope: JournalScope, state: State) -> TestsRan | None:
     """Run the tests on the hollow product, if any of them is a program in Python; None if they cannot be run there, or
     if an earlier version of ChatDev has judged the product without it."""
-    way, here = state.way, scope.at(places.BASELINE)
-    if way is None or not state.tested or not acceptance.has_hollow(way, state.product):
+    language, here = state.language_support, scope.at(places.BASELINE)
+    if language is None or not state.tested or not acceptance.has_hollow(language, state.product):
         return None
     if here.recorded(TestsRan) is None and scope.recorded(VerdictReached):
         return None
     version, files = state.digest, state.product
     return await here.perform(
-        TestsRan, version, lambda: acceptance.run_hollow(way, run.sandbox, files, place=here.place, version=version)
+        TestsRan,
+        version,
+        lambda: acceptance.run_hollow(language, run.sandbox, files, place=here.place, version=version),
     )
 
 
 async def probe(run: RunContext, scope: JournalScope, state: State, calls: Sequence[Invocation]) -> ProductProbed:
     """Start this version with inputs whose right output is not known, and with the tester's examples."""
-    way = state.way
-    assert way is not None
+    language = state.language_support
+    assert language is not None
     version, files = state.digest, state.product
     return await scope.perform(
         ProductProbed,
         version,
-        lambda: acceptance.probe(way, run.sandbox, files, calls, state.further, place=scope.place, version=version),
+        lambda: acceptance.probe(
+            language, run.sandbox, files, calls, state.further, place=scope.place, version=version
+        ),
     )
 
 
 async def start(run: RunContext, scope: JournalScope, state: State) -> State:
     """Start this version of the product and watch it, unless that was done."""
-    way = state.way
-    if way is None or not state.runnable or state.watched:
+    language = state.language_support
+    if language is None or not state.runnable or state.watched:
         return state
     version, files = state.digest, acceptance.visible(state.product)
     started = await scope.perform(
-        ProductStarted, version, lambda: way.start(run.sandbox, files, place=scope.place, digest=version)
+        ProductStarted, version, lambda: language.start(run.sandbox, files, place=scope.place, digest=version)
     )
     return msgspec.structs.replace(state, started=started)

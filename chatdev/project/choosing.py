@@ -19,7 +19,7 @@ async def hold(context: PhaseContext) -> PhaseResult:
     named = phase.named_in(context.state.task)
     if len(named) == 1 or not phase.ask:
         settled = named[0] if len(named) == 1 else phase.default or phase.options[0]
-        return PhaseResult(context.state.knowing(phase.sets, settled), settled)
+        return PhaseResult(context.state.with_value(phase.sets, settled), settled)
     options = ", ".join(phase.options)
 
     def conclude(text: str) -> str | None:
@@ -47,4 +47,4 @@ async def hold(context: PhaseContext) -> PhaseResult:
     if choice is None:
         choice = phase.default or phase.options[0]
         context.note("guessed", 1, f'no answer settled the {phase.sets}; "{choice}" was used')
-    return PhaseResult(context.state.knowing(phase.sets, choice), choice, reflected)
+    return PhaseResult(context.state.with_value(phase.sets, choice), choice, reflected)

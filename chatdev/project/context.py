@@ -59,7 +59,7 @@ class RunContext:
     guarded: bool = True
     """Whether a change that lowers the evidence is undone; not in runs that an earlier version of ChatDev began."""
 
-    def asked(self, phase: Phase, role: str) -> ChatModel:
+    def model_for(self, phase: Phase, role: str) -> ChatModel:
         """The model that answers for a role in a phase."""
         return self.others.get(self.company.target(phase, role), self.model)
 
@@ -74,9 +74,9 @@ class PhaseContext:
     state: State
     candidates: int = 1
     """How many candidates write the program in this phase."""
-    said: list[str] = field(default_factory=list)
+    answers: list[str] = field(default_factory=list)
     """The answers so far, oldest first, as they enter later prompts. They are cut first."""
-    met: list[str] = field(default_factory=list)
+    endpoints_used: list[str] = field(default_factory=list)
     """The endpoints that answered so far, without second opinions."""
 
     def participant(self, role: str) -> Participant:
@@ -104,7 +104,7 @@ class PhaseContext:
         more of it is needed. Raises ModelError, and Exhausted if a limit forbids the call."""
         here = self.scope.at(role, turn).at(places.ASK, attempt)
         answer, endpoint = await self._recorded_answer(here, role, messages, choices, enough)
-        self.met.append(endpoint)
+        self.endpoints_used.append(endpoint)
         return answer
 
     async def ask_another(
@@ -119,7 +119,7 @@ class PhaseContext:
     ) -> RoleAnswer:
         """As ``ask``, at a separate place, from an endpoint that has not answered in this phase."""
         here = self._another.at(role, turn).at(places.ASK, attempt)
-        avoid = tuple(dict.fromkeys(self.met))
+        avoid = tuple(dict.fromkeys(self.endpoints_used))
         return (await self._recorded_answer(here, role, messages, choices, enough, avoid))[0]
 
     @property
@@ -130,10 +130,10 @@ class PhaseContext:
         """Whether to ask another endpoint because the answers so far were unusable: if the user allows it and there is
         one, or if the log holds its answer. If so, this is noted in the report."""
         role = self.phase.assistant
-        known = self._another.at(role, 1).at(places.ASK, 1).recorded(ModelAnswered)
-        if not known:
-            model = self.run.asked(self.phase, role)
-            if not self.run.second_opinion or not model.beyond(self.met):
+        recorded = self._another.at(role, 1).at(places.ASK, 1).recorded(ModelAnswered)
+        if not recorded:
+            model = self.run.model_for(self.phase, role)
+            if not self.run.second_opinion or not model.beyond(self.endpoints_used):
                 return False
         self.note("asked again", number, f"{why}; retried on another endpoint")
         return True
@@ -157,7 +157,7 @@ class PhaseContext:
         )
         options = Options(**how, choices=tuple(choices), request_id=here.place, avoid=avoid, early=EarlyStop(enough))
         await self._may(here, key)
-        model = self.run.asked(self.phase, role)
+        model = self.run.model_for(self.phase, role)
 
         def watch(progress: Progress) -> None:
             self.run.watcher(role, structs.replace(progress, call=here.place))
@@ -174,7 +174,7 @@ class PhaseContext:
                 raise
             await self._exhaust(here, key, LimitReached(here.place, key, "cost", error.limit, round(error.spent, 6)))
         answer = RoleAnswer(event.text, event.finish_reason)
-        self.said.append(quoted(answer))
+        self.answers.append(quoted(answer))
         return answer, event.endpoint
 
     async def _may(self, here: JournalScope, key: str) -> None:
@@ -196,7 +196,9 @@ class PhaseContext:
     async def _cuttable(self, model: ChatModel, messages: Sequence[Message]) -> Sequence[Message]:
         """The messages, divided into parts if they may be too large for the window."""
         window = await model.least_window()
-        return messages if fitting.roomy(messages, window) else prompt_sections.named(messages, self.state, self.said)
+        return (
+            messages if fitting.roomy(messages, window) else prompt_sections.named(messages, self.state, self.answers)
+        )
 
     def note(
         self,
@@ -218,8 +220,8 @@ class PhaseContext:
         answers: list[RoleAnswer] = []
         lacks: list[Missing | None] = []
 
-        def again(number: int, told: str, before: int = 0) -> None:
-            self.note("asked again", before + number, told)
+        def again(number: int, reason: str, before: int = 0) -> None:
+            self.note("asked again", before + number, reason)
 
         async def kept(answer: RoleAnswer) -> Missing | None:
             answers.append(answer)

@@ -41,8 +41,8 @@ async def document(context: PhaseContext) -> PhaseResult:
 
     answer = await context.insist(read, attempts=min(2, phase.attempts), enough=early_stop.file(lambda: (target,)))
     if reflected := not found and phase.reflect:
-        said = f"{phase.assistant}: {quoted(answer)}"
-        question = prompts.request("reflect", talk=said, paths=target)
+        talk = f"{phase.assistant}: {quoted(answer)}"
+        question = prompts.request("reflect", talk=talk, paths=target)
         text = await reflect(
             context.ask,
             context.participant(COUNSELOR),

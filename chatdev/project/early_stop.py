@@ -18,14 +18,14 @@ _PATHS = re.compile(rf"[\w./-]*\w\.(?:{'|'.join(map(re.escape, _ENDINGS))})\b")
 
 def settled(options: Sequence[str] = ()) -> Enough:
     """The answer's last line is ``<INFO>`` and a conclusion, one of ``options`` if there are any."""
-    known = {option.casefold() for option in options}
+    accepted = {option.casefold() for option in options}
 
     def enough(text: str) -> bool:
         if _FENCE.search(text) or "```" in text or "~~~" in text:
             return False
         last = text.rstrip().rpartition("\n")[2].strip()
-        said = replies.conclusion(last) if last.upper().startswith("<INFO>") else None
-        return said is not None and (not known or said.strip(" .").casefold() in known)
+        conclusion = replies.conclusion(last) if last.upper().startswith("<INFO>") else None
+        return conclusion is not None and (not accepted or conclusion.strip(" .").casefold() in accepted)
 
     return enough
 
@@ -47,16 +47,16 @@ def program(text: str) -> bool:
 def file(wanted: Callable[[], Sequence[str]], others: Iterable[str] = ()) -> Enough:
     """The one wanted file is there, whole, and the answer names no other; ``wanted`` are the files wanted now,
     ``others`` the paths that the product has."""
-    known = frozenset(others)
+    other_paths = frozenset(others)
 
     def enough(text: str) -> bool:
         paths = wanted()
-        return len(paths) == 1 and _whole(text, paths[0], known)
+        return len(paths) == 1 and _whole(text, paths[0], other_paths)
 
     return enough
 
 
-def _whole(text: str, path: str, known: frozenset[str]) -> bool:
+def _whole(text: str, path: str, other_paths: frozenset[str]) -> bool:
     closing = _FENCE.match(text.rstrip().rpartition("\n")[2])
     if closing is None:
         return False
@@ -69,9 +69,9 @@ def _whole(text: str, path: str, known: frozenset[str]) -> bool:
         return False
     before = text[: text.find(closing[1][:3])]
     name = path.rpartition("/")[2]
-    if any(said.removeprefix("./") not in (path, name) for said in _PATHS.findall(before)):
+    if any(mentioned.removeprefix("./") not in (path, name) for mentioned in _PATHS.findall(before)):
         return False
-    if any(other != path and other in before for other in known):
+    if any(other != path and other in before for other in other_paths):
         return False
     if path.endswith(".py"):  # a fence inside a string does not end the file
         return completeness.parsed(found[0].text) is not None

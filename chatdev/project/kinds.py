@@ -30,5 +30,5 @@ PERFORMERS: Mapping[str, Performer] = {
     "amend": _files(writing.amend),
     "document": documents.document,
     "snippet": _files(snippet.write),
-    "sketch": sketch.take,
+    "sketch": sketch.decide,
 }

@@ -8,9 +8,9 @@ from chatdev.project.state import State
 
 def of(state: State) -> str:
     """The manual of a product that is tested by rows; empty for any other product, and if all rows fail."""
-    if state.way is None:
+    if state.language_support is None:
         return ""
-    command = state.way.command
+    command = state.language_support.command
     found = acceptance.started_rows(state.product, command)
     results = state.tests.results if state.tests and state.tested else ()
     failed = {result.id for result in results if result.outcome != "passed"}

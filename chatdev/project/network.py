@@ -54,11 +54,11 @@ async def hold(run: RunContext, scope: JournalScope, phase: Phase, network: Netw
         scope.record(PhaseEnded(scope.place, phase.name, error.what))
         raise error
     after = context.write({path: text for path, text in files.items() if state.files.get(path) != text})
-    told = f"{len(made.names):,} agents, {made.edges:,} edges: {', '.join(files)}"
+    summary = f"{len(made.names):,} agents, {made.edges:,} edges: {', '.join(files)}"
     if net.limit is not None:
-        told = f"broken off: the limit of {net.limit.limit} was reached; {told}"
+        summary = f"broken off: the limit of {net.limit.limit} was reached; {summary}"
         after = msgspec.structs.replace(after, stopped=after.stopped or not net.limit.phase)
-    scope.record(PhaseEnded(scope.place, phase.name, told))
+    scope.record(PhaseEnded(scope.place, phase.name, summary))
     return after
 
 
@@ -153,16 +153,16 @@ class _Net:
         if len(offers) == 1 and not whole:
             return offers[0].files
         first, *others = offers
-        told = _told(first, others)
-        state = self._state.having(first.files).knowing(_INPUTS, told)
+        inputs = _inputs_text(first, others)
+        state = self._state.having(first.files).with_value(_INPUTS, inputs)
         return await self._code(scope, self._solve, state, [listing(each.files) for each in others], number)
 
     async def _code(
-        self, scope: JournalScope, phase: Phase, state: State, said: Sequence[str], number: int
+        self, scope: JournalScope, phase: Phase, state: State, listings: Sequence[str], number: int
     ) -> dict[str, str]:
         """One agent's program; the one that it began with, if its answer is unusable."""
-        # ``said`` is what is left out first if the window is too small.
-        context = PhaseContext(replace(self._run, candidate=number), scope, phase, state, said=list(said))
+        # ``listings`` is what is left out first if the window is too small.
+        context = PhaseContext(replace(self._run, candidate=number), scope, phase, state, answers=list(listings))
 
         async def written() -> dict[str, str]:
             try:
@@ -187,7 +187,7 @@ async def _text(context: PhaseContext, read: Callable[[RoleAnswer], Awaitable[Mi
     return (await context.insist(read, attempts=2)).text.strip()
 
 
-def _told(first: Contribution, others: Sequence[Contribution]) -> str:
+def _inputs_text(first: Contribution, others: Sequence[Contribution]) -> str:
     """The other solutions and all remarks, as text for the agent that merges them."""
     parts = [f"What the reviewer says of the program above:\n\n{first.remarks}"] if first.remarks else []
     for number, other in enumerate(others, 2):

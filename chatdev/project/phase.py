@@ -35,7 +35,7 @@ def _broken_off(context: PhaseContext, limit: LimitReached) -> PhaseResult:
     """End the phase before its conclusion, and the run, too, if the limit is the run's."""
     phase, state = context.phase, context.state
     if KINDS[phase.kind].defaults and not state.values.get(phase.sets):
-        state = state.knowing(phase.sets, phase.default or phase.options[0])
+        state = state.with_value(phase.sets, phase.default or phase.options[0])
     if not limit.phase:
         state = msgspec.structs.replace(state, stopped=True)
     return PhaseResult(state, f"broken off: the limit of {limit.limit} was reached")

@@ -32,11 +32,17 @@ _HEADING = 400
 """How many characters before a file are searched for its path and the fence."""
 
 
-def named(messages: Sequence[Message], state: State, said: Sequence[str]) -> tuple[Message, ...]:
-    """The messages divided into parts; ``said`` are the earlier answers of this phase, oldest first."""
+def named(messages: Sequence[Message], state: State, earlier_answers: Sequence[str]) -> tuple[Message, ...]:
+    """The messages divided into parts; ``earlier_answers`` are the earlier answers of this phase, oldest first."""
     talk = [
-        Part(text, "an earlier answer", TALK + age if age < len(said) - 1 else OUTPUTS, "left out", lambda: LEFT_OUT)
-        for age, text in enumerate(said)
+        Part(
+            text,
+            "an earlier answer",
+            TALK + age if age < len(earlier_answers) - 1 else OUTPUTS,
+            "left out",
+            lambda: LEFT_OUT,
+        )
+        for age, text in enumerate(earlier_answers)
     ]
     messages = _split(messages, talk)
     messages = _split(messages, [part for path, text in state.files.items() if (part := _file(messages, path, text))])
@@ -61,11 +67,11 @@ def _signed(head: str, path: str, body: str) -> str:
 
 
 def _outputs(state: State) -> Iterable[Part]:
-    told = {
+    texts = {
         "the tests' report": report_text(state.tests) if state.tests is not None and state.tested else "",
         "the product's output": started_text(state.started) if state.started is not None and state.watched else "",
     }
-    for name, text in told.items():
+    for name, text in texts.items():
         yield Part(text.rstrip(), name, OUTPUTS, "shortened", partial(_ends, text.rstrip()))
 
 
@@ -103,14 +109,14 @@ def _ranked(messages: Iterable[Message], state: State) -> tuple[Message, ...]:
     """The messages with ranks for files, by the files that the rest of the text names."""
     messages = tuple(messages)
     files = {part.name for message in messages for part in message.parts if part.name in state.files}
-    asked = "".join(
+    rest = "".join(
         part.text
         for message in messages
         if message.role != "system"
         for part in message.parts or (Part(message.content),)
         if part.name not in files
     )
-    wanted = {path for path in state.files if _names(asked, path)}
+    wanted = {path for path in state.files if _names(rest, path)}
     tests = {path for path in wanted if belongs_to_tests(path)}
     reached = _reached(tests, state) - wanted
     order = sorted(files, key=lambda path: (not belongs_to_tests(path), -len(state.files[path]), path))

@@ -97,8 +97,8 @@ class LanguageTexts:
     names = ("main", "command", "test_file", "testing")
 
     def texts(self, question: Question) -> Mapping[str, str]:
-        way = question.state.way
-        return {**of_language(question.state), "testing": way.how if way else ""}
+        language = question.state.language_support
+        return {**of_language(question.state), "testing": language.how if language else ""}
 
 
 class Rows:
@@ -111,8 +111,8 @@ class Rows:
 
     def texts(self, question: Question) -> Mapping[str, str]:
         state = question.state
-        way = state.way
-        command = way.command if way else ""
+        language = state.language_support
+        command = language.command if language else ""
         read = rows.parse(state.files.get(rows.FILE, ""), command).rows if command else ()
         trusted = [row for row in read if row.tier == "trusted"]
         doubtful = [row for row in read if row.tier in ("agreed", "doubtful", "open")]
@@ -122,7 +122,7 @@ class Rows:
         return {
             "testing_rows": "yes" if state.judged_by_rows else "",
             "rows": fenced("\n\n".join(shown), "text") if shown else "",
-            "arguments": way.arguments if way and started else "",
+            "arguments": language.arguments if language and started else "",
             "remembers": "yes" if any(len(row.steps) > 1 for row in doubtful) else "",
             "examples": "\n\n".join(_apart(row, command) for row in trusted[:SHOWN]),
             "json": "yes" if examples.as_json(trusted) else "",
@@ -159,9 +159,9 @@ def _apart(row: Row, command: str) -> str:
 
 def of_language(state: State) -> dict[str, str]:
     """File names and the start command in the state's language; empty if the language is not supported."""
-    way = state.way
+    language = state.language_support
     return {
-        "main": way.main if way else "",
-        "command": way.command if way else "",
-        "test_file": way.test_file if way else "",
+        "main": language.main if language else "",
+        "command": language.command if language else "",
+        "test_file": language.test_file if language else "",
     }

@@ -71,21 +71,21 @@ async def run(context: PhaseContext, candidates: int, at_once: int = 0) -> State
     state = msgspec.structs.replace(solved, files=state.files)
     if decided.dropped or decided.settled:
         state = _rejudged(context, state, winner, decided)
-    if winner.met_further:
-        state = _with_further(context, state, winner.met_further)
+    if winner.further_passed:
+        state = _with_further(context, state, winner.further_passed)
     doubt = winner.doubt(decided.agreed, min(context.phase.agree, candidates)) or winner.lack(len(decided.settled))
     return msgspec.structs.replace(state, unconfirmed=state.digest, doubt=doubt) if doubt else state
 
 
-def _with_further(context: PhaseContext, state: State, met: Sequence[bool]) -> State:
+def _with_further(context: PhaseContext, state: State, passes: Sequence[bool]) -> State:
     """The state once the tester's further examples that the product passes are tests, too. The others stay in the file
     of rows and are not judged."""
-    assert state.way is not None
-    command = state.way.command
+    assert state.language_support is not None
+    command = state.language_support.command
     tiers: tuple[rows.Tier, rows.Tier] = ("dropped", "doubtful")
-    added = [msgspec.structs.replace(row, tier=tiers[each]) for row, each in zip(state.further, met, strict=True)]
-    known = rows.parse(state.files.get(rows.FILE, ""), command).rows
-    files = {rows.FILE: rows.render((*known, *added), command)}
+    added = [msgspec.structs.replace(row, tier=tiers[each]) for row, each in zip(state.further, passes, strict=True)]
+    existing = rows.parse(state.files.get(rows.FILE, ""), command).rows
+    files = {rows.FILE: rows.render((*existing, *added), command)}
     state = replace(context, state=state, scope=context.scope.at(places.FURTHER)).write(files)
     baseline = acceptance.baseline_of(state.product, command)
     return msgspec.structs.replace(state, baseline=baseline, further=())
@@ -94,11 +94,11 @@ def _with_further(context: PhaseContext, state: State, met: Sequence[bool]) -> S
 def _rejudged(context: PhaseContext, state: State, winner: Racer, decided: RaceDecided) -> State:
     """The state once the rows that no candidate passed are not judged any more, and others are judged by what several
     candidates print. The report lists each."""
-    assert state.way is not None
-    command = state.way.command
-    told = [f"{name} is met by hardly any candidate: not judged" for name in decided.dropped]
-    told += [f"{name} is judged by what several candidates print" for name in decided.settled]
-    for number, text in enumerate(told, 1):
+    assert state.language_support is not None
+    command = state.language_support.command
+    notes = [f"{name} is met by hardly any candidate: not judged" for name in decided.dropped]
+    notes += [f"{name} is judged by what several candidates print" for name in decided.settled]
+    for number, text in enumerate(notes, 1):
         context.note("tests", number, text)
     settled = {result.id: result.printed for result in winner.started if result.id in decided.settled}
     files = acceptance.changing(state.files, command, decided.dropped, settled)
@@ -203,7 +203,7 @@ class _Field:
         if winner.agree < _FEWEST:
             return ()
         votes = self._votes
-        against = Counter(name for racer in self.begun for name in racer.met("doubtful"))
+        against = Counter(name for racer in self.begun for name in racer.passed_of("doubtful"))
         found = tuple(
             name
             for name, text in winner.printed.items()
@@ -215,8 +215,8 @@ class _Field:
 
     def _supported(self, racer: Racer) -> frozenset[tuple[str, str]]:
         """What supports a candidate: the tester's rows that it passes, and those that are settled by its output."""
-        met = {(name, "") for name in racer.met("doubtful")}
-        return frozenset(met | {(name, racer.printed[name]) for name in self.settled(racer)})
+        passed = {(name, "") for name in racer.passed_of("doubtful")}
+        return frozenset(passed | {(name, racer.printed[name]) for name in self.settled(racer)})
 
     def _foremost(self, solved: "list[Racer]") -> Racer:
         """The best by the task's tests, then by its support times the number of candidates whose support is a part of
@@ -226,8 +226,8 @@ class _Field:
         def rank(racer: Racer) -> tuple[int, ...]:
             mine = support[racer.number]
             others = sum(bool(each) and each <= mine for each in support.values())
-            tested = len(racer.met("trusted")), others * len(mine), racer.passed
-            return *tested, not racer.slow, self.agreed(racer) * (1 + sum(racer.met_further)), -racer.number
+            tested = len(racer.passed_of("trusted")), others * len(mine), racer.passed
+            return *tested, not racer.slow, self.agreed(racer) * (1 + sum(racer.further_passed)), -racer.number
 
         return max(solved, key=rank)
 
@@ -249,8 +249,8 @@ class _Field:
     def _may_settle(self, racer: Racer, unmet: Collection[str]) -> bool:
         """Whether a further candidate may still confirm what two print for a row that is otherwise not judged."""
         votes = self._votes
-        asked = set(unmet) - racer.beyond_doubt
-        near = any(votes[name, text] >= _FEWEST for name, text in racer.printed.items() if name in asked)
+        not_judged = set(unmet) - racer.beyond_doubt
+        near = any(votes[name, text] >= _FEWEST for name, text in racer.printed.items() if name in not_judged)
         return near and racer.agree >= _FEWEST and any(not other.ended for other in self._racers)
 
     def unmet(self, winner: Racer) -> tuple[str, ...]:
@@ -260,12 +260,12 @@ class _Field:
         if len(judged) < _ENOUGH:
             return ()
         settled = self.settled(winner)
-        support = Counter(name for racer in judged for name in racer.met("doubtful"))
+        support = Counter(name for racer in judged for name in racer.passed_of("doubtful"))
         failing = [
             result.id
             for result in winner.results
             if result.tier == "doubtful" and result.outcome != "passed" and result.id not in settled
         ]
         rare = [name for name in failing if 0 < support[name] * _RARE <= len(judged)]
-        few = 2 * len(rare) < len(winner.met("doubtful"))
+        few = 2 * len(rare) < len(winner.passed_of("doubtful"))
         return tuple(name for name in failing if not support[name] or (few and name in rare))

@@ -29,7 +29,7 @@ class Racer:
         self.error: ChatDevError | Exhausted | None = None
         self.holds = self.begins = False
         self.outputs: tuple[str, ...] = ()
-        self.met_further: tuple[bool, ...] = ()
+        self.further_passed: tuple[bool, ...] = ()
         self.printed: dict[str, str] = {}
         """What it prints for each row of the tester that it fails without breaking, by the row's id."""
         self._asking = True
@@ -57,10 +57,10 @@ class Racer:
         finally:
             self._asking = False
         self.begins = written.starts or not self._starting(written)
-        passing = written.passing and self.begins and not _tells_little(written)
+        passing = written.passing and self.begins and not _proves_little(written)
         if passing and (calls := _probes(written, self._context.phase.agree)):
             probed = await checks.probe(run, scope.at(places.PROBE), written, calls)
-            self.outputs, self.met_further = probed.outputs, probed.met
+            self.outputs, self.further_passed = probed.outputs, probed.met
         self.holds, self.solved = passing, written
         self.printed = {result.id: compare.canonical(result.printed) for result in self.started if result.printed}
 
@@ -113,20 +113,20 @@ class Racer:
     def doubt(self, agreed: int, wanted: int) -> str:
         """Why the program is doubtful although all its tests pass: one of ``verdict.DOUBTS``, or empty. ``agreed`` of
         the ``wanted`` candidates print the same for other inputs. Empty also if no other inputs were tried."""
-        met = self.met_further
-        if not self.outputs or (not self.slow and len(met) >= _SEVERAL and all(met)):
+        further = self.further_passed
+        if not self.outputs or (not self.slow and len(further) >= _SEVERAL and all(further)):
             return ""
         if self.slow:
             return verdict.SLOW
         if agreed < wanted:
             return verdict.DISAGREE
-        return verdict.UNSUPPORTED if met and not any(met) else ""
+        return verdict.UNSUPPORTED if further and not any(further) else ""
 
     def lack(self, settled: int) -> str:
         """Why the program is doubtful: it passes, or agrees with several candidates on, fewer than half of the tester's
         rows. ``settled`` counts the rows of the second kind. Empty if it is not doubtful."""
         rows_of_tester = [result for result in self.started if result.tier == "doubtful"]
-        if 2 * (len(self.met("doubtful")) + settled) >= len(rows_of_tester):
+        if 2 * (len(self.passed_of("doubtful")) + settled) >= len(rows_of_tester):
             return ""
         return verdict.UNSUPPORTED if self.results else verdict.DISAGREE
 
@@ -135,7 +135,7 @@ class Racer:
         """How many acceptance tests it passes."""
         return sum(result.outcome == "passed" for result in self.results)
 
-    def met(self, tier: str) -> frozenset[str]:
+    def passed_of(self, tier: str) -> frozenset[str]:
         """Its tests of this tier that pass. Those that are programs come from the tester, so they are doubtful."""
         return frozenset(
             result.id for result in self.results if result.outcome == "passed" and (result.tier or "doubtful") == tier
@@ -155,7 +155,7 @@ class Racer:
     def beyond_doubt(self) -> frozenset[str]:
         """The tester's rows with an output, if it passes half or more of them: such a tester knows the program."""
         written = frozenset(result.id for result in self.results if result.tier == "doubtful")
-        return written if 2 * len(self.met("doubtful")) >= len(written) else frozenset()
+        return written if 2 * len(self.passed_of("doubtful")) >= len(written) else frozenset()
 
     def standing(self, *, won: bool) -> CandidateResult:
         """How it stands now, for the log."""
@@ -172,19 +172,19 @@ class Racer:
 
 def _has_examples(state: State) -> bool:
     """Whether the task states examples, so that it says by itself how the program is used."""
-    return state.way is not None and any(
-        row.tier == "trusted" for row in acceptance.rows_of(state.product, state.way.command)
+    return state.language_support is not None and any(
+        row.tier == "trusted" for row in acceptance.rows_of(state.product, state.language_support.command)
     )
 
 
 def _breakage(state: State) -> str:
     """How the program broke when its rows were run; empty if it did not, or if they were not run."""
-    if state.way is None or state.tests is None or not state.tested:
+    if state.language_support is None or state.tests is None or not state.tested:
         return ""
-    return acceptance.breakage(state.product, state.way.command, state.tests)
+    return acceptance.breakage(state.product, state.language_support.command, state.tests)
 
 
-def _tells_little(state: State) -> bool:
+def _proves_little(state: State) -> bool:
     """Whether a pass means little because little was judged: most rows have no output, or a package is missing that the
     task does not name, so that another program may not need it."""
     ran = state.tests if state.tested else None
@@ -196,9 +196,9 @@ def _tells_little(state: State) -> bool:
 
 def _probes(state: State, agree: int) -> tuple[Invocation, ...]:
     """The inputs for comparing candidates: none if only one is wanted, or if the tester wrote tests, too."""
-    if agree < 2 or state.way is None:
+    if agree < 2 or state.language_support is None:
         return ()
-    found = acceptance.rows_of(state.product, state.way.command)
+    found = acceptance.rows_of(state.product, state.language_support.command)
     others = [path for path in state.acceptance_tests if path != rows.FILE]
     if others or any(row.tier != "trusted" for row in found):
         return ()

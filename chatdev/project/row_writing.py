@@ -38,27 +38,29 @@ async def write(context: PhaseContext) -> State:
     ``State.further``. If there are rows already, none are added. A product that is not started from a command line has
     tests that are programs instead.
     """
-    way = context.state.way
-    if way is None or not context.state.judged_by_rows:
+    language = context.state.language_support
+    if language is None or not context.state.judged_by_rows:
         return await writing.tests(context)
     if rows.FILE in context.state.files:
         return context.state
-    trusted = examples.of_task(context.state.task, way.command, calls=context.state.language == PYTHON)
+    trusted = examples.of_task(context.state.task, language.command, calls=context.state.language == PYTHON)
     if trusted:
         context.note("tests", 1, f"{len(trusted)} from the task itself")
     enough = 0 < context.phase.examples <= len(trusted)
-    doubtful = await _asked(context, way, trusted, enough=enough)
+    doubtful = await _from_tester(context, language, trusted, enough=enough)
     found = trusted if enough else (*trusted, *doubtful)
     if not found:
         context.note("tests", 2, "no acceptance test was written; the product cannot be judged")
         return context.state
-    state = context.write({rows.FILE: rows.render(found, way.command)})
+    state = context.write({rows.FILE: rows.render(found, language.command)})
     return msgspec.structs.replace(
-        state, baseline=acceptance.baseline_of(state.product, way.command), further=doubtful if enough else ()
+        state, baseline=acceptance.baseline_of(state.product, language.command), further=doubtful if enough else ()
     )
 
 
-async def _asked(context: PhaseContext, way: Product, trusted: tuple[Row, ...], *, enough: bool) -> tuple[Row, ...]:
+async def _from_tester(
+    context: PhaseContext, language: Product, trusted: tuple[Row, ...], *, enough: bool
+) -> tuple[Row, ...]:
     """The tester's rows in addition to those of the task, from the first answer that holds any.
 
     Each attempt puts the same question with another seed: a small model that sees its own answer repeats it.
@@ -66,7 +68,7 @@ async def _asked(context: PhaseContext, way: Product, trusted: tuple[Row, ...], 
     role, attempts = context.phase.assistant, context.phase.attempts if not trusted else 1
     question = context.question(role, further="yes" if enough else "")
     messages = (*context.participant(role).beginning, Message("user", question))
-    known = {step.call for row in trusted for step in row.steps}
+    trusted_calls = {step.call for row in trusted for step in row.steps}
     for attempt in range(1, attempts + 1):
         asking = replace(context, run=replace(context.run, candidate=attempt))
         try:
@@ -78,9 +80,9 @@ async def _asked(context: PhaseContext, way: Product, trusted: tuple[Row, ...], 
         lines = clean(answer.text)
         if enough and (like := examples.like("\n".join(lines), context.state.task, trusted)):
             return like[:MOST]
-        text = "\n".join(_in_form(line, way.command) for line in lines)
-        written = rows.commands(text, way.command)
-        steps = [each for each in written if isinstance(each, RowStep) and each.call not in known]
+        text = "\n".join(_in_form(line, language.command) for line in lines)
+        written = rows.commands(text, language.command)
+        steps = [each for each in written if isinstance(each, RowStep) and each.call not in trusted_calls]
         if found := in_order(steps):
             return tuple(list(_varied(found))[:MOST])
         if attempt < attempts:
@@ -114,7 +116,7 @@ def in_order(steps: Iterable[RowStep]) -> list[Row]:
     for step in steps:
         first.setdefault(step.call, step)
     found = list(first.values())
-    remembers = any(_tells_of(step, found[:number]) for number, step in enumerate(found))
+    remembers = any(_mentions_earlier(step, found[:number]) for number, step in enumerate(found))
     made: list[Row] = []
     for number, step in enumerate(found):
         before = tuple(RowStep(each.call) for each in found[:number]) if remembers else ()
@@ -139,7 +141,7 @@ def _varied(found: Iterable[Row]) -> Iterator[Row]:
             yield row
 
 
-def _tells_of(step: RowStep, before: Sequence[RowStep]) -> bool:
+def _mentions_earlier(step: RowStep, before: Sequence[RowStep]) -> bool:
     """Whether the output holds a word from the input of an earlier command that is not in its own."""
     earlier = {word for each in before for word in _given(each)} - _given(step)
     return bool(earlier & set(_WORD.findall(step.expected.casefold())))

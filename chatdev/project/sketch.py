@@ -26,31 +26,31 @@ _CALLS = (Invocation(), Invocation(("7", "abc"), "7\nabc\n"))
 _SKETCHES = 2
 
 
-async def take(context: PhaseContext) -> PhaseResult:
+async def decide(context: PhaseContext) -> PhaseResult:
     """The state with one row, a start without any input, if that is how a program for the task is used.
 
     The row's output is not known yet. If the task contains examples, they show how its program is used, and the model
     is not called.
     """
-    state, way = context.state, context.state.way
-    if way is None or not state.judged_by_rows or state.has_tests:
+    state, language = context.state, context.state.language_support
+    if language is None or not state.judged_by_rows or state.has_tests:
         return PhaseResult(state, "none is needed")
-    if examples.of_task(state.task, way.command, calls=state.language == PYTHON):
+    if examples.of_task(state.task, language.command, calls=state.language == PYTHON):
         return PhaseResult(state, "the task has examples")
     for number in range(1, _SKETCHES + 1):
         run, scope = replace(context.run, candidate=number), context.scope.at(places.CANDIDATE, number)
-        if not await _takes_none(replace(context, run=run, scope=scope)):
+        if not await _needs_no_input(replace(context, run=run, scope=scope)):
             return PhaseResult(state, "the tester says how it is used")
-    state = context.write({rows.FILE: rows.render([Row((RowStep(Invocation()),), "open")], way.command)})
+    state = context.write({rows.FILE: rows.render([Row((RowStep(Invocation()),), "open")], language.command)})
     state = msgspec.structs.replace(state, baseline=acceptance.baseline(()))
     return PhaseResult(state, "the program takes no input")
 
 
-async def _takes_none(context: PhaseContext) -> bool:
-    state, way = context.state, context.state.way
-    assert way is not None
+async def _needs_no_input(context: PhaseContext) -> bool:
+    state, language = context.state, context.state.language_support
+    assert language is not None
     try:
-        program = state.having({way.main: await snippet.code(context)})
+        program = state.having({language.main: await snippet.code(context)})
     except NoProgram:
         return False
     probed = await checks.probe(context.run, context.scope.at(places.PROBE), program, _CALLS)

@@ -13,12 +13,12 @@ from chatdev.project.writing import NoProgram
 async def write(context: PhaseContext) -> State:
     """Write the first code block of a single answer to the program's main file; there is no retry. Raises NoProgram if
     there is no code."""
-    way = context.state.way
-    if way is None:
+    language = context.state.language_support
+    if language is None:
         raise NoProgram(f"No program was written: ChatDev cannot run {context.state.language}.")
     # The baseline ``once`` reads the whole answer: it stands for one question without any of our means.
     enough = early_stop.program if context.run.plain else None
-    return context.write({way.main: await code(context, enough)})
+    return context.write({language.main: await code(context, enough)})
 
 
 async def code(context: PhaseContext, enough: Enough | None = None) -> str:

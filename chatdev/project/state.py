@@ -109,15 +109,15 @@ class State(msgspec.Struct, frozen=True):
         return modality if modality in MADE and self.language == languages.PYTHON else ""
 
     @property
-    def way(self) -> languages.Product | None:
+    def language_support(self) -> languages.Product | None:
         """How products in the language are started and tested; None if ChatDev cannot run the language."""
         return languages.find(self.language)
 
     @property
     def judged_by_rows(self) -> bool:
         """Whether programs in the language are started from a command line, so that rows can test them."""
-        way = self.way
-        return way is not None and bool(way.launch({way.main: b""}).program)
+        language = self.language_support
+        return language is not None and bool(language.launch({language.main: b""}).program)
 
     @property
     def tested(self) -> bool:
@@ -150,7 +150,7 @@ class State(msgspec.Struct, frozen=True):
     @property
     def runnable(self) -> bool:
         """Whether there is a program in a language that ChatDev can start."""
-        return self.way is not None and bool(self.program)
+        return self.language_support is not None and bool(self.program)
 
     @property
     def passing(self) -> bool:
@@ -228,7 +228,7 @@ class State(msgspec.Struct, frozen=True):
             self, files={path: text for path, text in self.files.items() if path not in paths}
         )
 
-    def knowing(self, name: str, value: str) -> "State":
+    def with_value(self, name: str, value: str) -> "State":
         """This state with one more conclusion."""
         return msgspec.structs.replace(self, values={**self.values, name: value})
 

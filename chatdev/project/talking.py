@@ -80,5 +80,5 @@ async def _remark(context: PhaseContext) -> PhaseResult:
 
 
 def _said(context: PhaseContext, agreed: str, finished: bool, reflected: bool = False) -> PhaseResult:
-    state = msgspec.structs.replace(context.state.knowing(context.phase.sets, agreed), finished=finished)
+    state = msgspec.structs.replace(context.state.with_value(context.phase.sets, agreed), finished=finished)
     return PhaseResult(state, "nothing must change" if finished else (agreed.splitlines() or [""])[0][:200], reflected)

@@ -33,8 +33,8 @@ class NoProgram(ChatDevError):
 class _Gathering:
     """The files from the answers of one phase so far, and what is still missing.
 
-    ``wanted`` are the files that the phase is about: a block without a name is one of them. ``asked`` are those that
-    alone were requested. ``known`` are the existing files of the kind that is written now.
+    ``wanted`` are the files that the phase is about: a block without a name is one of them. ``requested`` are those
+    that alone were requested. ``present`` are the existing files of the kind that is written now.
     """
 
     def __init__(
@@ -42,14 +42,14 @@ class _Gathering:
         context: PhaseContext,
         refusal: Callable[[str], str],
         wanted: tuple[str, ...] = (),
-        known: Mapping[str, str] | None = None,
-        asked: tuple[str, ...] = (),
+        present: Mapping[str, str] | None = None,
+        requested: tuple[str, ...] = (),
     ) -> None:
         self.context = context
         self.refusal = refusal
         self.wanted = wanted
-        self.known = known or {}
-        self.asked = asked
+        self.present = present or {}
+        self.requested = requested
         self.noted: set[str] = set()
         self.copied = 0
         self.files: dict[str, str] = {}
@@ -61,7 +61,7 @@ class _Gathering:
     @property
     def expected(self) -> tuple[str, ...]:
         """The files that the last question requested, or those that the phase is about."""
-        return self.asked or self.wanted
+        return self.requested or self.wanted
 
     def read(self, answer: RoleAnswer) -> replies.ParsedReply:
         """The files of an answer, read as an answer to the last question."""
@@ -69,11 +69,11 @@ class _Gathering:
             answer.text,
             finish_reason=answer.finish_reason,
             expected=self.expected,
-            present={**self.known, **self.files},
+            present={**self.present, **self.files},
             examples=self.context.run.prompts.examples,
         )
 
-    def take(self, answer: RoleAnswer) -> Missing | None:
+    def keep(self, answer: RoleAnswer) -> Missing | None:
         """Keep the complete files of an answer; returns what it lacks."""
         self.answers += 1
         reading = self.read(answer)
@@ -110,7 +110,7 @@ class _Gathering:
         """The files that an answer changes in a way that cannot be applied: each must be sent whole."""
         changed = dict.fromkeys(skipped.path for skipped in reading.skipped if skipped.change)
         paths = {path: self._path(path) for path in changed if path}
-        return [path for path, why in paths.values() if not why and path in {**self.known, **self.files}]
+        return [path for path, why in paths.values() if not why and path in {**self.present, **self.files}]
 
     def _note(self, file: replies.File, path: str) -> None:
         """Note once per file that its name was missing or inexact, and once what was put right in it."""
@@ -151,7 +151,7 @@ class _Gathering:
     def _lack(
         self, cut: list[str], elided: list[replies.File], refused: Mapping[str, str], reading: replies.ParsedReply
     ) -> Missing | None:
-        self.asked = tuple(cut or [file.path for file in elided]) or self.asked
+        self.requested = tuple(cut or [file.path for file in elided]) or self.requested
         wanted = ", ".join(self.expected)
         if cut:
             paths = ", ".join(cut)
@@ -164,7 +164,7 @@ class _Gathering:
         if refused:
             why = "; ".join(f"{path}: {reason}" for path, reason in refused.items())
             return self.lack("refused", f"nothing was acceptable ({why})", why=why, paths=wanted)
-        part = next((each for each in reading.skipped if each.path in self.known and "part of" in each.why), None)
+        part = next((each for each in reading.skipped if each.path in self.present and "part of" in each.why), None)
         if part:
             return self.lack("elided", f"the answer has only a part of {part.path}", paths=part.path, why=part.why)
         return self.lack("no_files", "no file could be read out of the answer", paths=wanted)
@@ -195,29 +195,29 @@ def _only_tests(path: str) -> str:
     return "" if belongs_to_tests(path) else "only acceptance tests are written now; the program comes later"
 
 
-async def _gather(context: PhaseContext, *asked: str) -> State:
+async def _gather(context: PhaseContext, *requested: str) -> State:
     """The programmer's files. They may include tests only if the company writes no acceptance tests."""
     refusal = _not_a_test if context.run.company.tests else lambda path: ""
-    gathering = _Gathering(context, refusal, _program(context.state), context.state.program, asked)
+    gathering = _Gathering(context, refusal, _program(context.state), context.state.program, requested)
 
     async def read(answer: RoleAnswer) -> Missing | None:
-        return gathering.take(answer)
+        return gathering.keep(answer)
 
     await context.insist(
         read,
         attempts=context.phase.attempts,
-        enough=early_stop.file(lambda: gathering.asked, context.state.files),
+        enough=early_stop.file(lambda: gathering.requested, context.state.files),
     )
-    state = context.write(gathering.close() if asked else _aligned(context, gathering.close()))
+    state = context.write(gathering.close() if requested else _aligned(context, gathering.close()))
     return msgspec.structs.replace(state, remarks=gathering.remarks, finished=state.finished or gathering.finished)
 
 
 def _aligned(context: PhaseContext, files: dict[str, str]) -> dict[str, str]:
     """The files under the names that were meant; the report lists each renaming."""
     state = context.state
-    if not files or state.way is None:
+    if not files or state.language_support is None:
         return files
-    aligned = alignment.align(state.files, files, state.way.main, state.task)
+    aligned = alignment.align(state.files, files, state.language_support.main, state.task)
     for number, note in enumerate(aligned.notes, 1):
         context.note("aligned", _ALIGNED + number, note)
     return aligned.files
@@ -227,7 +227,7 @@ def _program(state: State) -> tuple[str, ...]:
     """The file that is meant in a phase that writes the program: the only existing one, else the main one."""
     if len(state.program) == 1:
         return tuple(state.program)
-    return (state.way.main,) if state.way else ()
+    return (state.language_support.main,) if state.language_support else ()
 
 
 async def code(context: PhaseContext) -> State:
@@ -242,7 +242,7 @@ async def repair(context: PhaseContext, written: State, number: int, why: str) -
     """The programmer sees its program and how it failed, and writes the program again. If the answer holds no file, the
     state stays as it was."""
     role, program = context.phase.assistant, written.program
-    here = replace(context, state=written, said=[])
+    here = replace(context, state=written, answers=[])
     gathering = _Gathering(here, _not_a_test, _program(written), program)
     request = context.run.prompts.request("broken", paths=", ".join(_program(written)), why=fenced(why))
     messages = (
@@ -251,7 +251,7 @@ async def repair(context: PhaseContext, written: State, number: int, why: str) -
         Message("assistant", block(*next(iter(program.items()))) if len(program) == 1 else listing(program)),
         Message("user", request),
     )
-    gathering.take(await here.ask(role, 1 + number, 1, messages))
+    gathering.keep(await here.ask(role, 1 + number, 1, messages))
     return here.write(_aligned(here, gathering.files))
 
 
@@ -262,7 +262,8 @@ async def complete(context: PhaseContext) -> State:
     paths = [path for path, _ in base.all_unfinished()]
     scopes = [context.scope, *(context.scope.at(places.BESIDE, number) for number in range(1, len(paths)))]
     meetings = [
-        replace(context, scope=scope, state=base.on(path), said=[]) for scope, path in zip(scopes, paths, strict=False)
+        replace(context, scope=scope, state=base.on(path), answers=[])
+        for scope, path in zip(scopes, paths, strict=False)
     ]
     exhausted: list[Exhausted] = []
 
@@ -296,12 +297,12 @@ async def _complete(context: PhaseContext, path: str) -> State:
 
 async def tests(context: PhaseContext) -> State:
     """The tester writes acceptance tests. They are run on the empty project immediately and must fail there."""
-    way = context.state.way
-    if way is None:
+    language = context.state.language_support
+    if language is None:
         context.note("tests", 1, f"none were written: ChatDev cannot run {context.state.language}")
         return context.state
-    gathering = _Gathering(context, _only_tests, (way.test_file,), context.state.acceptance_tests)
-    baseline = (await _insist_on_tests(context, gathering, way))[1]
+    gathering = _Gathering(context, _only_tests, (language.test_file,), context.state.acceptance_tests)
+    baseline = (await _insist_on_tests(context, gathering, language))[1]
     if not gathering.files:
         context.note("tests", 1, "no acceptance test was written; the product cannot be judged")
         return context.state
@@ -310,12 +311,12 @@ async def tests(context: PhaseContext) -> State:
 
 async def amend(context: PhaseContext) -> State:
     """The tester may correct a test. The report gives the reason, and each test that is gone."""
-    way = context.state.way
-    if way is None:
+    language = context.state.language_support
+    if language is None:
         return context.state
     there = context.state.acceptance_tests
-    gathering = _Gathering(context, _only_tests, tuple(there) if len(there) == 1 else (way.test_file,), there)
-    answer, baseline = await _insist_on_tests(context, gathering, way)
+    gathering = _Gathering(context, _only_tests, tuple(there) if len(there) == 1 else (language.test_file,), there)
+    answer, baseline = await _insist_on_tests(context, gathering, language)
     if not gathering.files or baseline is None or _proves_nothing(baseline):
         return context.state
     state = context.write(gathering.files)
@@ -329,7 +330,7 @@ async def amend(context: PhaseContext) -> State:
 
 
 async def _insist_on_tests(
-    context: PhaseContext, gathering: _Gathering, way: Product
+    context: PhaseContext, gathering: _Gathering, language: Product
 ) -> tuple[RoleAnswer, TestsRan | None]:
     """The last answer, and how its tests ran on the empty project, where they must fail."""
     baseline: TestsRan | None = None
@@ -337,7 +338,7 @@ async def _insist_on_tests(
 
     async def read(answer: RoleAnswer) -> Missing | None:
         nonlocal baseline
-        if lack := gathering.take(answer):
+        if lack := gathering.keep(answer):
             return lack
         if not gathering.files:  # the tester says that there is nothing to write
             return None
@@ -347,7 +348,7 @@ async def _insist_on_tests(
         ran = baseline = await here.perform(
             TestsRan,
             version,
-            lambda: way.run_tests(context.run.sandbox, files, place=here.place, digest=version),
+            lambda: language.run_tests(context.run.sandbox, files, place=here.place, digest=version),
         )
         if ran.lacks:
             context.note("tests", gathering.answers, f"they were not tried: there is no {ran.lacks} here")
@@ -355,10 +356,10 @@ async def _insist_on_tests(
         if why := _untestable(ran):
             gathering.files.clear()
             return gathering.lack(
-                "no_tests", f"the tests cannot be run: {why}", why=reason_text(why), paths=way.test_file
+                "no_tests", f"the tests cannot be run: {why}", why=reason_text(why), paths=language.test_file
             )
         if _proves_nothing(ran):
-            return gathering.lack("vacuous", "every test passes without a program", paths=way.test_file)
+            return gathering.lack("vacuous", "every test passes without a program", paths=language.test_file)
         return None
 
     return await context.insist(read), baseline

@@ -133,7 +133,7 @@ def test_placeholders_and_literal_braces_are_filled(make: Make) -> None:
     company = classic_folder.load(whole(make))
     state = State(task="greet", name="G", files={"main.py": "print(1)\n", "requirements.txt": "pygame\n"})
     prompts = Prompts(company)
-    coding = prompts.question(company.phases["Coding"], state.knowing("StoreChoose", "SQLite"), PROGRAMMER)
+    coding = prompts.question(company.phases["Coding"], state.with_value("StoreChoose", "SQLite"), PROGRAMMER)
     assert coding.endswith('Programmer: write "greet"  {"store": "SQLite"}.')
     assert "We are {small}.\nYou do greet. {" in coding
     attack = prompts.question(company.phases["Attack"], state, "Breaker")

@@ -31,7 +31,7 @@ async def shout(context: PhaseContext) -> PhaseResult:
     """Keeps the answer in capital letters."""
     role = context.phase.assistant
     answer = await context.ask(role, 1, 1, context.participant(role).beginning)
-    return PhaseResult(context.state.knowing("cry", answer.text.upper()), answer.text.upper())
+    return PhaseResult(context.state.with_value("cry", answer.text.upper()), answer.text.upper())
 
 
 async def test_a_new_kind_is_one_function_and_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ STATE = State(
 
 def asked(state: State, phase: str = "CodeReviewComment", **values: str) -> list[Message]:
     for name, value in values.items():
-        state = state.knowing(name, value)
+        state = state.with_value(name, value)
     question = Prompts(COMPANY).question(COMPANY.phases[phase], state, "Programmer")
     return [Message("system", Prompts(COMPANY).background(state)), Message("user", question)]
 

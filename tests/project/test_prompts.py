@@ -39,7 +39,7 @@ def test_files_are_shown_in_the_form_in_which_they_are_asked_for() -> None:
 def test_all_roles_and_phases_share_their_beginning() -> None:
     prompts = Prompts(COMPANY)
     questions = [
-        prompts.question(COMPANY.phases[name], STATE.knowing("comments", "c"), COMPANY.phases[name].assistant)
+        prompts.question(COMPANY.phases[name], STATE.with_value("comments", "c"), COMPANY.phases[name].assistant)
         for name in ("CodeReviewComment", "CodeReviewModification", "Manual", "EnvironmentDoc")
     ]
     shared = questions[0].partition("You are the")[0]

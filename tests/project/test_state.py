@@ -71,8 +71,8 @@ def test_an_empty_condition_never_holds() -> None:
 
 
 def test_branches_merge_in_declared_order() -> None:
-    first = ran(TESTED.having({"a": "1", "b": "1"}).knowing("x", "1"), "passed")
-    second = TESTED.having({"b": "2"}).knowing("y", "2")
+    first = ran(TESTED.having({"a": "1", "b": "1"}).with_value("x", "1"), "passed")
+    second = TESTED.having({"b": "2"}).with_value("y", "2")
     merged = merge(TESTED, [first, second])
     assert merged.files["a"] == "1"
     assert merged.files["b"] == "2"

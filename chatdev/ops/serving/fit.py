@@ -60,8 +60,8 @@ def fit(
         window = _largest(need, room, number, limit)
         enough = limit if wanted or number == slots[-1] else min(limit, USUAL_WINDOW // 2)
         if window >= enough or (number == slots[-1] and not wanted and window >= min(SMALLEST_WINDOW, limit)):
-            known = wanted or need.window or not need.estimated or window < limit
-            return Fit(window if known else None, number, arithmetic(need, room, window, number))
+            certain = wanted or need.window or not need.estimated or window < limit
+            return Fit(window if certain else None, number, arithmetic(need, room, window, number))
     raise _too_large(need, room, wanted, forms)
 
 

@@ -74,7 +74,7 @@ async def _on_hub(model: str, hub: HubSettings) -> Need:
     async with aiohttp.ClientSession(
         headers=headers, timeout=aiohttp.ClientTimeout(total=PATIENCE), trust_env=True
     ) as session:
-        (status, code, told), (config_status, config_code, config) = await asyncio.gather(
+        (status, code, body), (config_status, config_code, config) = await asyncio.gather(
             _get(session, f"{hub.endpoint}/api/models/{model}?blobs=true"),
             _get(session, f"{hub.endpoint}/{model}/resolve/main/config.json"),
         )
@@ -84,7 +84,7 @@ async def _on_hub(model: str, hub: HubSettings) -> Need:
         _refuse_unknown(model, hub)
     if status != 200:
         raise aiohttp.ClientError(f"status {status}")
-    files = _sizes(msgspec.json.decode(told))
+    files = _sizes(msgspec.json.decode(body))
     size = weights.weights_among(files)
     name = model.rpartition("/")[2]
     if size and config_status == 200:
@@ -104,9 +104,9 @@ async def _get(session: aiohttp.ClientSession, url: str) -> tuple[int, str, byte
         return answer.status, answer.headers.get("X-Error-Code", ""), await answer.read()
 
 
-def _sizes(told: Any) -> dict[str, int]:
+def _sizes(description: Any) -> dict[str, int]:
     """The sizes in bytes of a repository's top-level files, by name."""
-    listed = told.get("siblings") if isinstance(told, dict) else None
+    listed = description.get("siblings") if isinstance(description, dict) else None
     return {
         entry["rfilename"]: entry.get("size") or 0
         for entry in (listed if isinstance(listed, list) else ())

@@ -197,11 +197,11 @@ class Service:
         ``progress`` returns a progress message for a slow start; if it is empty, the last line of the log is shown.
         """
         clock = asyncio.get_running_loop().time
-        began = said = clock()
+        began = reported_at = clock()
         while not (model := await self._model()):
-            if clock() - said > HEARTBEAT:
-                said = clock()
-                self._say(f"  {said - began:.0f} s: {progress() or self._last_words()}")
+            if clock() - reported_at > HEARTBEAT:
+                reported_at = clock()
+                self._say(f"  {reported_at - began:.0f} s: {progress() or self._last_words()}")
             if self._child.exit_status is not None:
                 await self._fail("did not start")
             await asyncio.sleep(_POLL)
