@@ -33,7 +33,7 @@ SHORT = 50
 async def measured(endpoint: str, short: Workload, seconds: float) -> LevelFigures:
     """What bench reports with one project in flight."""
     whom = contender(endpoint, load({}, Path("/nonexistent")))
-    report = await bench([whom], short, BenchPlan((1,), seconds), tell=print, agree=lambda costs: None)
+    report = await bench([whom], short, BenchPlan((1,), seconds), show=print, agree=lambda costs: None)
     return report.endpoints[0].levels[0]
 
 

@@ -85,7 +85,7 @@ def talk(records: Sequence[Record]) -> tuple[Call, ...]:
             sent = [texts[each] for each in event.messages]
             question = _FILES.sub("", "\n" + sent[-1][1]).strip()
             said = [*(said or sent[:1]), ("user", question)]
-            cached = cache.take(said, event.text)
+            cached = cache.add(said, event.text)
             size = sum(len(text) for _, text in said)
             calls.append(
                 Call(event.place, -(-size // CHARACTERS) + PER_MESSAGE * len(said), cached, event.completion_tokens)

@@ -303,5 +303,5 @@ def test_the_lock_of_a_run_is_not_emptied_through_a_link(tmp_path: Path) -> None
     (tmp_path / "mine").write_text("dear")
     (tmp_path / "lock").symlink_to(tmp_path / "mine")
     with pytest.raises(LinkRefused, match="lock is a link"):
-        lock.take(tmp_path / "lock")
+        lock.acquire(tmp_path / "lock")
     assert (tmp_path / "mine").read_text() == "dear"

@@ -37,7 +37,7 @@ class Ruling(NamedTuple):
     why: str = ""
 
     @property
-    def taken(self) -> bool:
+    def accepted(self) -> bool:
         """Whether the block is that file."""
         return bool(self.path) and not self.why
 
@@ -146,18 +146,18 @@ def _name_modules(
     blocks: Sequence[UnnamedBlock], rulings: list[Ruling], named: Mapping[str, str], present: Mapping[str, str]
 ) -> None:
     """A block that defines what another one imports from an otherwise missing module is that module."""
-    taken = [number for number, ruling in enumerate(rulings) if ruling.taken and _is_python(ruling.path)]
+    accepted = [number for number, ruling in enumerate(rulings) if ruling.accepted and _is_python(ruling.path)]
     wanted: dict[str, frozenset[str]] = {}
-    for number in taken:
+    for number in accepted:
         wanted.update((module, names) for module, names in outline.imports(blocks[number].text).items() if names)
     for module, names in wanted.items():
         path = module.replace(".", "/") + ".py"
         top = module.partition(".")[0]
         if not top or top in sys.stdlib_module_names or path in named or path in present:
             continue
-        for number in taken:
+        for number in accepted:
             text = blocks[number].text
-            alone = all(rulings[other].path != rulings[number].path for other in taken if other != number)
+            alone = all(rulings[other].path != rulings[number].path for other in accepted if other != number)
             if not alone and names <= outline.definitions(text) and not outline.is_started(text):
                 rulings[number] = Ruling(path)
 
@@ -166,7 +166,7 @@ def _drop_shown(blocks: Sequence[UnnamedBlock], rulings: list[Ruling], named: Ma
     """Of several blocks that may be one file, drop those that only show its use or are a part of another."""
     versions: dict[str, list[int]] = {}
     for number, ruling in enumerate(rulings):
-        if ruling.taken:
+        if ruling.accepted:
             versions.setdefault(ruling.path, []).append(number)
     for path, numbers in versions.items():
         texts = [blocks[number].text for number in numbers]

@@ -71,7 +71,7 @@ def command(
             measured,
             await workload_of(run),
             plan,
-            tell=lambda text: common.say(redactor.text(text)),
+            show=lambda text: common.say(redactor.text(text)),
             agree=lambda costs: agree_to_costs(costs, yes),
         )
         return redactor.value(result)

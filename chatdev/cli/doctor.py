@@ -33,7 +33,7 @@ def command(endpoint: str | None, as_json: bool) -> None:
 
     width = min(max(shutil.get_terminal_size((100, 24)).columns, 60), 120)
 
-    def tell(finding: "Finding") -> None:
+    def show(finding: "Finding") -> None:
         if not as_json:
             common.echo("\n".join(lines(finding, width)))
 
@@ -43,7 +43,7 @@ def command(endpoint: str | None, as_json: bool) -> None:
         for address, model in endpoints:
             if not as_json and len(endpoints) > 1:
                 click.echo(f"\n{address.base_url}\n")
-            diagnoses.append(await examine(address, model, settings, tell))
+            diagnoses.append(await examine(address, model, settings, show))
             if not as_json:
                 _conclude(diagnoses[-1])
         return diagnoses

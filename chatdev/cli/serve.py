@@ -111,7 +111,7 @@ async def _serve(
     fit = serve.fitted(engine, need, hardware, serving.window, force=serving.force)
     plan = engines.plan(engine, spec, hardware, need, fit, hub_settings)
     click.echo(_shown(plan, why, hardware, need, fit, key=spec.key))
-    obstacles = [found for found in (serve.missing(engine, hardware), serve.taken(spec.port)) if found]
+    obstacles = [found for found in (serve.missing(engine, hardware), serve.port_problem(spec.port)) if found]
     if serving.dry_run:
         for obstacle in obstacles:
             click.echo(f"\nBefore it can start: {obstacle}")

@@ -35,7 +35,7 @@ class Watchers:
         self.output.begun(earlier)
         if self._metrics:
             for record in earlier:
-                self._metrics.take(record)
+                self._metrics.count(record)
         if self._tracing:
             from chatdev.views.spans import Spans
 
@@ -46,9 +46,9 @@ class Watchers:
         """A listener for the store."""
         self.output.on_record(record)
         if self._metrics:
-            self._metrics.take(record)
+            self._metrics.count(record)
         if self._spans and self._tracing:
-            self._tracing.send(self._spans.take(record))
+            self._tracing.send(self._spans.add(record))
 
 
 @contextlib.asynccontextmanager

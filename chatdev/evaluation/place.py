@@ -42,7 +42,7 @@ class EvalFolder:
                 f"Cannot create an evaluation in {folder} ({error.strerror}).", do="Choose another --out."
             ) from error
         self._files = contextlib.ExitStack()
-        self._files.callback(lock.release, lock.take(folder / ".lock"))
+        self._files.callback(lock.release, lock.acquire(folder / ".lock"))
         try:
             self._judged = {each.key: each for each in self._recorded()}
             self._log = self._files.enter_context(ownfile.appending(folder / "judged.jsonl"))

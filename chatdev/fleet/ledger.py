@@ -126,7 +126,7 @@ class Ledger:
             raise UserError(
                 f"Cannot create a batch in {folder} ({error.strerror}).", do="Choose another --out."
             ) from error
-        self._lock = lock.take(self._hidden / "lock")
+        self._lock = lock.acquire(self._hidden / "lock")
         self._files = contextlib.ExitStack()
         self._files.callback(lock.release, self._lock)
         try:

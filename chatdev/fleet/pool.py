@@ -264,7 +264,7 @@ def result_of(task: BatchTask, records: Iterable[Record], error: str = "") -> Re
     seconds = cost = 0.0
     verdict = ""
     for record in records:
-        seconds = active.take(record)
+        seconds = active.add(record)
         if isinstance(event := record.event, ModelAnswered):
             calls = [calls[0] + 1, calls[1] + event.prompt_tokens, calls[2] + event.completion_tokens]
             cost += event.cost or 0.0

@@ -11,7 +11,7 @@ class Active:
         self.seconds = 0.0
         self._last: float | None = None
 
-    def take(self, record: Record) -> float:
+    def add(self, record: Record) -> float:
         """The seconds of work up to and including this record. A new attempt's first record adds none."""
         resumed = isinstance(record.event, events.AttemptStarted) and record.event.number > 1
         if self._last is not None and not resumed:

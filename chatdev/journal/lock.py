@@ -47,7 +47,7 @@ def myself() -> Owner:
     return Owner(os.getpid(), socket.gethostname(), _boot(), start_of(os.getpid()))
 
 
-def take(path: Path) -> IO[str]:
+def acquire(path: Path) -> IO[str]:
     """Hold the lock on ``path`` until the file is closed, best with ``release``. Raises Busy, JournalError and
     LinkRefused."""
     try:

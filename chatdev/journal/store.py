@@ -76,7 +76,7 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise JournalError(f"The folder {path.parent} cannot be created ({error.strerror}).") from error
-        self._lock, self._file = lock.take(path.with_name("lock")), -1
+        self._lock, self._file = lock.acquire(path.with_name("lock")), -1
         try:
             self._file = ownfile.handle(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, ownfile.PRIVATE)
             self._identity = _identity(os.fstat(self._file))

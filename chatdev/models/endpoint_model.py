@@ -127,9 +127,9 @@ class EndpointModel(ChatModel):
             self._announced, self._announced_at = reason, now
             self.notice(self.address.masked(f"{reason} {how_long}"))
 
-    def tell(self, text: str) -> None:
+    def log_debug(self, text: str) -> None:
         """Send a text to ``debug``."""
-        self.opened_transport().tell(text)
+        self.opened_transport().log_debug(text)
 
     async def facts(self) -> Facts:
         """See ChatModel."""

@@ -76,7 +76,7 @@ class Endpoint(Protocol):
         """Show the user why a call waits, and how long."""
         ...
 
-    def tell(self, text: str) -> None:
+    def log_debug(self, text: str) -> None:
         """Send a text to ``debug``."""
         ...
 
@@ -155,10 +155,10 @@ class FailoverCall:
                     self._out[url] = error
                 if wait is None or (others and (probing or endpoint.breaker.state == "open")):
                     break
-            endpoint.tell(f"~ {self._options.request_id}: retrying in {wait:.1f} s: {self._errors[url].what}")
+            endpoint.log_debug(f"~ {self._options.request_id}: retrying in {wait:.1f} s: {self._errors[url].what}")
             await asyncio.sleep(wait)
         if others:
-            endpoint.tell(f"~ {self._options.request_id}: trying the next endpoint: {self._errors[url].what}")
+            endpoint.log_debug(f"~ {self._options.request_id}: trying the next endpoint: {self._errors[url].what}")
         return None
 
     async def _with_fresh_connection(self, endpoint: Endpoint, call: ModelCall) -> Completion:
@@ -166,7 +166,7 @@ class FailoverCall:
         try:
             return await call.complete_in_slot()
         except Disconnected:
-            endpoint.tell(f"~ {self._options.request_id}: connection closed, sent again on a new one")
+            endpoint.log_debug(f"~ {self._options.request_id}: connection closed, sent again on a new one")
             return await call.complete_in_slot(fresh=True)
 
     async def _wait(

@@ -118,7 +118,7 @@ class AnswerReader:
             except UNREADABLE:
                 self._hold(source)
             else:
-                self._take(chunk, source)
+                self._add(chunk, source)
 
     def _begun(self, data: bytes) -> bytes:
         """The first bytes, without a byte-order mark, once they show the form of the answer; empty until then."""
@@ -147,36 +147,36 @@ class AnswerReader:
         self._form = "whole" if self._is_json else "lines"
         return not self._is_json
 
-    def _take(self, chunk: Chunk, source: bytes) -> None:
+    def _add(self, chunk: Chunk, source: bytes) -> None:
         self._last = chunk
         self._chunks += 1
         if choices := chunk.choices:
             choice = choices[0] if type(choices) is list else choices
             if type(choice) is dict and not (choice.get("index") and wire.whole_number(choice["index"])):
-                self._take_choice(choice)
+                self._add_choice(choice)
         if chunk.error or chunk.message:
-            self._take_error_or_message(chunk, source)
+            self._add_error_or_message(chunk, source)
         if chunk.usage:
             self._usage = chunk.usage
 
-    def _take_choice(self, choice: dict[str, Any]) -> None:
+    def _add_choice(self, choice: dict[str, Any]) -> None:
         delta = choice.get("delta")
         if type(delta) is dict and len(delta) == 1 and type(content := delta.get("content")) is str and content:
             self._texts.append(content)  # the usual chunk, without any search
             self.pieces += 1
         elif not delta and (message := choice.get("message")):
             self._whole_message = True
-            self._take_delta(message if isinstance(message, dict) else {"content": message})
+            self._add_delta(message if isinstance(message, dict) else {"content": message})
         elif isinstance(delta, dict):
-            self._take_delta(delta)
+            self._add_delta(delta)
         elif text := delta or choice.get("text"):
-            self._take_delta({"content": text})
+            self._add_delta({"content": text})
         if finish := choice.get("finish_reason"):
             self._finish(wire.word(finish))
         if error := choice.get("error"):
             self._refuse(error, json.dumps({"error": error}).encode())
 
-    def _take_delta(self, delta: dict[str, Any]) -> None:
+    def _add_delta(self, delta: dict[str, Any]) -> None:
         content = delta.get("content")
         if content:
             text, thought = (content, "") if isinstance(content, str) else wire.text_in(content)
@@ -202,7 +202,7 @@ class AnswerReader:
         """Note a text that is neither content nor reasoning; a run cannot use it, but can say where it was."""
         name = next((name for name in ("tool_calls", "function_call", "refusal", "text") if delta.get(name)), "")
         if name == "text":
-            self._take_delta({"content": delta["text"]})
+            self._add_delta({"content": delta["text"]})
         elif name:
             self._elsewhere = name
             self.pieces += 1
@@ -218,11 +218,11 @@ class AnswerReader:
             self._refusal = self._refusal or Refusal(500, message, within_answer=True)
         self.finish_reason = meaning
 
-    def _take_error_or_message(self, chunk: Chunk, source: bytes) -> None:
+    def _add_error_or_message(self, chunk: Chunk, source: bytes) -> None:
         """An error object beside the choices, or an answer outside of them."""
         if isinstance(chunk.message, dict) and not chunk.error and ("content" in chunk.message):
             self._whole_message = True
-            self._take_delta(chunk.message)
+            self._add_delta(chunk.message)
         elif chunk.error or not chunk.choices:
             self._refuse(chunk.error or chunk.message, source)
 
@@ -244,14 +244,14 @@ class AnswerReader:
     def _release(self) -> None:
         data = b"\n".join(self._held)
         self._held = []
-        self._take_leniently(data)
+        self._add_leniently(data)
 
-    def _take_leniently(self, data: bytes) -> None:
+    def _add_leniently(self, data: bytes) -> None:
         """Take what the strict decoder refused: broken UTF-8, or half of an escaped surrogate pair, as a token with
         half an emoji produces. Data that still is not JSON counts as a failure of the server."""
         self._repair = True
         if chunk := wire.decode_leniently(data):
-            self._take(chunk, data)
+            self._add(chunk, data)
             return
         quoted = data.decode("utf-8", "replace").strip()[:200]
         html = data.lstrip().startswith(b"<")
@@ -278,9 +278,9 @@ class AnswerReader:
         if self._form in ("json", "whole"):  # the answer in one JSON object, even if a stream was requested
             whole = b"".join(self._rest)
             try:
-                self._take(wire.decode(whole), whole)
+                self._add(wire.decode(whole), whole)
             except UNREADABLE:
-                self._take_leniently(whole)
+                self._add_leniently(whole)
         elif self._form:
             self.feed(b"\n\n")
         if self._refusal:

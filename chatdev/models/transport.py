@@ -123,7 +123,7 @@ class Transport:
             elif loop.is_running():
                 await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(each.keeper.aclose(), loop))
 
-    def tell(self, text: str) -> None:
+    def log_debug(self, text: str) -> None:
         """Send a text to ``debug``, if it is set, keys masked."""
         if self.debug:
             self.debug(self.address.masked(text))
@@ -157,7 +157,7 @@ class Transport:
         except TimeoutError:
             raise Stalled(f"The server at {self.address.base_url} did not answer within {seconds:g} s.") from None
         if shown and self.debug:
-            self.tell(f"< HTTP {response.status} from {method} {url}\n{body.decode('utf-8', 'replace')}")
+            self.log_debug(f"< HTTP {response.status} from {method} {url}\n{body.decode('utf-8', 'replace')}")
         return Page(response.status, _explained(response, body), response.headers.get("Retry-After", ""))
 
     async def post_chat(
@@ -199,16 +199,16 @@ class Transport:
         """Send ``debug`` the request, and its answer or failure."""
         data = msgspec.json.encode(body)
         if self.debug:
-            self.tell(debug.sent(self._url, request_id, session.headers, data.decode()))
+            self.log_debug(debug.sent(self._url, request_id, session.headers, data.decode()))
         try:
             outcome = await self._with_deadlines(session, data, request_id, reader, watchdog)
         except ModelError as error:
             if self.debug:
-                self.tell(debug.failed(self._url, request_id, watchdog.seconds(), error))
+                self.log_debug(debug.failed(self._url, request_id, watchdog.seconds(), error))
             raise
         if self.debug:
             ids, times = (watchdog.status, watchdog.server_id), (watchdog.first_token, watchdog.seconds())
-            self.tell(debug.came(self._url, request_id, *ids, *times, outcome))
+            self.log_debug(debug.came(self._url, request_id, *ids, *times, outcome))
         return outcome
 
     async def _with_deadlines(

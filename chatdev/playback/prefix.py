@@ -22,7 +22,7 @@ class PrefixCache:
         self._size = block * characters
         self._seen: set[bytes] = set()
 
-    def take(self, messages: Iterable[tuple[str, str]], answer: str) -> int:
+    def add(self, messages: Iterable[tuple[str, str]], answer: str) -> int:
         """The tokens of a prompt (role and text of each message) that need not be computed. Then adds the blocks of
         the prompt and of its answer to the cache."""
         return self.spared("".join(f"{_head(role)}{text}" for role, text in messages) + _head("assistant"), answer)

@@ -204,7 +204,7 @@ class Playback:
             thought = ()
         cached = None
         if self._cache is not None:
-            cached = self._cache.take([(each.role, each.text) for each in chat.messages], text)
+            cached = self._cache.add([(each.role, each.text) for each in chat.messages], text)
         return PlayedAnswer(
             id=f"chatcmpl-{call.id}",
             model=self._model,

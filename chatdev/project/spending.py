@@ -38,15 +38,15 @@ class Spending:
     ) -> None:
         self._counter, self._alive = Counter(budget, phases or {}), alive
         self._places: dict[str, str] = {}
-        self._active, self._taken = Active(), alive()
+        self._active, self._counted_at = Active(), alive()
         for record in store:
-            self.take(record)
-        store.listen(self.take)
+            self.count(record)
+        store.listen(self.count)
 
-    def take(self, record: Record) -> None:
+    def count(self, record: Record) -> None:
         """Count a record."""
-        self._active.take(record)
-        self._taken = self._alive()
+        self._active.add(record)
+        self._counted_at = self._alive()
         match record.event:
             case PhaseBegan(place=place, phase=phase):
                 self._places[place] = phase
@@ -71,7 +71,7 @@ class Spending:
 
     def reached(self, phase: str, place: str, digest: str) -> LimitReached | None:
         """The limit that forbids one more call in a phase: one of the run's, else one of the phase's own."""
-        minutes = (self._active.seconds + self._alive() - self._taken) / 60
+        minutes = (self._active.seconds + self._alive() - self._counted_at) / 60
         found = self._counter.reached(phase, minutes)
         return LimitReached(place, digest, found.name, found.value, found.spent, found.phase) if found else None
 

@@ -133,12 +133,12 @@ class ContainerSandbox:
         """Give a job's writable folders to its user while it runs: an unprivileged user id if we are root."""
         user = self._user or _NOBODY
         for place in places:
-            launch.hand_over(place, self._user, user)
+            launch.change_owner(place, self._user, user)
         try:
             yield
         finally:
             for place in places:
-                launch.hand_over(place, user, self._user)
+                launch.change_owner(place, user, self._user)
 
     def _bounds(self, job: Job) -> tuple[str, ...]:
         """The container's limits and permissions, as options of the engine's ``run``."""

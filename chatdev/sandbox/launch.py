@@ -142,7 +142,7 @@ def main(arguments: list[str]) -> None:
     seconds = time.monotonic() - began
     keeper.end_all(program)
     for place in order.places:
-        hand_over(place, order.user, os.getuid())
+        change_owner(place, order.user, os.getuid())
     for stream in range(3):  # clearing may take long: all that reads them is to know that this is the end
         os.close(stream)
     keeper.report(order.status, f"{ending.how} {ending.memory} {seconds:.6f} {ending.waited:.6f}")
@@ -169,7 +169,7 @@ def _lay_out(order: LaunchSpec) -> None:
         for stream in range(3):  # otherwise it could not open /dev/stdout
             os.fchown(stream, order.user, order.user)
         for place in order.places:
-            hand_over(place, os.getuid(), order.user)
+            change_owner(place, os.getuid(), order.user)
         os.setegid(order.user)
         os.seteuid(order.user)
     for name in ("product", "home", "tmp"):
@@ -187,7 +187,7 @@ def _lay_out(order: LaunchSpec) -> None:
     os.setegid(os.getgid())
 
 
-def hand_over(place: str, owner: int, user: int) -> None:
+def change_owner(place: str, owner: int, user: int) -> None:
     """Give ``owner``'s files and folders at and below ``place`` to ``user``. Links are not followed."""
     if owner == user:
         return

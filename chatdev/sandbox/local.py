@@ -158,8 +158,8 @@ class _Program:
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._reading = Reader(status, self._hear)
         self._streams = (
-            Reader(out, lambda data: self._output.take(self._output.stdout, data)),
-            Reader(err, lambda data: self._output.take(self._output.stderr, data)),
+            Reader(out, lambda data: self._output.append(self._output.stdout, data)),
+            Reader(err, lambda data: self._output.append(self._output.stderr, data)),
         )
         self._writers = (
             Writer(order_out, order, hold=False),

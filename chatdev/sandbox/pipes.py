@@ -15,7 +15,7 @@ class Output:
         self._full = full
         self.stdout, self.stderr = bytearray(), bytearray()
 
-    def take(self, stream: bytearray, data: bytes) -> None:
+    def append(self, stream: bytearray, data: bytes) -> None:
         stream += data[: self._room]
         if len(data) > self._room:
             self._full()
@@ -25,8 +25,8 @@ class Output:
 class Reader:
     """Our end of a pipe that is read until its other end closes."""
 
-    def __init__(self, descriptor: int, take: Callable[[bytes], None]) -> None:
-        self._descriptor, self._take = descriptor, take
+    def __init__(self, descriptor: int, receive: Callable[[bytes], None]) -> None:
+        self._descriptor, self._receive = descriptor, receive
         self._loop = asyncio.get_running_loop()
         self.closed: asyncio.Future[None] = self._loop.create_future()
         os.set_blocking(descriptor, False)
@@ -34,7 +34,7 @@ class Reader:
 
     def _ready(self) -> None:
         if data := os.read(self._descriptor, _CHUNK):
-            self._take(data)
+            self._receive(data)
         else:
             self.close()
 

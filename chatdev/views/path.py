@@ -82,7 +82,7 @@ class _Span(msgspec.Struct, frozen=True):
 def critical(records: Sequence[Record]) -> Path:
     """The path of a run, finished or not; without steps if the run made no call and started no program."""
     clock = Active()
-    moments = [clock.take(record) for record in records]
+    moments = [clock.add(record) for record in records]
     spans = _spans(records, moments)
     if not spans:
         return Path((), clock.seconds)

@@ -57,9 +57,9 @@ class Metrics:
         self._files = 0
         self._durations: dict[str, dict[Labels, _Histogram]] = {"call": {}, "first": {}, "sandbox": {}}
         for record in before:
-            self.take(record)
+            self.count(record)
 
-    def take(self, record: Record) -> None:
+    def count(self, record: Record) -> None:
         """Count one record."""
         event = record.event
         match event:

@@ -69,12 +69,12 @@ class Spans:
         self._open: dict[str, _Open] = {}
         self._now = 0.0
         for record in before:
-            self.take(record)
+            self.add(record)
         self.left = tuple(self._close("killed"))
         if self.left and self.left[-1].end - self.left[-1].start < 1:
             self.left = ()  # a forked log holds another run's attempts, all at the same moment
 
-    def take(self, record: Record) -> list[Span]:
+    def add(self, record: Record) -> list[Span]:
         """The spans that this record ends, inner ones first."""
         self._now = record.at
         event = record.event

@@ -143,7 +143,7 @@ def fold(records: Sequence[Record]) -> Summary:
     calls = every(events.ModelAnswered)
     verdict, finished = last(events.VerdictReached), last(events.RunFinished)
     active = Active()
-    clock = [active.take(record) for record in records]
+    clock = [active.add(record) for record in records]
     return Summary(
         started=next(iter(every(events.RunStarted)), None),
         attempts=every(events.AttemptStarted),

@@ -21,7 +21,7 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from chatdev.journal import lock
-held = lock.take(Path(sys.argv[1]))
+held = lock.acquire(Path(sys.argv[1]))
 print("held", flush=True)
 time.sleep(600)
 """
@@ -53,11 +53,11 @@ def test_another_process_is_named_while_it_lives_and_makes_way_when_it_is_killed
         if locks == "none":
             request.getfixturevalue("no_locks")
         with pytest.raises(Busy, match=f"process {holder.pid} on {socket.gethostname()}"):
-            lock.take(path)
+            lock.acquire(path)
     finally:
         holder.send_signal(signal.SIGKILL)
         holder.communicate()
-    lock.release(lock.take(path))
+    lock.release(lock.acquire(path))
     assert path.read_text() == ""
 
 
@@ -70,10 +70,10 @@ def test_a_number_that_another_process_has_now_is_not_the_owner(tmp_path: Path) 
         began = lock.start_of(other.pid)
         leave(tmp_path / "lock", msgspec.structs.replace(me, pid=other.pid, began=began))
         with pytest.raises(Busy):
-            lock.take(tmp_path / "lock")
+            lock.acquire(tmp_path / "lock")
         for stale in ({"began": str(int(began) - 1)}, {"boot": "the boot before"}, {"pid": 2**22 + 1}):
             leave(tmp_path / "lock", msgspec.structs.replace(me, **{"pid": other.pid, "began": began} | stale))
-            lock.release(lock.take(tmp_path / "lock"))
+            lock.release(lock.acquire(tmp_path / "lock"))
     finally:
         other.kill()
         other.wait()
@@ -84,25 +84,25 @@ def test_an_owner_on_another_machine_counts_where_locks_may_not_reach_it(
 ) -> None:
     path = tmp_path / "lock"
     leave(path, Owner(1, "elsewhere"))
-    lock.release(lock.take(path))  # a local disk: the machine, or its container, bore another name
+    lock.release(lock.acquire(path))  # a local disk: the machine, or its container, bore another name
     leave(path, Owner(1, "elsewhere"))
     monkeypatch.setattr(lock, "file_system", lambda path: "nfs4")
     with pytest.raises(Busy, match="process 1 on elsewhere") as caught:
-        lock.take(path)
+        lock.acquire(path)
     assert f"delete {path}" in caught.value.do
     path.unlink()
-    lock.release(lock.take(path))
+    lock.release(lock.acquire(path))
 
 
 def test_a_lock_of_an_older_version_is_no_owner(tmp_path: Path) -> None:
     (tmp_path / "lock").write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
-    lock.release(lock.take(tmp_path / "lock"))
+    lock.release(lock.acquire(tmp_path / "lock"))
 
 
 def test_a_lock_that_cannot_be_written_is_a_plain_error(tmp_path: Path) -> None:
     (tmp_path / "lock").mkdir()
     with pytest.raises(JournalError, match="cannot be written"):
-        lock.take(tmp_path / "lock")
+        lock.acquire(tmp_path / "lock")
 
 
 def test_a_full_disk_is_a_plain_error(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_full_disk_is_a_plain_error(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
     try:
         with pytest.raises(JournalError, match="cannot be written"):
-            lock.take(tmp_path / "lock")
+            lock.acquire(tmp_path / "lock")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 

@@ -350,7 +350,7 @@ def test_a_sleep_of_the_machine_is_recorded_and_is_no_work(tmp_path: Path) -> No
     jumps = [record.event.seconds for record in log.records if isinstance(record.event, events.ClockJumped)]
     assert jumps == [28_980.0, -10_000.0]
     active = Active()
-    assert [round(active.take(record), 3) for record in log.records] == [0.0, 10.0, 10.0, 11.0, 12.0, 12.0]
+    assert [round(active.add(record), 3) for record in log.records] == [0.0, 10.0, 10.0, 11.0, 12.0, 12.0]
 
 
 def test_a_folder_that_cannot_be_made_is_a_plain_error(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ async def benched(
     def agree(costs: Sequence[str]) -> None:
         told.extend(costs)
 
-    return await bench(whom, workload, plan, tell=told.append, agree=agree), told
+    return await bench(whom, workload, plan, show=told.append, agree=agree), told
 
 
 def level(in_flight: int = 1, speed: float = 100.0, wait: Spread | None = Spread(0.05, 0.2)) -> LevelFigures:  # noqa: B008

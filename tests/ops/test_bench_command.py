@@ -152,7 +152,7 @@ def test_without_a_run_the_shipped_one_is_asked() -> None:
     assert "create a calculator" in found.title
     assert len(found.calls) == 11
     assert found.tokens > 5_000
-    assert all(found.bears_task(call) for call in found.calls)
+    assert all(found.contains_task(call) for call in found.calls)
 
 
 def test_with_vllm_debug_each_request_is_shown(run_folder: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,7 +103,7 @@ def test_an_estimate_names_money_calls_and_tokens() -> None:
 
 
 async def test_a_dead_endpoint_is_met_with_its_reason() -> None:
-    found = await contenders.meet(named("127.0.0.1:9"))
+    found = await contenders.query_facts(named("127.0.0.1:9"))
     assert found.facts is None
     assert found.name == "127.0.0.1:9"
     assert "connection refused" in found.why

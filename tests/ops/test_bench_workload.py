@@ -49,7 +49,7 @@ def test_only_the_task_as_words_is_marked() -> None:
     call = RecordedCall("A.1", (Message("user", "greeting"), Message("user", "greet, greet")), 1)
     marked = Workload("", "greet", (call,)).project("1")[0].messages
     assert [message.content for message in marked] == ["greeting", "(project 1) greet, greet"]
-    assert not Workload("", "sing", (call,)).bears_task(call)
+    assert not Workload("", "sing", (call,)).contains_task(call)
 
 
 def test_what_a_project_takes_is_estimated_from_above() -> None:

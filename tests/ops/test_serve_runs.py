@@ -203,13 +203,13 @@ def test_a_port_of_root_and_a_port_of_which_nothing_is_known(monkeypatch: pytest
         raise PermissionError
 
     monkeypatch.setattr(socket.socket, "bind", refuse)
-    refused = serve.taken(80)
+    refused = serve.port_problem(80)
     assert refused is not None
     assert "Port 80 is reserved for root" in str(refused)
 
 
 def test_a_port_that_is_held_for_ipv6_alone_counts_as_taken() -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as held:
-        found = serve.taken(held.getsockname()[1])
+        found = serve.port_problem(held.getsockname()[1])
     assert found is not None
     assert f"(pid {os.getpid()})" in found.what

@@ -31,7 +31,7 @@ def test_what_tells_of_progress_is_shown_once_and_the_rest_is_not() -> None:
         "hello",
         "Starting to load model " + "x" * 200,
     ]
-    shown = [text for line in lines if (text := condenser.take(line))]
+    shown = [text for line in lines if (text := condenser.condense(line))]
     assert shown[0] == "Application startup complete."
     assert len(shown) == 2
     assert len(shown[1]) == 110
@@ -40,7 +40,7 @@ def test_what_tells_of_progress_is_shown_once_and_the_rest_is_not() -> None:
 def test_a_moving_bar_is_shown_in_quarters() -> None:
     bars = [f"model.safetensors: {n:3}%|###   | 1/2 [00:01<00:02, 1.2MB/s]" for n in range(0, 101, 5)]
     condenser = Condenser()
-    shown = [text for bar in bars if (text := condenser.take(bar))]
+    shown = [text for bar in bars if (text := condenser.condense(bar))]
     assert shown == [f"model.safetensors: {n:3}%" for n in (0, 25, 50, 75, 100)]
 
 

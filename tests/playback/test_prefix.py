@@ -24,24 +24,24 @@ def messages(*texts: str) -> list[tuple[str, str]]:
 def test_whole_blocks_of_what_was_sent_before_are_spared() -> None:
     cache = PrefixCache(block=4)  # 16 characters
     prompt = messages("a" * 160)
-    assert cache.take(prompt, "") == 0
-    assert cache.take(prompt, "") == 4 * (1 + 10)  # not the last block: its last token is computed
-    assert cache.take(messages("a" * 100 + "b" * 60), "") == 4 * (1 + 6)
-    assert cache.take(messages("b" + "a" * 159), "") == 4
+    assert cache.add(prompt, "") == 0
+    assert cache.add(prompt, "") == 4 * (1 + 10)  # not the last block: its last token is computed
+    assert cache.add(messages("a" * 100 + "b" * 60), "") == 4 * (1 + 6)
+    assert cache.add(messages("b" + "a" * 159), "") == 4
 
 
 def test_blocks_of_an_answer_are_known_once_they_are_full() -> None:
     cache = PrefixCache(block=4)
-    cache.take(messages("q" * 16), "x" * 40)
+    cache.add(messages("q" * 16), "x" * 40)
     again = [("user", "q" * 16), ("assistant", "x" * 40 + "and more of it")]
-    assert cache.take(again, "") == 4 * (3 + 2)
+    assert cache.add(again, "") == 4 * (3 + 2)
 
 
 @pytest.mark.parametrize("block", [1, 16, 128])
 def test_a_prompt_shorter_than_a_block_spares_nothing(block: int) -> None:
     cache = PrefixCache(block)
-    cache.take(messages(""), "")
-    spared = cache.take(messages(""), "")
+    cache.add(messages(""), "")
+    spared = cache.add(messages(""), "")
     assert spared == (7 if block == 1 else 0)  # of eight tokens
 
 

@@ -64,7 +64,7 @@ def test_one_record_at_a_time_comes_to_the_same() -> None:
     metrics = Metrics()
     before = exposition.read(metrics.render())
     for record in finished():
-        metrics.take(record)
+        metrics.count(record)
     assert metrics.render() == Metrics(finished()).render()
     assert before.keys() == exposition.read(metrics.render()).keys()
 

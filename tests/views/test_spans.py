@@ -9,7 +9,7 @@ from chatdev.views.spans import Span, Spans
 
 def spans_of(records: Sequence[Record], before: Sequence[Record] = ()) -> list[Span]:
     fold = Spans(before)
-    return [*fold.left, *(span for record in records for span in fold.take(record))]
+    return [*fold.left, *(span for record in records for span in fold.add(record))]
 
 
 def named(spans: Sequence[Span], name: str) -> Span:

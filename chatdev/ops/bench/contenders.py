@@ -76,7 +76,7 @@ def _openai(text: str, model: str, settings: Settings, backoff: Sequence[float])
     return Contender(text, backend, not backend.address.free, 1 + len(backoff))
 
 
-async def meet(contender: Contender) -> MeasurableContender:
+async def query_facts(contender: Contender) -> MeasurableContender:
     """Query an endpoint for its facts; if it does not answer, the result holds the reason."""
     try:
         return MeasurableContender(contender, await contender.backend.facts())

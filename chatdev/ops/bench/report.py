@@ -37,7 +37,7 @@ class BenchReport(msgspec.Struct, frozen=True):
 def notes(workload: Workload, plan: BenchPlan) -> tuple[str, ...]:
     """How the figures were measured; the same for all endpoints."""
     end = "" if plan.projects is None else f" or until each parallel slot has finished {plan.projects} projects"
-    alike = sum(not workload.bears_task(call) for call in workload.calls)
+    alike = sum(not workload.contains_task(call) for call in workload.calls)
     sentences = (
         f"The requests are those of {workload.title}: {len(workload.calls)} calls per project, with "
         f"{workload.tokens:,} completion tokens. Each project has a unique mark before its task, so projects share "

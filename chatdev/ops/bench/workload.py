@@ -49,7 +49,7 @@ class Workload(msgspec.Struct, frozen=True):
             msgspec.structs.replace(call, messages=_marked(call.messages, self.task, mark)) for call in self.calls
         )
 
-    def bears_task(self, call: RecordedCall) -> bool:
+    def contains_task(self, call: RecordedCall) -> bool:
         """Whether a call's messages contain the task, so that ``project`` makes them different."""
         return _marked(call.messages, self.task, "") != call.messages
 

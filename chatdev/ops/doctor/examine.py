@@ -19,7 +19,7 @@ from chatdev.ops.doctor.subject import Subject
 from chatdev.redaction import Redactor
 from chatdev.settings import Settings
 
-Tell = Callable[[Finding], None]
+Show = Callable[[Finding], None]
 
 
 async def find(settings: Settings) -> tuple[Address, tuple[Facts, ...]]:
@@ -36,15 +36,15 @@ async def find(settings: Settings) -> tuple[Address, tuple[Facts, ...]]:
     return msgspec.structs.replace(own, base_url=found[0].base_url), found
 
 
-async def examine(address: Address, wanted: str, settings: Settings, tell: Tell = lambda finding: None) -> Diagnosis:
-    """Examine one endpoint. ``tell`` gets each finding as it comes. The results are saved as the endpoint's profile."""
+async def examine(address: Address, wanted: str, settings: Settings, show: Show = lambda finding: None) -> Diagnosis:
+    """Examine one endpoint. ``show`` gets each finding as it comes. The results are saved as the endpoint's profile."""
     line = Transport(address)
     redactor = Redactor(settings.secrets)
     findings: list[Finding] = []
 
     def add(finding: Finding) -> None:
         findings.append(redactor.value(finding))
-        tell(findings[-1])
+        show(findings[-1])
 
     add(host.settings(settings))
     try:

@@ -134,7 +134,7 @@ def free_port() -> int:
         return number
 
 
-def taken(port: int) -> UserError | None:
+def port_problem(port: int) -> UserError | None:
     """The error for a port in use, with the process that holds it; None if the port is free."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -147,11 +147,11 @@ def taken(port: int) -> UserError | None:
         else:
             if not (by := machine.holder(port)):
                 return None
-            return _taken(port, by)
-    return _taken(port, machine.holder(port))
+            return _port_in_use(port, by)
+    return _port_in_use(port, machine.holder(port))
 
 
-def _taken(port: int, by: str) -> UserError:
+def _port_in_use(port: int, by: str) -> UserError:
     return UserError(
         f"Port {port} is in use{f' by {by}' if by else ''}.",
         do=f"Stop that process, or choose another port: --port {free_port()}",
@@ -188,7 +188,7 @@ class Service:
         async for line in self._child.lines():
             if self._up:
                 self._say(line)
-            elif shown := condenser.take(line):
+            elif shown := condenser.condense(line):
                 self._say(f"  {shown}")
 
     async def until_it_answers(self, progress: Callable[[], str]) -> str:

@@ -81,7 +81,7 @@ class Condenser:
     def __init__(self) -> None:
         self._seen: set[str] = set()
 
-    def take(self, line: str) -> str:
+    def condense(self, line: str) -> str:
         """What to show of this line: at most 110 characters, or nothing."""
         text = clean(line)
         percent = _PERCENT.search(text)
