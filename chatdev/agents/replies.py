@@ -70,7 +70,7 @@ def read(
     ]
     titled = [(block, titles.title(block, lines, expected, requested)) for block in blocks]
     titled, changed = _without_changes(titled)
-    entries = [_Entry(*_put_right(block, title, expected), title) for block, title in titled]
+    entries = [_Entry(*_corrected(block, title, expected), title) for block, title in titled]
     _rule(entries, lines, expected, present, examples)
     _rule_nameless(entries, lines, expected, present)
     found: dict[str, list[File]] = {}
@@ -140,7 +140,7 @@ def _without_changes(
     return kept, changed
 
 
-def _put_right(block: Block, title: Title, expected: Sequence[str]) -> tuple[Block, str]:
+def _corrected(block: Block, title: Title, expected: Sequence[str]) -> tuple[Block, str]:
     """The block with what can be put right in it, and what that was."""
     path = title.path or (expected[0] if len(expected) == 1 and not block.info else "")
     ending = path.rpartition(".")[2].casefold() if path else filenames.ending(block.info)

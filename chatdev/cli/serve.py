@@ -104,7 +104,7 @@ async def _serve(
     from chatdev.settings.others import load_hub
 
     hub_settings = load_hub()
-    hardware = machine.only(machine.look(), spec.gpus)
+    hardware = machine.only(machine.detect(), spec.gpus)
     need = await hub.find(spec.model, hub_settings)
     engine, why = (serving.engine, "you asked for it") if serving.engine else engines.chosen(hardware, need)
     serve.check_model(engine, spec, need)

@@ -31,7 +31,7 @@ class ConcurrencyController(Protocol):
 
     limit: int
 
-    def look(
+    def adjust(
         self, loads: Sequence[Load], *, running: int, calls: int, tokens: int, seconds: float, span: float
     ) -> None:
         """Adjust to the last ``span`` seconds: what the servers report now, the running projects, and the number, the
@@ -45,7 +45,7 @@ class FixedConcurrency:
     def __init__(self, limit: int) -> None:
         self.limit = limit
 
-    def look(
+    def adjust(
         self, loads: Sequence[Load], *, running: int, calls: int, tokens: int, seconds: float, span: float
     ) -> None:
         """See ``ConcurrencyController``."""
@@ -64,7 +64,7 @@ class AdaptiveConcurrency:
         self._seconds = self._span = 0.0
         self._best, self._answer = 0.0, 0.0
 
-    def look(
+    def adjust(
         self, loads: Sequence[Load], *, running: int, calls: int, tokens: int, seconds: float, span: float
     ) -> None:
         """See ``ConcurrencyController``."""

@@ -237,7 +237,7 @@ class Pool:
             loads = await self._shared_model.loads()
             calls, tokens, seconds, since = previous
             previous = traffic.calls, traffic.tokens, traffic.seconds, time.monotonic()
-            self._concurrency.look(
+            self._concurrency.adjust(
                 loads,
                 running=len(self._running),
                 calls=traffic.calls - calls,

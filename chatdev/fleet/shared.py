@@ -94,7 +94,7 @@ class SharedModelHandle(ChatModel):
     async def aclose(self) -> None:
         """See ``ChatModel``."""
         if isinstance(self._backend, Fallback):
-            self._backend.leave()
+            self._backend.release()
 
 
 class SharedChoice(Choice, frozen=True, kw_only=True):

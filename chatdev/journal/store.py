@@ -82,10 +82,10 @@ class Store:
             self._identity = _identity(os.fstat(self._file))
             self.records = self._opened(repair)
         except OSError as error:
-            self._let_go()
+            self._release()
             raise self._break(error) from error
         except BaseException:
-            self._let_go()
+            self._release()
             raise
         self._settled, self._size = len(self.records), os.fstat(self._file).st_size
         self._safe = self._size
@@ -176,9 +176,9 @@ class Store:
                 self._settle(len(self.records))
         finally:
             with self._settling:  # a cancelled sync may still be running
-                self._let_go()
+                self._release()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         if self._file >= 0:
             os.close(self._file)
         lock.release(self._lock)

@@ -55,7 +55,7 @@ class StopCondition:
         self._seen_characters = 0
         self._due = 0
 
-    def look(self, texts: Sequence[str], reasonings: Sequence[str]) -> Stop | None:
+    def check(self, texts: Sequence[str], reasonings: Sequence[str]) -> Stop | None:
         """Whether to stop now. Each look examines only what is new."""
         fresh, thought = "".join(texts[self._texts :]), "".join(reasonings[self._reasonings :])
         self._texts, self._reasonings = len(texts), len(reasonings)

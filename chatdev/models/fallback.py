@@ -45,12 +45,12 @@ class Fallback(ChatModel):
         self.notes: tuple[str, ...] = ()
 
     def beside(self) -> "Fallback":
-        """The same endpoints for another run, with its own home; ``leave`` that one at the end, and close this one."""
+        """The same endpoints for another run, with its own home; ``release`` that one at its end, and close this."""
         other = Fallback(self._own, self._last, begins=self._begins, firsts=self._firsts, backoff=self._backoff)
         other.debug, other.notice = self.debug, self.notice
         return other
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """This run is over: its home counts one run less. Connections stay open."""
         if self._home:
             self._home.breaker.homes -= 1
@@ -176,7 +176,7 @@ class Fallback(ChatModel):
 
     async def aclose(self) -> None:
         """See ChatModel."""
-        self.leave()
+        self.release()
         for each in self._all:
             await each.aclose()
 

@@ -268,7 +268,7 @@ class AnswerReader:
         """The pieces of the text and of the reasoning that came so far."""
         return self._texts, self._reasonings
 
-    def leave(self, finish_reason: str, why: str) -> None:
+    def stop_early(self, finish_reason: str, why: str) -> None:
         """Treat what came so far as the whole answer and ignore the rest."""
         self.finish_reason, self.stopped = finish_reason, why
         self._rest, self._held = [], []

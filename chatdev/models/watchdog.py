@@ -77,7 +77,7 @@ class Watchdog:
         if self._reader.done and not self._ending:
             self._ending = True
             self._timer.cancel()
-            self._timer = self._loop.call_later(AFTER_DONE, self._give_up)
+            self._timer = self._loop.call_later(AFTER_DONE, self._expire)
         if self._reader.pieces == self._pieces:
             return
         self._pieces = self._reader.pieces
@@ -93,22 +93,22 @@ class Watchdog:
         if (
             self._stop_condition
             and not self._reader.finish_reason
-            and (stop := self._stop_condition.look(*self._reader.so_far))
+            and (stop := self._stop_condition.check(*self._reader.so_far))
         ):
-            self._reader.leave(*stop)
+            self._reader.stop_early(*stop)
 
     def _wake(self) -> None:
         now, waiting = self._loop.time(), self.first_token is None
         limit = self._began + self._patience if waiting else self._last_piece_at + self._deadlines.idle
         if now >= limit:
-            self._give_up()
+            self._expire()
             return
         if waiting and self._watch:
             self._watch(Progress("waiting", seconds=now - self._began))
             limit = min(limit, now + 1)
         self._timer = self._loop.call_at(limit, self._wake)
 
-    def _give_up(self) -> None:
+    def _expire(self) -> None:
         self._scope.reschedule(self._loop.time())
 
     def stalled(self) -> Stalled:

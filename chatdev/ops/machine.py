@@ -58,10 +58,10 @@ class Machine(msgspec.Struct, frozen=True):
 
 def gpus() -> tuple[Gpu, ...]:
     """The GPUs of this machine; empty if no driver answers."""
-    return look().gpus
+    return detect().gpus
 
 
-def look() -> Machine:
+def detect() -> Machine:
     """Query the drivers and the kernel. Takes a moment, at most half a minute if a driver hangs."""
     total, available = read_memory((PROC / "meminfo").read_text())
     found, complaint = _nvidia()

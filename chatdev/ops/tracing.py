@@ -35,7 +35,7 @@ class Tracing:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._given = self._arrived = 0
+        self._queued = self._arrived = 0
         try:
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
             from opentelemetry.sdk.resources import OTELResourceDetector, Resource
@@ -59,7 +59,7 @@ class Tracing:
     def send(self, spans: Sequence[Span]) -> None:
         """Queue spans; returns immediately."""
         for span in spans:
-            self._given += 1
+            self._queued += 1
             self._queue.on_end(self._readable(span))
 
     def close(self) -> str:
@@ -69,8 +69,8 @@ class Tracing:
         leaving.join(PATIENCE)
         if leaving.is_alive():
             self._exporter.shutdown()  # no more retries; a request in flight ends with its thread or with the process
-        lost = self._given - self._arrived
-        return f"{lost} of {self._given} spans did not reach {self.url}. The run is not affected." if lost else ""
+        lost = self._queued - self._arrived
+        return f"{lost} of {self._queued} spans did not reach {self.url}. The run is not affected." if lost else ""
 
     def _readable(self, span: Span) -> "ReadableSpan":
         from opentelemetry.sdk.trace import ReadableSpan

@@ -27,7 +27,7 @@ async def document(context: PhaseContext) -> PhaseResult:
     target = phase.writes
     if target == REQUIREMENTS and context.state.language != PYTHON:
         return of_files(context.state, context.state)
-    if target == REQUIREMENTS and (packages := _told_by_imports(context)) is not None:
+    if target == REQUIREMENTS and (packages := _packages_of_imports(context)) is not None:
         return of_files(context.state, context.write({target: _listed(packages)}))
     if phase.only_if and not context.state.holds(phase.only_if):
         return of_files(context.state, _without_a_model(context))
@@ -100,7 +100,7 @@ def _listed(lines: Sequence[str]) -> str:
     return "\n".join(lines or ("# nothing beyond the standard library",)) + "\n"
 
 
-def _told_by_imports(context: PhaseContext) -> tuple[str, ...] | None:
+def _packages_of_imports(context: PhaseContext) -> tuple[str, ...] | None:
     """The packages that the imports determine. None if the programmer must answer: if the imports do not suffice, the
     log holds an answer already, or the product has its requirements already."""
     answered = context.scope.at(context.phase.assistant, 1).at(places.ASK, 1).recorded(ModelAnswered)

@@ -143,9 +143,9 @@ def _varied(found: Iterable[Row]) -> Iterator[Row]:
 
 def _mentions_earlier(step: RowStep, before: Sequence[RowStep]) -> bool:
     """Whether the output holds a word from the input of an earlier command that is not in its own."""
-    earlier = {word for each in before for word in _given(each)} - _given(step)
+    earlier = {word for each in before for word in _input_words(each)} - _input_words(step)
     return bool(earlier & set(_WORD.findall(step.expected.casefold())))
 
 
-def _given(step: RowStep) -> set[str]:
+def _input_words(step: RowStep) -> set[str]:
     return set(_WORD.findall(f"{' '.join(step.call.args)} {step.call.stdin}".casefold()))

@@ -46,7 +46,7 @@ async def _discuss(context: PhaseContext) -> PhaseResult:
     if agreed is None:
         agreed = held.lines[-1].text
         context.note("guessed", 1, f"no answer settled the {phase.sets}; the last one was used")
-    return _said(context, agreed, replies.finished(held.lines[-1].text), reflected)
+    return _result(context, agreed, replies.finished(held.lines[-1].text), reflected)
 
 
 async def another_answer(context: PhaseContext, options: Sequence[str] = ()) -> str:
@@ -76,9 +76,9 @@ async def _remark(context: PhaseContext) -> PhaseResult:
     finished = replies.finished(agreed) or not agreed
     if len(agreed.splitlines()) == 1:
         agreed = replies.conclusion(agreed) or agreed
-    return _said(context, agreed, finished)
+    return _result(context, agreed, finished)
 
 
-def _said(context: PhaseContext, agreed: str, finished: bool, reflected: bool = False) -> PhaseResult:
+def _result(context: PhaseContext, agreed: str, finished: bool, reflected: bool = False) -> PhaseResult:
     state = msgspec.structs.replace(context.state.with_value(context.phase.sets, agreed), finished=finished)
     return PhaseResult(state, "nothing must change" if finished else (agreed.splitlines() or [""])[0][:200], reflected)

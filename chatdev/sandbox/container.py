@@ -93,7 +93,7 @@ class ContainerSandbox:
             reads=(),
             writes=(),
         )
-        with self._given(job.writes):
+        with self._owned_by_job(job.writes):
             try:
                 outcome = await self._local.run(order)
                 full = await self._out_of_memory(client, name)
@@ -129,7 +129,7 @@ class ContainerSandbox:
         await making.wait()  # if it fails, so does the first container, and that reports the reason
 
     @contextmanager
-    def _given(self, places: tuple[str, ...]) -> Iterator[None]:
+    def _owned_by_job(self, places: tuple[str, ...]) -> Iterator[None]:
         """Give a job's writable folders to its user while it runs: an unprivileged user id if we are root."""
         user = self._user or _NOBODY
         for place in places:

@@ -156,7 +156,7 @@ class _Program:
             ours.pop_all()
         self._lifeline: int | None = lifeline
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._reading = Reader(status, self._hear)
+        self._reading = Reader(status, self._read_status)
         self._streams = (
             Reader(out, lambda data: self._output.append(self._output.stdout, data)),
             Reader(err, lambda data: self._output.append(self._output.stderr, data)),
@@ -172,7 +172,7 @@ class _Program:
             os.close(self._lifeline)
             self._lifeline = None
 
-    def _hear(self, data: bytes) -> None:
+    def _read_status(self, data: bytes) -> None:
         self._status += data
         if self._end_report() and not self._ended.done():
             self._ended.set_result(None)
@@ -189,14 +189,14 @@ class _Program:
     async def follow(self) -> Outcome:
         """Read until the supervisor has ended, and return the program's outcome. Raises SandboxError."""
         try:
-            await self._heard_out()
+            await self._wait_for_end()
             await asyncio.wait([reader.closed for reader in self._streams], timeout=1)
             await asyncio.wait([self._reading.closed], timeout=CLEARING)
         finally:
             self._end()
         return self._outcome()
 
-    async def _heard_out(self) -> None:
+    async def _wait_for_end(self) -> None:
         """Wait until the supervisor reports the program's end, or ends. It is killed if its program has suspended it,
         or if it outlasts the longest limit: that is the machine's fault."""
         limits, loop = self._job.limits, asyncio.get_running_loop()

@@ -101,7 +101,7 @@ class Terminal:
         if self._quiet or not (self._live or progress.kind == "waiting"):
             return
         speaker = self._speakers.setdefault(role, _Speaker())
-        speaker.hear(progress)
+        speaker.update(progress)
         if not self._live:
             if speaker.longest >= speaker.notice:
                 speaker.notice = 2 * speaker.longest
@@ -169,13 +169,13 @@ class _Speaker:
         self.calls: dict[str, _Call] = {}
         self.notice = _FIRST_NOTICE
 
-    def hear(self, progress: _Progress) -> None:
+    def update(self, progress: _Progress) -> None:
         call = self.calls.get(progress.call)
         if call is None or progress.seconds < call.last.seconds:  # a smaller time means another request
             call = self.calls[progress.call] = _Call(progress)
             if len(self.calls) == 1:
                 self.notice = _FIRST_NOTICE
-        call.hear(progress)
+        call.update(progress)
 
     @property
     def longest(self) -> float:
@@ -197,7 +197,7 @@ class _Call:
         self.began: float | None = None
         self.tail = ""
 
-    def hear(self, progress: _Progress) -> None:
+    def update(self, progress: _Progress) -> None:
         if progress.kind != "waiting" and self.began is None:
             self.began = progress.seconds
         self.last = progress

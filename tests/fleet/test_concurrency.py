@@ -11,7 +11,7 @@ def look(
     seconds: float = 0.0,
 ) -> int:
     running = pace.limit if running is None else running
-    pace.look(loads, running=running, calls=calls, tokens=tokens, seconds=seconds, span=2.0)
+    pace.adjust(loads, running=running, calls=calls, tokens=tokens, seconds=seconds, span=2.0)
     return pace.limit
 
 

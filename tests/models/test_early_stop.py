@@ -21,7 +21,7 @@ def heard(text: str, enough: Enough | None, size: int = 4, *, thinks: bool = Fal
     pieces: list[str] = []
     for start in range(0, len(text), size):
         pieces.append(text[start : start + size])
-        if stop_condition.look([] if as_thought else pieces, pieces if as_thought else []):
+        if stop_condition.check([] if as_thought else pieces, pieces if as_thought else []):
             break
     return "".join(pieces)
 
@@ -40,10 +40,10 @@ def test_what_goes_on_after_enough_is_left(size: int) -> None:
 
 def test_an_answer_that_ends_there_by_itself_is_heard_out() -> None:
     stop_condition = StopCondition(has_info)
-    assert stop_condition.look(["<INFO> Python"], []) is None
-    assert stop_condition.look(["<INFO> Python", "\n"], []) is None
-    assert stop_condition.look(["<INFO> Python", "\n", "\n  "], []) is None
-    assert stop_condition.look(["<INFO> Python", "\n", "\n  ", "A"], []) == ENOUGH
+    assert stop_condition.check(["<INFO> Python"], []) is None
+    assert stop_condition.check(["<INFO> Python", "\n"], []) is None
+    assert stop_condition.check(["<INFO> Python", "\n", "\n  "], []) is None
+    assert stop_condition.check(["<INFO> Python", "\n", "\n  ", "A"], []) == ENOUGH
 
 
 def test_only_lines_that_may_conclude_are_asked_about() -> None:

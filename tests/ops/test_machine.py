@@ -24,7 +24,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_without_a_drivers_tool_there_is_no_gpu(path: Path) -> None:
-    seen = machine.look()
+    seen = machine.detect()
     assert (seen.gpus, seen.complaint) == ((), "")
     assert 0 < seen.available <= seen.memory
     assert machine.gpus() == ()
@@ -46,25 +46,25 @@ def test_nvidia_gpus_and_who_uses_them(path: Path) -> None:
 
 def test_a_gpu_without_memory_of_its_own_shares_the_machines(path: Path) -> None:
     machines.tool(path, "nvidia-smi", "#!/bin/sh\necho '0, GPU-0, NVIDIA GB10, [N/A], [N/A]'\n")
-    seen = machine.look()
+    seen = machine.detect()
     assert [(gpu.total, gpu.free) for gpu in seen.gpus] == [(seen.memory, seen.available)]
 
 
 def test_a_driver_that_fails_is_quoted(path: Path) -> None:
     machines.tool(path, "nvidia-smi", "#!/bin/sh\necho 'NVIDIA-SMI has failed: no driver.'\nexit 9\n")
-    seen = machine.look()
+    seen = machine.detect()
     assert (seen.gpus, seen.complaint) == ((), "nvidia-smi says: NVIDIA-SMI has failed: no driver.")
 
 
 def test_a_tool_that_cannot_be_started_is_quoted(path: Path) -> None:
     machines.tool(path, "nvidia-smi", "#!/nowhere/sh\n")
-    assert machine.look().complaint == "nvidia-smi: No such file or directory"
+    assert machine.detect().complaint == "nvidia-smi: No such file or directory"
 
 
 def test_a_driver_that_hangs_is_given_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "PATIENCE", 0.1)
     machines.tool(path, "nvidia-smi", "#!/bin/sh\nexec sleep 60\n")
-    assert machine.look().complaint == "nvidia-smi does not answer"
+    assert machine.detect().complaint == "nvidia-smi does not answer"
 
 
 def test_an_amd_gpu_behind_a_warning(path: Path) -> None:

@@ -52,7 +52,7 @@ async def test_a_queue_at_vllm_lowers_the_number_of_projects(tmp_path: Path) -> 
             load = await queued(choice, FIRST)
     assert (load.running, load.waiting) == (2, FIRST - 2)
     pace = AdaptiveConcurrency()
-    pace.look([load], running=FIRST, calls=0, tokens=0, seconds=0, span=1)
+    pace.adjust([load], running=FIRST, calls=0, tokens=0, seconds=0, span=1)
     assert pace.limit < FIRST
 
 

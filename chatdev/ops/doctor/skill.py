@@ -51,7 +51,7 @@ async def skill(subject: Subject) -> Finding:
             answer, _ = await subject.ask("skill", _QUESTION.format(reading.program), max_tokens=SHORT)
         except ModelError as error:
             return Finding("skill", "not known", error.what)
-        right += _told(answer.text) == reading.output
+        right += _answered_line(answer.text) == reading.output
     subject.profile = msgspec.structs.replace(subject.profile, skill=right / len(READINGS))
     return Finding(
         "skill",
@@ -61,7 +61,7 @@ async def skill(subject: Subject) -> Finding:
     )
 
 
-def _told(text: str) -> str:
+def _answered_line(text: str) -> str:
     """The answered line, without a fence or quotes around it."""
     lines = [line.strip().strip("`") for line in text.strip().splitlines()]
     lines = [line for line in lines if line and line not in ("python", "text", "plaintext")]
