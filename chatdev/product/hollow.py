@@ -29,7 +29,7 @@ def _hollow(content: bytes) -> bytes:
     if tree is None:
         return content
     tree = copy.deepcopy(tree)  # the parsed one is shared, and its nodes are changed here
-    body = [*_module(tree.body)]
+    body = [*_doctest(tree), *_module(tree.body)]
     return ast.unparse(ast.fix_missing_locations(ast.Module(body, []))).encode() + b"\n"
 
 
@@ -67,7 +67,7 @@ def _names(node: ast.stmt) -> Iterator[ast.stmt]:
 
 def _function(node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.stmt:
     """The function with the same parameters; calling it raises, and defaults are not computed."""
-    node.body = list(_RAISES)
+    node.body = [*_doctest(node), *_RAISES]
     node.decorator_list = [each for each in node.decorator_list if _last_name(each) in _KEPT_DECORATORS]
     node.returns = None
     for argument in ast.walk(node.args):
@@ -78,8 +78,13 @@ def _function(node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.stmt:
     return node
 
 
+def _doctest(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.stmt]:
+    """The docstring if it has examples: those that pass on the hollow product say nothing about it."""
+    return [node.body[0]] if ">>>" in (ast.get_docstring(node, clean=False) or "") else []
+
+
 def _class(node: ast.ClassDef) -> ast.stmt:
-    body: list[ast.stmt] = []
+    body: list[ast.stmt] = _doctest(node)
     for each in node.body:
         match each:
             case ast.FunctionDef() | ast.AsyncFunctionDef():

@@ -40,7 +40,7 @@ def collect(path: str, content: bytes) -> tuple[str, ...]:
     for node in body:
         if isinstance(node, ast.ClassDef):
             names[node.name] = _methods(node, names)
-        elif isinstance(node, _FUNCTION) and node.name.startswith("test_"):
+        elif isinstance(node, _FUNCTION) and node.name.startswith("test_") and not _is_fixture(node):
             names[node.name] = [node.name]
         elif isinstance(node, ast.Delete):  # how a base class is kept from being run itself
             for target in node.targets:
@@ -59,6 +59,59 @@ def _methods(node: ast.ClassDef, known: Mapping[str, list[str]]) -> list[str]:
     return [f"{node.name}::{method}" for method in methods if method.startswith("test")]
 
 
+@lru_cache(maxsize=64)
+def needs_pytest(content: bytes) -> bool:
+    """Whether a test file that can be parsed relies on pytest's own features: fixtures, marks, or coroutine functions
+    outside of a TestCase. Everything else needs no pytest, even if it is written for it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        body = ast.parse(content).body
+    for node in body:
+        if isinstance(node, _FUNCTION):
+            if _is_fixture(node) or (node.name.startswith("test_") and _is_for_pytest(node, 0)):
+                return True
+        elif isinstance(node, ast.ClassDef):
+            if any(map(_is_mark, node.decorator_list)):
+                return True
+            plain = node.name.startswith("Test") and not node.bases
+            for each in node.body if plain else ():
+                if isinstance(each, _FUNCTION) and (
+                    _is_fixture(each) or (each.name.startswith("test") and _is_for_pytest(each, 1))
+                ):
+                    return True
+        elif isinstance(node, ast.Assign) and any(getattr(each, "id", "") == "pytestmark" for each in node.targets):
+            return True
+    return False
+
+
+def _is_for_pytest(node: ast.FunctionDef | ast.AsyncFunctionDef, given: int) -> bool:
+    """Whether a test function is asynchronous, marked, or has parameters that no mock's decorator supplies."""
+    if isinstance(node, ast.AsyncFunctionDef) or any(map(_is_mark, node.decorator_list)):
+        return True
+    given = 0 if any("staticmethod" in name for name in map(_dotted, node.decorator_list)) else given
+    required = len(node.args.posonlyargs) + len(node.args.args) - len(node.args.defaults) - given
+    patched = any("patch" in name for name in map(_dotted, node.decorator_list))
+    return not patched and required > 0
+
+
+def _is_fixture(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return any(name[-1:] == ["fixture"] for name in map(_dotted, node.decorator_list))
+
+
+def _is_mark(decorator: ast.expr) -> bool:
+    return "mark" in _dotted(decorator)[:-1]
+
+
+def _dotted(node: ast.expr) -> list[str]:
+    """The parts of a dotted name, of a call the called one's."""
+    node = node.func if isinstance(node, ast.Call) else node
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.insert(0, node.attr)
+        node = node.value
+    return [node.id, *parts] if isinstance(node, ast.Name) else parts
+
+
 async def run_tests(
     sandbox: Sandbox,
     files: Mapping[str, bytes],
@@ -73,15 +126,18 @@ async def run_tests(
     There is a result for each collected test, ``no result`` included. Raises SandboxError.
     """
     expected: dict[str, tuple[str, ...]] = {}
+    others: list[str] = []
     broken: list[TestResult] = []
     for path in sorted(path for path in files if path.casefold().endswith(".py") and is_test(path)):
         try:
             expected[path] = collect(path, files[path])
+            others += [path] if needs_pytest(files[path]) else []
         except ValueError as error:
             broken.append(TestResult(path, "error", normalise(str(error), limit=_WHY)))
     if not expected:
         return TestsRan(place, digest, tuple(broken))
-    words = ("tests", python_layout.source(files), *expected)
+    own = [path for path in expected if path not in others]
+    words = ("tests", python_layout.source(files), *own, "--", *others)
     heard = await python_run.run(sandbox, files, *words, seconds=seconds, python=python, tells=_tells)
     if heard.starved:
         return busy.tests(place, digest, heard.outcome)

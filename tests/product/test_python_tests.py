@@ -181,9 +181,6 @@ from calculator import add
 def test_bare():
     assert add(1, 1) == 2
 
-def test_fixture(tmp_path):
-    pass
-
 class TestPlain:
     @classmethod
     def setup_class(cls):
@@ -207,10 +204,8 @@ class TestData:
     )
     assert {name: result.outcome for name, result in results.items()} == {
         "test_bare": "passed",
-        "test_fixture": "error",
         "TestPlain::test_method": "passed",
     }
-    assert "missing 1 required positional argument: 'tmp_path'" in results["test_fixture"].why
 
 
 async def test_fixtures_that_fail_take_their_tests_along() -> None:

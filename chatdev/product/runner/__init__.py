@@ -2,10 +2,10 @@
 
 A separate program that uses the standard library alone. It is started in the product's folder with the arguments
 ``start SECONDS FOLDERS ENTRY`` (the folders of this program and of the sandbox's clock, and the file to start), the
-same with the path of Xvfb, or ``tests SOURCE FILE…`` (SOURCE is a folder from which packages are imported besides the
-product's own, or empty). The first 32 bytes of standard input are a nonce. Reports go to the runner's original standard
-output, one line each: the nonce and then the fields, each led by a unit separator (0x1f), with record separators (0x1e)
-in place of line ends::
+same with the path of Xvfb, or ``tests SOURCE FILE… -- FILE…`` (those after ``--`` are run by pytest; SOURCE is a
+folder from which packages are imported besides the product's own, or empty). The first 32 bytes of standard input are a
+nonce. Reports go to the runner's original standard output, one line each: the nonce and then the fields, each led by a
+unit separator (0x1f), with record separators (0x1e) in place of line ends::
 
     begin FOLDER HOME TMPDIR            before anything of the product is loaded
     file FILE OUTCOME WHY MISSING       a test file that could not be loaded

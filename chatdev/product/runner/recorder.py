@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _FOR_USERS = ("print", "input", "_", "help", "exit", "quit")  # programs may replace these; no result relies on them
 _getters = (sys.gettrace, sys.getprofile)
 _WRAPPED = 20
-_SEVERITY = ("", "passed", "skipped", "failed", "error")
+SEVERITY = ("", "passed", "skipped", "failed", "error")
+"""The outcomes, the worst one last."""
 
 
 class Recorder(unittest.TestResult):
@@ -40,7 +41,7 @@ class Recorder(unittest.TestResult):
     def seal(self, tests: "Loaded") -> None:
         """Remember the code of these tests, as they were loaded."""
         for name, test in tests:
-            self._code[name] = _code_of(test)
+            self._code[name] = _code_of_test(test)
 
     def begin(self, tests: "Loaded") -> None:
         """The tests of one file come next."""
@@ -75,7 +76,7 @@ class Recorder(unittest.TestResult):
         if name := broken(self._seals):
             return f"{name} was replaced"
         for test in self._tests:
-            if _code_of(test[1]) != self._code[test[0]]:
+            if _code_of_test(test[1]) != self._code[test[0]]:
                 return f"the code of {test[0]} was replaced"
         if any(get() is not before for get, before in zip(_getters, self._traced, strict=True)):
             return "a trace function was set"
@@ -110,7 +111,7 @@ class Recorder(unittest.TestResult):
             self._take("failed" if isinstance(raised[1], AssertionError) else "error", raised[1], str(subtest))
 
     def _take(self, outcome: str, why: object = "", subtest: str = "") -> None:
-        if _SEVERITY.index(outcome) > _SEVERITY.index(self._note[0]):
+        if SEVERITY.index(outcome) > SEVERITY.index(self._note[0]):
             outcome, told, missing = self._explained(outcome, why)
             self._note = (outcome, f"{subtest}\n{told}" if subtest else told, missing)
 
@@ -129,25 +130,42 @@ def _belongs(case: unittest.TestCase, owner: str) -> bool:
     return owner in (kind.__module__, f"{kind.__module__}.{kind.__qualname__}")
 
 
-def seal(*, asynchronous: bool) -> "list[Seal]":
+def seal(*, asynchronous: bool, doctests: bool) -> "list[Seal]":
     """What the results rely on before the product is loaded: each function, class and method of unittest and of the
-    modules that it uses, and its code."""
+    modules that it uses, and its code; of doctest, too, if wanted."""
     modules: list[ModuleType] = [unittest, unittest.case, unittest.suite, unittest.result, unittest.loader]
     if asynchronous:  # it loads asyncio
         from unittest import async_case
 
         modules.append(async_case)
+    if doctests:  # it loads pdb
+        import doctest
+
+        modules.append(doctest)
     owners: list[object] = [*modules, Recorder]
     for module in modules:
         owners += [value for value in vars(module).values() if getattr(value, "__module__", "") == module.__name__]
     used = [
-        (module, name, value, _code(value))
+        (module, name, value, code_of(value))
         for module in (builtins, contextlib, importlib)
         for name, value in vars(module).items()
         if callable(value) and name not in _FOR_USERS
     ]
-    return used + [
-        (owner, name, value, _code(value))
+    return used + _parts(owners)
+
+
+def seal_modules(packages: "tuple[str, ...]", kind: type) -> "list[Seal]":
+    """The same for every module of these packages that is loaded, and for the class ``kind``."""
+    modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] in packages]
+    owners: list[object] = [kind, *modules]
+    for module in modules:
+        owners += [value for value in vars(module).values() if getattr(value, "__module__", "") == module.__name__]
+    return _parts(owners)
+
+
+def _parts(owners: "list[object]") -> "list[Seal]":
+    return [
+        (owner, name, value, code_of(value))
         for owner in owners
         if isinstance(owner, type | type(unittest))
         for name, value in vars(owner).items()
@@ -158,16 +176,17 @@ def seal(*, asynchronous: bool) -> "list[Seal]":
 def broken(seals: "Iterable[Seal]") -> str:
     """The name of a sealed part that was changed; empty if none was."""
     for owner, name, value, code in seals:
-        if vars(owner).get(name) is not value or _code(value) is not code:
+        if vars(owner).get(name) is not value or code_of(value) is not code:
             return f"{getattr(owner, '__name__', 'unittest')}.{name}"
     return ""
 
 
-def _code(value: object) -> object:
+def code_of(value: object) -> object:
+    """The code of a function or method; None for anything else."""
     return getattr(getattr(value, "__func__", value), "__code__", None)
 
 
-def _code_of(test: unittest.TestCase) -> object:
+def _code_of_test(test: unittest.TestCase) -> object:
     """The code of a test's method, below its decorators, and the function that calls it."""
     function = getattr(type(test), test._testMethodName, None)
     called = vars(test).get(test._testMethodName)
@@ -175,4 +194,4 @@ def _code_of(test: unittest.TestCase) -> object:
         if (inner := getattr(function, "__wrapped__", None)) is None:
             break
         function = inner
-    return _code(function), called
+    return code_of(function), called

@@ -11,6 +11,7 @@ from .kept import remember
 from .path import import_also
 from .recorder import Recorder, broken, seal
 from .report import explain, missing_module
+from .with_pytest import prepare
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,17 +26,22 @@ _CO_COROUTINE = 0x80  # inspect.CO_COROUTINE
 
 def run_tests(say: "Say", root: str, source: str, files: list[str], leave: "Callable[[int], object]") -> None:
     """Load every test file, run the tests of each, and exit immediately: threads and exit handlers cannot interfere.
-    Packages are imported from the folder ``source``, too, if it is not empty.
+    Those after ``--`` are run by pytest. Packages are imported from the folder ``source``, too, if it is not empty.
 
     The files are compiled before anything of the product runs, and compared afterwards: what the product writes into
     its tests, or beside them, changes nothing and is reported.
     """
-    changed = remember(root, files)
+    files, others = _divided(files)
+    changed = remember(root, [*files, *others])
+    pytest_files = prepare(say, root, others)
     code = {file: _compiled(root, file) for file in files}
-    seals = seal(asynchronous=any(b"IsolatedAsyncio" in _content(root, file) for file in files))
+    asynchronous, doctests = (
+        any(word in _content(root, file) for file in files) for word in (b"IsolatedAsyncio", b"load_tests")
+    )
+    seals = seal(asynchronous=asynchronous, doctests=doctests)
     recorder = Recorder(say, root, seals)
     sys.argv = ["unittest"]
-    sys.path[:0] = dict.fromkeys([root, *(os.path.dirname(f"{root}/{file}") for file in files)])
+    sys.path[:0] = dict.fromkeys([root, *(os.path.dirname(f"{root}/{file}") for file in [*files, *others])])
     if source:
         import_also(f"{root}/{source}")
     loaded: dict[str, Loaded] = {}
@@ -55,6 +61,8 @@ def run_tests(say: "Say", root: str, source: str, files: list[str], leave: "Call
         except BaseException as error:  # such as a KeyboardInterrupt; unittest does not catch it
             say("trouble", f"{type(error).__name__} broke off the tests")
         recorder.settle(file, tests)
+    if pytest_files:
+        pytest_files.run()
     if name := broken(seals):
         say("trouble", f"{name} was replaced")
     if path := changed():
@@ -66,6 +74,12 @@ def run_tests(say: "Say", root: str, source: str, files: list[str], leave: "Call
         except Exception:  # noqa: S112 - the product's stream may be anything by now
             continue
     leave(0)
+
+
+def _divided(files: list[str]) -> "tuple[list[str], list[str]]":
+    """The files before and after ``--``."""
+    at = files.index("--")
+    return files[:at], files[at + 1 :]
 
 
 def _content(root: str, file: str) -> bytes:
@@ -94,7 +108,26 @@ def _load(root: str, file: str, code: "CodeType | BaseException") -> "Loaded":
         elif name.startswith("test_") and callable(value):
             body = {"__module__": module.__name__, "runTest": staticmethod(value)}
             tests[f"{file}::{name}"] = _instance(type(name, (unittest.TestCase,), body), "runTest")
-    return list(tests.items())
+    return [*tests.items(), *_made(file, module)]
+
+
+def _made(file: str, module: "ModuleType") -> "Loaded":
+    """The doctests that ``load_tests`` adds."""
+    make = vars(module).get("load_tests")
+    if not callable(make):
+        return []
+    import doctest
+
+    loader = unittest.TestLoader()
+    found: Loaded = []
+    suites = [make(loader, unittest.TestSuite(), None)]
+    while suites:
+        suite = suites.pop(0)
+        if isinstance(suite, unittest.TestSuite):
+            suites[:0] = list(suite)
+        elif isinstance(suite, doctest.DocTestCase):
+            found.append((f"{file}::doctest::{suite.id()}", suite))
+    return found
 
 
 def _import_file(root: str, file: str, code: "CodeType | BaseException") -> "ModuleType":
