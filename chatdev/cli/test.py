@@ -79,7 +79,7 @@ def agreed_lines(
     from chatdev.cli import common
     from chatdev.product import packages
 
-    known_lines = [line for line in lines if packages.known(line)]
+    known_lines = [line for line in lines if packages.is_listed(line)]
     if (
         known_lines
         and not yes

@@ -41,7 +41,7 @@ class Launch(NamedTuple):
     lacks: str = ""
 
 
-class Way(Protocol):
+class RunnableLanguage(Protocol):
     """The part of ``languages.Product`` that is used here."""
 
     @property
@@ -94,15 +94,15 @@ def _mark(row: Row) -> str:
 
 
 async def run(
-    way: Way, sandbox: Sandbox, files: Mapping[str, bytes], *, place: str = "", version: str = ""
+    language: RunnableLanguage, sandbox: Sandbox, files: Mapping[str, bytes], *, place: str = "", version: str = ""
 ) -> TestsRan:
     """Run all tests on one version of a product: one event with a result for each. Raises SandboxError."""
     shown = visible(files)
-    ran = await way.run_tests(sandbox, shown, place=place, digest=version)
-    found = started_rows(files, way.command)
+    ran = await language.run_tests(sandbox, shown, place=place, digest=version)
+    found = started_rows(files, language.command)
     if not found or ran.lacks:
         return ran
-    launch = way.launch(shown)
+    launch = language.launch(shown)
     if launch.lacks:
         return replace(ran, lacks=launch.lacks)
     try:
@@ -123,7 +123,7 @@ async def run(
 
 
 async def probe(
-    way: Way,
+    language: RunnableLanguage,
     sandbox: Sandbox,
     files: Mapping[str, bytes],
     calls: Sequence[Invocation],
@@ -135,7 +135,7 @@ async def probe(
     """Start a version of the product with these calls and those of the further rows: a digest of each output, and
     which of the rows hold. Raises SandboxError."""
     shown = visible(files)
-    launch = way.launch(shown)
+    launch = language.launch(shown)
     empty = ProductProbed(place, version, ("",) * (len(calls) + len(further)), (False,) * len(further))
     if launch.lacks:
         return empty
@@ -145,11 +145,11 @@ async def probe(
     except (BuildFailed, MachineTooBusy):
         return empty
     seconds = round(sum(one.seconds for each in ended for one in each), 3)
-    met = tuple(
+    passes = tuple(
         not compare.fault(replace(row, tier="trusted"), came)  # exact match
         for row, came in zip(further, ended[len(calls) :], strict=True)
     )
-    return replace(empty, outputs=tuple(_output(came[-1]) for came in ended), met=met, seconds=seconds)
+    return replace(empty, outputs=tuple(_output(came[-1]) for came in ended), met=passes, seconds=seconds)
 
 
 async def _started(
@@ -269,21 +269,21 @@ def baseline_of(files: Mapping[str, bytes], command: str) -> TestsRan:
 
 
 async def run_hollow(
-    way: Way, sandbox: Sandbox, files: Mapping[str, bytes], *, place: str = "", version: str = ""
+    language: RunnableLanguage, sandbox: Sandbox, files: Mapping[str, bytes], *, place: str = "", version: str = ""
 ) -> TestsRan:
     """The results of Python's test programs on the hollow product: what passes there proves nothing. No results for
     other languages, and none for rows: a product that prints nothing is their baseline. Raises SandboxError."""
-    if not has_hollow(way, files):
+    if not has_hollow(language, files):
         return TestsRan(place, version, ())
-    return await way.run_tests(sandbox, visible(hollowed(files)), place=place, digest=version)
+    return await language.run_tests(sandbox, visible(hollowed(files)), place=place, digest=version)
 
 
-def has_hollow(way: Way, files: Mapping[str, bytes]) -> bool:
+def has_hollow(language: RunnableLanguage, files: Mapping[str, bytes]) -> bool:
     """Whether there are tests that can be run on a hollow product: programs in Python."""
-    return way.command.startswith("python3 ") and any(is_test(path) and path.endswith(".py") for path in files)
+    return language.command.startswith("python3 ") and any(is_test(path) and path.endswith(".py") for path in files)
 
 
-async def run_without(way: Way, sandbox: Sandbox, tests: Mapping[str, bytes]) -> TestsRan:
+async def run_without(language: RunnableLanguage, sandbox: Sandbox, tests: Mapping[str, bytes]) -> TestsRan:
     """The test results without the product: test programs are run, row results are computed."""
-    ran = await way.run_tests(sandbox, visible(tests))
-    return replace(ran, results=(*ran.results, *baseline_of(tests, way.command).results))
+    ran = await language.run_tests(sandbox, visible(tests))
+    return replace(ran, results=(*ran.results, *baseline_of(tests, language.command).results))

@@ -76,7 +76,7 @@ def _on_one_line(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
 
 
-def said(command: Sequence[str]) -> str | None:
+def printed(command: Sequence[str]) -> str | None:
     """What ``echo`` or ``printf`` prints; None for another command, or a format that is not supported."""
     match command:
         case ["echo", *rest]:

@@ -59,16 +59,16 @@ def of_task(task: str, command: str, *, calls: bool = False) -> tuple[Row, ...]:
         found += [*_doctests(task), *_calls(task)]
     if not found:
         found += _prints(task)
-    return tuple(dict.fromkeys(row for row in found if row.telling))[:MOST]
+    return tuple(dict.fromkeys(row for row in found if row.is_meaningful))[:MOST]
 
 
-def like(text: str, task: str, known: Sequence[Row]) -> tuple[Row, ...]:
-    """The rows that an answer adds to the ``known`` ones of the task, in the same form: pairs under labels, or JSON
+def like(text: str, task: str, trusted: Sequence[Row]) -> tuple[Row, ...]:
+    """The rows that an answer adds to the ``trusted`` ones of the task, in the same form: pairs under labels, or JSON
     objects that hold both input and output. JSON counts only if it has the keys of a known input."""
-    given = {step.call for row in known for step in row.steps}
+    given = {step.call for row in trusted for step in row.steps}
     shapes = {_keys(call.stdin) for call in given}
     found = [*_pairs(text, task), *_objects(text)]
-    fitting = (Row(row.steps) for row in found if row.telling and _keys(row.steps[0].call.stdin) in shapes)
+    fitting = (Row(row.steps) for row in found if row.is_meaningful and _keys(row.steps[0].call.stdin) in shapes)
     return tuple(dict.fromkeys(row for row in fitting if row.steps[0].call not in given))
 
 
@@ -115,8 +115,8 @@ def as_json(found: Sequence[Row]) -> bool:
     """Whether the outputs of these rows are JSON, and not only by chance: a bare number is JSON, too."""
     outputs = [step.expected for row in found for step in row.steps if step.expected]
     inputs = [step.call.stdin for row in found for step in row.steps if step.call.stdin]
-    told = any(text.lstrip()[:1] in tuple('"[{') or text.strip() in ("true", "false", "null") for text in outputs)
-    return bool(outputs) and all(map(_is_json, outputs)) and (told or (bool(inputs) and all(map(_is_json, inputs))))
+    by_form = any(text.lstrip()[:1] in tuple('"[{') or text.strip() in ("true", "false", "null") for text in outputs)
+    return bool(outputs) and all(map(_is_json, outputs)) and (by_form or (bool(inputs) and all(map(_is_json, inputs))))
 
 
 def _is_json(text: str) -> bool:
@@ -163,13 +163,13 @@ def _pairs(text: str, task: str = "") -> Iterator[Row]:
     plain = by_argument or bool(_READS.search(task))
     found: dict[str, list[Row]] = {}
     given: tuple[str, str] | None = None
-    for kind, label, said in _labelled(text.split("\n")):
+    for kind, label, content in _labelled(text.split("\n")):
         if kind == "given":
-            given = (label, said)
+            given = (label, content)
         elif given is not None:
             name, fed = given
             given = None
-            row = _pair(fed, said, by_argument=by_argument) if plain or name in _PLAIN else None
+            row = _pair(fed, content, by_argument=by_argument) if plain or name in _PLAIN else None
             if row:
                 found.setdefault(name, []).append(row)
     yield from max(found.values(), key=len, default=())

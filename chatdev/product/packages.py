@@ -26,7 +26,7 @@ def distribution(module: str, files: Mapping[str, bytes]) -> str:
     top = module.partition(".")[0]
     if not top or _at_hand(top, files):
         return ""
-    if found := _known().get(top, ""):
+    if found := _packages_by_module().get(top, ""):
         return found
     listed = requirements(files.get("requirements.txt", b""))
     return next((name for name in listed if _canonical(name) == _canonical(top)), "")
@@ -46,7 +46,8 @@ def needed(files: Mapping[str, str]) -> tuple[str, ...] | None:
         if tree is None or _LOOKED_UP.search(text):
             return None
         found |= {top for module in _modules(tree) if not _at_hand(top := module.partition(".")[0], files)}
-    return tuple(sorted({_known()[top] for top in found}, key=str.lower)) if found <= _known().keys() else None
+    packages = _packages_by_module()
+    return tuple(sorted({packages[top] for top in found}, key=str.lower)) if found <= packages.keys() else None
 
 
 def _modules(tree: ast.Module) -> Iterator[str]:
@@ -79,7 +80,7 @@ def vouched(requirement: str, files: Mapping[str, bytes]) -> bool:
     return name in {_canonical(module) for module in _IMPORT.findall(source)}
 
 
-def known(requirement: str) -> bool:
+def is_listed(requirement: str) -> bool:
     """Whether a line of requirements names a package that ``packages.txt`` lists."""
     name = _canonical(next(iter(requirements(requirement.encode())), ""))
     return name in _names()
@@ -103,7 +104,7 @@ def same(name: str, names: Iterable[str]) -> bool:
 
 
 @cache
-def _known() -> dict[str, str]:
+def _packages_by_module() -> dict[str, str]:
     text = resources.files("chatdev.product").joinpath("packages.txt").read_text(encoding="utf-8")
     entries = (line.split() for line in text.splitlines() if not line.startswith("#"))
     return {entry[0]: entry[-1] for entry in entries if entry}
@@ -111,12 +112,12 @@ def _known() -> dict[str, str]:
 
 @cache
 def _names() -> tuple[str, ...]:
-    return tuple(sorted({_canonical(name) for name in _known().values()}))
+    return tuple(sorted({_canonical(name) for name in _packages_by_module().values()}))
 
 
 @cache
 def _imported() -> frozenset[str]:
-    return frozenset((*_names(), *map(_canonical, _known())))
+    return frozenset((*_names(), *map(_canonical, _packages_by_module())))
 
 
 def _canonical(name: str) -> str:

@@ -24,17 +24,17 @@ _NUMBER = re.compile(r"-?\d{1,18}(?:\.\d{1,18})?", re.ASCII)
 def of_rows(found: Sequence[Row]) -> tuple[Invocation, ...]:
     """Starts of the product that resemble those of these rows and repeat none, spread evenly over the rows."""
     calls = [row.steps[0].call for row in found if len(row.steps) == 1 and not _code(row.steps[0].call)]
-    known = set(calls)
+    given_calls = set(calls)
     made: list[list[Invocation]] = []
     for number, call in enumerate(calls):
         others = calls[:number] + calls[number + 1 :]
-        made.append([probe for probe in _all_variants(call, others) if probe not in known])
+        made.append([probe for probe in _all_variants(call, others) if probe not in given_calls])
     picked: dict[Invocation, None] = {}
     for rank in range(max(map(len, made), default=0)):
         for each in made:
             if rank < len(each) and len(picked) < MOST - _LARGE:
                 picked[each[rank]] = None
-    larger = [large for call in calls if (large := _larger(call)) not in (*known, *picked)]
+    larger = [large for call in calls if (large := _larger(call)) not in (*given_calls, *picked)]
     return (*picked, *dict.fromkeys(larger[:_LARGE]))
 
 

@@ -71,7 +71,7 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     tier: Tier = "doubtful"
 
     @property
-    def telling(self) -> bool:
+    def is_meaningful(self) -> bool:
         """Whether a product that ends immediately and prints nothing fails it."""
         return any(step.expected.strip() or step.status for step in self.steps)
 
@@ -270,7 +270,7 @@ def read_command(text: str, fed: str | None, command: str) -> Invocation | str:
     signs = [word for word in words if isinstance(word, Operator)]
     if "|" in signs:
         at = next(number for number, word in enumerate(words) if isinstance(word, Operator))
-        fed = command_line.said(words[:at]) if words[at] == "|" else None
+        fed = command_line.printed(words[:at]) if words[at] == "|" else None
         words, signs = words[at + 1 :], signs[1:]
         if fed is None:
             return "only echo and printf may be piped into the program"

@@ -63,8 +63,8 @@ class _Tap:
     def check(self, depth: int) -> None:
         points, plans = self.points.pop(depth, 0), self.plans.pop(depth, [])
         if (points or plans or depth == 0) and plans != [points]:
-            told = " and ".join(f"1..{count}" for count in plans) or "no plan 1..N"
-            self.trouble = self.trouble or f"the tests announced {told} and told of {points}"
+            announced = " and ".join(f"1..{count}" for count in plans) or "no plan 1..N"
+            self.trouble = self.trouble or f"the tests announced {announced} and told of {points}"
 
 
 def tap(text: str) -> ReportedTests:

@@ -178,7 +178,7 @@ class ToolchainProduct:
             environment=self._environment(),
             reads=tuple(self._reads()),
         )
-        return _read(await patience.run(sandbox, job, lambda outcome: _tells(outcome, nonce)), nonce)
+        return _read(await patience.run(sandbox, job, lambda outcome: _is_conclusive(outcome, nonce)), nonce)
 
     def _environment(self) -> dict[str, str]:
         """A path with the tools' folders, since a tool may be installed anywhere, and the variables that they need."""
@@ -258,7 +258,7 @@ def _read(outcome: Outcome, nonce: str) -> _Ran:
     return _Ran(outcome, output)
 
 
-def _tells(outcome: Outcome, nonce: str) -> bool:
+def _is_conclusive(outcome: Outcome, nonce: str) -> bool:
     """Whether a run says something about the product: not if its tests hit their time limits on a busy machine."""
     return not busy.late(outcome, outcome.stdout) or _read(outcome, nonce).status == 0
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from chatdev.agents import outline
 from chatdev.agents.completeness import parsed
-from chatdev.product.packages import known
+from chatdev.product.packages import is_listed
 
 
 def module_of(path: str) -> str:
@@ -79,7 +79,7 @@ def _meant(module: str, taken: set[str], there: Mapping[str, str], program: Mapp
     top = module.partition(".")[0]
     if module in there or any(each.startswith(f"{module}.") for each in there):
         return ""
-    if top in sys.stdlib_module_names or top == "tests" or known(top):
+    if top in sys.stdlib_module_names or top == "tests" or is_listed(top):
         return ""
     last = module.rpartition(".")[2].casefold()
     alike = [each for each in there if each.casefold() == module.casefold()]

@@ -121,7 +121,7 @@ def in_order(steps: Iterable[RowStep]) -> list[Row]:
     for number, step in enumerate(found):
         before = tuple(RowStep(each.call) for each in found[:number]) if remembers else ()
         row = Row((*before, step))
-        if row.telling and _TRACEBACK not in step.expected:  # no program should end in a traceback
+        if row.is_meaningful and _TRACEBACK not in step.expected:  # no program should end in a traceback
             made.append(Row((*before, RowStep(step.call)), "open") if _repeats(step) else row)
     return made
 

@@ -53,7 +53,7 @@ class Clock:
         """The seconds in which it had to wait for the machine."""
         return self.elapsed - self.had
 
-    def look(self, now: float, pause: float, used: float, wants: bool) -> None:
+    def observe(self, now: float, pause: float, used: float, wants: bool) -> None:
         """Record an observation made ``now``, after a pause that was meant to last ``pause`` seconds: the CPU time that
         all its processes have ``used``, and whether it ``wants`` more at this moment."""
         passed, self._last = now - self._last, now

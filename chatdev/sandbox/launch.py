@@ -298,7 +298,7 @@ def watch(order: LaunchSpec, program: int, ending: ProgramEnd, began: float) -> 
         if members and clock is None:  # it is confined, or confines itself: now its time begins
             clock = fair.Clock(now)
         if clock:
-            clock.look(now, wait, *proc.usage(members))
+            clock.observe(now, wait, *proc.usage(members))
             ending.waited = clock.waited
         memory = counted.held(members, now)
         ending.memory = max(ending.memory, memory)

@@ -192,7 +192,7 @@ def test_a_start_of_which_nothing_is_said_is_no_row() -> None:
 
 def test_a_row_tells_if_a_program_that_does_nothing_fails_it() -> None:
     def telling(*steps: RowStep) -> bool:
-        return Row(steps).telling
+        return Row(steps).is_meaningful
 
     assert (
         telling(RowStep(Invocation(), "x"))

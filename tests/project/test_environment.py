@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from chatdev.cli.test import agreed_lines, command
 from chatdev.errors import UserError
-from chatdev.product.packages import known, needed, vouched
+from chatdev.product.packages import is_listed, needed, vouched
 from chatdev.project.environment import PLACE, wanted
 from chatdev.sandbox.environment import install
 from chatdev.sandbox.port import Job, Outcome
@@ -80,7 +80,7 @@ def test_yes_does_not_cover_a_name_that_nobody_knows_but_allow_does(folder: Path
 
 def test_an_import_is_no_reason_to_install_a_name() -> None:
     assert vouched("reqeusts", {"main.py": b"import reqeusts"})
-    assert not known("reqeusts")
+    assert not is_listed("reqeusts")
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def clock(*looks: tuple[float, float, float, bool]) -> fair.Clock:
     """A clock after looks, each as (time, seconds of the pause before it, processor time so far, wants more)."""
     clock = fair.Clock(0.0)
     for now, asked, used, wants in looks:
-        clock.look(now, asked, used, wants)
+        clock.observe(now, asked, used, wants)
     return clock
 
 

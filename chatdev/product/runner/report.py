@@ -47,15 +47,15 @@ def explain(error: BaseException, root: str) -> str:
     try:
         import traceback
 
-        told = traceback.TracebackException.from_exception(error, limit=0, compact=True)
-        _keep_own_frames(told, error, root)
-        text = "".join(told.format())
+        trace = traceback.TracebackException.from_exception(error, limit=0, compact=True)
+        _keep_own_frames(trace, error, root)
+        text = "".join(trace.format())
     except BaseException as failure:  # an exception may be anything, its own __str__ included
         text = f"{type(error).__name__} (which cannot be shown: {type(failure).__name__})"
     return text.strip()[-_LONGEST_WHY:]
 
 
-def _keep_own_frames(told: "TracebackException", error: BaseException, root: str) -> None:
+def _keep_own_frames(trace: "TracebackException", error: BaseException, root: str) -> None:
     import linecache
     import traceback
 
@@ -65,8 +65,8 @@ def _keep_own_frames(told: "TracebackException", error: BaseException, root: str
         if path.startswith(root + os.sep):
             source = linecache.getline(path, line).strip()
             frames.append(traceback.FrameSummary(path[len(root) + 1 :], line, frame.f_code.co_name, line=source))
-    told.stack = traceback.StackSummary.from_list(frames[-_FRAMES:])
-    for linked, cause in ((told.__cause__, error.__cause__), (told.__context__, error.__context__)):
+    trace.stack = traceback.StackSummary.from_list(frames[-_FRAMES:])
+    for linked, cause in ((trace.__cause__, error.__cause__), (trace.__context__, error.__context__)):
         if linked and cause:
             _keep_own_frames(linked, cause, root)
 

@@ -44,7 +44,7 @@ def start(
     if not program:
         adopt()
         if ends:
-            _take_terminal(*ends)
+            _attach_terminal(*ends)
         _run(say, root, entry)
         return
     if ends:
@@ -67,7 +67,7 @@ def _terminal() -> "tuple[int, int]":
     return ours, theirs
 
 
-def _take_terminal(ours: int, theirs: int) -> None:
+def _attach_terminal(ours: int, theirs: int) -> None:
     """Make the terminal the one that controls this process, and its input and output."""
     os.close(ours)
     os.setsid()

@@ -39,6 +39,6 @@ def wait(program: "Waitable", seconds: float) -> int | None:
             return program.wait(pause)
         except subprocess.TimeoutExpired:
             members = [program.pid, *proc.descendants(program.pid)]
-            clock.look(time.monotonic(), pause, *proc.usage(members))
+            clock.observe(time.monotonic(), pause, *proc.usage(members))
         pause = min(1.5 * pause, _LONGEST)
     return None
