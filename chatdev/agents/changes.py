@@ -24,7 +24,7 @@ _LANGUAGES = ("diff", "patch", "udiff")
 _TEXTS = (".md", ".mdx", ".rst", ".txt", ".adoc", ".patch", ".diff")
 
 
-class Part(NamedTuple):
+class Hunk(NamedTuple):
     """Lines to find and the lines that replace them. ``line`` is where they begin by the change's own count, from 1;
     0 if it does not say."""
 
@@ -34,11 +34,11 @@ class Part(NamedTuple):
 
 
 class Change(NamedTuple):
-    """The parts of one change. ``path`` is empty if it names no file. ``creates``: it gives a whole new file.
+    """The hunks of one change. ``path`` is empty if it names no file. ``creates``: it gives a whole new file.
     ``broken``: it is not well-formed, and cannot be applied."""
 
     path: str
-    parts: tuple[Part, ...]
+    hunks: tuple[Hunk, ...]
     creates: bool = False
     broken: bool = False
 
@@ -98,7 +98,7 @@ def _search_replace(lines: Sequence[str]) -> Iterator[Change]:
                 before.append(line)
         elif _REPLACE.match(line):
             state = "outside"
-            yield Change(path, (Part(tuple(before), tuple(after)),), creates=not any(map(str.strip, before)))
+            yield Change(path, (Hunk(tuple(before), tuple(after)),), creates=not any(map(str.strip, before)))
         elif _DIVIDER.match(line) and not after:
             broken = True
         else:
@@ -117,10 +117,10 @@ def _patch(lines: Sequence[str]) -> Iterator[Change]:
         path = head[2] if head else ""
         if head and head[1] == "Add":
             added = all(line.startswith("+") for line in section if line)
-            yield Change(path, (Part((), tuple(line[1:] for line in section)),), creates=True, broken=not added)
+            yield Change(path, (Hunk((), tuple(line[1:] for line in section)),), creates=True, broken=not added)
         else:
             broken = (head is not None and head[1] == "Delete") or any(line.startswith("*** ") for line in section)
-            yield Change(path, tuple(_parts(section)), broken=broken)
+            yield Change(path, tuple(_hunks(section)), broken=broken)
 
 
 def _unified(lines: Sequence[str]) -> Iterator[Change]:
@@ -145,8 +145,8 @@ def _of_section(path: str, section: Sequence[str], *, new: bool) -> Change:
         lines.pop()
     added = bool(lines) and all(line.startswith("+") for line in lines)
     if new or added:
-        return Change(path, (Part((), tuple(line[1:] for line in lines)),), creates=True, broken=not added)
-    return Change(path, tuple(_parts(section)))
+        return Change(path, (Hunk((), tuple(line[1:] for line in lines)),), creates=True, broken=not added)
+    return Change(path, tuple(_hunks(section)))
 
 
 def _target(new: str, old: str) -> str:
@@ -154,7 +154,7 @@ def _target(new: str, old: str) -> str:
     return any_path(name.removeprefix("a/" if name.startswith("a/") else "b/")) or ""
 
 
-def _parts(section: Sequence[str]) -> Iterator[Part]:
+def _hunks(section: Sequence[str]) -> Iterator[Hunk]:
     """The hunks of a diff. A line without a mark is context, as models write it."""
     before: list[str] = []
     after: list[str] = []
@@ -165,7 +165,7 @@ def _parts(section: Sequence[str]) -> Iterator[Part]:
                 before.pop()
                 after.pop()
             if before != after:
-                yield Part(tuple(before), tuple(after), start)
+                yield Hunk(tuple(before), tuple(after), start)
             hunk = _HUNK.match(line)
             before, after, start = [], [], int(hunk[1]) if hunk else 0
         elif line.startswith("+"):
@@ -181,34 +181,34 @@ def _parts(section: Sequence[str]) -> Iterator[Part]:
 def apply(changes: Sequence[Change], present: str | None) -> str | None:
     """The file's text after all changes, or None if one of them does not apply exactly. ``present`` is the text now,
     None if there is no such file."""
-    if not changes or any(change.broken or not change.parts for change in changes):
+    if not changes or any(change.broken or not change.hunks for change in changes):
         return None
     text = present
     for change in changes:
         if change.creates:
             if text is not None and text.strip():
                 return None
-            text = "\n".join([*change.parts[0].after, ""])
+            text = "\n".join([*change.hunks[0].after, ""])
         elif text is None:
             return None
         else:
-            lines = _replaced(text.split("\n"), change.parts)
+            lines = _replaced(text.split("\n"), change.hunks)
             if lines is None:
                 return None
             text = "\n".join(lines)
     return text if text is None or text.endswith("\n") or not text else text + "\n"
 
 
-def _replaced(lines: list[str], parts: Sequence[Part]) -> list[str] | None:
+def _replaced(lines: list[str], hunks: Sequence[Hunk]) -> list[str] | None:
     shift = 0
-    for part in parts:
-        places = _places(lines, part.before)
-        stated = part.line - 1 + shift
-        at = places[0] if len(places) == 1 else (stated if part.line and stated in places else None)
+    for hunk in hunks:
+        places = _places(lines, hunk.before)
+        stated = hunk.line - 1 + shift
+        at = places[0] if len(places) == 1 else (stated if hunk.line and stated in places else None)
         if at is None:
             return None
-        lines[at : at + len(part.before)] = part.after
-        shift += len(part.after) - len(part.before)
+        lines[at : at + len(hunk.before)] = hunk.after
+        shift += len(hunk.after) - len(hunk.before)
     return lines
 
 
