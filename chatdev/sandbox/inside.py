@@ -22,6 +22,8 @@ _DAC_READ_SEARCH = 2  # linux/capability.h
 _NO_SETUID_FIXUP = 1 << 2  # linux/securebits.h
 _WRITTEN = ("product", "home", "tmp")
 _DEVICES = ("/dev/null", "/dev/full", "/dev/random", "/dev/urandom")
+_TERMINALS = ("/dev/pts", "/dev/tty")
+"""The devices of terminals, in a file tree of the program's own: only those that it makes itself."""
 _READ_DEVICES = ("/dev/zero",)  # a writable shared mapping of it is memory that no limit of ours counts
 
 
@@ -179,4 +181,4 @@ def _restrict(confinement: Confinement, folder: str) -> None:
         reads = (*confinement.reads, *_READ_DEVICES)
         landlock.restrict(reads, writes, _DEVICES, network=confinement.online)
     elif landlock.version():  # a second line of defence: the file tree contains nothing else anyway
-        landlock.restrict(("/",), (*writes, "/tmp", "/dev/shm"), _DEVICES, network=True)
+        landlock.restrict(("/",), (*writes, "/tmp", "/dev/shm", *_TERMINALS), _DEVICES, network=True)

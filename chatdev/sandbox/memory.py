@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SCRATCH = ("/tmp", "/dev/shm")
+_TERMINALS = "/dev/pts"
+_TERMINAL = (
+    64 << 10
+)  # bytes of a pseudo-terminal: two of struct tty_struct, n_tty_data and buffers of 8 KiB, rounded up
 _INODE = 1 << 10  # bytes of an empty file in memory: struct shmem_inode_info and struct dentry, approximately
 _MAPPING = 256  # bytes of struct vm_area_struct and its place in the tree, approximately
 _SHARED = (b"/dev/zero (deleted)", b"/memfd:", b"/SYSV")  # as /proc/PID/maps names shared memory without a path
@@ -33,19 +37,22 @@ class Meter:
     def __init__(self, *, alone: bool, online: bool) -> None:
         self._alone, self._own_network = alone, alone and not online
         self._scratch: list[int] = []
+        self._terminals: list[int] = []
         # A sender may exceed its buffer by one message, of half its size at most.
         self._buffer = int(proc.read("/proc/sys/net/core/wmem_default") or 212992) * 3 // 2
 
     def count(self, members: list[int]) -> tuple[int, int]:
         """The bytes of files in memory and of memory that processes share without a file; and those that the kernel
-        holds for the program's mappings, sockets and pipes."""
+        holds for the program's mappings, sockets, pipes and pseudo-terminals."""
         segments: dict[bytes, int] = {}
         mappings = sum(_add_segments(pid, segments) for pid in members)
         hidden = max(0, len(segments) - _USUAL_SEGMENTS) * LONGEST_SHARED
         if self._alone and not self._scratch:
-            self._scratch = _opened(members)
+            self._scratch = _opened(members, _SCRATCH)
+            self._terminals = _opened(members, (_TERMINALS,))
         files = sum(map(_used, self._scratch)) + max(sum(segments.values()), hidden)
-        return files, mappings * _MAPPING + self._buffers(members)
+        terminals = sum(map(_entries, self._terminals))  # one of them is that which makes the others
+        return files, mappings * _MAPPING + self._buffers(members) + terminals * _TERMINAL
 
     def _buffers(self, members: list[int]) -> int:
         links = {link for pid in members for link in _descriptors(pid)}
@@ -77,11 +84,11 @@ def _add_segments(pid: int, segments: dict[bytes, int]) -> int:
     return text.count(b"\n")
 
 
-def _opened(members: list[int]) -> list[int]:
-    """Descriptors of the program's folders in memory, found through one of its processes."""
+def _opened(members: list[int], paths: tuple[str, ...]) -> list[int]:
+    """Descriptors of these folders of the program, found through one of its processes."""
     found = []
     for pid in members[:1]:
-        for path in _SCRATCH:
+        for path in paths:
             try:
                 found.append(os.open(f"/proc/{pid}/root{path}", os.O_PATH | os.O_CLOEXEC))
             except OSError:
@@ -92,6 +99,13 @@ def _opened(members: list[int]) -> list[int]:
 def _used(folder: int) -> int:
     state = os.fstatvfs(folder)
     return (state.f_blocks - state.f_bfree) * state.f_frsize + (state.f_files - state.f_ffree) * _INODE
+
+
+def _entries(folder: int) -> int:
+    try:
+        return len(os.listdir(f"/proc/self/fd/{folder}"))
+    except OSError:
+        return 0
 
 
 def _descriptors(pid: int) -> "Iterator[str]":

@@ -17,7 +17,7 @@ _NEW_FILES, _NEW_NAMES, _NEW_IPC = 0x00020000, 0x04000000, 0x08000000  # CLONE_N
 _NEW_USER, _NEW_PIDS, _NEW_NETWORK = 0x10000000, 0x20000000, 0x40000000
 _ALL = _NEW_USER | _NEW_FILES | _NEW_PIDS | _NEW_NETWORK | _NEW_IPC | _NEW_NAMES
 _DEVICES = ("null", "zero", "full", "random", "urandom")
-_LINKS = (("/proc/self/fd", "fd"), ("fd/0", "stdin"), ("fd/1", "stdout"), ("fd/2", "stderr"))
+_LINKS = (("pts/ptmx", "ptmx"), ("/proc/self/fd", "fd"), ("fd/0", "stdin"), ("fd/1", "stdout"), ("fd/2", "stderr"))
 
 
 def start(confinement: "Confinement", folder: str, user: int, live: "Callable[[], None]") -> int:
@@ -115,6 +115,13 @@ def _fill_devices(place: str, scratch: int) -> None:
         system.mount(f"/dev/{name}", f"{place}/{name}", flags=system.BIND)
     for link, name in _LINKS:
         os.symlink(link, f"{place}/{name}")
-    os.mkdir(f"{place}/shm")
+    if os.path.exists("/dev/tty"):  # whatever controls the process that opens it; not every container has the device
+        os.close(os.open(f"{place}/tty", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+        system.mount("/dev/tty", f"{place}/tty", flags=system.BIND)
+    for name in ("pts", "shm"):
+        os.mkdir(f"{place}/{name}")
+    # An instance of its own: none of the host's terminals is in it.
+    options = "newinstance,ptmxmode=0666,mode=620"
+    system.mount("devpts", f"{place}/pts", "devpts", system.NO_SUID | system.NO_EXECUTION, options)
     plain = system.NO_SUID | system.NO_DEVICES
     system.mount("tmpfs", f"{place}/shm", "tmpfs", plain, f"mode=1777,size={scratch}")

@@ -128,6 +128,26 @@ async def test_streams_can_be_opened_by_their_names(sandbox: Sandbox, level: str
     assert (outcome.stdout, outcome.stderr) == ("out\n", "err\n")
 
 
+async def test_the_only_terminals_are_those_that_it_makes_itself(sandbox: Sandbox, level: str) -> None:
+    code = "import os\ntry: ours, theirs = os.openpty()\nexcept OSError: print('none')\n"
+    code += "else: os.write(ours, b'typed\\n'); print(os.listdir('/dev/pts'), os.read(theirs, 9), os.isatty(0))\n"
+    host, other = os.openpty()
+    try:
+        outcome = await python(sandbox, code)
+    finally:
+        os.close(host)
+        os.close(other)
+    assert outcome.stdout == ("none\n" if level == "landlock" else "['0', 'ptmx'] b'typed\\n' False\n"), outcome
+
+
+async def test_terminals_count_as_memory(sandbox: Sandbox, level: str) -> None:
+    if level == "landlock":
+        pytest.skip("a program can make no terminal at this level")
+    code = "import os, time\nkept = [os.openpty() for _ in range(480)]\nprint('made', flush=True)\ntime.sleep(600)"
+    outcome = await python(sandbox, code, limits=Limits(memory=24 << 20))
+    assert (outcome.stopped, outcome.stdout) == ("memory", "made\n")
+
+
 SERVES = """
 import socket
 server = socket.create_server(("127.0.0.1", 0))
