@@ -54,7 +54,7 @@ class RunnerReports(msgspec.Struct, frozen=True):
         return normalise(text, folder=folder, home=home, temporary=temporary, limit=limit)
 
 
-def _all_tell(heard: RunnerReports) -> bool:
+def _always(heard: RunnerReports) -> bool:
     return True
 
 
@@ -66,11 +66,11 @@ async def run(
     hold_stdin: bool = False,
     python: str = "",
     reads: tuple[str, ...] = (),
-    tells: Callable[[RunnerReports], bool] = _all_tell,
+    conclusive: Callable[[RunnerReports], bool] = _always,
 ) -> RunnerReports:
     """Run the runner on a copy of the product, with our own interpreter or ``python``; it may read ``reads``, too.
 
-    If the machine had no time to run it, or ``tells`` finds its reports inconclusive, it is run again; after the last
+    If the machine had no time to run it, or ``conclusive`` rejects its reports, it is run again; after the last
     try the result is ``starved``. Raises SandboxError if Python itself does not start for another reason.
     """
     nonce = os.urandom(16).hex()
@@ -89,7 +89,7 @@ async def run(
 
     def is_conclusive(outcome: Outcome) -> bool:
         heard = read(outcome)
-        return (outcome.stopped != "time" or bool(heard.of("begin"))) and tells(heard)
+        return (outcome.stopped != "time" or bool(heard.of("begin"))) and conclusive(heard)
 
     heard = read(outcome := await patience.run(sandbox, job, is_conclusive))
     if not heard.of("begin") and not heard.starved:

@@ -107,7 +107,7 @@ async def _run(
         hold_stdin=True,
         python=python,
         reads=(_CLOCK, *([shown_on] if shown_on.startswith("/") else [])),
-        tells=_was_begun,
+        conclusive=_was_begun,
     )
 
 

@@ -48,9 +48,9 @@ def collect(path: str, content: bytes) -> tuple[str, ...]:
     return tuple(f"{path}::{name}" for found in names.values() for name in found)
 
 
-def _methods(node: ast.ClassDef, known: Mapping[str, list[str]]) -> list[str]:
+def _methods(node: ast.ClassDef, methods_by_class: Mapping[str, list[str]]) -> list[str]:
     bases = [getattr(base, "attr", getattr(base, "id", "")) for base in node.bases]
-    by_base = any(base.endswith("TestCase") or known.get(base) for base in bases)
+    by_base = any(base.endswith("TestCase") or methods_by_class.get(base) for base in bases)
     if not by_base and (bases or not node.name.startswith("Test")):
         return []
     methods = dict.fromkeys(child.name for child in node.body if isinstance(child, _FUNCTION))
@@ -138,7 +138,7 @@ async def run_tests(
         return TestsRan(place, digest, tuple(broken))
     own = [path for path in expected if path not in others]
     words = ("tests", python_layout.source(files), *own, "--", *others)
-    heard = await python_run.run(sandbox, files, *words, seconds=seconds, python=python, tells=_tells)
+    heard = await python_run.run(sandbox, files, *words, seconds=seconds, python=python, conclusive=_is_conclusive)
     if heard.starved:
         return busy.tests(place, digest, heard.outcome)
     trouble = _trouble(heard)
@@ -153,7 +153,7 @@ async def run_tests(
     return sockets.of_tests(sandbox, ran)
 
 
-def _tells(heard: python_run.RunnerReports) -> bool:
+def _is_conclusive(heard: python_run.RunnerReports) -> bool:
     """Whether a run is conclusive: not if a test reached its own time limit because the machine was busy."""
     failed = (why for _, outcome, why, *_ in heard.of("result") if outcome != "passed")
     return not any(busy.late(heard.outcome, why) for why in failed)

@@ -33,7 +33,7 @@ class Recorder(unittest.TestResult):
     def __init__(self, say: "Say", root: str, seals: "list[Seal]") -> None:
         super().__init__()
         self._say, self._root, self._seals = say, root, seals
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._tampered = False
         self._traced = [get() for get in _getters]
         self._code: dict[str, object] = {}
@@ -55,7 +55,7 @@ class Recorder(unittest.TestResult):
         """Report the tests that did not run because their class or module fixture failed, or that fixture alone."""
         for description, note in self._fixtures:
             name, _, owner = description.removesuffix(")").partition(" (")  # "setUpClass (module.Class)"
-            kept = [test for test, case in tests if test not in self._told and _belongs(case, owner)]
+            kept = [test for test, case in tests if test not in self._reported and _belongs(case, owner)]
             for test in kept or [f"{file}::{name}"]:
                 self._result(test, note)
 
@@ -83,37 +83,37 @@ class Recorder(unittest.TestResult):
         return ""
 
     def addSuccess(self, test: object) -> None:  # noqa: N802
-        self._take("passed")
+        self._record("passed")
 
     def addFailure(self, test: object, raised: "Raised") -> None:  # noqa: N802
-        self._take("failed", raised[1])
+        self._record("failed", raised[1])
 
     def addError(self, test: "unittest.TestCase", raised: "Raised") -> None:  # noqa: N802
         if self._running:
-            self._take("error", raised[1])
+            self._record("error", raised[1])
         else:
             self._fixtures.append((test.id(), self._explained("error", raised[1])))
 
     def addSkip(self, test: "unittest.TestCase", reason: str) -> None:  # noqa: N802
         if self._running:
-            self._take("skipped", reason)
+            self._record("skipped", reason)
         else:
             self._fixtures.append((test.id(), ("skipped", str(reason), "")))
 
     def addExpectedFailure(self, test: object, raised: object) -> None:  # noqa: N802
-        self._take("skipped", "fails, as the test expects")
+        self._record("skipped", "fails, as the test expects")
 
     def addUnexpectedSuccess(self, test: object) -> None:  # noqa: N802
-        self._take("failed", "passes, which the test does not expect")
+        self._record("failed", "passes, which the test does not expect")
 
     def addSubTest(self, test: object, subtest: "unittest.TestCase", raised: "Raised | None") -> None:  # noqa: N802
         if raised:
-            self._take("failed" if isinstance(raised[1], AssertionError) else "error", raised[1], str(subtest))
+            self._record("failed" if isinstance(raised[1], AssertionError) else "error", raised[1], str(subtest))
 
-    def _take(self, outcome: str, why: object = "", subtest: str = "") -> None:
+    def _record(self, outcome: str, why: object = "", subtest: str = "") -> None:
         if SEVERITY.index(outcome) > SEVERITY.index(self._note[0]):
-            outcome, told, missing = self._explained(outcome, why)
-            self._note = (outcome, f"{subtest}\n{told}" if subtest else told, missing)
+            outcome, text, missing = self._explained(outcome, why)
+            self._note = (outcome, f"{subtest}\n{text}" if subtest else text, missing)
 
     def _explained(self, outcome: str, why: object) -> "Note":
         if isinstance(why, BaseException):
@@ -121,7 +121,7 @@ class Recorder(unittest.TestResult):
         return outcome, str(why), ""
 
     def _result(self, test: str, note: "Note") -> None:
-        self._told.add(test)
+        self._reported.add(test)
         self._say("result", test, *note)
 
 

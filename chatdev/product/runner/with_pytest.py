@@ -113,13 +113,13 @@ class PytestFiles:
         error = call.excinfo.value if call.excinfo else None
         expected = hasattr(report, "wasxfail")
         if report.skipped:
-            self._take(item, "skipped", "fails, as the test expects" if expected else str(error))
+            self._record(item, "skipped", "fails, as the test expects" if expected else str(error))
         elif report.failed:
             outcome = "failed" if report.when == "call" and isinstance(error, AssertionError | type(None)) else "error"
-            self._take(item, outcome, error or report.longreprtext)
+            self._record(item, outcome, error or report.longreprtext)
         elif report.when == "call":
             apart = item.nodeid not in self._ended and not hasattr(item, "_testcase")
-            self._take(item, "error" if apart else "passed", "the test did not come to its end" if apart else "")
+            self._record(item, "error" if apart else "passed", "the test did not come to its end" if apart else "")
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         """Report a test after its last call, and what was changed of that on which the results rely."""
@@ -136,7 +136,7 @@ class PytestFiles:
             return f"{name} was replaced"
         return "a trace function was set" if (sys.gettrace(), sys.getprofile()) != self._traced else ""
 
-    def _take(self, item: "Any", outcome: str, why: object) -> None:
+    def _record(self, item: "Any", outcome: str, why: object) -> None:
         name = _name(item)
         if code_of(getattr(item, "function", None)) is not self._code[name] and not self._trouble:
             self._trouble = f"the code of {name} was replaced"
