@@ -2,6 +2,7 @@ import re
 from pathlib import Path
 
 import pytest
+from helpers.events import model_answered
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -175,19 +176,7 @@ def a_run(folder: Path, *more: events.Any) -> Path:
 
 
 def answered(place: str, text: str) -> events.ModelAnswered:
-    return events.ModelAnswered(
-        place=place,
-        digest="d",
-        role="Programmer",
-        messages=(),
-        text=text,
-        finish_reason="length",
-        prompt_tokens=9,
-        completion_tokens=9,
-        endpoint="http://x/v1",
-        model="tiny",
-        reasoning="thoughts",
-    )
+    return model_answered(place, text, finish_reason="length", reasoning="thoughts")
 
 
 def test_a_finished_run_is_a_recording_by_place(tmp_path: Path) -> None:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from helpers.events import ran_tests
 from helpers.products import CALCULATOR, CALCULATOR_TESTS, SANDBOX, product
 
 from chatdev.errors import UserError
-from chatdev.journal.events import ProductStarted, TestOutcome, TestResult, TestsRan
+from chatdev.journal.events import ProductStarted, TestOutcome, TestsRan
 from chatdev.product import verdict
 from chatdev.product.verdict import files_digest, judge, judge_folder, read_folder, without_product
 
@@ -23,8 +24,7 @@ OUTCOMES: dict[str, TestOutcome] = {".": "passed", "F": "failed", "E": "error", 
 
 def ran(outcomes: str, trouble: str = "", needs: str = "") -> TestsRan:
     """Tests ``t0``, ``t1``, … by a character each."""
-    results = tuple(TestResult(f"t{n}", OUTCOMES[o], why=f"why {n}", needs=needs) for n, o in enumerate(outcomes))
-    return TestsRan("", "", results, trouble)
+    return ran_tests(*(OUTCOMES[each] for each in outcomes), trouble=trouble, needs=needs)
 
 
 @pytest.mark.parametrize(

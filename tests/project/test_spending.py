@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from helpers.events import model_answered
 from helpers.support import ANSWERS, MAIN, WORDS, Ran, recording
 
 from chatdev import runs, wiring
@@ -154,20 +155,7 @@ def test_a_budget_that_cannot_be_read_names_file_and_key(tmp_path: Path) -> None
 
 
 def answered(place: str, seconds: float = 0.0, cost: float | None = 0.0) -> ModelAnswered:
-    return ModelAnswered(
-        place=place,
-        digest="d",
-        role="R",
-        messages=(),
-        text="text",
-        finish_reason="stop",
-        prompt_tokens=10,
-        completion_tokens=5,
-        endpoint="",
-        model="m",
-        seconds=seconds,
-        cost=cost,
-    )
+    return model_answered(place, seconds=seconds, cost=cost)
 
 
 class Clocks:

@@ -2,16 +2,17 @@
 
 import msgspec
 import pytest
+from helpers.events import ran_tests
 
-from chatdev.journal.events import ProductStarted, TestResult, TestsRan
+from chatdev.journal.events import ProductStarted, TestOutcome, TestResult, TestsRan
 from chatdev.project.state import State, merge
 
 TESTED = State(task="t", name="n", files={"main.py": "print(1)\n", "tests/test_a.py": "def test(): pass\n"})
 
 
-def ran(state: State, *outcomes: str, trouble: str = "", needs: str = "") -> State:
-    results = tuple(TestResult(str(i), outcome, needs=needs) for i, outcome in enumerate(outcomes))  # type: ignore[arg-type]
-    return msgspec.structs.replace(state, tests=TestsRan("p", state.digest, results, trouble))
+def ran(state: State, *outcomes: TestOutcome, trouble: str = "", needs: str = "") -> State:
+    results = ran_tests(*outcomes, digest=state.digest, trouble=trouble, needs=needs)
+    return msgspec.structs.replace(state, tests=results)
 
 
 def started(state: State, how: str, needs: str = "") -> State:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-import msgspec
+from helpers.events import model_answered
 
 from chatdev.journal import events
 from chatdev.journal.store import Record
@@ -32,22 +32,11 @@ class Log:
 
 
 def answer(place: str, role: str, text: str, **more: object) -> events.ModelAnswered:
-    call = events.ModelAnswered(
-        place=place,
-        digest="d",
-        role=role,
-        messages=(),
-        text=text,
-        finish_reason="stop",
-        prompt_tokens=100,
-        completion_tokens=50,
-        endpoint=LOCAL,
-        model="qwen-coder",
-        cost=0.0,
-        first_token=0.5,
-        seconds=3.0,
-    )
-    return msgspec.structs.replace(call, **more)
+    fields: dict[str, object] = {
+        "role": role, "prompt_tokens": 100, "completion_tokens": 50, "endpoint": LOCAL, "model": "qwen-coder",
+        "cost": 0.0, "first_token": 0.5, "seconds": 3.0,
+    }  # fmt: skip
+    return model_answered(place, text, **(fields | more))
 
 
 def written(place: str, path: str, lines: int, added: int, removed: int = 0, diff: str = "") -> events.FileWritten:

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from helpers.events import model_answered
 
 from chatdev.journal import events
 from chatdev.journal.store import Record
@@ -10,10 +11,7 @@ from chatdev.views.network import picture
 
 
 def answered(place: str, tokens: int = 5) -> events.ModelAnswered:
-    return events.ModelAnswered(
-        place=place, digest="d", role="Programmer", messages=(), text="x", finish_reason="stop",
-        prompt_tokens=10, completion_tokens=tokens, endpoint="http://here/v1", model="m",
-    )  # fmt: skip
+    return model_answered(place, completion_tokens=tokens)
 
 
 def log(*places: str, network: str = '{"topology":"tree","agents":3}', verdict: str = "passed") -> list[Record]:
