@@ -152,7 +152,7 @@ def test_ctrl_c_saves_the_run_and_prints_the_command_to_go_on_with(tmp_path: Pat
     with serving(tmp_path, "greet.recording", 'fault = "stall", after = 3') as endpoint:
         process = begin(tmp_path, endpoint)
         process.send_signal(number)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=600)
     assert process.returncode == 130
     assert "Traceback" not in said
     command = said.strip().rpartition("Continue with: ")[2]
@@ -171,7 +171,7 @@ def test_under_nohup_a_closed_terminal_stops_nothing(tmp_path: Path) -> None:
         process = begin(tmp_path, endpoint, "nohup")
         ignored = re.search(r"SigIgn:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text())
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
     assert ignored is not None
     assert int(ignored[1], 16) & 1 << signal.SIGHUP - 1
 
@@ -182,7 +182,7 @@ def test_a_run_whose_reader_leaves_goes_on_to_its_end(tmp_path: Path, server: st
     process.stdout.close()
     assert process.stderr is not None
     assert process.stderr.read() == ""
-    assert process.wait(60) == 0
+    assert process.wait(timeout=600) == 0
     process.stderr.close()
 
 

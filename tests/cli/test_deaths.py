@@ -108,7 +108,7 @@ def test_a_signal_saves_the_run_and_says_how_to_go_on(tmp_path: Path, number: si
     with serving(SLOW) as endpoint, started(tmp_path, endpoint) as process:
         until(lambda: asked_to_code(tmp_path))
         process.send_signal(number)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=600)
     assert process.returncode == 130
     assert "Traceback" not in said
     assert f'resume "{Path("WareHouse") / run_in(tmp_path).name}"' in said
@@ -127,7 +127,7 @@ def test_a_closed_terminal_saves_the_run(tmp_path: Path) -> None:
         until(lambda: asked_to_code(tmp_path))
         os.close(ours)
         process.send_signal(signal.SIGHUP)  # the kernel's, to a shell's jobs
-        assert process.wait(60) == 130
+        assert process.wait(timeout=600) == 130
     records = read(run_in(tmp_path) / ".chatdev" / "events.jsonl")
     assert isinstance(records[-1].event, events.AttemptStopped)
     goes_on(run_in(tmp_path))
@@ -141,7 +141,7 @@ def test_a_process_that_was_stopped_for_longer_than_its_deadlines_goes_on(tmp_pa
         process.send_signal(signal.SIGSTOP)
         time.sleep(2.5)
         process.send_signal(signal.SIGCONT)
-        shown, said = process.communicate(timeout=60)
+        shown, said = process.communicate(timeout=600)
     assert process.returncode == 0, said
     assert "Verdict: passed" in shown
     assert len(answers_of(run_in(tmp_path))) == len(ANSWERS)
@@ -157,7 +157,7 @@ def test_a_sync_that_fails_ends_the_run_in_plain_words(tmp_path: Path, number: i
     if subprocess.run([*inject, "true"], capture_output=True, check=False).returncode:
         pytest.skip("strace may not trace here")
     with serving() as endpoint, started(tmp_path, endpoint, *inject) as process:
-        shown, said = process.communicate(timeout=120)
+        shown, said = process.communicate(timeout=600)
     assert process.returncode == 1, said
     assert "Traceback" not in said
     assert "events.jsonl cannot be written: Input/output error" in said
@@ -194,7 +194,7 @@ def test_a_full_disk_ends_the_run_in_plain_words_and_room_lets_it_go_on(small_di
     with serving(AWHILE) as endpoint, started(small_disk, endpoint) as process:
         until(lambda: asked_to_code(small_disk))
         fill(filler)
-        shown, said = process.communicate(timeout=60)
+        shown, said = process.communicate(timeout=600)
     assert process.returncode == 1, said
     assert "Traceback" not in said
     assert "No space left on device" in said
@@ -243,7 +243,7 @@ def test_a_folder_that_vanishes_is_named_and_not_made_anew(tmp_path: Path, how: 
             shutil.rmtree(run)
         else:
             run.rename(moved)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=600)
     assert process.returncode == 1
     assert "Traceback" not in said
     assert "moved or deleted" in said

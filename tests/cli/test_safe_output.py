@@ -35,7 +35,7 @@ def on_a_terminal(folder: Path, command: list[str]) -> str:
         if not piece:
             break
         seen += piece
-    process.wait(60)
+    process.wait(timeout=600)
     os.close(ours)
     return seen.decode()
 

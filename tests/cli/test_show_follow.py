@@ -58,7 +58,7 @@ def test_records_are_printed_as_they_arrive_until_the_run_is_finished(folder: Pa
         append(folder, events.PhaseBegan("Coding.1", "Coding", "Programmer"))
         assert lines(process, 1) == ["Coding: Programmer\n"]
         append(folder, events.VerdictReached("Verdict.1", "passed"), FINISHED)
-        rest, errors = process.communicate(timeout=60)
+        rest, errors = process.communicate(timeout=600)
         assert (process.returncode, errors) == (0, "")
     assert rest.startswith("verdict: passed\n") and "\nfiles: 0, with 0 lines\n" in rest
 
@@ -66,7 +66,7 @@ def test_records_are_printed_as_they_arrive_until_the_run_is_finished(folder: Pa
 def test_a_finished_run_is_printed_and_ends_at_once(folder: Path) -> None:
     append(folder, STARTED, events.VerdictReached("Verdict.1", "passed"), FINISHED)
     with following(folder, "--json") as process:
-        printed, errors = process.communicate(timeout=60)
+        printed, errors = process.communicate(timeout=600)
         assert (process.returncode, errors) == (0, "")
     assert [json.loads(line)["type"] for line in printed.splitlines()] == [
         "run.started",
@@ -81,7 +81,7 @@ def test_ctrl_c_ends_it_without_a_traceback_and_leaves_the_log_alone(folder: Pat
     with following(folder) as process:
         lines(process, 1)
         os.kill(process.pid, signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=600)
         assert (process.returncode, errors) == (130, "")
     assert runs.log_of(folder / "run").read_bytes() == before
 
@@ -94,10 +94,10 @@ def test_a_reader_that_goes_away_ends_it(folder: Path) -> None:
         process.stdout.close()
         append(folder, events.PhaseBegan("Coding.1", "Coding", "Programmer"))
         assert "Traceback" not in process.stderr.read()
-        assert process.wait(timeout=60) == 1
+        assert process.wait(timeout=600) == 1
 
 
 def test_a_run_that_does_not_exist_is_an_error(folder: Path) -> None:
     with following(folder / "run") as process:
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=600)
         assert process.returncode == 2 and errors.startswith('Error: There is no run "run"')

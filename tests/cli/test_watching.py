@@ -122,7 +122,7 @@ def test_a_run_serves_its_metrics_while_it_lasts_and_counts_on_over_a_resume(tmp
                 families = scraped(url)
         finally:
             process.terminate()
-            _, said = process.communicate(timeout=60)
+            _, said = process.communicate(timeout=600)
     assert process.returncode == 130, said
     assert families["chatdev_calls_total"].value("chatdev_calls_total", phase="TestWriting") == 1
     assert families["chatdev_attempts_total"].value("chatdev_attempts_total") == 1
@@ -142,7 +142,7 @@ def test_a_run_serves_its_metrics_while_it_lasts_and_counts_on_over_a_resume(tmp
             families = scraped(url)
         finally:
             process.terminate()
-            process.communicate(timeout=60)
+            process.communicate(timeout=600)
     assert families["chatdev_attempts_total"].value("chatdev_attempts_total") == 2
     assert families["chatdev_errors_total"].value("chatdev_errors_total", type="CancelledError") == 1
     assert families["chatdev_calls_total"].value("chatdev_calls_total", phase="TestWriting") == 1

@@ -1,7 +1,6 @@
 """The page of a real vLLM 0.32, shortened (``vllm_metrics.txt``), and those of others as they are documented."""
 
 import asyncio
-import time
 from pathlib import Path
 
 import pytest
@@ -120,13 +119,11 @@ async def test_a_server_without_the_page_tells_nothing() -> None:
 
 async def test_a_page_that_never_comes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     async def hang(request: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
         raise AssertionError
 
     monkeypatch.setattr(metrics, "PATIENCE", 0.05)
-    began = time.monotonic()
     assert await load_of(hang) == (None, [])
-    assert time.monotonic() - began < 30
 
 
 async def test_a_dead_server_openai_and_other_backends_tell_nothing() -> None:
