@@ -6,7 +6,7 @@ from chatdev.agents import replies
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "expected"),
     [
         ("Python fits well.\n\n<INFO> Python", "Python"),
         ("<INFO> Website\nThat is my view.", "Website"),
@@ -50,8 +50,8 @@ from chatdev.agents import replies
         ("", None),
     ],
 )
-def test_a_conclusion_is_the_rest_of_the_marked_line(answer: str, said: str | None) -> None:
-    assert replies.conclusion(answer) == said
+def test_a_conclusion_is_the_rest_of_the_marked_line(answer: str, expected: str | None) -> None:
+    assert replies.conclusion(answer) == expected
 
 
 @pytest.mark.parametrize(

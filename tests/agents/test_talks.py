@@ -25,7 +25,7 @@ class Script:
 
     @property
     def order(self) -> list[tuple[str, int, int]]:
-        return [asked[:3] for asked in self.asked]
+        return [call[:3] for call in self.asked]
 
 
 def concluded(text: str) -> str | None:
@@ -77,27 +77,27 @@ async def test_each_role_sees_strict_turns_that_end_with_the_other() -> None:
 
 async def test_insist_asks_again_with_the_last_answer_only_and_tells_why() -> None:
     script, wishes = Script("one", "two", "three"), [Missing("more", "short"), Missing("still more", "shorter"), None]
-    told: list[tuple[int, str]] = []
+    notes: list[tuple[int, str]] = []
 
     async def read(answer: RoleAnswer) -> Missing | None:
         return wishes.pop(0)
 
-    answer = await insist(script, CPO, "q", read, lambda number, why: told.append((number, why)))
+    answer = await insist(script, CPO, "q", read, lambda number, why: notes.append((number, why)))
     assert answer.text == "three"
-    assert told == [(1, "short"), (2, "shorter")]
-    contents = [[message.content for message in asked[3][1:]] for asked in script.asked]
+    assert notes == [(1, "short"), (2, "shorter")]
+    contents = [[message.content for message in call[3][1:]] for call in script.asked]
     assert contents == [["q"], ["q", "one", "more"], ["q", "two", "still more"]]
 
 
 async def test_insist_gives_up_after_its_attempts() -> None:
-    told: list[int] = []
+    notes: list[int] = []
 
     async def read(answer: RoleAnswer) -> Missing | None:
         return Missing("more", "short")
 
-    answer = await insist(Script("a", "b"), CPO, "q", read, lambda number, why: told.append(number), attempts=2)
+    answer = await insist(Script("a", "b"), CPO, "q", read, lambda number, why: notes.append(number), attempts=2)
     assert answer.text == "b"
-    assert told == [1]
+    assert notes == [1]
 
 
 async def test_a_useless_answer_re_enters_short_and_never_empty() -> None:
