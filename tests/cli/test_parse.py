@@ -35,13 +35,13 @@ def typed(*words: str, stdin: str | None = None) -> tuple[int, str]:
 
 def test_a_person_sees_files_doubts_and_what_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "answer.txt").write_text(ANSWER)
-    status, told = typed(str(tmp_path / "answer.txt"))
+    status, output = typed(str(tmp_path / "answer.txt"))
     assert status == 0
-    assert "file        main.py  1 lines\n" in told
-    assert "no file     line 9: it holds shell commands: python main.py" in told
-    assert "util.py  2 lines  (cut)" in told
-    assert 'unfinished: function "later" (line 1) has no body' in told
-    assert "conclusion  none" in told
+    assert "file        main.py  1 lines\n" in output
+    assert "no file     line 9: it holds shell commands: python main.py" in output
+    assert "util.py  2 lines  (cut)" in output
+    assert 'unfinished: function "later" (line 1) has no body' in output
+    assert "conclusion  none" in output
 
 
 def test_standard_input_an_expected_file_a_conclusion_and_a_loop() -> None:
@@ -55,8 +55,8 @@ def test_a_program_gets_json_for_each_line(tmp_path: Path, name: str) -> None:
     lines = "\n".join(json.dumps({"response": response}) for response in (ANSWER, "<INFO> Python")) + "\n\n"
     file = tmp_path / name
     file.write_bytes(gzip.compress(lines.encode()) if name.endswith(".gz") else lines.encode())
-    status, told = typed("--jsonl", str(file))
-    first, second = map(json.loads, told.splitlines())
+    status, output = typed("--jsonl", str(file))
+    first, second = map(json.loads, output.splitlines())
     assert status == 0
     assert [(one["name"], one["cut"]) for one in first["files"]] == [("main.py", False), ("util.py", True)]
     assert first["files"][0]["sha1"] == hashlib.sha1(b'print("hello")').hexdigest()
@@ -70,19 +70,19 @@ def test_a_cut_answer_is_known_by_its_finish_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"), [("{", "is not JSON"), ("[]", "has no text"), ('{"response": 1}', "has no text")]
+    ("line", "expected"), [("{", "is not JSON"), ("[]", "has no text"), ('{"response": 1}', "has no text")]
 )
-def test_a_bad_line_is_said_by_its_number(line: str, said: str) -> None:
-    status, told = typed("--jsonl", "-", stdin=f'{{"response": ""}}\n{line}\n')
+def test_a_bad_line_is_said_by_its_number(line: str, expected: str) -> None:
+    status, output = typed("--jsonl", "-", stdin=f'{{"response": ""}}\n{line}\n')
     assert status == 2
-    assert "Line 2" in told
-    assert said in told
+    assert "Line 2" in output
+    assert expected in output
 
 
 def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     (tmp_path / "broken.gz").write_bytes(b"no gzip")
     (tmp_path / "latin").write_bytes(b"\xe9")
     for name in ("absent", "broken.gz", "latin"):
-        status, told = typed(str(tmp_path / name))
+        status, output = typed(str(tmp_path / name))
         assert status == 2
-        assert ("is not UTF-8" if name == "latin" else "cannot be read") in told
+        assert ("is not UTF-8" if name == "latin" else "cannot be read") in output

@@ -30,8 +30,8 @@ def nothing_holds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_check_names_each_level_and_the_one_that_runs_use() -> None:
-    status, said, _ = invoke("sandbox", "check")
-    lines = said.splitlines()
+    status, stdout, _ = invoke("sandbox", "check")
+    lines = stdout.splitlines()
     assert [line.split()[0] for line in lines[:3]] == list(levels.LEVELS)
     holding = [line.split()[0] for line in lines[:3] if line.endswith(" usable")]
     assert status == (0 if holding else 2)
@@ -41,20 +41,20 @@ def test_check_names_each_level_and_the_one_that_runs_use() -> None:
 
 @pytest.mark.usefixtures("nothing_holds")
 def test_where_nothing_holds_check_and_test_say_why_and_leave_with_2(tmp_path: Path) -> None:
-    status, said, _ = invoke("sandbox", "check")
-    assert (status, said.splitlines()[0]) == (2, "bubblewrap   not usable: no such thing here")
-    status, _, told = invoke("test", str(tmp_path))
+    status, stdout, _ = invoke("sandbox", "check")
+    assert (status, stdout.splitlines()[0]) == (2, "bubblewrap   not usable: no such thing here")
+    status, _, stderr = invoke("test", str(tmp_path))
     assert status == 2
-    assert "tried: landlock: no such thing here" in told
-    assert "--unsafe-no-sandbox" in told
+    assert "tried: landlock: no such thing here" in stderr
+    assert "--unsafe-no-sandbox" in stderr
 
 
 @pytest.mark.usefixtures("nothing_holds")
 def test_without_a_sandbox_a_product_is_judged_only_when_asked_for(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(MAIN)
     (tmp_path / "test_main.py").write_text(TESTS)
-    status, said, _ = invoke("test", str(tmp_path), "--json", "--unsafe-no-sandbox")
-    assert (status, json.loads(said)["verdict"]) == (0, "passed")
+    status, stdout, _ = invoke("test", str(tmp_path), "--json", "--unsafe-no-sandbox")
+    assert (status, json.loads(stdout)["verdict"]) == (0, "passed")
 
 
 @pytest.mark.parametrize("level", ["process-group", None])
@@ -69,15 +69,15 @@ def test_a_command_runs_with_its_own_status_streams_and_files(level: str | None,
 
 def test_what_ended_a_command_is_told() -> None:
     words = ("sandbox", "run", "--level", "process-group", "--seconds", "0.3", "--")
-    status, _, told = invoke(*words, "sleep", "60")
-    assert (status, told[:26]) == (124, "Stopped by the time limit ")
+    status, _, stderr = invoke(*words, "sleep", "60")
+    assert (status, stderr[:26]) == (124, "Stopped by the time limit ")
     assert invoke(*words, "sh", "-c", "kill -11 $$")[0] == 128 + 11
     assert invoke(*words, "no-such-command") == (127, "", "no-such-command: No such file or directory")
 
 
 def test_a_folder_that_is_not_there_is_a_plain_error() -> None:
-    status, _, told = invoke("sandbox", "run", "--dir", "/no/such", "--", "true")
-    assert (status, told.splitlines()[0]) == (2, "Error: There is no folder /no/such.")
+    status, _, stderr = invoke("sandbox", "run", "--dir", "/no/such", "--", "true")
+    assert (status, stderr.splitlines()[0]) == (2, "Error: There is no folder /no/such.")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the sandbox's levels need Linux")
