@@ -42,7 +42,7 @@ def test_a_key_is_set_and_a_step_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "told"),
+    ("typed", "expected"),
     [
         ("Drafting", "not valid"),
         ("Manual=on", "not valid"),
@@ -54,8 +54,8 @@ def test_a_key_is_set_and_a_step_is_left_out() -> None:
         ("Drafting.candidates=99", "candidates"),
     ],
 )
-def test_what_cannot_be_set_says_what_there_is(typed: str, told: str) -> None:
-    with pytest.raises(CompanyError, match=told):
+def test_what_cannot_be_set_says_what_there_is(typed: str, expected: str) -> None:
+    with pytest.raises(CompanyError, match=expected):
         adapt.setting(DEFAULT, (typed,))
 
 

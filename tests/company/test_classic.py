@@ -82,9 +82,9 @@ async def play(folder: Path, answers: dict[str, str]) -> Ran:
 
 
 def question(ran: Ran, place: str) -> str:
-    said = {message.id: message.content for message in ran.events(MessageStored)}
+    contents = {message.id: message.content for message in ran.events(MessageStored)}
     (call,) = [call for call in ran.events(ModelAnswered) if call.place == place]
-    return said[call.messages[-1]]
+    return contents[call.messages[-1]]
 
 
 async def test_good_answers_end_in_a_start_and_the_report_says_so_first(tmp_path: Path) -> None:
@@ -111,9 +111,9 @@ async def test_a_crash_is_summed_up_and_mended_and_the_loop_ends(tmp_path: Path)
     mended = {SUMMARY.format(1): "main.py must print, not raise.", MEND.format(1): MAIN}
     ran = await play(tmp_path, {CODING: f"{WORDS}\n{CRASHES}"} | mended)
     assert ran.verdict.verdict == "starts (not tested)"
-    asked = question(ran, MEND.format(1))
-    assert "SystemError" in asked
-    assert "main.py must print, not raise." in asked
+    prompt = question(ran, MEND.format(1))
+    assert "SystemError" in prompt
+    assert "main.py must print, not raise." in prompt
 
 
 async def test_a_product_that_needs_a_package_is_not_called_broken(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ async def test_classic_and_full_end_with_the_same_calculator(tmp_path: Path) -> 
     """What full learns from a failing test, classic is told by its second review."""
     played = demo.recording_of("create a calculator")
     texts = {entry.place: (entry.text, entry.finish) for entry in played.entries}
-    moved = {place: said for place, said in texts.items() if not any(phase in place for phase in NOT_THERE)}
+    moved = {place: contents for place, contents in texts.items() if not any(phase in place for phase in NOT_THERE)}
     moved[MODIFY.format(2)] = moved.pop(MEND.format(1))
     moved[COMMENT.format(2)] = ("2 ^ 3 ^ 2 must give 512.", "stop")
     moved[COMMENT.format(3)] = ("<INFO> Finished", "stop")

@@ -146,16 +146,16 @@ def test_placeholders_and_literal_braces_are_filled(make: Make) -> None:
 def test_every_placeholder_of_1_0_renders(make: Make, name: str) -> None:
     company = classic_folder.load(make(phases={"Coding": asks(PROGRAMMER, CTO, f"[{{{name}}}]")}))
     state = State(task="greet", name="G", files={"main.py": "print(1)\n"})
-    asked = Prompts(company).question(company.phases["Coding"], state, PROGRAMMER)
-    assert asked.endswith("]")
-    assert f"{{{name}}}" not in asked
+    messages = Prompts(company).question(company.phases["Coding"], state, PROGRAMMER)
+    assert messages.endswith("]")
+    assert f"{{{name}}}" not in messages
 
 
 @pytest.mark.parametrize(("value", "wished"), [("True", True), ("False", False), (True, True), (False, False)])
 def test_gui_design_is_the_wish_for_a_graphical_interface(make: Make, value: Any, wished: bool) -> None:
     company = classic_folder.load(make(settings=chain() | {"gui_design": value}, phases=PHASES, roles=ROLES))
-    asked = Prompts(company).question(company.phases["Coding"], State(task="t", name="n"), PROGRAMMER)
-    assert ("graphical interface" in asked) is wished
+    messages = Prompts(company).question(company.phases["Coding"], State(task="t", name="n"), PROGRAMMER)
+    assert ("graphical interface" in messages) is wished
 
 
 @pytest.mark.parametrize("name", config.CLASSIC_FILES)
@@ -221,8 +221,8 @@ def test_the_conclusion_of_a_phase_that_is_left_out_is_empty_for_later_phases(ma
     company = classic_folder.load(
         make(settings=settings, phases={"Coding": coding}, roles=ROLES), ignore_unsupported=True
     )
-    asked = Prompts(company).question(company.phases["Coding"], State(task="greet", name="G"), PROGRAMMER)
-    assert asked.endswith("Write greet with [].")
+    messages = Prompts(company).question(company.phases["Coding"], State(task="greet", name="G"), PROGRAMMER)
+    assert messages.endswith("Write greet with [].")
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def steps(*given: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "expected"),
     [
         ({"phases": {"Coding": asks(PROGRAMMER, CTO, "{cods}")}}, r"PhaseConfig.json: Coding: .*codes.*found {cods}"),
         ({"phases": {"Coding": asks(PROGRAMMER, CTO, "{ task }")}}, r"found { task }"),
@@ -279,11 +279,13 @@ def steps(*given: dict[str, Any]) -> dict[str, Any]:
         ({"roles": {"a/b": []}}, "RoleConfig.json: "),
     ],
 )
-def test_a_fault_is_told_with_file_key_expectation_and_finding(make: Make, change: dict[str, Any], said: str) -> None:
+def test_a_fault_is_told_with_file_key_expectation_and_finding(
+    make: Make, change: dict[str, Any], expected: str
+) -> None:
     given = {"settings": chain(), "phases": PHASES, "roles": ROLES} | change
     if "phases" in change:
         given["phases"] = PHASES | change["phases"]
-    with pytest.raises(CompanyError, match=said):
+    with pytest.raises(CompanyError, match=expected):
         classic_folder.load(make(**given))
 
 
@@ -336,8 +338,8 @@ async def test_a_folder_that_uses_everything_runs_and_runs_the_same_when_convert
     ran = await run(tmp_path / "a", recording(ANSWERED), config=str(folder))
     assert ran.verdict.verdict == "starts (not tested)"
     assert {call.place for call in ran.events(ModelAnswered)} == set(ANSWERED)
-    asked = {message.id: message.content for message in ran.events(MessageStored)}
-    by_place = {call.place: asked[call.messages[-1]] for call in ran.events(ModelAnswered)}
+    messages = {message.id: message.content for message in ran.events(MessageStored)}
+    by_place = {call.place: messages[call.messages[-1]] for call in ran.events(ModelAnswered)}
     assert '{"store": "a text file"}' in by_place["Coding.1/Programmer.1/ask.1"]
     assert "Mend: It can be shouted at." in by_place[list(ANSWERED)[6]]
     assert [began.phase for began in ran.events(PhaseBegan)].count("Attack") == 3
@@ -360,5 +362,5 @@ async def test_a_talk_that_nobody_settles_is_reflected_on_and_then_guessed(make:
     for counsel, taken in (("<INFO> a database", "a database"), ("Who knows.", "Hm 3.")):
         given = ANSWERED | store | {"StoreChoose.1/Counselor.1/ask.1": counsel}
         ran = await run(tmp_path / "w", recording(given), config=str(whole(make)))
-        asked = [message.content for message in ran.events(MessageStored)]
-        assert any(f'{{"store": "{taken}"}}' in text for text in asked)
+        messages = [message.content for message in ran.events(MessageStored)]
+        assert any(f'{{"store": "{taken}"}}' in text for text in messages)

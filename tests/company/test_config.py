@@ -97,7 +97,7 @@ def test_the_model_is_asked_as_company_role_and_phase_say_in_this_order(folder: 
 
 
 @pytest.mark.parametrize(
-    ("name", "old", "new", "said"),
+    ("name", "old", "new", "expected"),
     [
         ("company.toml", 'name = "full"', 'name = "full"\nmodel = { temperature = 3 }', "temperature"),
         ("company.toml", 'name = "full"', 'name = "full"\nrole_models = { Poet = {} }', "role Poet has no file"),
@@ -120,9 +120,11 @@ def test_the_model_is_asked_as_company_role_and_phase_say_in_this_order(folder: 
         ("phases/LanguageChoose.md", "options", "opinions", "unknown field `opinions`"),
     ],
 )
-def test_a_fault_is_told_with_file_and_key(folder: Path, edit: Edit, name: str, old: str, new: str, said: str) -> None:
+def test_a_fault_is_told_with_file_and_key(
+    folder: Path, edit: Edit, name: str, old: str, new: str, expected: str
+) -> None:
     edit(name, old, new)
-    with pytest.raises(CompanyError, match=said) as caught:
+    with pytest.raises(CompanyError, match=expected) as caught:
         config.load(folder)
     assert name.rpartition("/")[2] in str(caught.value)
 

@@ -24,15 +24,15 @@ TASK = 'Write  a program.\n\n```json\n{"a": 1}\n```\n\nIt says {{ "hello" }}.'
 
 async def ask(folder: Path, answer: str, *, sample: int = 0, config: str = "once") -> tuple[Ran, list[dict[str, Any]]]:
     """A run on one recorded answer, and the bodies of all requests for a chat that it sent."""
-    told: list[str] = []
+    notes: list[str] = []
     async with Playback(recording({CODING: answer})) as endpoint:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, folder))
-        choice.backend.debug = told.append
+        choice.backend.debug = notes.append
         order = runs.RunRequest(task=TASK, name="Greeting", config=config, sample=sample)
         begun = runs.begin(order, folder)
         verdict = await wiring.work(begun, choice)
         await choice.backend.aclose()
-    bodies = [json.loads(text[text.index('{"') :]) for text in told if '"messages"' in text]
+    bodies = [json.loads(text[text.index('{"') :]) for text in notes if '"messages"' in text]
     return Ran(begun, verdict, store.read(runs.log_of(begun))), bodies
 
 

@@ -25,6 +25,6 @@ async def test_what_the_security_review_finds_is_closed_by_the_programmer(tmp_pa
     ran = await run(tmp_path, recording(ANSWERS | coding | security | manual), config=str(EXAMPLE))
     assert ran.verdict.verdict == "passed"
     assert "os.system" not in (ran.folder / "main.py").read_text()
-    asked = {message.id: message.content for message in ran.events(MessageStored)}
+    prompts = {message.id: message.content for message in ran.events(MessageStored)}
     (call,) = [call for call in ran.events(ModelAnswered) if call.place == CLOSE]
-    assert "main.py gives text to a shell." in asked[call.messages[-1]]
+    assert "main.py gives text to a shell." in prompts[call.messages[-1]]

@@ -40,8 +40,8 @@ async def settled(warehouse: Path, task: str) -> tuple[dict[str, str], list[str]
     """What the two choices of the default company came to, and the places of what was asked for them."""
     ran = await run(warehouse, recording(DRAFTED), config="default", task=task)
     choices = {ended.phase: ended.conclusion for ended in ran.events(PhaseEnded)}
-    asked = [answer.place for answer in ran.events(ModelAnswered)]
-    return choices, [place for place in asked if place.startswith(("DemandAnalysis", "LanguageChoose"))]
+    places = [answer.place for answer in ran.events(ModelAnswered)]
+    return choices, [place for place in places if place.startswith(("DemandAnalysis", "LanguageChoose"))]
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,9 @@ async def settled(warehouse: Path, task: str) -> tuple[dict[str, str], list[str]
 async def test_where_the_words_do_not_settle_it_the_default_is_taken_and_nobody_asked(
     tmp_path: Path, task: str, modality: str
 ) -> None:
-    choices, asked = await settled(tmp_path, task)
+    choices, places = await settled(tmp_path, task)
     assert (choices["DemandAnalysis"], choices["LanguageChoose"]) == (modality, "Python")
-    assert asked == []
+    assert places == []
 
 
 def company(folder: Path, head: str) -> str:
@@ -69,12 +69,12 @@ def company(folder: Path, head: str) -> str:
     return str(folder / "company")
 
 
-@pytest.mark.parametrize(("task", "asked"), [("greet in Python", False), ("greet", True), ("Python or Java", True)])
-async def test_a_company_may_ask_only_where_the_task_does_not_say(tmp_path: Path, task: str, asked: bool) -> None:
+@pytest.mark.parametrize(("task", "is_asked"), [("greet in Python", False), ("greet", True), ("Python or Java", True)])
+async def test_a_company_may_ask_only_where_the_task_does_not_say(tmp_path: Path, task: str, is_asked: bool) -> None:
     words = 'words = { Python = ["python"], Java = ["java"] }'
     ran = await run(tmp_path, recording(ANSWERS), config=company(tmp_path, words), task=task)
     places = [answer.place for answer in ran.events(ModelAnswered)]
-    assert any(place.startswith("LanguageChoose") for place in places) is asked
+    assert any(place.startswith("LanguageChoose") for place in places) is is_asked
     assert ran.verdict.verdict == "passed"
 
 
