@@ -91,7 +91,7 @@ def says() -> Recording:
     """One answer does ``double`` and misses the others; the company does all, and one test of its own is wrong."""
     indented = DOUBLE.replace("\n", "\n    ")
     whole = f"{SHOUT}\n\nif __name__ == '__main__':\n    {indented}"
-    told = {
+    answers = {
         "TEST SHOUT": f"tests/test_own.py\n```python\n{TESTS}```\n",
         "TEST": f"tests/test_own.py\n```python\n{RIGHT_TESTS}```\n",
         "CODE SHOUT": f"main.py\n```python\n{SHOUT}```\n",
@@ -100,4 +100,4 @@ def says() -> Recording:
         "TWICE": f"```python\n{BAD_DOUBLE}```\n",
         "SHOUT": "That is not for me.",
     }
-    return Recording(model="small", entries=tuple(Entry(when=when, text=text) for when, text in told.items()))
+    return Recording(model="small", entries=tuple(Entry(when=when, text=text) for when, text in answers.items()))

@@ -198,7 +198,7 @@ def test_a_disk_that_refuses_is_told_in_words(here: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         (("nowhere",), "nowhere cannot be read"),
         (("small-set", "--arm", "once --candidates 3"), "one-shot answers take no options"),
@@ -213,7 +213,7 @@ def test_a_disk_that_refuses_is_told_in_words(here: Path, monkeypatch: pytest.Mo
         (("small-set", "--endpoint", "127.0.0.1:9"), "No model server answered"),
     ],
 )
-def test_what_cannot_be_is_said_in_words(here: Path, words: tuple[str, ...], told: str) -> None:
+def test_what_cannot_be_is_said_in_words(here: Path, words: tuple[str, ...], expected: str) -> None:
     done = type_in(*words)
     assert done.exit_code == 2
-    assert told in done.stderr
+    assert expected in done.stderr

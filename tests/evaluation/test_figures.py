@@ -135,9 +135,9 @@ def test_what_a_verdict_is_worth() -> None:
     assert arm.says == VerdictReliability(passed=2, precision=0.5, recall=0.5)
     assert arm.own_tests is not None and (arm.own_tests.ran, arm.own_tests.failed, arm.own_tests.share) == (12, 3, 0.25)
     assert (arm.errors, arm.paired, found.ceiling) == (1, None, None)
-    told = report.markdown(found)
-    assert "| `default`           | 2      | 50 %      | 50 %   | 3 of 12     |" in told
-    assert "Runs with an error: `default` 1. They count as solved only if they delivered a solution." in told
+    text = report.markdown(found)
+    assert "| `default`           | 2      | 50 %      | 50 %   | 3 of 12     |" in text
+    assert "Runs with an error: `default` 1. They count as solved only if they delivered a solution." in text
 
 
 def test_nothing_to_share_is_none() -> None:

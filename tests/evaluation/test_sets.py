@@ -52,7 +52,7 @@ _NAMED = (("a", ""), ("b", ', "difficulty": 4'), ("c", ', "difficulty": 1'))
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "expected"),
     [
         ('{"name": "b"', "line 2: Input data was truncated"),
         ('{"name": "b", "hidden": []}', "line 2: Object missing required field `description`"),
@@ -65,15 +65,15 @@ _NAMED = (("a", ""), ("b", ', "difficulty": 4'), ("c", ', "difficulty": 1'))
         ('{"name": "b", "description": "d"}', "line 2: b: no hidden cases, and no files in tests/b"),
     ],
 )
-def test_a_line_that_cannot_be_used_is_named(tmp_path: Path, line: str, told: str) -> None:
-    said = refused(tmp_path, f'{{"name": "a", "description": "d", "hidden": [{CASE}]}}', line)
-    assert told in said and "tasks.jsonl has invalid lines" in said
+def test_a_line_that_cannot_be_used_is_named(tmp_path: Path, line: str, expected: str) -> None:
+    message = refused(tmp_path, f'{{"name": "a", "description": "d", "hidden": [{CASE}]}}', line)
+    assert expected in message and "tasks.jsonl has invalid lines" in message
 
 
 def test_cases_and_tests_for_one_task_are_too_much(tmp_path: Path) -> None:
     evaluated.folder(tmp_path)
-    said = refused(tmp_path, "", f'{{"name": "shout", "description": "d", "hidden": [{CASE}]}}')
-    assert "line 2: shout: both hidden cases and tests/shout" in said
+    message = refused(tmp_path, "", f'{{"name": "shout", "description": "d", "hidden": [{CASE}]}}')
+    assert "line 2: shout: both hidden cases and tests/shout" in message
 
 
 def test_many_faults_are_counted(tmp_path: Path) -> None:
