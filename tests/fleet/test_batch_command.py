@@ -100,7 +100,7 @@ def test_recorded_answers_make_whole_products(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         (("nothing.csv",), "nothing.csv cannot be read (No such file or directory)"),
         (("plain",), "plain is a folder, but not a batch"),
@@ -114,10 +114,10 @@ def test_recorded_answers_make_whole_products(here: Path) -> None:
         (("tasks.csv", "--out", "tasks.csv/out"), "Cannot create a batch in tasks.csv/out"),
     ],
 )
-def test_what_cannot_be_is_said_in_words(here: Path, words: tuple[str, ...], told: str) -> None:
+def test_what_cannot_be_is_said_in_words(here: Path, words: tuple[str, ...], expected: str) -> None:
     done = type_in(*words)
     assert done.exit_code == 2
-    assert f"Error: {told}" in done.stderr or told in done.stderr.splitlines()[0]
+    assert f"Error: {expected}" in done.stderr or expected in done.stderr.splitlines()[0]
 
 
 def test_nothing_left_after_the_conditions_is_a_batch_that_has_ended(here: Path) -> None:

@@ -67,9 +67,9 @@ def test_bars_are_stacked_and_the_rest_is_added_up() -> None:
     drawn = picture.stacked(
         "A & B", ("passed", "failed"), [(f"row {number}", (number, 1)) for number in range(30, 0, -1)]
     )
-    told = texts(drawn)
-    assert told[0] == "A & B"
-    assert "11 others" in told and str(sum(range(1, 12)) + 11) in told
+    shown = texts(drawn)
+    assert shown[0] == "A & B"
+    assert "11 others" in shown and str(sum(range(1, 12)) + 11) in shown
     widths = [float(each.get("width", 0)) for each in ElementTree.fromstring(drawn).iter() if each.get("class") == "s0"]
     assert widths[1] > widths[2]
 

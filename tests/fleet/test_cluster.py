@@ -150,7 +150,7 @@ async def test_all_nodes_work_and_each_project_ends_once(home: Path, endpoint: s
     assert {each.status for each in batch.ended} == {"passed"}
     assert len(far) == 2
     assert all(each.killed for each in far)
-    assert all(any(f"({name})" in told for told in batch.said) for name in ("one", "two"))
+    assert all(any(f"({name})" in message for message in batch.said) for name in ("one", "two"))
     batch.ledger.close()
 
 
@@ -320,10 +320,10 @@ async def test_nodes_together_never_may_spend_more_than_the_limit(home: Path, en
 
 async def test_a_folder_that_is_not_shared_and_another_version_are_refused(home: Path, endpoint: str) -> None:
     batch = Batch(home, endpoint, 1)
-    for wrong, told in (({"code": "another"}, "not the batch's folder"), ({"version": "0.0.1"}, "node has ChatDev")):
+    for wrong, message in (({"code": "another"}, "not the batch's folder"), ({"version": "0.0.1"}, "node has ChatDev")):
         opened = await Node(msgspec.structs.replace(batch.setup, **wrong)).open(None)
         assert opened.failure
-        assert told in opened.failure.what
+        assert message in opened.failure.what
     gone = msgspec.structs.replace(batch.setup, folder=home / "elsewhere")
     assert (await Node(gone).open(None)).failure
     batch.ledger.close()

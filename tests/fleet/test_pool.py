@@ -165,12 +165,12 @@ async def test_a_server_that_comes_back_in_time_is_waited_for(tmp_path: Path, mo
     plan = BatchPlan(config=str(plain.company(tmp_path / "company")))
     playback = Playback(plain.says())
     endpoint = await playback.start()
-    asked = 0
+    calls = 0
 
     async def answers(self: shared.SharedModel) -> bool:
-        nonlocal asked
-        asked += 1
-        if asked == 3:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
             await playback.start(port=int(endpoint.rpartition(":")[2].partition("/")[0]))
         return False
 
@@ -183,7 +183,7 @@ async def test_a_server_that_comes_back_in_time_is_waited_for(tmp_path: Path, mo
                 await batch.run_projects(carrier, ledger, left, lambda result: None, lambda: None)
             assert {each.status for each in ledger.results.values()} == {"failed"}
     await playback.stop()
-    assert asked == 3
+    assert calls == 3
 
 
 @pytest.mark.usefixtures("no_rest")
@@ -273,12 +273,12 @@ async def test_the_cost_of_all_projects_together_is_bounded_and_more_money_goes_
 async def test_another_model_for_a_role_is_met_once_for_all_projects(tmp_path: Path) -> None:
     async with Playback(Recording(model="adept", entries=(Entry(when="", text="<INFO> other"),))) as other:
         plan = BatchPlan(config=str(plain.company(tmp_path / "company")), role_models=(f"Programmer=@{other}",))
-        met = 0
+        count = 0
         meet = Choice.colleague
 
         async def counted(self: Choice, target: Target) -> Choice:
-            nonlocal met
-            met += 1
+            nonlocal count
+            count += 1
             return await meet(self, target)
 
         Choice.colleague = counted  # type: ignore[method-assign]
@@ -286,7 +286,7 @@ async def test_another_model_for_a_role_is_met_once_for_all_projects(tmp_path: P
             results = await plain.carried(tmp_path, plain.rows(5), plan=plan)
         finally:
             Choice.colleague = meet  # type: ignore[method-assign]
-    assert met == 1
+    assert count == 1
     for result in results.values():
         answers = [event for event in log(tmp_path, result) if isinstance(event, events.ModelAnswered)]
         assert {(event.model, event.text) for event in answers} == {("adept", "<INFO> other")}
@@ -315,9 +315,9 @@ async def test_a_person_may_say_how_answers_come(tmp_path: Path, streamed: bool)
             ) as carrier:
                 await batch.run_projects(carrier, ledger, left, lambda result: None, lambda: None)
                 assert (carrier.status.calls, carrier.status.tokens) == (plain.CALLS, plain.CALLS * 4)
-    asked = [text for text in told if '"messages"' in text]
-    assert len(asked) == plain.CALLS
-    assert all(('"stream":true' in text.replace(" ", "")) == streamed for text in asked)
+    calls = [text for text in told if '"messages"' in text]
+    assert len(calls) == plain.CALLS
+    assert all(('"stream":true' in text.replace(" ", "")) == streamed for text in calls)
 
 
 class Server(StubModel):
@@ -486,8 +486,8 @@ async def test_a_colleague_that_did_not_answer_is_met_by_the_next_project(tmp_pa
             await common.guest().colleague(Target(endpoint="http://127.0.0.1:9/v1"))
         with pytest.raises(Unreachable):
             await common.guest().colleague(Target(endpoint="http://127.0.0.1:9/v1"))
-        met = await common.guest().colleague(Target(endpoint=endpoint))
-        assert (await met.backend.facts()).model == "plain"
+        colleague = await common.guest().colleague(Target(endpoint=endpoint))
+        assert (await colleague.backend.facts()).model == "plain"
         await common.close()
 
 

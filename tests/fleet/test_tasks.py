@@ -50,15 +50,15 @@ def test_json_lines_are_read(tmp_path: Path) -> None:
 
 
 def test_every_bad_row_is_named_by_its_line(tmp_path: Path) -> None:
-    told = refused(file(tmp_path, "name,task\nA,\nB,b,c\nC,c\n"))
-    assert "line 2: the task is empty" in told
-    assert "line 3: 3 fields, but 2 columns" in told
-    assert "line 4" not in told
+    message = refused(file(tmp_path, "name,task\nA,\nB,b,c\nC,c\n"))
+    assert "line 2: the task is empty" in message
+    assert "line 3: 3 fields, but 2 columns" in message
+    assert "line 4" not in message
 
 
 def test_bad_lines_of_json_are_named(tmp_path: Path) -> None:
-    told = refused(file(tmp_path, '{"task": "a"}\n{"task": \n["a"]\n{"task": {}}\n', "tasks.jsonl"))
-    assert all(f"line {number}: not a JSON object" in told for number in (2, 3, 4))
+    message = refused(file(tmp_path, '{"task": "a"}\n{"task": \n["a"]\n{"task": {}}\n', "tasks.jsonl"))
+    assert all(f"line {number}: not a JSON object" in message for number in (2, 3, 4))
 
 
 def test_only_the_first_of_many_bad_rows_are_told(tmp_path: Path) -> None:
@@ -70,9 +70,9 @@ def test_an_open_quote_is_told_where_it_begins(tmp_path: Path) -> None:
 
 
 def test_a_file_without_a_column_for_tasks_says_which_it_has(tmp_path: Path) -> None:
-    told = refused(file(tmp_path, "title,text\na,b\n"))
-    assert "its columns are title, text" in told
-    assert "task, description, prompt" in told
+    message = refused(file(tmp_path, "title,text\na,b\n"))
+    assert "its columns are title, text" in message
+    assert "task, description, prompt" in message
 
 
 def test_a_file_without_a_row_or_that_is_not_there_or_no_utf8_is_refused(tmp_path: Path) -> None:
@@ -139,5 +139,5 @@ def test_a_column_tells_which_sample_of_its_task_a_row_is(tmp_path: Path) -> Non
     named = list(tasks.identities(rows))
     assert len({name for name, _ in named}) == 3 and not any("-" in name for name, _ in named)
     assert [row.sample for _, row in tasks.where(named, ["sample=2"])] == [2]
-    told = refused(file(tmp_path, "name,task,sample\nA,a,-1\nB,b,two\nC,c,1\n"))
-    assert "line 2: the sample is '-1'" in told and "line 3: the sample is 'two'" in told
+    message = refused(file(tmp_path, "name,task,sample\nA,a,-1\nB,b,two\nC,c,1\n"))
+    assert "line 2: the sample is '-1'" in message and "line 3: the sample is 'two'" in message
