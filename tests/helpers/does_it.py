@@ -98,9 +98,9 @@ async def keeps(folder: Path) -> bool:
     """What is put in comes back later: a word of an input that a row shows in a later output, replaced by another."""
     for row in rows_of(folder):
         *before, last = (f"{' '.join(step.call.args)} {step.call.stdin}" for step in row.steps)
-        told = row.steps[-1].expected
+        expected = row.steps[-1].expected
         for word in dict.fromkeys(re.findall(r"[A-Za-z]{4,}", " ".join(before))):
-            if word in told and word not in last:
+            if word in expected and word not in last:
                 calls = [_replacing(step.call, word, "zebra") for step in row.steps]
                 if "zebra" in await printed(folder, calls):
                     return True

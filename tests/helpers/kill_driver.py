@@ -79,8 +79,8 @@ def live(endpoint: str, folder: Path, open_store: Callable[[Path], Store]) -> No
         complete = choice.backend.complete
 
         async def counted(messages: Sequence[Message], options: Options, watch: Watch | None = None) -> Completion:
-            with (folder / ".chatdev" / "asked").open("a") as asked:
-                asked.write(options.request_id + "\n")
+            with (folder / ".chatdev" / "asked").open("a") as requests:
+                requests.write(options.request_id + "\n")
             return await complete(messages, options, watch)
 
         choice.backend.complete = counted  # type: ignore[method-assign]
@@ -119,13 +119,13 @@ def main(endpoint: str, moment: str, warehouse: Path, first: int, step: int, ord
             return
         synced = [effect.place for effect in _effects(killed)]
         resumed = attempt(endpoint, killed, "")
-        asked = (killed / ".chatdev" / "asked").read_text().split()
+        requests = (killed / ".chatdev" / "asked").read_text().split()
         places = [effect.place for effect in _effects(killed)]
         last = read(runs.log_of(killed))[-1].event
         verdict = last.verdict if isinstance(last, events.RunFinished) else ""
-        told = {"asked": asked, "synced": synced, "places": places, "verdict": verdict, "status": resumed}
-        told["winners"] = [effect.winner for effect in _effects(killed) if isinstance(effect, events.RaceDecided)]
-        print(json.dumps(told | {"product": product(killed)}), flush=True)
+        life = {"asked": requests, "synced": synced, "places": places, "verdict": verdict, "status": resumed}
+        life["winners"] = [effect.winner for effect in _effects(killed) if isinstance(effect, events.RaceDecided)]
+        print(json.dumps(life | {"product": product(killed)}), flush=True)
         shutil.rmtree(killed)
         if attempt(endpoint, upto, "after", spared=step - 1) == 0:
             return

@@ -69,20 +69,20 @@ def attempt(endpoint: str, folder: Path, records: int = 0, delay: float = 0.0) -
 def one(endpoint: str, folder: Path, seed: int, longest: int) -> Life:
     """Kill one run up to twice, and let it end."""
     chance = random.Random(seed)
-    log, asked = runs.log_of(folder), folder / ".chatdev" / "asked"
+    log, requests = runs.log_of(folder), folder / ".chatdev" / "asked"
     kills: list[int] = []
     again: set[str] = set()
     lost = False
     kept = b""
     for life in range(chance.randint(1, 2) + 1):
         synced = {record.event.place for record in read(log) if isinstance(record.event, events.ModelAnswered)}
-        asked.write_text("")
+        requests.write_text("")
         here = len(read(log))
         last = life > 0 and not chance.randint(0, 2)
         ended = attempt(
             endpoint, folder, 0 if last else chance.randint(here + 1, max(longest, here + 2)), chance.random() * LONGEST
         )
-        again |= synced & set(asked.read_text().split())
+        again |= synced & set(requests.read_text().split())
         lost = lost or not log.read_bytes().startswith(kept)
         if ended == 0:
             break
