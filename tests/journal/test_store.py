@@ -294,8 +294,8 @@ async def test_a_sync_that_failed_is_heard_of_by_whoever_syncs_beside_it(tmp_pat
     os.dup2(writing, descriptor_of(log.path))
     log.append(noted("one"))
     log.append(noted("two"))
-    told = await asyncio.gather(log.sync(), log.sync(), return_exceptions=True)
-    assert [type(error) for error in told] == [JournalError, JournalError]
+    errors = await asyncio.gather(log.sync(), log.sync(), return_exceptions=True)
+    assert [type(error) for error in errors] == [JournalError, JournalError]
     log.close()
     os.close(reading)
     os.close(writing)
