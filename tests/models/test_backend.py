@@ -34,9 +34,9 @@ async def test_a_call_asks_as_promised_and_says_who_answered() -> None:
         assert (completion.text, completion.finish_reason, completion.usage.total_tokens) == ("Hello", "stop", 11)
         assert (receipt.endpoint, receipt.model, receipt.tries, receipt.cost) == (server.url, "default", 1, 0.0)
         assert receipt.first_token is not None and receipt.first_token <= receipt.seconds
-    asked = server.asked[0]
-    assert (asked["model"], asked["messages"], asked["stream"]) == ("default", DICTS, True)
-    assert (asked["temperature"], asked["top_p"], asked["max_tokens"]) == (0.2, 1.0, 4096)
+    request = server.asked[0]
+    assert (request["model"], request["messages"], request["stream"]) == ("default", DICTS, True)
+    assert (request["temperature"], request["top_p"], request["max_tokens"]) == (0.2, 1.0, 4096)
     place, attempt, suffix = server.headers[0]["X-Request-Id"].split(";")
     assert (place, attempt, len(suffix)) == ("Coding.1/ask.1", "1", 8)
 
@@ -146,9 +146,9 @@ done.set(); thread.join()
 async def test_config_of_the_constructor_and_of_the_call_are_joined() -> None:
     async with model(temperature=0.7, n=1, stop=["x"]) as (backend, server):
         await backend.arun(DICTS, max_tokens=7, top_k=1)
-    asked = server.asked[0]
-    assert (asked["temperature"], asked["stop"], asked["max_tokens"], asked["top_k"]) == (0.7, ["x"], 7, 1)
-    assert "n" not in asked
+    request = server.asked[0]
+    assert (request["temperature"], request["stop"], request["max_tokens"], request["top_k"]) == (0.7, ["x"], 7, 1)
+    assert "n" not in request
     with pytest.raises(ValueError, match="max_tokens"):
         VLLMModel(None, {"max_tokens": "many"}, settings=Settings())
 
@@ -185,7 +185,7 @@ async def test_a_strict_template_gets_merged_messages_and_then_no_system() -> No
         talk = [Message("system", "S"), Message("user", "a"), Message("user", "b")]
         await backend.complete(talk, Options())
         await backend.complete(talk, Options())
-    shapes = [[message["role"] for message in asked["messages"]] for asked in server.asked]
+    shapes = [[message["role"] for message in request["messages"]] for request in server.asked]
     assert shapes == [["system", "user", "user"], ["system", "user"], ["user"], ["user"]]
     assert server.asked[3]["messages"][0]["content"] == "S\n\na\n\nb"
 
@@ -271,7 +271,7 @@ async def test_a_conversation_that_overflows_after_all_is_cut_further(words: str
     models = {"data": [{"id": "default", "max_model_len": 2000}]}
     async with model(refuses(words), OK, models=models) as (backend, server):
         completion = await backend.complete([cuttable("x" * 3000), Message("user", "go on")], Options())
-    assert [asked["messages"][0]["content"] for asked in server.asked] == ["x" * 3000, "[…]"]
+    assert [request["messages"][0]["content"] for request in server.asked] == ["x" * 3000, "[…]"]
     assert (completion.receipt.tries, len(completion.receipt.cuts)) == (2, 1)
 
 
@@ -291,7 +291,7 @@ async def test_an_overflow_teaches_the_window_and_the_answer_is_shrunk_to_it() -
     async with model(refuses(words), OK, models=UNKNOWN_WINDOW) as (backend, server):
         talk = [Message("user", "x" * 2500)]
         assert (await backend.complete(talk, Options())).receipt.tries == 2
-        assert [asked["max_tokens"] for asked in server.asked] == [4096 - 1016, 2048 - 1000]
+        assert [request["max_tokens"] for request in server.asked] == [4096 - 1016, 2048 - 1000]
         assert (await backend.facts()).window == 2048
         await backend.complete(talk, Options())
         assert server.asked[2]["max_tokens"] < 2048 - 1000
@@ -313,17 +313,17 @@ async def test_a_counted_prompt_that_cannot_fit_is_told_with_the_servers_count()
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         ("maximum context length is 4096 tokens, at least 4097", "has 4096"),
         ("over the context window", "has 4096"),
     ],
 )
-async def test_an_overflow_without_a_count_shrinks_the_answer_once(words: str, told: str) -> None:
+async def test_an_overflow_without_a_count_shrinks_the_answer_once(words: str, expected: str) -> None:
     async with model(refuses(words), models=UNKNOWN_WINDOW) as (backend, server):
-        with pytest.raises(errors.WindowTooSmall, match=told):
+        with pytest.raises(errors.WindowTooSmall, match=expected):
             await backend.complete(HI, Options())
-    assert [asked["max_tokens"] for asked in server.asked] == [4096 - 17, (4096 - 17) // 4]
+    assert [request["max_tokens"] for request in server.asked] == [4096 - 17, (4096 - 17) // 4]
     async with model(refuses(words), OK, models=UNKNOWN_WINDOW) as (backend, server):
         assert (await backend.complete(HI, Options(max_tokens=300))).text == "Hello"
     assert server.asked[1]["max_tokens"] == MINIMUM_ANSWER
@@ -339,9 +339,9 @@ async def test_what_no_server_counted_is_estimated_and_marked() -> None:
 async def test_an_answer_to_a_prompt_that_was_cut_without_a_word_is_no_answer() -> None:
     cut = streams(sse(delta(content="x"), delta("stop"), usage(prompt_tokens=2048)))
     async with model(cut, models={"data": [{"id": "m", "max_model_len": 32768}]}) as (backend, server):
-        with pytest.raises(errors.PromptCut, match=r"it read 2048 of about 8411.*\n.*OLLAMA_CONTEXT_LENGTH") as told:
+        with pytest.raises(errors.PromptCut, match=r"it read 2048 of about 8411.*\n.*OLLAMA_CONTEXT_LENGTH") as raised:
             await backend.complete([Message("user", "word " * 6000)], Options(max_tokens=10))
-    assert (told.value.exit_status, len(server.asked)) == (2, 1)
+    assert (raised.value.exit_status, len(server.asked)) == (2, 1)
 
 
 async def test_a_prompt_that_grows_while_its_count_stands_still_teaches_nothing() -> None:
@@ -363,7 +363,7 @@ async def test_an_answer_that_is_all_thought_is_asked_for_without_thinking_and_w
         template: dict[str, Any] = {"chat_template_kwargs": {"a": 1}}
         completion = await backend.complete(HI, Options(max_tokens=1000, extra=template))
     assert (completion.text, completion.receipt.adapted, completion.receipt.tries) == ("Hello", (AGAIN,), 2)
-    assert [asked["max_tokens"] for asked in server.asked] == [1000, 2000]
+    assert [request["max_tokens"] for request in server.asked] == [1000, 2000]
     assert server.asked[1]["chat_template_kwargs"] == {"a": 1, "enable_thinking": False}
     assert (completion.usage.prompt_tokens, completion.usage.completion_tokens) == (18, 1002)
 

@@ -13,8 +13,8 @@ CHOICES = ("Go", 'C "99"', "a.b")
 def test_every_kind_names_every_choice(kind: str) -> None:
     fields = constraints.fields(kind, CHOICES)
     assert len(fields) == 1
-    told = str(fields).replace("\\", "")
-    assert all(choice in told for choice in CHOICES)
+    text = str(fields).replace("\\", "")
+    assert all(choice in text for choice in CHOICES)
 
 
 def test_a_pattern_takes_the_choices_and_nothing_like_them() -> None:

@@ -30,15 +30,15 @@ async def seen_of(*answers: Answer, request_id: str = "Coding.1;1;f00d") -> tupl
 async def test_an_answer_tells_its_ids_its_times_its_tokens_and_every_word() -> None:
     details = {"prompt_tokens_details": {"cached_tokens": 8}, "completion_tokens_details": {"reasoning_tokens": 1}}
     ending = usage(**details) | {"model": "default"}
-    said = sse(delta(reasoning="Let me see."), delta(content="Hello,\nyou"), delta("stop"), ending)
-    (asked, told), url = await seen_of(streams(said))
-    head, where, *body = asked.split("\n")
+    answer = sse(delta(reasoning="Let me see."), delta(content="Hello,\nyou"), delta("stop"), ending)
+    (request_text, answer_text), url = await seen_of(streams(answer))
+    head, where, *body = request_text.split("\n")
     assert head == f"> POST {url}/chat/completions"
     assert where.startswith("  request Coding.1;1;f00d; headers set: Content-Type, ")
     assert "Authorization" in where
     assert '"content":"hi"' in body[0]
 
-    lines = told.split("\n")
+    lines = answer_text.split("\n")
     assert lines[:2] == [f"< HTTP 200 from {url}/chat/completions", "  request Coding.1;1;f00d"]
     assert lines[2].startswith("  first token after 0.")
     assert " s, complete after 0." in lines[2]
@@ -50,17 +50,17 @@ async def test_an_answer_tells_its_ids_its_times_its_tokens_and_every_word() -> 
 
 
 async def test_a_server_that_counts_nothing_and_names_nothing_is_shown_as_that() -> None:
-    (_, told), _ = await seen_of(says({"choices": [{"message": {"content": "Hi"}}]}), request_id="")
-    assert "  request without an id\n" in told
-    assert "answer without an id of a model without a name, finish reason stop, tokens not counted" in told
+    (_, answer_text), _ = await seen_of(says({"choices": [{"message": {"content": "Hi"}}]}), request_id="")
+    assert "  request without an id\n" in answer_text
+    assert "answer without an id of a model without a name, finish reason stop, tokens not counted" in answer_text
 
 
 async def test_a_refusal_tells_its_status_its_words_and_the_wait_that_it_asks_for() -> None:
     busy = says({"error": {"message": "slow down"}}, 429, Retry_After="7", X_Request_Id="req_9")
-    (_, told), url = await seen_of(busy)
-    assert told.startswith(f"< HTTP 429 from {url}/chat/completions\n")
-    assert "request Coding.1;1;f00d; the server's X-Request-Id: req_9\n" in told
-    assert told.endswith("  refused with 429, Retry-After 7 s\nslow down")
+    (_, answer_text), url = await seen_of(busy)
+    assert answer_text.startswith(f"< HTTP 429 from {url}/chat/completions\n")
+    assert "request Coding.1;1;f00d; the server's X-Request-Id: req_9\n" in answer_text
+    assert answer_text.endswith("  refused with 429, Retry-After 7 s\nslow down")
 
 
 async def test_what_breaks_is_told_too() -> None:

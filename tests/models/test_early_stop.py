@@ -47,15 +47,15 @@ def test_an_answer_that_ends_there_by_itself_is_heard_out() -> None:
 
 
 def test_only_lines_that_may_conclude_are_asked_about() -> None:
-    asked: list[str] = []
+    calls: list[str] = []
 
     def enough(text: str) -> bool:
-        asked.append(text)
+        calls.append(text)
         return False
 
     text = "One.\n\n```\ncode\n```\nTwo.\n<INFO> x\nThree.\n" + "y" * 3000 + "\n"
     assert heard(text, enough) == text
-    assert asked == [text[: text.index("code")], text[: text.index("Two")], text[: text.index("Three")]]
+    assert calls == [text[: text.index("code")], text[: text.index("Two")], text[: text.index("Three")]]
 
 
 def test_thoughts_conclude_nothing() -> None:

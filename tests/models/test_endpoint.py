@@ -98,8 +98,8 @@ async def test_a_model_that_tells_its_window_once_it_is_loaded_is_asked_again() 
         found = await backend.facts()
         await backend.aclose()
     assert (found.window, found.assumed) == (2048, False)
-    told = ("the server reported its context window after its first answer: 2,048 tokens",)
-    assert [receipt.adapted for receipt in receipts] == [told, ()]
+    ending = ("the server reported its context window after its first answer: 2,048 tokens",)
+    assert [receipt.adapted for receipt in receipts] == [ending, ()]
     assert server.got.count("/api/ps") == 2
 
 
@@ -197,15 +197,15 @@ async def test_a_server_that_accepts_and_says_nothing_is_given_up(silent_server:
 
 
 def test_the_end_of_an_openai_model_is_told_with_its_replacement() -> None:
-    told = "gpt-4o will be shut down on 2027-01-14. Its replacement is gpt-6-luna."
-    assert endpoint.ending("gpt-4o", {}, with_price=True) == told
+    ending = "gpt-4o will be shut down on 2027-01-14. Its replacement is gpt-6-luna."
+    assert endpoint.ending("gpt-4o", {}, with_price=True) == ending
     assert endpoint.ending("gpt-9", {}, with_price=True) == ""
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_any_provider_may_announce_the_end_of_a_model(known: bool) -> None:
-    told = endpoint.ending("gpt-9", {"shutdown_date": "2031-01-01"}, with_price=known)
-    assert told == "gpt-9 will be shut down on 2031-01-01."
+@pytest.mark.parametrize("is_known", [True, False])
+def test_any_provider_may_announce_the_end_of_a_model(is_known: bool) -> None:
+    ending = endpoint.ending("gpt-9", {"shutdown_date": "2031-01-01"}, with_price=is_known)
+    assert ending == "gpt-9 will be shut down on 2031-01-01."
     assert endpoint.ending("gpt-4o", {}, with_price=False) == ""
 
 

@@ -30,7 +30,7 @@ def test_a_retired_model_has_a_replacement() -> None:
     assert FILE.retired("gpt-4o", end - datetime.timedelta(days=1)) is None
     assert FILE.retired("gpt-4o", end) == FILE.models["gpt-4o"]
     assert FILE.retired("gpt-99", end) is None
-    assert all(known.replacement for known in FILE.models.values() if known.shutdown)
+    assert all(model.replacement for model in FILE.models.values() if model.shutdown)
 
 
 def test_the_default_and_every_old_name_stand_in_the_file() -> None:

@@ -40,9 +40,9 @@ def test_options_join_the_body() -> None:
 
 
 def test_choices_are_asked_for_in_the_form_that_most_servers_know() -> None:
-    asked = body(Options(choices=("Go", "C")))["response_format"]
-    assert asked["json_schema"]["schema"]["properties"]["choice"]["enum"] == ["Go", "C"]
-    assert change("response_format is not supported", response_format=asked) == "without response_format"
+    form = body(Options(choices=("Go", "C")))["response_format"]
+    assert form["json_schema"]["schema"]["properties"]["choice"]["enum"] == ["Go", "C"]
+    assert change("response_format is not supported", response_format=form) == "without response_format"
     assert "response_format" not in body(Options(choices=("Go",)), "without response_format")
 
 
