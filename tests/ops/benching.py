@@ -45,12 +45,12 @@ async def benched(
     *whom: Contender, plan: BenchPlan = ONCE, workload: Workload = WORKLOAD
 ) -> tuple[BenchReport, list[str]]:
     """The report, and what would be paid or was told on the way."""
-    told: list[str] = []
+    progress: list[str] = []
 
     def agree(costs: Sequence[str]) -> None:
-        told.extend(costs)
+        progress.extend(costs)
 
-    return await bench(whom, workload, plan, show=told.append, agree=agree), told
+    return await bench(whom, workload, plan, show=progress.append, agree=agree), progress
 
 
 def level(in_flight: int = 1, speed: float = 100.0, wait: Spread | None = Spread(0.05, 0.2)) -> LevelFigures:  # noqa: B008

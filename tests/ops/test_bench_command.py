@@ -126,7 +126,7 @@ def test_at_a_terminal_it_asks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         (("--levels", "1,many"), "--levels takes comma-separated numbers"),
         (("--levels", "0"), "--levels takes comma-separated numbers"),
@@ -136,10 +136,10 @@ def test_at_a_terminal_it_asks(monkeypatch: pytest.MonkeyPatch) -> None:
         (("ftp://x",), "not the address of a model server"),
     ],
 )
-def test_wrong_usage_is_told_before_anything_is_measured(words: tuple[str, ...], told: str) -> None:
+def test_wrong_usage_is_told_before_anything_is_measured(words: tuple[str, ...], expected: str) -> None:
     done = type_in(*words)
     assert done.exit_code == 2
-    assert told in done.stderr
+    assert expected in done.stderr
 
 
 def test_a_file_that_cannot_be_saved_is_told_after_the_table(tmp_path: Path) -> None:

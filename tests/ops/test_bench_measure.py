@@ -20,7 +20,7 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 async def test_each_place_makes_the_calls_of_its_project() -> None:
     async with Playback(RECORDING) as url:
-        report, told = await benched(named(url))
+        report, progress = await benched(named(url))
     (found,) = report.endpoints
     assert report.exit_status == 0
     assert found.measured
@@ -41,7 +41,7 @@ async def test_each_place_makes_the_calls_of_its_project() -> None:
         assert level.prefix_source == "not reported"
     assert found.answered == 1
     assert found.cost_per_project == found.cost_per_1k_tokens == 0
-    assert any("1 in flight" in line for line in told)
+    assert any("1 in flight" in line for line in progress)
 
 
 async def test_passing_faults_are_retried_and_counted() -> None:
@@ -74,10 +74,10 @@ async def test_a_server_that_refuses_everything_is_not_asked_on_and_on() -> None
 
 async def test_a_dead_endpoint_does_not_keep_the_others_from_being_measured() -> None:
     async with Playback(RECORDING) as url:
-        report, told = await benched(named("127.0.0.1:9"), named(url))
+        report, progress = await benched(named("127.0.0.1:9"), named(url))
     assert [found.measured for found in report.endpoints] == [False, True]
     assert report.exit_status == 1
-    assert "127.0.0.1:9 cannot be measured." in told
+    assert "127.0.0.1:9 cannot be measured." in progress
     assert "connection refused" in report.endpoints[0].why
 
 
@@ -106,10 +106,10 @@ async def test_an_endpoint_too_slow_for_the_time_is_told(monkeypatch: pytest.Mon
 async def test_what_takes_money_ends_after_one_project_in_each_place() -> None:
     async with Playback(RECORDING) as url:
         paid = msgspec.structs.replace(named(url), paid=True)
-        report, told = await benched(paid, plan=BenchPlan(levels=(1, 2), seconds=60))
+        report, progress = await benched(paid, plan=BenchPlan(levels=(1, 2), seconds=60))
     (found,) = report.endpoints
-    assert "for 3 projects of 2 calls" in told[0]
-    assert told[1] == "1 of 1 endpoints answer; measuring them takes about 2 minutes."
+    assert "for 3 projects of 2 calls" in progress[0]
+    assert progress[1] == "1 of 1 endpoints answer; measuring them takes about 2 minutes."
     assert [level.answered for level in found.levels] == [2, 4]
     assert found.cost_per_project is None
     assert not found.own

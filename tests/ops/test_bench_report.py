@@ -41,8 +41,8 @@ def test_cost_is_reckoned_per_project_and_per_thousand_tokens() -> None:
 
 
 def test_answers_without_cached_tokens_count_where_others_tell_them() -> None:
-    (told,) = of(sample(0, cached_tokens=48), sample(0)).levels
-    assert (told.prefix_hits, told.prefix_source) == (0.25, "usage")
+    (shown,) = of(sample(0, cached_tokens=48), sample(0)).levels
+    assert (shown.prefix_hits, shown.prefix_source) == (0.25, "usage")
 
 
 def test_a_client_that_is_too_busy_is_told() -> None:
@@ -51,8 +51,8 @@ def test_a_client_that_is_too_busy_is_told() -> None:
 
 
 def test_the_table_has_a_column_for_each_endpoint_and_a_dead_one_says_so() -> None:
-    told = report(endpoint(), DEAD)
-    text = markdown(told)
+    shown = report(endpoint(), DEAD)
+    text = markdown(shown)
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
     assert all(len(row) == 3 for row in rows)
     cells = {row[0]: row[1:] for row in rows}
@@ -70,7 +70,7 @@ def test_the_table_has_a_column_for_each_endpoint_and_a_dead_one_says_so() -> No
     assert r"- `10.0.0.9:8000`: No model server \| answered." in text
     assert r"- `tiny at localhost:8001`: In 3 calls: without top\_p." in text
     assert text.endswith("- An answer may be as long as the recorded one.")
-    assert told.exit_status == 1
+    assert shown.exit_status == 1
 
 
 def test_where_nothing_was_measured_only_the_reasons_are_told() -> None:
@@ -86,9 +86,9 @@ def test_what_is_not_told_is_not_made_up() -> None:
 
 
 def test_json_holds_all_figures() -> None:
-    told = msgspec.json.decode(as_json(report(endpoint(), DEAD)))
-    assert told["plan"] == {"levels": [1, 8], "seconds": 60.0, "projects": None}
-    first, dead = told["endpoints"]
+    shown = msgspec.json.decode(as_json(report(endpoint(), DEAD)))
+    assert shown["plan"] == {"levels": [1, 8], "seconds": 60.0, "projects": None}
+    first, dead = shown["endpoints"]
     assert first["levels"][1]["tokens_per_second"] == 700
     assert first["levels"][0]["first_token"] == {"p50": 0.05, "p95": 0.2}
     assert (dead["measured"], dead["levels"]) == (False, [])

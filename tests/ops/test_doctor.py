@@ -146,9 +146,9 @@ def test_nothing_there_is_exit_status_2_with_the_way_to_start_one(monkeypatch: p
     monkeypatch.delenv("VLLM_ENDPOINT", raising=False)
     done = CliRunner().invoke(command, [f"localhost:{free_port()}"])
     assert done.exit_code == 2, done.output
-    told = " ".join(done.output.split())
-    assert "(connection refused)" in told
-    assert 'Start one with "chatdev serve MODEL"' in told
+    shown = " ".join(done.output.split())
+    assert "(connection refused)" in shown
+    assert 'Start one with "chatdev serve MODEL"' in shown
     assert "No server answered." in done.output
     assert "Traceback" not in done.output
 
@@ -167,8 +167,8 @@ async def typed(url: str, tmp_path: Path, **environment: str) -> str:
 
 async def test_another_endpoint_is_sent_no_key_of_the_own_one(tmp_path: Path) -> None:
     async with Playback(*RECORDINGS, manners=(FaultSpec(api_key="own-key"),)) as url:
-        told = await typed(url, tmp_path, VLLM_API_KEY="own-key", VLLM_ENDPOINT="http://own:8000/v1")
-        assert "needs an API key" in told
+        shown = await typed(url, tmp_path, VLLM_API_KEY="own-key", VLLM_ENDPOINT="http://own:8000/v1")
+        assert "needs an API key" in shown
         assert "VLLM_API_KEY is accepted." in await typed(url, tmp_path, VLLM_API_KEY="own-key")
 
 
@@ -188,15 +188,15 @@ async def test_each_of_several_endpoints_is_examined(tmp_path: Path) -> None:
 def test_all_findings_come_as_json_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     done = CliRunner().invoke(command, [f"localhost:{free_port()}", "--json"])
-    told = json.loads(done.stdout)
-    assert (told["exit_status"], told["summary"]) == (2, "No server answered.")
-    assert [finding["check"] for finding in told["findings"]] == ["settings", "listens"]
+    shown = json.loads(done.stdout)
+    assert (shown["exit_status"], shown["summary"]) == (2, "No server answered.")
+    assert [finding["check"] for finding in shown["findings"]] == ["settings", "listens"]
     assert done.exit_code == 2
 
 
 def test_a_finding_is_told_in_columns() -> None:
-    told = list(lines(Finding("seed", "warning", "Two answers differ.", "Do this."), 60))
-    assert told == ["seed               warning   Two answers differ.", " " * 29 + "→ Do this."]
+    shown = list(lines(Finding("seed", "warning", "Two answers differ.", "Do this."), 60))
+    assert shown == ["seed               warning   Two answers differ.", " " * 29 + "→ Do this."]
 
 
 @pytest.mark.parametrize("reading", skill.READINGS)
@@ -213,8 +213,8 @@ async def test_the_effort_follows_the_trial_where_no_size_is_known(
     form: str, right: int, effort: str, cache: Path
 ) -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
-        asked = (await request.json())["messages"][-1]["content"]
-        outputs = [form.format(reading.output) for reading in skill.READINGS if reading.program in asked]
+        question = (await request.json())["messages"][-1]["content"]
+        outputs = [form.format(reading.output) for reading in skill.READINGS if reading.program in question]
         text = outputs[0] if outputs else "Red, yellow and blue."
         return await streams(sse(delta(content=text), delta("stop"), usage()))(request)
 
@@ -355,7 +355,7 @@ async def test_a_server_that_takes_one_call_at_a_time_is_found_out(cache: Path) 
 
 
 @pytest.mark.parametrize(
-    ("url", "key", "told"),
+    ("url", "key", "expected"),
     [
         ("http://gpu-2:8000/v1", Secret("k"), "Your key, the task and all code go to gpu-2"),
         ("http://gpu-2:8000/v1", None, "The task and all code go to gpu-2"),
@@ -364,23 +364,23 @@ async def test_a_server_that_takes_one_call_at_a_time_is_found_out(cache: Path) 
         ("http://127.0.0.1:8000/v1", None, ""),
     ],
 )
-def test_plain_http_to_another_machine_is_warned_of(url: str, key: Secret | None, told: str) -> None:
+def test_plain_http_to_another_machine_is_warned_of(url: str, key: Secret | None, expected: str) -> None:
     finding = host.traffic(addresses.Address(base_url=url, key=key))
-    assert (finding is not None) == bool(told)
+    assert (finding is not None) == bool(expected)
     if finding:
-        assert finding.seen.startswith(told)
+        assert finding.seen.startswith(expected)
         assert "ssh -N -L 8000:localhost:8000 gpu-2" in finding.do
 
 
 def test_each_setting_is_told_with_where_it_comes_from(tmp_path: Path) -> None:
     (tmp_path / "chatdev.toml").write_text('vllm_model_name = "qwen"\nwindow = 4096\n')
     given = load({"VLLM_ENDPOINT": "localhost:1", "OPENAI_API_KEY": "sk-secret"}, tmp_path)
-    told = host.settings(given).seen
-    assert "VLLM_ENDPOINT from the environment" in told
-    assert "VLLM_MODEL_NAME from chatdev.toml" in told
-    assert "window from chatdev.toml" in told
-    assert "OpenAI takes over" in told
-    assert "sk-secret" not in told
+    shown = host.settings(given).seen
+    assert "VLLM_ENDPOINT from the environment" in shown
+    assert "VLLM_MODEL_NAME from chatdev.toml" in shown
+    assert "window from chatdev.toml" in shown
+    assert "OpenAI takes over" in shown
+    assert "sk-secret" not in shown
 
 
 async def test_without_an_endpoint_what_listens_here_is_examined(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,7 +61,7 @@ def test_a_model_in_parts_is_read_as_one(tiny: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         (b"<html>", "is not a GGUF file"),
         (b"GGUF" + struct.pack("<I", 1), "has GGUF version 1"),
@@ -70,9 +70,9 @@ def test_a_model_in_parts_is_read_as_one(tiny: Path, tmp_path: Path) -> None:
         (b"GGUF" + struct.pack("<IQQQ1sI", 3, 0, 1, 1, b"k", 99), "not a complete GGUF file"),  # of no known kind
     ],
 )
-def test_a_file_that_is_none_or_broken_is_told(tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_file_that_is_none_or_broken_is_told(tmp_path: Path, content: bytes, expected: str) -> None:
     (tmp_path / "m.gguf").write_bytes(content)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=expected):
         gguf.read(tmp_path / "m.gguf")
 
 

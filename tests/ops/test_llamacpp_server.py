@@ -64,16 +64,16 @@ def test_openmp_is_told_too_unless_the_user_has_told_it(given: dict[str, str], p
     pytest.importorskip("xllamacpp")
     code = f"from chatdev.ops.serving import llamacpp; llamacpp._spin({poll}); import xllamacpp"
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
-    told = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", code],
         env=clean | {"OMP_DISPLAY_ENV": "verbose"} | given,
         capture_output=True,
         text=True,
         check=True,
     ).stderr
-    if "GOMP_SPINCOUNT" not in told:
+    if "GOMP_SPINCOUNT" not in output:
         pytest.skip("this wheel does not compute by libgomp")
-    assert f"GOMP_SPINCOUNT = {spins}" in told
+    assert f"GOMP_SPINCOUNT = {spins}" in output
 
 
 def test_without_the_wheel_it_says_how_to_install_it(

@@ -79,9 +79,9 @@ def test_of_several_amd_gpus_it_is_not_known_who_uses_which() -> None:
     assert [(gpu.index, gpu.name, gpu.users) for gpu in machine.read_amd(said)] == [(0, "AMD GPU", ()), (1, "B", ())]
 
 
-@pytest.mark.parametrize("said", ["", "no cards", "{broken"])
-def test_what_rocm_smi_prints_without_a_gpu(said: str) -> None:
-    assert machine.read_amd(said) == ()
+@pytest.mark.parametrize("expected", ["", "no cards", "{broken"])
+def test_what_rocm_smi_prints_without_a_gpu(expected: str) -> None:
+    assert machine.read_amd(expected) == ()
 
 
 def test_the_holder_of_a_port_is_named_with_its_pid() -> None:

@@ -54,10 +54,12 @@ def flag(said: str, name: str) -> str:
 
 def test_with_an_nvidia_gpu_vllm_is_chosen(models: Path, bin: Path) -> None:
     machines.nvidia(bin, (24 * GIB, 0))
-    said = dry(models, bin, "qwen")
-    assert "Engine:  vllm, as there is an NVIDIA GPU" in said
-    assert "14.0 GiB of weights + 1.8 GiB of KV cache (56 KiB a token x 32,768 tokens) + 1.5 GiB for the engine" in said
-    assert command(said)[:3] == ["vllm", "serve", str(models / "qwen")]
+    output = dry(models, bin, "qwen")
+    assert "Engine:  vllm, as there is an NVIDIA GPU" in output
+    assert (
+        "14.0 GiB of weights + 1.8 GiB of KV cache (56 KiB a token x 32,768 tokens) + 1.5 GiB for the engine" in output
+    )
+    assert command(output)[:3] == ["vllm", "serve", str(models / "qwen")]
     expected = {
         "--host": "127.0.0.1",
         "--served-model-name": "qwen",
@@ -67,17 +69,17 @@ def test_with_an_nvidia_gpu_vllm_is_chosen(models: Path, bin: Path) -> None:
         "--structured-outputs-config": '{"backend":"xgrammar","disable_any_whitespace":true}',
         "--shutdown-timeout": "30",
     }
-    assert {name: flag(said, name) for name in expected} == expected
-    assert {"--enable-prefix-caching", "--enable-prompt-tokens-details"} <= set(command(said))
-    assert "--speculative-config" not in said
+    assert {name: flag(output, name) for name in expected} == expected
+    assert {"--enable-prefix-caching", "--enable-prompt-tokens-details"} <= set(command(output))
+    assert "--speculative-config" not in output
 
 
 def test_every_flag_has_a_reason(models: Path, bin: Path) -> None:
     machines.nvidia(bin, (24 * GIB, 0))
     for engine in ("vllm", "docker", "tgi"):
-        said = dry(models, bin, "qwen", "--engine", engine, "--speculate")
-        reasons = said.split("\n\n")[2]
-        for word in command(said):
+        output = dry(models, bin, "qwen", "--engine", engine, "--speculate")
+        reasons = output.split("\n\n")[2]
+        for word in command(output):
             if word.startswith("-"):
                 assert re.search(rf"^  {word}( .*)?  \w", reasons, re.M), (engine, word)
 
@@ -91,9 +93,9 @@ def test_several_gpus_share_a_model_by_its_heads(models: Path, bin: Path) -> Non
 
 def test_memory_that_others_use_is_left_to_them(models: Path, bin: Path) -> None:
     machines.nvidia(bin, (48 * GIB, 20 * GIB), apps="GPU-0, 812, /usr/bin/python3")
-    said = dry(models, bin, "qwen")
-    assert flag(said, "--gpu-memory-utilization") == "0.57"
-    assert "20.0 GiB of it is already used by python3 (pid 812)" in said
+    output = dry(models, bin, "qwen")
+    assert flag(output, "--gpu-memory-utilization") == "0.57"
+    assert "20.0 GiB of it is already used by python3 (pid 812)" in output
 
 
 def test_with_an_amd_gpu_vllm_is_chosen_and_docker_takes_its_image(models: Path, bin: Path) -> None:
@@ -108,16 +110,16 @@ def test_with_an_amd_gpu_vllm_is_chosen_and_docker_takes_its_image(models: Path,
 
 def test_docker_with_an_nvidia_gpu(models: Path, bin: Path) -> None:
     machines.nvidia(bin, (24 * GIB, 0))
-    said = dry(models, bin, "qwen", "--engine", "docker", HF_TOKEN="hf_s3cret", VLLM_API_KEY="k3y")
-    assert "the ChatDev project has not tested it" in said
-    words = command(said)
+    output = dry(models, bin, "qwen", "--engine", "docker", HF_TOKEN="hf_s3cret", VLLM_API_KEY="k3y")
+    assert "the ChatDev project has not tested it" in output
+    words = command(output)
     assert words[:3] == ["docker", "run", "--rm"]
-    assert (flag(said, "--gpus"), flag(said, "--pull"), flag(said, "--model")) == ("all", "missing", "/model")
-    assert re.fullmatch(r"127\.0\.0\.1:\d+:8000", flag(said, "-p"))
+    assert (flag(output, "--gpus"), flag(output, "--pull"), flag(output, "--model")) == ("all", "missing", "/model")
+    assert re.fullmatch(r"127\.0\.0\.1:\d+:8000", flag(output, "-p"))
     assert {"--ipc=host", f"{models}/hf/hub:/root/.cache/huggingface/hub", f"{models}/qwen:/model:ro"} <= set(words)
     assert {"HF_TOKEN", "VLLM_API_KEY", "vllm/vllm-openai:latest"} <= set(words)
-    assert "Key:     clients must send it" in said
-    assert not re.search("hf_s3cret|k3y", said)
+    assert "Key:     clients must send it" in output
+    assert not re.search("hf_s3cret|k3y", output)
     one = dry(models, bin, "qwen", "--engine", "docker", CUDA_VISIBLE_DEVICES="0")
     assert flag(one, "--gpus") == '"device=0"'
 
@@ -132,25 +134,25 @@ def test_tgi_with_and_without_a_gpu(models: Path, bin: Path) -> None:
     without = command(dry(models, bin, "org/M-500M", "--engine", "tgi"))
     assert "--disable-custom-kernels" in without
     machines.nvidia(bin, (24 * GIB, 0))
-    said = dry(models, bin, "qwen", "--engine", "tgi", "--speculate", VLLM_API_KEY="k3y")
+    output = dry(models, bin, "qwen", "--engine", "tgi", "--speculate", VLLM_API_KEY="k3y")
     expected = {
         "--model-id": "/model",
         "--max-total-tokens": "32768",
         "--max-input-tokens": "24576",
         "--num-shard": "1",
     }
-    assert {name: flag(said, name) for name in expected} == expected
-    assert {"API_KEY", "--speculate", "ghcr.io/huggingface/text-generation-inference:latest"} <= set(command(said))
-    assert re.fullmatch(r"127\.0\.0\.1:\d+:80", flag(said, "-p"))
+    assert {name: flag(output, name) for name in expected} == expected
+    assert {"API_KEY", "--speculate", "ghcr.io/huggingface/text-generation-inference:latest"} <= set(command(output))
+    assert re.fullmatch(r"127\.0\.0\.1:\d+:80", flag(output, "-p"))
 
 
 def test_without_a_gpu_llamacpp_is_chosen(models: Path, bin: Path) -> None:
-    said = dry(models, bin, "tiny.gguf", "--speculate", "--name", "my model")
-    assert "no GPU;" in said
+    output = dry(models, bin, "tiny.gguf", "--speculate", "--name", "my model")
+    assert "no GPU;" in output
     expected = {"--host": "127.0.0.1", "--name": "my model", "--window": "8192", "--slots": "4", "--poll": "0"}
-    assert {name: flag(said, name) for name in expected} == expected
-    assert command(said)[1:4] == ["-m", "chatdev.ops.serving.llamacpp", str(models / "tiny.gguf")]
-    assert "--speculate" in command(said)
+    assert {name: flag(output, name) for name in expected} == expected
+    assert command(output)[1:4] == ["-m", "chatdev.ops.serving.llamacpp", str(models / "tiny.gguf")]
+    assert "--speculate" in command(output)
 
 
 def test_a_gguf_file_is_llamacpps_with_a_gpu_too(models: Path, bin: Path) -> None:
@@ -172,20 +174,20 @@ def test_a_broken_driver_is_shown(models: Path, bin: Path) -> None:
 
 
 def test_vllm_on_the_cpu(models: Path, bin: Path) -> None:
-    said = dry(models, bin, "org/M-500M", "--engine", "vllm")
-    assert command(said)[:3] == ["VLLM_CPU_KVCACHE_SPACE=1", "vllm", "serve"]
-    assert re.search("^  VLLM_CPU_KVCACHE_SPACE=1 +GiB for the KV cache", said, re.M)
-    assert "--gpu-memory-utilization" not in command(said)
-    assert flag(said, "--max-model-len") == "auto"  # the model's own window is not known
-    assert "about 954 MiB of weights (from its name alone, since http://127.0.0.1:1 did not answer" in said
+    output = dry(models, bin, "org/M-500M", "--engine", "vllm")
+    assert command(output)[:3] == ["VLLM_CPU_KVCACHE_SPACE=1", "vllm", "serve"]
+    assert re.search("^  VLLM_CPU_KVCACHE_SPACE=1 +GiB for the KV cache", output, re.M)
+    assert "--gpu-memory-utilization" not in command(output)
+    assert flag(output, "--max-model-len") == "auto"  # the model's own window is not known
+    assert "about 954 MiB of weights (from its name alone, since http://127.0.0.1:1 did not answer" in output
 
 
 def test_what_stands_behind_two_dashes_is_passed_on_and_wins(models: Path, bin: Path) -> None:
     machines.nvidia(bin, (24 * GIB, 0))
-    said = dry(models, bin, "qwen", "--", "--max-model-len=2048", "--dtype", "half")
-    assert command(said)[-3:] == ["--max-model-len=2048", "--dtype", "half"]
-    assert "--max-model-len" not in command(said)
-    assert "your own flags, given after --" in said
+    output = dry(models, bin, "qwen", "--", "--max-model-len=2048", "--dtype", "half")
+    assert command(output)[-3:] == ["--max-model-len=2048", "--dtype", "half"]
+    assert "--max-model-len" not in command(output)
+    assert "your own flags, given after --" in output
 
 
 def test_two_models_are_one_too_many(models: Path, bin: Path) -> None:
@@ -219,21 +221,21 @@ def test_safetensors_with_llamacpp_are_told_in_words(models: Path, bin: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("engine", "model", "said"),
+    ("engine", "model", "expected"),
     [
         ("vllm", "org/M-500M", "vllm is not on your PATH.\nInstall it, preferably in its own environment:"),
         ("docker", "org/M-500M", "docker is not on your PATH.\nInstall it: https://docs.docker.com"),
         ("tgi", "org/M-500M", "docker is not on your PATH."),
     ],
 )
-def test_a_missing_engine_is_told_with_how_to_install_it(models: Path, engine: str, model: str, said: str) -> None:
+def test_a_missing_engine_is_told_with_how_to_install_it(models: Path, engine: str, model: str, expected: str) -> None:
     nowhere = models / "empty"
     nowhere.mkdir(exist_ok=True)
     done = type_in(models, model, "--engine", engine, "--port", "0", PATH=str(nowhere))
     assert done.exit_code == 2
-    assert said in done.stderr
+    assert expected in done.stderr
     shown = type_in(models, model, "--engine", engine, "--dry-run", "--port", "0", PATH=str(nowhere))
-    assert f"Before it can start: {said}" in shown.stdout
+    assert f"Before it can start: {expected}" in shown.stdout
 
 
 def test_vllm_for_amd_is_not_the_one_of_pypi(models: Path, tmp_path: Path) -> None:

@@ -79,10 +79,10 @@ async def test_llamacpp_is_served_used_and_gone(tmp_path: Path, number: signal.S
     assert status == 130
     assert (facts.model, name, facts.window) == ("tiny", "tiny", 1024)  # four slots, and each has the window
     assert all(answer.usage.completion_tokens for answer in answers)
-    said = "\n".join(served.said)
-    assert "loading model" in said
-    assert "Stopped. All its processes have ended." in said
-    assert "s3cret" not in said
+    output = "\n".join(served.said)
+    assert "loading model" in output
+    assert "Stopped. All its processes have ended." in output
+    assert "s3cret" not in output
     assert not in_session(server)
 
 
@@ -96,11 +96,11 @@ async def test_what_the_engine_started_ends_with_it(tmp_path: Path, model: str) 
         served.until("INFO: answered /v1/hello")  # its log is followed in full from now on
         assert served.stop(signal.SIGTERM) == 130
     assert not alive(family)  # although the engine does not heed SIGTERM
-    said = "\n".join(served.said)
-    assert "Loading weights took 0.02 seconds" in said
-    assert "Loading shards: 100% Completed" in said
-    assert "Route: /health" not in said
-    assert "s3cret" not in said
+    output = "\n".join(served.said)
+    assert "Loading weights took 0.02 seconds" in output
+    assert "Loading shards: 100% Completed" in output
+    assert "Route: /health" not in output
+    assert "s3cret" not in output
 
 
 async def test_it_ends_when_the_command_is_killed(tmp_path: Path, model: str) -> None:

@@ -107,10 +107,10 @@ def test_the_weights_of_a_model_by_its_name(name: str, gib: float) -> None:
 
 
 def test_the_kv_cache_by_a_name_lies_near_that_of_known_models() -> None:
-    for name, known in (("Llama-3-8B", 128), ("Llama-3-70B", 320), ("Qwen2.5-32B", 256)):
+    for name, heads in (("Llama-3-8B", 128), ("Llama-3-70B", 320), ("Qwen2.5-32B", 256)):
         need = weights.by_name(name)
         assert need is not None
-        assert need.kv / 1024 == pytest.approx(known, rel=0.25)
+        assert need.kv / 1024 == pytest.approx(heads, rel=0.25)
 
 
 def test_a_name_without_a_size_tells_nothing() -> None:
