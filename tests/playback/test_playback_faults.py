@@ -236,12 +236,12 @@ async def test_a_manner_can_be_for_one_try_at_one_place() -> None:
 
 async def test_a_manner_can_be_for_a_share_of_all_requests_and_different_faults_meet_different_ones() -> None:
     first, second = FaultSpec(status=503, share=0.2), FaultSpec(html=True, share=0.2)
-    met = [merge((first, second), PLACE, 1, f"id {number}") for number in range(1_000)]
-    assert met == [merge((first, second), PLACE, 1, f"id {number}") for number in range(1_000)]
-    assert 150 < sum(manner.status == 503 for manner in met) < 250
-    assert 150 < sum(manner.html is True for manner in met) < 250
-    assert 20 < sum(manner.status == 503 and manner.html is True for manner in met) < 70
-    assert all(manner.share is None for manner in met)
+    merged = [merge((first, second), PLACE, 1, f"id {number}") for number in range(1_000)]
+    assert merged == [merge((first, second), PLACE, 1, f"id {number}") for number in range(1_000)]
+    assert 150 < sum(manner.status == 503 for manner in merged) < 250
+    assert 150 < sum(manner.html is True for manner in merged) < 250
+    assert 20 < sum(manner.status == 503 and manner.html is True for manner in merged) < 70
+    assert all(manner.share is None for manner in merged)
     async with playing(manners=[FaultSpec(status=503, share=1.0)]) as client:
         assert (await client.chat(place=PLACE)).status == 503
         assert (await client.get("/v1/models")).status == 200
@@ -304,8 +304,8 @@ async def test_thinking_can_be_turned_off() -> None:
     off: dict[str, Any] = {"chat_template_kwargs": {"enable_thinking": False}}
     async with playing(Recording(model="tiny", entries=(entry,))) as client:
         messages = [(await client.chat(stream=False, **more)).json["choices"][0]["message"] for more in ({}, off)]
-    said = {"role": "assistant", "content": "pong"}
-    assert messages == [said | {"reasoning": "Well, well."}, said]
+    message = {"role": "assistant", "content": "pong"}
+    assert messages == [message | {"reasoning": "Well, well."}, message]
 
 
 async def test_a_refusal_may_say_when_to_come_back() -> None:

@@ -49,11 +49,11 @@ class Played(msgspec.Struct, frozen=True):
 
     def test_runs(self) -> list[str]:
         """Of each run of the tests: ``passed of all``, and the methods that did not pass."""
-        told = []
+        notes = []
         for ran in self.events(TestsRan):
             failing = [result.id.rpartition("::")[2] for result in ran.results if result.outcome != "passed"]
-            told.append(" ".join([f"{len(ran.results) - len(failing)} of {len(ran.results)}", *failing]))
-        return told
+            notes.append(" ".join([f"{len(ran.results) - len(failing)} of {len(ran.results)}", *failing]))
+        return notes
 
     def wrote(self, phase: str) -> list[str]:
         """The paths that a phase changed, in order."""
@@ -72,9 +72,9 @@ async def play(task: str, warehouse: Path, config: str = "full") -> Played:
             await choice.backend.aclose()
     played = Played(recording, folder, verdict.verdict, read(runs.log_of(folder)))
     assert (played.verdict, verdict.vacuous) == ("passed", ())
-    asked = {answered.place for answered in played.events(ModelAnswered)}
+    places = {answered.place for answered in played.events(ModelAnswered)}
     if config == "full":
-        assert asked == {entry.place for entry in recording.entries if not entry.place.startswith(OF_DEFAULT)}
+        assert places == {entry.place for entry in recording.entries if not entry.place.startswith(OF_DEFAULT)}
     assert [started.exit_status for started in played.events(ProductStarted)] == [0]
     assert all((folder / name).is_file() for name in DELIVERED | {TESTS[config]})
     assert_manual_is_true(folder)
@@ -142,8 +142,8 @@ async def test_print_hello_world_meets_tests_that_prove_nothing_first(tmp_path: 
 
 async def test_the_default_companys_first_calculator_is_wrong_and_its_second_holds(tmp_path: Path) -> None:
     played = await play("create a calculator", tmp_path, "default")
-    asked = [answered.place for answered in played.events(ModelAnswered)]
-    assert asked[:3] == [
+    places = [answered.place for answered in played.events(ModelAnswered)]
+    assert places[:3] == [
         "Sketch.1/candidate.1/Programmer.1/ask.1",
         "ExampleWriting.1/SoftwareTestEngineer.1/ask.1",
         "Drafting.1/candidate.1/Programmer.1/ask.1",
