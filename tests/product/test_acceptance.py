@@ -113,8 +113,8 @@ async def test_a_product_that_does_nothing_has_no_verdict_by_rows_that_any_produ
     files = {**product("pass\n"), rows.FILE: text.encode()}
     ran = await run(way(), SANDBOX, files)
     assert outcomes(ran) == {"tester: (no input)": "passed"}
-    told = judge(await run_without(way(), SANDBOX, without_product(files)), ran, None)
-    assert told.verdict == "not run (every test passes without the product)"
+    judged = judge(await run_without(way(), SANDBOX, without_product(files)), ran, None)
+    assert judged.verdict == "not run (every test passes without the product)"
 
 
 def test_a_row_keeps_its_id_when_others_come_or_go() -> None:

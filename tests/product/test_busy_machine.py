@@ -115,11 +115,13 @@ JAVASCRIPT = {"main.js": b"", "tests/main.test.js": b"", languages.MANIFEST: b'l
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="no node here")
 async def test_other_languages_are_judged_the_same_way() -> None:
-    way = languages.of_folder(JAVASCRIPT)
+    toolchain = languages.of_folder(JAVASCRIPT)
     starved = Machine(ran(stopped="starved"))
-    tests, started = await way.run_tests(starved, JAVASCRIPT), await way.start(starved, JAVASCRIPT)
+    tests, started = await toolchain.run_tests(starved, JAVASCRIPT), await toolchain.start(starved, JAVASCRIPT)
     assert (tests.lacks, started.lacks, starved.runs) == (busy.BUSY, busy.BUSY, 2 * patience.TRIES)
-    told = ["NONCE ready", "not ok 1 - adds\n  error: 'test timed out after 5000ms'\n1..1", "NONCE ended 1"]
-    late, in_time = ran(told, waited=9), ran([told[0], "ok 1 - adds\n1..1", "NONCE ended 0"], waited=9)
-    assert [each.outcome for each in (await way.run_tests(Machine(late, in_time), JAVASCRIPT)).results] == ["passed"]
-    assert (await way.run_tests(Machine(late), JAVASCRIPT)).lacks == busy.BUSY
+    lines = ["NONCE ready", "not ok 1 - adds\n  error: 'test timed out after 5000ms'\n1..1", "NONCE ended 1"]
+    late, in_time = ran(lines, waited=9), ran([lines[0], "ok 1 - adds\n1..1", "NONCE ended 0"], waited=9)
+    assert [each.outcome for each in (await toolchain.run_tests(Machine(late, in_time), JAVASCRIPT)).results] == [
+        "passed"
+    ]
+    assert (await toolchain.run_tests(Machine(late), JAVASCRIPT)).lacks == busy.BUSY

@@ -129,8 +129,8 @@ def test_the_first_step_that_goes_wrong_is_named() -> None:
 
 
 def test_a_long_output_is_told_in_part() -> None:
-    told = fault(row("a", tier="trusted"), (out("b" * 10_000),))
-    assert len(told) < 500 and told.endswith('…"')
+    message = fault(row("a", tier="trusted"), (out("b" * 10_000),))
+    assert len(message) < 500 and message.endswith('…"')
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "1" * 5_000, "\ud800", "\0", "{", "nan"])

@@ -133,13 +133,13 @@ TRICKS = {
 
 
 async def verdict_of(main: str) -> Verdict:
-    way = languages.find("Python")
-    assert way is not None
+    toolchain = languages.find("Python")
+    assert toolchain is not None
     files = {"main.py": main.encode(), rows.FILE: ROWS.encode()}
-    found = acceptance.rows_of(files, way.command)
-    ran = await acceptance.run(way, SANDBOX, files)
+    found = acceptance.rows_of(files, toolchain.command)
+    ran = await acceptance.run(toolchain, SANDBOX, files)
     assert [result.id for result in ran.results] == acceptance.names(found)
-    started = await way.start(SANDBOX, acceptance.visible(files))
+    started = await toolchain.start(SANDBOX, acceptance.visible(files))
     return judge(acceptance.baseline(found), ran, started)
 
 

@@ -210,18 +210,18 @@ async def test_a_wrong_product_fails(language: str, tmp_path: Path) -> None:
 
 @each(PRODUCTS)
 async def test_tests_without_the_product_fail_so_that_they_tell(language: str) -> None:
-    way = find(language)
-    assert way is not None
-    ran = await way.run_tests(SANDBOX, {way.test_file: TESTS[language].encode()})
+    toolchain = find(language)
+    assert toolchain is not None
+    ran = await toolchain.run_tests(SANDBOX, {toolchain.test_file: TESTS[language].encode()})
     assert ran.results
     assert not [result for result in ran.results if result.outcome == "passed"]
 
 
 @each(CRASHES)
 async def test_a_crash_is_no_start(language: str) -> None:
-    way = find(language)
-    assert way is not None
-    started = await way.start(SANDBOX, {way.main: CRASHES[language].encode()}, watch=30)
+    toolchain = find(language)
+    assert toolchain is not None
+    started = await toolchain.start(SANDBOX, {toolchain.main: CRASHES[language].encode()}, watch=30)
     assert started.how == "crashed", started
 
 
@@ -234,18 +234,20 @@ REFUSES = {
 
 @each(REFUSES)
 async def test_a_silent_failure_is_no_start_and_a_usage_message_is_one(language: str) -> None:
-    way = find(language)
-    assert way is not None
-    silent, usage = [await way.start(SANDBOX, {way.main: text.encode()}, watch=30) for text in REFUSES[language]]
+    toolchain = find(language)
+    assert toolchain is not None
+    silent, usage = [
+        await toolchain.start(SANDBOX, {toolchain.main: text.encode()}, watch=30) for text in REFUSES[language]
+    ]
     assert (silent.how, silent.exit_status, silent.why) == ("crashed", 3, "exit status 3, without any output")
     assert (usage.how, usage.exit_status) == ("exited", 2)
 
 
 @each(WAITS)
 async def test_a_product_that_waits_is_alive(language: str) -> None:
-    way = find(language)
-    assert way is not None
-    assert (await way.start(SANDBOX, {way.main: WAITS[language].encode()}, watch=0.5)).how == "alive"
+    toolchain = find(language)
+    assert toolchain is not None
+    assert (await toolchain.start(SANDBOX, {toolchain.main: WAITS[language].encode()}, watch=0.5)).how == "alive"
 
 
 @each(["C", "C++", "Java", "Rust", "Go"])
@@ -257,9 +259,9 @@ async def test_a_product_that_does_not_build_fails(language: str, tmp_path: Path
 
 @each(["C", "Rust"])
 async def test_tests_that_do_not_build_say_so(language: str) -> None:
-    way = find(language)
-    assert way is not None
-    ran = await way.run_tests(SANDBOX, {way.test_file: b"no program"})
+    toolchain = find(language)
+    assert toolchain is not None
+    ran = await toolchain.run_tests(SANDBOX, {toolchain.test_file: b"no program"})
     assert ran.trouble.startswith("the tests cannot be built")
     assert not ran.results
 
@@ -331,9 +333,9 @@ async def test_a_product_that_leaves_within_its_tests_does_not_pass(language: st
     ],
 )
 async def test_a_run_that_contradicts_itself_is_not_believed(language: str, tests: str, trouble: str) -> None:
-    way = find(language)
-    assert way is not None
-    ran = await way.run_tests(SANDBOX, {way.test_file: tests.encode()}, seconds=2)
+    toolchain = find(language)
+    assert toolchain is not None
+    ran = await toolchain.run_tests(SANDBOX, {toolchain.test_file: tests.encode()}, seconds=2)
     assert ran.trouble == trouble
 
 
@@ -349,9 +351,9 @@ async def test_a_missing_toolchain_is_named_and_is_no_pass(
 
 
 async def test_a_page_whose_script_is_not_there_does_not_open() -> None:
-    way = find("html")
-    assert way is not None
-    started = await way.start(SANDBOX, {"index.html": b'<script src="./gone.js?x"></script>'})
+    toolchain = find("html")
+    assert toolchain is not None
+    started = await toolchain.start(SANDBOX, {"index.html": b'<script src="./gone.js?x"></script>'})
     assert (started.how, started.why) == ("crashed", "index.html loads gone.js, which is not there")
 
 

@@ -144,7 +144,7 @@ async def test_a_program_that_the_task_names_is_the_products_to_bring() -> None:
 
 async def test_faults_are_told_once_for_each_cause() -> None:
     test = real_tests("Calculator")
-    told = plumbing.text(plumbing.faults(await ran(test), {PATH: test}, ["main.py"]))
-    assert told.count("The cause") == 1
-    assert 'self.assertEqual(result.stdout.strip(), "3")' in told
-    assert told.count("TestAcceptance::") == 5
+    text = plumbing.text(plumbing.faults(await ran(test), {PATH: test}, ["main.py"]))
+    assert text.count("The cause") == 1
+    assert 'self.assertEqual(result.stdout.strip(), "3")' in text
+    assert text.count("TestAcceptance::") == 5

@@ -160,7 +160,7 @@ def test_a_here_document_is_the_input_with_all_that_stands_in_it(mark: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "expected"),
     [
         ("python3 main.py 'open", "not a valid command line"),
         ("python3 other.py", "does not start the program (python3 main.py)"),
@@ -176,8 +176,8 @@ def test_a_here_document_is_the_input_with_all_that_stands_in_it(mark: str) -> N
         ("python3 main.py <<< a b", "<<< takes one word"),
     ],
 )
-def test_what_is_no_start_of_the_program_is_unread_and_says_why(line: str, told: str) -> None:
-    assert told in why(line)
+def test_what_is_no_start_of_the_program_is_unread_and_says_why(line: str, expected: str) -> None:
+    assert expected in why(line)
 
 
 def test_a_command_that_cannot_be_read_takes_its_whole_session_with_it() -> None:

@@ -23,9 +23,9 @@ NODE_TEST += "  if (r.status !== 0) throw new Error(r.stderr); });\n"
 
 async def verdict_of(files: dict[str, bytes]) -> str:
     sandbox = levels.at("landlock")
-    way = languages.of_folder(files)
-    tests = await way.run_tests(sandbox, files)
-    started = await way.start(sandbox, files)
+    toolchain = languages.of_folder(files)
+    tests = await toolchain.run_tests(sandbox, files)
+    started = await toolchain.start(sandbox, files)
     assert (tests.lacks, started.lacks) == ("socket", "socket")
     without_start = judge(tests, None, started)
     assert "no tests" in without_start.verdict

@@ -34,8 +34,8 @@ def test_subtests_count_by_themselves_under_the_name_of_their_suite() -> None:
 
 
 def test_a_suite_that_fails_by_itself_is_a_failure() -> None:
-    told = tap("    ok 1 - a\n    1..1\nnot ok 1 - s\n1..1\n")
-    assert [(one.name, one.outcome) for one in told.tests] == [("s > a", "passed"), ("s", "failed")]
+    report = tap("    ok 1 - a\n    1..1\nnot ok 1 - s\n1..1\n")
+    assert [(one.name, one.outcome) for one in report.tests] == [("s > a", "passed"), ("s", "failed")]
 
 
 def test_diagnostics_say_why_a_test_failed() -> None:

@@ -123,12 +123,12 @@ async def test_a_judged_folder_can_be_told_as_json(tmp_path: Path) -> None:
     vacuous = "def test_a():\n    pass\n"
     write(tmp_path, product("1 / 0", calculator="def add(a, b): return 3\n", test_a=vacuous, test_b=CALCULATOR_TESTS))
     judged = await judge_folder(SANDBOX, tmp_path)
-    told = msgspec.json.decode(msgspec.json.encode(judged.as_dict()))
-    assert told["verdict"] == "failed (2 of 3, does not start)"
-    assert told["vacuous"] == ["test_a.py::test_a"]
-    assert [test["outcome"] for test in told["tests"]] == ["passed", "passed", "failed"]
-    assert told["tests"][2]["why"].endswith("AssertionError: 3 != -3")
-    assert (told["start"]["how"], told["start"]["exit_status"]) == ("crashed", 1)
+    data = msgspec.json.decode(msgspec.json.encode(judged.as_dict()))
+    assert data["verdict"] == "failed (2 of 3, does not start)"
+    assert data["vacuous"] == ["test_a.py::test_a"]
+    assert [test["outcome"] for test in data["tests"]] == ["passed", "passed", "failed"]
+    assert data["tests"][2]["why"].endswith("AssertionError: 3 != -3")
+    assert (data["start"]["how"], data["start"]["exit_status"]) == ("crashed", 1)
     assert "  passed    test_a.py::test_a  (passes without the product too)" in judged.text()
     assert judged.text().endswith("            ZeroDivisionError: division by zero")
 
