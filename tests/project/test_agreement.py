@@ -130,8 +130,8 @@ async def test_where_the_tester_shows_nothing_the_drafts_alone_decide(tmp_path: 
 async def test_programmers_do_not_see_the_testers_further_examples(tmp_path: Path) -> None:
     ran = await built(tmp_path, RIGHT, "n + n")
     texts = {message.id: message.content for message in ran.events(MessageStored)}
-    asked = [answer for answer in ran.events(ModelAnswered) if "Drafting" in answer.place]
-    prompts = [texts[message] for answer in asked for message in answer.messages]
+    answers = [answer for answer in ran.events(ModelAnswered) if "Drafting" in answer.place]
+    prompts = [texts[message] for answer in answers for message in answer.messages]
     assert any("double a number" in prompt for prompt in prompts)
     assert not any("13" in prompt for prompt in prompts)
 

@@ -123,8 +123,8 @@ async def test_a_bad_path_is_refused_recorded_and_told(tmp_path: Path) -> None:
     assert [refused.path for refused in ran.events(FileRefused)] == ["../../outside.py"]
     assert not (tmp_path / "outside.py").exists()
     review = next(call for call in ran.events(ModelAnswered) if call.place == REVIEW)
-    asked = {message.id: message.content for message in ran.events(MessageStored)}
-    assert "../../outside.py" in asked[review.messages[-1]]
+    prompts = {message.id: message.content for message in ran.events(MessageStored)}
+    assert "../../outside.py" in prompts[review.messages[-1]]
 
 
 async def test_the_programmer_cannot_change_the_tests(tmp_path: Path) -> None:
@@ -159,8 +159,8 @@ async def test_a_document_is_judged_by_the_file_that_the_program_makes(tmp_path:
     ran = await run(tmp_path, recording(ANSWERS | kind | {start.format(1): writing}))
     assert ran.verdict.verdict == "passed"
     assert "and created greeting.txt" in (ran.folder / "REPORT.md").read_text()
-    asked = [message.content for message in ran.events(MessageStored)]
-    assert any("It left no document as a file in the current directory." in text for text in asked)
+    prompts = [message.content for message in ran.events(MessageStored)]
+    assert any("It left no document as a file in the current directory." in text for text in prompts)
     ran = await run(tmp_path, recording(ANSWERS | kind | {start.format(n): MAIN for n in (1, 2)}))
     assert ran.verdict.verdict == "failed (1 of 1, makes no document)"
 
@@ -242,8 +242,8 @@ async def test_a_talk_that_goes_in_circles_is_ended_and_told(tmp_path: Path) -> 
     talk = {place.format("ChiefProductOfficer", n): "Who knows?" for n in range(1, 10)}
     talk |= {place.format("ChiefExecutiveOfficer", n): f"Not I, for the {n}th time." for n in range(1, 10)}
     ran = await run(tmp_path, recording(ANSWERS | talk), config=str(company))
-    told = "DemandAnalysis: Chief Product Officer said the same 3 times; the conversation was ended"
-    assert told in notes(ran)
+    note = "DemandAnalysis: Chief Product Officer said the same 3 times; the conversation was ended"
+    assert note in notes(ran)
     assert sum(call.place.startswith("DemandAnalysis") for call in ran.events(ModelAnswered)) == 5
     assert ran.verdict.verdict == "passed"
 
@@ -334,9 +334,9 @@ async def test_a_product_in_another_language_is_tested_and_delivered_with_its_ma
     assert ran.verdict.verdict == "passed", ran.verdict
     assert [refused.path for refused in ran.events(FileRefused)] == ["product.toml"]
     assert (ran.folder / "product.toml").read_text() == manifest("Shell")
-    asked = [message.content for message in ran.events(MessageStored)]
-    assert any("One file, `tests/acceptance.sh`" in text and "unittest" not in text for text in asked)
-    assert any("a person who runs `bash main.sh`" in text for text in asked)
+    prompts = [message.content for message in ran.events(MessageStored)]
+    assert any("One file, `tests/acceptance.sh`" in text and "unittest" not in text for text in prompts)
+    assert any("a person who runs `bash main.sh`" in text for text in prompts)
 
 
 async def test_a_product_whose_toolchain_is_missing_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -371,8 +371,8 @@ async def test_a_run_that_lost_its_server_goes_on_where_it_was(tmp_path: Path, s
 
 
 async def test_packages_that_the_imports_tell_are_asked_of_nobody(tmp_path: Path) -> None:
-    known = UNHEARD_OF.replace("unheardof", "numpy, PIL.Image, json")
-    ran = await run(tmp_path, recording(ANSWERS | {"Coding.1/Programmer.1/ask.1": f"{WORDS}\n{known}"}))
+    program = UNHEARD_OF.replace("unheardof", "numpy, PIL.Image, json")
+    ran = await run(tmp_path, recording(ANSWERS | {"Coding.1/Programmer.1/ask.1": f"{WORDS}\n{program}"}))
     assert ran.verdict.verdict == "passed"
     assert (ran.folder / "requirements.txt").read_text() == "numpy\nPillow\n"
     assert PACKAGES not in {call.place for call in ran.events(ModelAnswered)}
@@ -401,8 +401,8 @@ async def test_an_answer_in_the_log_is_kept_although_the_imports_would_tell(
 
 async def test_requirements_lose_what_is_no_package_and_the_report_says_so(tmp_path: Path) -> None:
     answer = "requirements.txt\n```\njson\nnobodyknows\nrequests>=2\n```\n"
-    said = {"Coding.1/Programmer.1/ask.1": f"{WORDS}\n{UNHEARD_OF}", PACKAGES: answer}
-    ran = await run(tmp_path, recording(ANSWERS | said))
+    answers = {"Coding.1/Programmer.1/ask.1": f"{WORDS}\n{UNHEARD_OF}", PACKAGES: answer}
+    ran = await run(tmp_path, recording(ANSWERS | answers))
     assert (ran.folder / "requirements.txt").read_text() == "requests>=2\n"
     assert notes(ran) == [
         "EnvironmentDoc: requirements.txt, json: part of the standard library",

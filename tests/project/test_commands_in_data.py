@@ -26,10 +26,10 @@ REVIEW = "CodeReview.1/CodeReviewComment.1/CodeReviewer.1/ask.1"
 def carrying(text: str) -> dict[str, str]:
     """Answers for a run whose files, whose failing test and whose crash hold the text; then all is mended."""
     # Escaped, since the reader of answers takes leaked template tokens out of them.
-    said = json.dumps(text).replace("<", "\\x3c").replace("[", "\\x5b")
-    words = f'"""Words.\n\n{text}\n"""\n\n\ndef greeting():\n    raise ValueError({said})'
+    data = json.dumps(text).replace("<", "\\x3c").replace("[", "\\x5b")
+    words = f'"""Words.\n\n{text}\n"""\n\n\ndef greeting():\n    raise ValueError({data})'
     return ANSWERS | {
-        CODING: f"words.py\n{fenced(words)}\n\nmain.py\n{fenced(f'print({said}){chr(10)}raise ValueError({said})')}\n",
+        CODING: f"words.py\n{fenced(words)}\n\nmain.py\n{fenced(f'print({data}){chr(10)}raise ValueError({data})')}\n",
         "Test.1/TestModification.1/Programmer.1/ask.1": WORDS,
         "StartUp.1/StartModification.1/Programmer.1/ask.1": MAIN,
     }
@@ -79,9 +79,9 @@ async def test_a_text_that_commands_stays_quoted_and_changes_nothing(name: str, 
         ],
         {"tests/test_acceptance.py", "words.py", "main.py", "requirements.txt", "manual.md"},
     )
-    asked = [event.content for event in came.events(MessageStored) if event.role != "assistant"]
-    assert sum("QUILL" in question for question in asked) >= 4
-    for question in asked:
+    prompts = [event.content for event in came.events(MessageStored) if event.role != "assistant"]
+    assert sum("QUILL" in question for question in prompts) >= 4
+    for question in prompts:
         assert not [line for line in outside(question) if "QUILL" in line]
     kept = "".join(path.read_text() for path in came.folder.rglob("*") if path.is_file())
     assert KEY not in kept
@@ -92,10 +92,10 @@ async def test_a_programs_template_tokens_reach_no_prompt_as_such(tmp_path: Path
     assert any("<|im_end|>" in result.why for ran in came.events(TestsRan) for result in ran.results)
     assert any("<|im_end|>" in started.output for started in came.events(ProductStarted))
     (mend,) = (event.content for event in came.events(MessageStored) if "Started with `" in event.content)
-    told = mend.partition("Started with `")[2]
-    assert "QUILL <\\|im_end|> QUILL <\\|im_start|>system" in told
-    assert "[\\INST]" in told
-    assert inert(told) == told
+    shown = mend.partition("Started with `")[2]
+    assert "QUILL <\\|im_end|> QUILL <\\|im_start|>system" in shown
+    assert "[\\INST]" in shown
+    assert inert(shown) == shown
 
 
 async def test_a_review_that_quotes_a_conclusion_has_not_concluded(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ async def test_a_review_that_quotes_a_conclusion_has_not_concluded(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("expected", "shown"),
     [
         ("<|im_end|>", "<\\|im_end|>"),
         ("<|end_header_id|>", "<\\|end_header_id|>"),
@@ -125,15 +125,15 @@ async def test_a_review_that_quotes_a_conclusion_has_not_concluded(tmp_path: Pat
         ("naïve 😀 👨‍👩‍👧 שלום", "naïve 😀 👨‍👩‍👧 שלום"),
     ],
 )
-def test_output_is_made_inert_and_nothing_else_of_it_changes(said: str, shown: str) -> None:
-    assert inert(said) == shown
+def test_output_is_made_inert_and_nothing_else_of_it_changes(expected: str, shown: str) -> None:
+    assert inert(expected) == shown
     assert inert(shown) == shown
 
 
 def test_a_reason_of_several_lines_is_fenced_and_one_of_a_single_line_is_as_it_was() -> None:
     assert reason_text("no test was collected") == "no test was collected"
-    told = reason_text("Traceback:\n```\n<INFO> Finished </s>")
-    assert told == "\n\n````text\nTraceback:\n```\n<INFO> Finished <\\/s>\n````\n\nThat is all that it said"
+    shown = reason_text("Traceback:\n```\n<INFO> Finished </s>")
+    assert shown == "\n\n````text\nTraceback:\n```\n<INFO> Finished <\\/s>\n````\n\nThat is all that it said"
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ LUNA = msgspec.structs.replace(PLAYED, model="gpt-6-luna")
 def notes(folder: Path) -> list[str]:
     """What was said of the endpoints before the first call of each attempt."""
     records = store.read(runs.log_of(folder))
-    told = [note for r in records if isinstance(r.event, AttemptStarted) for note in r.event.notes]
-    return [note for note in told if not note.startswith("Effort: ")]
+    remarks = [note for r in records if isinstance(r.event, AttemptStarted) for note in r.event.notes]
+    return [note for note in remarks if not note.startswith("Effort: ")]
 
 
 async def test_a_run_falls_back_goes_back_and_tells_it_call_by_call(tmp_path: Path) -> None:

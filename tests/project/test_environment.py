@@ -66,9 +66,9 @@ def test_an_unknown_name_is_asked_for_by_itself(folder: Path) -> None:
     lines = ("arcade", "reqeusts", "zxqv==1")
     with CliRunner().isolation(input="y\nn\ny\n") as (out, err, _):
         assert agreed_lines(lines, folder, yes=False, allow=()) == ("arcade", "zxqv==1")
-        told = (out.getvalue() + err.getvalue()).decode()
-    assert '"reqeusts" is not a known package; did its author mean "requests"?' in told
-    assert '"zxqv" is not a known package, so look it up' in told
+        output = (out.getvalue() + err.getvalue()).decode()
+    assert '"reqeusts" is not a known package; did its author mean "requests"?' in output
+    assert '"zxqv" is not a known package, so look it up' in output
 
 
 def test_yes_does_not_cover_a_name_that_nobody_knows_but_allow_does(folder: Path) -> None:

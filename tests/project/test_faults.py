@@ -84,14 +84,14 @@ PARTS = [list(PASSING)[start::3] for start in range(3)]
 @pytest.mark.parametrize("names", PARTS, ids=["first", "second", "third"])
 async def test_faults_in_the_middle_of_a_run_are_recovered_from(tmp_path: Path, names: list[str]) -> None:
     once = [name for name in names if name != "pieces for ever"]  # which takes all the time that a call may take
-    met = dict(zip(ANSWERS, once, strict=False))
-    manners = [FaultSpec(place=place, attempt=1, **PASSING[name].manner) for place, name in met.items()]
+    faults = dict(zip(ANSWERS, once, strict=False))
+    manners = [FaultSpec(place=place, attempt=1, **PASSING[name].manner) for place, name in faults.items()]
     async with served(*manners) as url:
         ran, error, folder = await begun(tmp_path, [url], toml=HASTY)
     assert error is None and ran is not None
     assert ran.verdict.verdict == "passed"
     for answer in answers(folder):
-        name = met.get(answer.place, "")
+        name = faults.get(answer.place, "")
         requests = (2 if name else 1) + (name == "reset before headers")  # it could have been a stale connection
         assert (answer.tries, len(answer.tried)) == (requests, bool(name))
         assert all(why.startswith(f"{url}: ") and PASSING[name].words in why for why in answer.tried)
@@ -103,8 +103,8 @@ async def test_faults_in_the_middle_of_a_run_are_recovered_from(tmp_path: Path, 
 async def test_beside_an_endpoint_that_is_well_the_run_passes_and_says_who_answered(
     tmp_path: Path, names: list[str]
 ) -> None:
-    met = dict(zip(ANSWERS, 8 * names, strict=False))
-    manners = [FaultSpec(place=place, **FAULTS[name].manner) for place, name in met.items()]
+    faults = dict(zip(ANSWERS, 8 * names, strict=False))
+    manners = [FaultSpec(place=place, **FAULTS[name].manner) for place, name in faults.items()]
     async with served(*manners) as bad, served() as good:
         ran, error, folder = await begun(tmp_path, [bad, good], toml=HASTY)
     assert error is None and ran is not None
@@ -112,7 +112,9 @@ async def test_beside_an_endpoint_that_is_well_the_run_passes_and_says_who_answe
     assert {answer.endpoint for answer in answers(folder)} == {good}
     for answer in answers(folder):
         (why,) = answer.passed_over
-        assert why.startswith(f"{bad}: ") and (FAULTS[met[answer.place]].words in why or "circuit breaker open" in why)
+        assert why.startswith(f"{bad}: ") and (
+            FAULTS[faults[answer.place]].words in why or "circuit breaker open" in why
+        )
     report = (folder / "REPORT.md").read_text()
     assert "Endpoint failures: 7 of 7 calls fell back" in report
     assert bad in report.partition("Endpoint failures")[2].partition("## ")[0]
@@ -120,13 +122,13 @@ async def test_beside_an_endpoint_that_is_well_the_run_passes_and_says_who_answe
 
 @pytest.mark.parametrize("manner", [{"empty": True}, {"empty": True, "null_content": True}], ids=["empty", "null"])
 async def test_an_answer_that_says_nothing_is_asked_for_again(tmp_path: Path, manner: dict[str, Any]) -> None:
-    asked = "Coding.1/Programmer.1/ask.1"
-    played = recording(ANSWERS | {asked.replace("ask.1", "ask.2"): ANSWERS[asked]})
-    async with served(FaultSpec(place=asked, **manner), played=played) as url:
+    place = "Coding.1/Programmer.1/ask.1"
+    played = recording(ANSWERS | {place.replace("ask.1", "ask.2"): ANSWERS[place]})
+    async with served(FaultSpec(place=place, **manner), played=played) as url:
         ran, error, folder = await begun(tmp_path, [url])
     assert error is None and ran is not None
     assert ran.verdict.verdict == "passed"
-    assert [answer.text for answer in answers(folder) if answer.place == asked] == [""]
+    assert [answer.text for answer in answers(folder) if answer.place == place] == [""]
     assert "**asked again**" in (folder / "REPORT.md").read_text()
 
 

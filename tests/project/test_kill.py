@@ -97,12 +97,12 @@ async def test_a_network_killed_at_each_effect_ends_in_the_same_product(tmp_path
     """Two layers of two agents, all of the first joined to all of the second, whose two solutions are put together."""
     _, whole = await ran(tmp_path, Agents(), named("layered", 4))
     events = [record.event for record in store.read(runs.log_of(whole))]
-    said = {event.place: event.text for event in events if isinstance(event, ModelAnswered)}
+    answers = {event.place: event.text for event in events if isinstance(event, ModelAnswered)}
     network = named("layered", 4).as_json
     order = {"task": "greet", "name": "Greeting", "config": "full", "network": network}
-    async with Playback(recording(said)) as endpoint:
+    async with Playback(recording(answers)) as endpoint:
         lives = await killed(tmp_path, endpoint, moment, json.dumps(order))
     assert len(lives) >= 9 // STEP  # of which up to four happen side by side
     for life in lives:
         assert sum("/node." in place or "/edge-" in place for place in life["places"]) == 8
-        assert set(said) <= set(life["places"])
+        assert set(answers) <= set(life["places"])

@@ -55,10 +55,10 @@ async def test_a_copy_of_the_form_is_no_file_and_the_next_question_names_the_pat
 
 async def test_no_prompt_shows_another_path_than_those_that_are_wanted(tmp_path: Path) -> None:
     ran = await run(tmp_path, recording(ANSWERS))
-    told = [message.content for message in ran.events(MessageStored)]
-    assert any("main.py\n```python\nthe whole file\n```" in text for text in told)
-    assert any(f"{AT}\n```python\nthe whole file\n```" in text for text in told)
-    assert not any("greeting/" in text for text in told)
+    prompts = [message.content for message in ran.events(MessageStored)]
+    assert any("main.py\n```python\nthe whole file\n```" in text for text in prompts)
+    assert any(f"{AT}\n```python\nthe whole file\n```" in text for text in prompts)
+    assert not any("greeting/" in text for text in prompts)
 
 
 async def test_a_part_of_a_file_is_asked_for_as_that_file(tmp_path: Path) -> None:
@@ -122,9 +122,9 @@ async def test_the_tester_mends_the_tests_own_plumbing_before_the_programmer_is_
     assert ran.verdict.verdict == "passed"
     assert [call.place for call in ran.events(ModelAnswered) if "Modification" in call.place] == []
     assert notes(ran) == [f"tests: TestRepair: {AT} was amended: The output was not kept."]
-    told = next(text.content for text in ran.events(MessageStored) if "fail by themselves" in text.content)
-    assert "AttributeError: 'NoneType' object has no attribute 'strip'" in told
-    assert "capture_output=True" in told
+    prompts = next(text.content for text in ran.events(MessageStored) if "fail by themselves" in text.content)
+    assert "AttributeError: 'NoneType' object has no attribute 'strip'" in prompts
+    assert "capture_output=True" in prompts
 
 
 async def test_tests_that_fail_for_the_program_are_not_sent_to_the_tester(tmp_path: Path) -> None:

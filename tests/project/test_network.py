@@ -58,7 +58,7 @@ class Agents(ModelBackend):
             who = place.removesuffix("/Programmer.1/ask.1").replace("/", " ")
             return f"{WORDS}\nmain.py\n```python\n# by {who}\nfrom words import greeting\n\nprint(greeting())\n```\n"
         return ANSWERS.get(place) or next(
-            text for known, text in ANSWERS.items() if known.rsplit("/", 3)[-2:] == place.rsplit("/", 3)[-2:]
+            text for recorded, text in ANSWERS.items() if recorded.rsplit("/", 3)[-2:] == place.rsplit("/", 3)[-2:]
         )
 
     async def facts(self) -> Facts:
@@ -176,15 +176,17 @@ async def test_each_topology_ends_in_a_product_that_is_judged(tmp_path: Path, to
 async def test_a_node_reads_every_solution_once_and_what_was_said_of_it(tmp_path: Path) -> None:
     agents = Agents()
     await ran(tmp_path, agents, Network(edges=tuple((f"s{n}", "end") for n in range(2 * GROUP + 2))))
-    asked = dict(agents.asked)
-    merges = [place for place in asked if "/merge." in place]
+    prompts = dict(agents.asked)
+    merges = [place for place in prompts if "/merge." in place]
     assert len(merges) == 3
     end = f"Coding.1/node.{2 * GROUP + 3}"
     for number in range(1, 2 * GROUP + 3):
-        holding = [place for place, text in asked.items() if f"# by Coding.1 node.{number}\n" in text and end in place]
+        holding = [
+            place for place, text in prompts.items() if f"# by Coding.1 node.{number}\n" in text and end in place
+        ]
         assert len(holding) == 1
-        assert f"Mind the edge-{number}.{2 * GROUP + 3}." in asked[holding[0]]
-    whole = asked[f"{end}/Programmer.1/ask.1"]
+        assert f"Mind the edge-{number}.{2 * GROUP + 3}." in prompts[holding[0]]
+    whole = prompts[f"{end}/Programmer.1/ask.1"]
     assert whole.count("# by ") == 3
 
 

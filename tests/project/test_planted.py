@@ -65,15 +65,15 @@ def test_nothing_that_is_planted_runs_on_the_host_when_a_folder_is_judged_from_i
     environ = os.environ | {"PYTHONPATH": str(ROOT), "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
     install = ("--install", "--yes", "--allow", "nosuchpackage-of-ours")
     chatdev = [sys.executable, "-m", "chatdev", "test", "."]
-    said = ""
+    stderr = ""
     for words in ((), install):
         done = subprocess.run([*chatdev, *words], cwd=planted, env=environ, capture_output=True, text=True)
         assert ("test_main.py" in done.stdout) is not bool(words), done.stderr
         assert not (planted.parent / MARKED).exists(), (planted.parent / MARKED).read_text()
-        said = done.stderr
-    assert "The packages cannot be installed" in said
-    assert "evil.whl: a file, not a package" in said
-    assert "-e .: not a requirement" in said
+        stderr = done.stderr
+    assert "The packages cannot be installed" in stderr
+    assert "evil.whl: a file, not a package" in stderr
+    assert "-e .: not a requirement" in stderr
 
 
 def test_the_marks_work(planted: Path) -> None:

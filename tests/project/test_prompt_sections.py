@@ -102,9 +102,9 @@ def test_the_oldest_talk_goes_first_and_the_latest_after_the_files() -> None:
 
 
 def test_a_talk_inside_one_message_is_found_there() -> None:
-    said = ["What about colours? " * 20, "Blue. " * 50]
-    text = f"Question\n\nCTO: {said[0].strip()}\n\nCEO: {said[1].strip()}\n\nReply."
-    parts = named([Message("user", text)], STATE, [each.strip() for each in said])[0].parts
+    talk = ["What about colours? " * 20, "Blue. " * 50]
+    text = f"Question\n\nCTO: {talk[0].strip()}\n\nCEO: {talk[1].strip()}\n\nReply."
+    parts = named([Message("user", text)], STATE, [each.strip() for each in talk])[0].parts
     assert [part.name for part in parts] == ["", "an earlier answer", "", "an earlier answer", ""]
 
 

@@ -80,12 +80,12 @@ def test_a_report_counts_explains_the_first_and_names_the_rest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("how", "expected"),
     [("missing", "not started: KeyError"), ("crashed", "crashed: KeyError"), ("alive", "runs"), ("exited", "status 3")],
 )
-def test_a_start_is_told_in_words(how: str, said: str) -> None:
+def test_a_start_is_told_in_words(how: str, expected: str) -> None:
     started = ProductStarted("p", "d", how, exit_status=3, why="KeyError")  # type: ignore[arg-type]
-    assert said in started_text(started)
+    assert expected in started_text(started)
 
 
 def altered(tmp_path: Path, name: str, text: str) -> Company:
@@ -124,8 +124,8 @@ class Memory:
 def test_another_source_feeds_a_placeholder_of_its_own(tmp_path: Path) -> None:
     head = "assistant = 'Programmer'\nuser = 'Code Reviewer'\nkind = 'code'"
     company = altered(tmp_path, "phases/Coding.md", f"+++\n{head}\n+++\nNote: {{{{ memory }}}}")
-    asked = Prompts(company, (*SOURCES, Memory())).question(company.phases["Coding"], STATE, "Programmer")
-    assert asked.endswith("Note: Programmer wrote a command line program before.")
+    messages = Prompts(company, (*SOURCES, Memory())).question(company.phases["Coding"], STATE, "Programmer")
+    assert messages.endswith("Note: Programmer wrote a command line program before.")
     with pytest.raises(CompanyError, match="memory"):
         Prompts(company).question(company.phases["Coding"], STATE, "Programmer")
 

@@ -131,8 +131,8 @@ async def test_a_server_that_fails_all_but_one_stops_the_run_and_a_resume_asks_o
     assert not any(isinstance(record.event, RaceDecided) for record in before)
     ran = await run(tmp_path, played, folder=folder)
     assert ran.events(RaceDecided)[0].winner == 2
-    asked = [call.place for call in ran.events(ModelAnswered)]
-    assert asked.count(BRANCH.format(1)) == asked.count(BRANCH.format(2)) == 1
+    places = [call.place for call in ran.events(ModelAnswered)]
+    assert places.count(BRANCH.format(1)) == places.count(BRANCH.format(2)) == 1
 
 
 async def test_a_resume_keeps_the_winner_and_asks_no_other_candidate(tmp_path: Path) -> None:

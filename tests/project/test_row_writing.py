@@ -46,8 +46,8 @@ async def test_with_two_examples_in_the_task_the_testers_count_once_they_are_met
 
 
 async def test_one_example_of_the_task_comes_first_and_the_testers_copy_of_it_is_left_out(tmp_path: Path) -> None:
-    said = "$ echo '3 4' | python3 main.py\n8\n\n$ echo '-1 1' | python3 main.py\n0\n"
-    ran = await built(tmp_path, ONE, {ROWS: said})
+    answer = "$ echo '3 4' | python3 main.py\n8\n\n$ echo '-1 1' | python3 main.py\n0\n"
+    ran = await built(tmp_path, ONE, {ROWS: answer})
     assert len(asked(ran)) == 1
     assert [(row.title, row.tier) for row in kept(ran)] == [("< 3 4", "trusted"), ("< -1 1", "doubtful")]
     assert ran.verdict.verdict == "passed"
@@ -62,14 +62,14 @@ async def test_an_example_of_the_task_is_enough_where_the_tester_says_nothing_of
 
 async def test_a_tester_of_whom_nothing_can_be_read_is_asked_the_same_again_with_another_seed(tmp_path: Path) -> None:
     good = "$ echo 1 2 | python3 main.py\n3\n"
-    for number, (said, why) in enumerate(
+    for number, (answer, why) in enumerate(
         (
             ("It should print 3 for 1 and 2.", "no line begins with $"),
             ("$ cat numbers | python3 main.py\n3", "only echo and printf may be piped into the program"),
             ("$ python3 main.py\n", "the commands have no output below them"),
         )
     ):
-        ran = await built(tmp_path / str(number), SUMS, {ROWS: said, AGAIN: good})
+        ran = await built(tmp_path / str(number), SUMS, {ROWS: answer, AGAIN: good})
         assert told(ran) == [f"ExampleWriting: no example could be read ({why})"]
         first, second = asked(ran)
         assert first.messages == second.messages

@@ -35,7 +35,7 @@ def noted(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("place", "text", "finish", "asked"),
+    ("place", "text", "finish", "is_asked"),
     [
         pytest.param(CODING, "", "stop", 3, id="empty"),
         pytest.param(CODING, "I would rather talk about the weather.", "stop", 3, id="unusable"),
@@ -46,7 +46,7 @@ def noted(folder: Path) -> list[str]:
     ],
 )
 async def test_another_endpoint_is_asked_for_that_phase_alone(
-    tmp_path: Path, place: str, text: str, finish: str, asked: int
+    tmp_path: Path, place: str, text: str, finish: str, is_asked: int
 ) -> None:
     spoilt = bad(place, text)
     first_play = recording(ANSWERS | spoilt, finish=dict.fromkeys(spoilt, finish))
@@ -59,7 +59,7 @@ async def test_another_endpoint_is_asked_for_that_phase_alone(
     assert ran.verdict.verdict == "passed"
     by = [(answer.place, answer.endpoint) for answer in answers(folder)]
     assert [place for place, endpoint in by if endpoint == second] == [second_play.entries[-1].place]
-    assert sum(place.rsplit("/", 1)[0] == answered.rsplit("/", 1)[0] for answered, _ in by) == asked
+    assert sum(place.rsplit("/", 1)[0] == answered.rsplit("/", 1)[0] for answered, _ in by) == is_asked
     assert any("retried on another endpoint" in each for each in noted(folder))
     assert "retried on another endpoint" in (folder / "REPORT.md").read_text()
 
@@ -134,7 +134,7 @@ async def test_the_budget_of_the_settings_holds_unless_another_is_typed(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("budget", "told"),
+    ("budget", "expected"),
     [
         ("calls = 0", "budget.calls"),
         ('tokens = "many"', "budget.tokens"),
@@ -142,9 +142,9 @@ async def test_the_budget_of_the_settings_holds_unless_another_is_typed(tmp_path
         ("money = 1", "money"),
     ],
 )
-def test_a_budget_that_cannot_be_is_named(tmp_path: Path, budget: str, told: str) -> None:
+def test_a_budget_that_cannot_be_is_named(tmp_path: Path, budget: str, expected: str) -> None:
     (tmp_path / "chatdev.toml").write_text(f"[budget]\n{budget}\n")
-    with pytest.raises(SettingsError, match=told):
+    with pytest.raises(SettingsError, match=expected):
         load({}, tmp_path)
 
 

@@ -101,9 +101,9 @@ async def test_what_only_repeats_the_input_waits_for_what_three_drafts_print(tmp
 
 async def test_programmers_see_how_it_is_started_and_no_output_that_nobody_knows(tmp_path: Path) -> None:
     ran = await built(tmp_path, shown((2, 2), (5, 5)), DOUBLES, DOUBLES, DOUBLES)
-    asked = next(answer for answer in ran.events(ModelAnswered) if answer.place.startswith("Drafting"))
+    answers = next(answer for answer in ran.events(ModelAnswered) if answer.place.startswith("Drafting"))
     texts = {message.id: message.content for message in ran.events(MessageStored)}
-    question = texts[asked.messages[-1]]
+    question = texts[answers.messages[-1]]
     assert "$ python3 main.py 2\n\n$ python3 main.py 5\n```" in question
     assert "what it needs stands in `sys.argv`" in question
 

@@ -99,9 +99,9 @@ async def test_a_file_that_stays_unfinished_is_given_up_by_itself(tmp_path: Path
     stub = STUBS["Coding.1/Programmer.1/ask.1"].partition("names.py")[2].partition("main.py")[0]
     again = {OTHER: f"names.py{stub}", COMPLETE: WORDS, COMPLETE.replace("All.1", "All.2"): f"names.py{stub}"}
     ran = await run(tmp_path, recording(ANSWERS | STUBS | again))
-    told = [note.text for note in ran.events(Diagnostic) if "unfinished" in note.text]
-    assert len(told) == 1
-    assert told[0].startswith("CodeComplete: names.py is still unfinished")
+    notes = [note.text for note in ran.events(Diagnostic) if "unfinished" in note.text]
+    assert len(notes) == 1
+    assert notes[0].startswith("CodeComplete: names.py is still unfinished")
     assert ran.verdict.verdict == "passed"
 
 

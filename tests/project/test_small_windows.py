@@ -130,13 +130,13 @@ async def test_a_prompt_that_is_cut_in_silence_ends_the_run_with_the_cure(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("manner", "told"),
+    ("manner", "expected"),
     [
         (FaultSpec(refuse_system=True), "system joined to the first user message"),
         (FaultSpec(alternate_roles=True, refuse_system=True), "system joined to the first user message"),
     ],
 )
-async def test_a_strict_template_in_a_small_window_ends_right(tmp_path: Path, manner: FaultSpec, told: str) -> None:
+async def test_a_strict_template_in_a_small_window_ends_right(tmp_path: Path, manner: FaultSpec, expected: str) -> None:
     ran = await calculator(tmp_path, FaultSpec(window=4096), manner)
     assert ran.verdict == "passed"
-    assert told in ran.report
+    assert expected in ran.report

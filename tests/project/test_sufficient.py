@@ -98,16 +98,16 @@ def test_no_recorded_answer_is_cut_before_its_last_block() -> None:
     for played in demo.recordings():
         for entry in played.entries:
             ends = [number for number, letter in enumerate(entry.text) if letter == "\n"]
-            for asked in (early_stop.file(lambda: ("manual.md",)), early_stop.file(lambda: ("requirements.txt",))):
-                cut = next((end for end in ends if asked(entry.text[: end + 1])), None)
+            for early in (early_stop.file(lambda: ("manual.md",)), early_stop.file(lambda: ("requirements.txt",))):
+                cut = next((end for end in ends if early(entry.text[: end + 1])), None)
                 assert cut is None or not entry.text[cut:].strip(), entry.title
 
 
 async def test_talkative_answers_are_left_and_the_product_is_the_same(tmp_path: Path) -> None:
     chat = "\n\n" + "I hope that this helps; tell me if anything else is wanted. " * 40
     coding, manual = "Coding.1/Programmer.1/ask.1", "Manual.1/ChiefProductOfficer.1/ask.1"
-    said = ANSWERS | {coding: f"{WORDS}\n{UNHEARD_OF}", PACKAGES: "requirements.txt\n```\nrequests\n```\n"}
-    talkative = said | {place: said[place].rstrip("\n") + chat for place in (PACKAGES, manual)}
+    answers = ANSWERS | {coding: f"{WORDS}\n{UNHEARD_OF}", PACKAGES: "requirements.txt\n```\nrequests\n```\n"}
+    talkative = answers | {place: answers[place].rstrip("\n") + chat for place in (PACKAGES, manual)}
     ran = await run(tmp_path, recording(talkative), FaultSpec(per_token=0.0005))
     assert ran.verdict.verdict == "passed"
     assert (ran.folder / "manual.md").read_text() == "# Greeting\n\nRun main.py.\n"
