@@ -168,8 +168,8 @@ async def get_through(level: str) -> dict[str, list[str]]:
     with tempfile.TemporaryDirectory(prefix="ground-") as folder:
         ground = Ground(Path(folder))
         try:
-            told = json.dumps(ground.told()).encode()
-            files["told.json"] = told
+            given = json.dumps(ground.told()).encode()
+            files["told.json"] = given
             job = Job((sys.executable, "drive.py", *tried), files, limits=Limits(seconds=60))
             outcome = await sandbox.run(job)
             assert outcome.exit_status == 0, outcome

@@ -226,7 +226,7 @@ async def test_an_engine_that_keeps_no_limits_does_not_hold() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "said"),
+    ("outcome", "expected"),
     [
         (Outcome(None, stopped="memory"), ""),
         (Outcome(1, stderr="Traceback\nMemoryError"), ""),
@@ -238,22 +238,22 @@ async def test_an_engine_that_keeps_no_limits_does_not_hold() -> None:
         (Outcome(1, stderr="no python3\n"), "the self-test program for limits failed: no python3"),
     ],
 )
-async def test_limits_are_believed_when_they_have_struck(outcome: Outcome, said: str) -> None:
+async def test_limits_are_believed_when_they_have_struck(outcome: Outcome, expected: str) -> None:
     found = await selftest.limits_passed(Fixed(outcome))
-    assert found.startswith(said) and bool(found) == bool(said)
+    assert found.startswith(expected) and bool(found) == bool(expected)
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "expected"),
     [
         ("raise SystemExit(3)", (3, None)),
         ("raise SystemExit(139)", (None, 11)),
         ("raise SystemExit(128)", (128, None)),
     ],
 )
-async def test_statuses_are_the_programs(stand: Stand, code: str, said: tuple[int | None, int | None]) -> None:
+async def test_statuses_are_the_programs(stand: Stand, code: str, expected: tuple[int | None, int | None]) -> None:
     outcome = await ContainerSandbox("podman").run(Job((sys.executable, "-c", code), {}))
-    assert (outcome.exit_status, outcome.signal) == said
+    assert (outcome.exit_status, outcome.signal) == expected
 
 
 async def test_limits_are_told_apart(stand: Stand) -> None:
@@ -329,8 +329,8 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         *(Path(found).resolve() for name in _COMMANDS if (found := shutil.which(name, path="/usr/bin"))),
     ]
     modules = Path("/usr/lib") / python.name
-    asked = [*binaries, *modules.rglob("lib-dynload/*.so")]
-    listed = subprocess.run(["ldd", *map(str, asked)], capture_output=True, text=True, check=False).stdout.split()
+    files = [*binaries, *modules.rglob("lib-dynload/*.so")]
+    listed = subprocess.run(["ldd", *map(str, files)], capture_output=True, text=True, check=False).stdout.split()
     libraries = {Path(word) for word in listed if word.startswith("/") and not word.endswith(":")}
     archive = tmp_path_factory.mktemp("image") / "image.tar"
     with tarfile.open(archive, "w") as tar:

@@ -69,8 +69,8 @@ async def test_a_wheel_comes_over_the_network_into_the_products_environment(
     place = tmp_path / "product" / "environment"
     for _ in range(2):  # the second time in the place of the first
         python = await install(sandbox, place, ("arcade",), pip(index))
-        asked = await sandbox.run(Job((python, "-c", "import arcade; print(arcade.SCORE)"), {}))
-        assert (asked.stdout, asked.stderr) == ("7\n", "")
+        outcome = await sandbox.run(Job((python, "-c", "import arcade; print(arcade.SCORE)"), {}))
+        assert (outcome.stdout, outcome.stderr) == ("7\n", "")
     mine = os.getuid(), os.getgid()
     assert {(path.lstat().st_uid, path.lstat().st_gid) for path in (place, *place.rglob("*"))} == {mine}
 

@@ -54,8 +54,8 @@ async def test_without_a_sandbox_only_when_asked_for() -> None:
 def test_a_run_hides_its_memory_from_this_user() -> None:
     code = "import asyncio, os; from chatdev.sandbox import levels; asyncio.run(levels.chosen(unsafe=True))\n"
     code += "import ctypes; print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert told == "0\n"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output == "0\n"
 
 
 def installed(root: Path, *links: str) -> str:

@@ -24,14 +24,14 @@ def test_no_probe_gets_through(level: str, ordinary: bool) -> None:
         pytest.skip(f"{level} does not hold here: {why}")
     found = probing.as_ordinary_user(level) if becomes else probing.as_this_user(level)
     assert set(found) == {*probing.TRIED, *probing.BY_A_LIMIT, *probing.HOLDING}
-    assert {probe: said for probe, said in found.items() if said} == {}
+    assert {probe: lines for probe, lines in found.items() if lines} == {}
 
 
 def test_the_probes_are_able_to_get_through() -> None:
     """Where there are no walls, they do: else they would prove nothing. Only those that harm nothing, as nobody."""
     found = probing.as_ordinary_user(levels.UNSAFE) if os.getuid() == 0 else probing.as_this_user(levels.UNSAFE)
-    assert {probe for probe, said in found.items() if said} >= {*probing.HARMLESS, *probing.HOLDING_ANYWHERE}
-    assert not any(line.startswith("broken") for said in found.values() for line in said)
+    assert {probe for probe, lines in found.items() if lines} >= {*probing.HARMLESS, *probing.HOLDING_ANYWHERE}
+    assert not any(line.startswith("broken") for lines in found.values() for line in lines)
 
 
 def test_every_probe_stands_in_the_security_notes() -> None:
