@@ -47,14 +47,14 @@ async def lessons(task: str, name: str, warehouse: Path) -> tuple[Lesson, ...]:
 def told_in(folder: Path) -> tuple[Lesson, ...]:
     """Every call of a run, from its log."""
     stored: dict[str, dict[str, str]] = {}
-    told = []
+    lessons_of_run = []
     for record in store.read(runs.log_of(folder)):
         match record.event:
             case MessageStored(id=key, role=role, content=content):
                 stored[key] = {"role": role, "content": content}
             case ModelAnswered(messages=messages, text=text):
-                told.append(Lesson(tuple(stored[key] for key in messages), text))
-    return tuple(told)
+                lessons_of_run.append(Lesson(tuple(stored[key] for key in messages), text))
+    return tuple(lessons_of_run)
 
 
 def write(path: Path, all_lessons: Sequence[Lesson]) -> Path:

@@ -29,8 +29,8 @@ MODEL = "model = { max_tokens = 96, extra = { ignore_eos = true } }"
 async def queued(choice: Choice, requests: int) -> Load:
     """What vLLM reports while it has fewer sequences than ``requests`` long requests; they are cancelled then."""
     options = Options(max_tokens=4000, stream=False, extra={"ignore_eos": True})
-    asked = [Message("user", "What is a queue?")]
-    calls = [asyncio.create_task(choice.backend.complete(asked, options)) for _ in range(requests)]
+    question = [Message("user", "What is a queue?")]
+    calls = [asyncio.create_task(choice.backend.complete(question, options)) for _ in range(requests)]
     try:
         seen: list[Load | None] = []
         while not any(call.done() for call in calls):

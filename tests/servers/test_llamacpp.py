@@ -110,13 +110,13 @@ def test_the_blocking_call_gives_the_protocols_own_form(settings: Settings) -> N
 
 async def test_a_conversation_over_the_window_is_told_in_tokens(settings: Settings) -> None:
     model = VLLMModel(settings=settings)
-    with pytest.raises(WindowTooSmall) as told:
+    with pytest.raises(WindowTooSmall) as raised:
         await model.complete([Message("user", "z " * WINDOW)], Options())
     await model.aclose()
     prompt = 2 * WINDOW + 19  # this tokenizer spells: two tokens for each "z ", and 19 for the chat template's words
-    assert f"takes {prompt} tokens" in told.value.what
-    assert f"together {prompt + 256}; the window has {WINDOW}." in told.value.what
-    assert "llama.cpp: -c" in told.value.do
+    assert f"takes {prompt} tokens" in raised.value.what
+    assert f"together {prompt + 256}; the window has {WINDOW}." in raised.value.what
+    assert "llama.cpp: -c" in raised.value.do
 
 
 async def test_an_answer_ends_where_the_window_does(tmp_path: Path) -> None:
@@ -144,10 +144,10 @@ async def test_a_talk_is_cut_to_the_window_once_the_server_has_counted_it(tmp_pa
 
 
 async def test_gibberish_never_raises(settings: Settings) -> None:
-    asked = ["", " ", "\0", "🜁" * 50, "<|im_end|>", "<think>", "{{ messages }}", '{"a": [', "```\n" * 9]
+    texts = ["", " ", "\0", "🜁" * 50, "<|im_end|>", "<think>", "{{ messages }}", '{"a": [', "```\n" * 9]
     model = VLLMModel(settings=settings)
     options = Options(temperature=2.0, max_tokens=150)
-    answers = await asyncio.gather(*(model.complete([Message("user", text)], options) for text in asked))
+    answers = await asyncio.gather(*(model.complete([Message("user", text)], options) for text in texts))
     await model.aclose()
     for answer in answers:
         replies.files(answer.text, finish_reason=answer.finish_reason)

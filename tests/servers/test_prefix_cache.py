@@ -47,7 +47,7 @@ async def test_vllm_spares_what_playback_reckons(tmp_path: Path, tmp_path_factor
     conversations = await recorded(tmp_path)
     model = gibberish.make(tmp_path_factory.mktemp("gibberish"))
     flags = ("--block-size", str(BLOCK))
-    cache, reckoned, told, prompts = PrefixCache(BLOCK, characters=1), 0, 0, 0
+    cache, reckoned, reported, prompts = PrefixCache(BLOCK, characters=1), 0, 0, 0
     with vllm_cpu.running(model, tmp_path_factory.mktemp("vllm"), *flags) as url:
         root = url.removesuffix("/v1")
         async with aiohttp.ClientSession() as session:
@@ -68,11 +68,11 @@ async def test_vllm_spares_what_playback_reckons(tmp_path: Path, tmp_path_factor
                 reckoned += cache.spared("".join(map(chr, tokens)), "")
                 prompts += len(tokens)
                 usage = (await asked("/v1/chat/completions", {"messages": messages, "max_tokens": 1}))["usage"]
-                told += (usage["prompt_tokens_details"] or {}).get("cached_tokens") or 0
+                reported += (usage["prompt_tokens_details"] or {}).get("cached_tokens") or 0
             hits, queries = (after - first for after, first in zip(await metrics(), before, strict=True))
     print(
         f"prefix cache: {len(conversations)} prompts of {prompts:,} tokens (vLLM: {queries:,.0f}); spared {hits:,.0f} "
-        f"by vLLM's counters, {told:,} by its usage, {reckoned:,} reckoned: {100 * hits / queries:.1f} %"
+        f"by vLLM's counters, {reported:,} by its usage, {reckoned:,} reckoned: {100 * hits / queries:.1f} %"
     )
     assert queries == prompts
-    assert hits == told == reckoned
+    assert hits == reported == reckoned

@@ -71,10 +71,10 @@ async def test_a_choice_is_answered_with_free_text_since_nothing_holds_the_model
 
 async def test_a_conversation_over_the_assumed_window_is_not_sent(settings: Settings) -> None:
     model = VLLMModel(settings=settings)
-    with pytest.raises(WindowTooSmall) as told:
+    with pytest.raises(WindowTooSmall) as raised:
         await model.complete([Message("user", "word " * 3 * ASSUMED)], Options())
     await model.aclose()
-    assert "set it in chatdev.toml, for example: window" in " ".join(told.value.do.split())
+    assert "set it in chatdev.toml, for example: window" in " ".join(raised.value.do.split())
 
 
 async def test_doctor_finds_how_little_it_tells(settings: Settings, tmp_path: Path) -> None:

@@ -113,9 +113,9 @@ async def test_even_a_model_that_knows_nothing_answers_with_a_choice(either: End
 
 
 async def test_a_question_that_was_asked_before_comes_from_the_cache(vllm: Endpoint, tmp_path: Path) -> None:
-    asked = [Message("user", "What is a prefix? " * 200)]
+    question = [Message("user", "What is a prefix? " * 200)]
     model = VLLMModel(settings=load(vllm.settings(), tmp_path))
-    first, second = [await model.complete(asked, Options(max_tokens=5)) for _ in range(2)]
+    first, second = [await model.complete(question, Options(max_tokens=5)) for _ in range(2)]
     await model.aclose()
     assert first.usage.prompt_tokens == second.usage.prompt_tokens
     assert second.usage.cached_tokens
@@ -124,11 +124,11 @@ async def test_a_question_that_was_asked_before_comes_from_the_cache(vllm: Endpo
 
 async def test_a_conversation_over_the_window_is_told_in_tokens(vllm: Endpoint, tmp_path: Path) -> None:
     model = VLLMModel(settings=load(vllm.settings(), tmp_path))
-    with pytest.raises(WindowTooSmall) as told:
+    with pytest.raises(WindowTooSmall) as raised:
         await model.complete([Message("user", "z " * WINDOW)], Options())
     await model.aclose()
-    assert f"the window has {WINDOW}." in told.value.what
-    assert "vLLM: --max-model-len" in told.value.do
+    assert f"the window has {WINDOW}." in raised.value.what
+    assert "vLLM: --max-model-len" in raised.value.do
 
 
 async def test_a_window_behind_a_gateway_that_is_smaller_than_was_said(proxy: Endpoint, tmp_path: Path) -> None:

@@ -37,14 +37,14 @@ def run(folder: Path, url: str, *, task: str, name: str, key: str = "", config: 
         text=True,
         timeout=600,
     )
-    said = ran.stdout + ran.stderr
-    assert "Traceback" not in said, said
+    output = ran.stdout + ran.stderr
+    assert "Traceback" not in output, output
     (made,) = (folder / "WareHouse").iterdir()
     log = tuple(record.event for record in store.read(made / ".chatdev" / "events.jsonl"))
     report = (made / "REPORT.md").read_text(encoding="utf-8")
-    for text in (said, report):
+    for text in (output, report):
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", text)  # bytes at random move no cursor, ring no bell
-    return Ran(ran.returncode, said, report, log)
+    return Ran(ran.returncode, output, report, log)
 
 
 def assert_failed_readably(ran: Ran) -> None:
