@@ -196,12 +196,12 @@ def test_empty_answers_say_where_their_text_was_and_what_to_set(field: str, advi
 def test_what_the_server_counted_is_told_as_its_whole_traffic() -> None:
     log = begun().add(events.ServerCounted(1, "vllm", 2000, 1500, 3)).add(events.ServerCounted(2, "tgi"))
     log.add(events.ServerCounted(3, "sglang", 0, 0, 1))
-    told = report.render(log.records)
+    text = report.render(log.records)
     assert (
         "Model server counters during each attempt, other clients' traffic included:\n\n"
         "- attempt 1: 75 % of 2,000 prompt tokens found in the prefix cache, 3 preemptions\n"
         "- attempt 3: 1 preemption\n"
-    ) in told
+    ) in text
     assert "Model server counters" not in report.render(begun().records)
 
 
@@ -226,7 +226,7 @@ def test_a_call_that_another_endpoint_answered_is_marked_as_it_happens() -> None
 
 
 @pytest.mark.parametrize(
-    ("limit", "told"),
+    ("limit", "expected"),
     [
         (
             "tokens",
@@ -238,11 +238,11 @@ def test_a_call_that_another_endpoint_answered_is_marked_as_it_happens() -> None
         ),
     ],
 )
-def test_a_run_that_was_ended_by_a_limit_says_which_and_how_to_go_on(limit: events.Limit, told: str) -> None:
+def test_a_run_that_was_ended_by_a_limit_says_which_and_how_to_go_on(limit: events.Limit, expected: str) -> None:
     reached = events.LimitReached("Coding.1/Programmer.1/ask.3", "d", limit, 500, 510)
     text = report.render(worked().add(reached).add(events.VerdictReached("Verdict.1", "passed")).records)
     assert "The run ended early: the run's limit" in text
-    assert told in text
+    assert expected in text
     own = msgspec.structs.replace(reached, phase="Coding")
     text = report.render(worked().add(own).add(events.VerdictReached("Verdict.1", "passed")).records)
     assert "ended early" not in text

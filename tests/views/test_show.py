@@ -94,9 +94,13 @@ def test_a_short_change_is_shown_whole() -> None:
 
 
 def test_an_answer_shows_what_it_says_before_its_code() -> None:
-    for text, said in (("Here it is:\n```\nx\n```", "Here it is:"), ("```\nx = 1", "``` x = 1"), (" \n ", "(nothing)")):
+    for text, expected in (
+        ("Here it is:\n```\nx\n```", "Here it is:"),
+        ("```\nx = 1", "``` x = 1"),
+        (" \n ", "(nothing)"),
+    ):
         (log,) = begun().ask("a.1", "Programmer", "?", text).records[-1:]
-        assert told(log.event)[0].startswith(f"  Programmer: {said}  (")
+        assert told(log.event)[0].startswith(f"  Programmer: {expected}  (")
 
 
 def test_failed_tests_are_named_up_to_a_number() -> None:

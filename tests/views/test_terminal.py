@@ -173,9 +173,9 @@ def test_two_calls_of_one_role_at_once_are_no_request_that_begins_anew() -> None
         terminal.on_progress("Programmer", Sign("waiting", seconds=seconds + 7, call="Coding.1/node.1"))
         terminal.on_progress("Programmer", Sign("waiting", seconds=seconds, call="Coding.1/node.2"))
 
-    told = stream.getvalue().splitlines()
-    assert [line.split(",")[1].split()[0] for line in told] == ["15", "30", "60"]
-    assert told[-1].endswith("(and 1 more in parallel)")
+    lines = stream.getvalue().splitlines()
+    assert [line.split(",")[1].split()[0] for line in lines] == ["15", "30", "60"]
+    assert lines[-1].endswith("(and 1 more in parallel)")
 
 
 def test_an_answer_ends_its_own_call_alone(tty: Tty) -> None:
