@@ -45,14 +45,14 @@ def test_the_longest_secret_goes_first() -> None:
 
 
 def test_a_struct_is_cleaned_in_depth_and_stays_of_its_kind() -> None:
-    said = Outer(Inner(f"my key is {KEY}", 1.5), ("a", KEY), {KEY: f"{KEY}!"})
-    assert Redactor([KEY]).value(said) == Outer(Inner("my key is ***", 1.5), ("a", "***"), {"***": "***!"})
+    value = Outer(Inner(f"my key is {KEY}", 1.5), ("a", KEY), {KEY: f"{KEY}!"})
+    assert Redactor([KEY]).value(value) == Outer(Inner("my key is ***", 1.5), ("a", "***"), {"***": "***!"})
 
 
 def test_a_struct_without_any_is_itself_and_so_is_everything_without_secrets() -> None:
-    said = Outer(Inner("nothing here"))
-    assert Redactor([KEY]).value(said) is said
-    assert Redactor().value(said) is said
+    value = Outer(Inner("nothing here"))
+    assert Redactor([KEY]).value(value) is value
+    assert Redactor().value(value) is value
     assert Redactor().text("same") == "same"
 
 
