@@ -90,12 +90,12 @@ def test_a_new_run_begins_where_an_old_one_had_come_to(tmp_path: Path, server: s
     done = type_in(tmp_path, "chatdev", "resume", "G", "--from", "coding", VLLM_ENDPOINT=server)
     assert done.returncode == 0, done.stderr
     (new,) = set((tmp_path / "WareHouse").iterdir()) - {old}
-    asked = {folder: (folder / ".chatdev" / "events.jsonl").read_text() for folder in (old, new)}
-    kept, _, done_anew = asked[new].rpartition('"attempt.started"')
+    logs = {folder: (folder / ".chatdev" / "events.jsonl").read_text() for folder in (old, new)}
+    kept, _, done_anew = logs[new].rpartition('"attempt.started"')
     assert ("TestWriting.1" in kept, "Coding.1" in kept) == (True, False)
     assert ("TestWriting.1" in done_anew, "Coding.1" in done_anew) == (False, True)
-    assert "Be brief." not in asked[old]
-    assert "Be brief." in asked[new]
+    assert "Be brief." not in logs[old]
+    assert "Be brief." in logs[new]
     assert (new / "main.py").read_bytes() == (old / "main.py").read_bytes()
     done = type_in(tmp_path, "chatdev", "resume", str(old), "--from", "Dancing")
     assert done.returncode == 2
@@ -152,10 +152,10 @@ def test_ctrl_c_saves_the_run_and_prints_the_command_to_go_on_with(tmp_path: Pat
     with serving(tmp_path, "greet.recording", 'fault = "stall", after = 3') as endpoint:
         process = begin(tmp_path, endpoint)
         process.send_signal(number)
-        _, said = process.communicate(timeout=600)
+        _, stderr = process.communicate(timeout=600)
     assert process.returncode == 130
-    assert "Traceback" not in said
-    command = said.strip().rpartition("Continue with: ")[2]
+    assert "Traceback" not in stderr
+    command = stderr.strip().rpartition("Continue with: ")[2]
     bare = {name: value for name, value in environment().items() if name != "PYTHONPATH"}
     with serving_process(tmp_path, "greet.recording") as endpoint:
         done = subprocess.run(
@@ -206,13 +206,13 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("words", "environ", "said"), REFUSED, ids=[" ".join(row[0])[:40] for row in REFUSED])
+@pytest.mark.parametrize(("words", "environ", "expected"), REFUSED, ids=[" ".join(row[0])[:40] for row in REFUSED])
 def test_what_cannot_be_done_is_said_plainly_with_exit_status_2(
-    tmp_path: Path, words: list[str], environ: dict[str, str], said: str
+    tmp_path: Path, words: list[str], environ: dict[str, str], expected: str
 ) -> None:
     done = type_in(tmp_path, "run.py", *words, **environ)
     assert done.returncode == 2, done.stderr
-    assert said in done.stderr
+    assert expected in done.stderr
     assert not (tmp_path / "WareHouse").exists()
 
 

@@ -108,10 +108,10 @@ def test_a_signal_saves_the_run_and_says_how_to_go_on(tmp_path: Path, number: si
     with serving(SLOW) as endpoint, started(tmp_path, endpoint) as process:
         until(lambda: asked_to_code(tmp_path))
         process.send_signal(number)
-        _, said = process.communicate(timeout=600)
+        _, stderr = process.communicate(timeout=600)
     assert process.returncode == 130
-    assert "Traceback" not in said
-    assert f'resume "{Path("WareHouse") / run_in(tmp_path).name}"' in said
+    assert "Traceback" not in stderr
+    assert f'resume "{Path("WareHouse") / run_in(tmp_path).name}"' in stderr
     records = read(run_in(tmp_path) / ".chatdev" / "events.jsonl")
     assert isinstance(records[-1].event, events.AttemptStopped)
     assert len(answers_of(run_in(tmp_path))) == 3
@@ -141,8 +141,8 @@ def test_a_process_that_was_stopped_for_longer_than_its_deadlines_goes_on(tmp_pa
         process.send_signal(signal.SIGSTOP)
         time.sleep(2.5)
         process.send_signal(signal.SIGCONT)
-        shown, said = process.communicate(timeout=600)
-    assert process.returncode == 0, said
+        shown, stderr = process.communicate(timeout=600)
+    assert process.returncode == 0, stderr
     assert "Verdict: passed" in shown
     assert len(answers_of(run_in(tmp_path))) == len(ANSWERS)
 
@@ -157,11 +157,11 @@ def test_a_sync_that_fails_ends_the_run_in_plain_words(tmp_path: Path, number: i
     if subprocess.run([*inject, "true"], capture_output=True, check=False).returncode:
         pytest.skip("strace may not trace here")
     with serving() as endpoint, started(tmp_path, endpoint, *inject) as process:
-        shown, said = process.communicate(timeout=600)
-    assert process.returncode == 1, said
-    assert "Traceback" not in said
-    assert "events.jsonl cannot be written: Input/output error" in said
-    assert "Nothing acknowledged is lost" in said
+        shown, stderr = process.communicate(timeout=600)
+    assert process.returncode == 1, stderr
+    assert "Traceback" not in stderr
+    assert "events.jsonl cannot be written: Input/output error" in stderr
+    assert "Nothing acknowledged is lost" in stderr
     assert "Verdict" not in shown
     goes_on(run_in(tmp_path))
 
@@ -194,10 +194,10 @@ def test_a_full_disk_ends_the_run_in_plain_words_and_room_lets_it_go_on(small_di
     with serving(AWHILE) as endpoint, started(small_disk, endpoint) as process:
         until(lambda: asked_to_code(small_disk))
         fill(filler)
-        shown, said = process.communicate(timeout=600)
-    assert process.returncode == 1, said
-    assert "Traceback" not in said
-    assert "No space left on device" in said
+        shown, stderr = process.communicate(timeout=600)
+    assert process.returncode == 1, stderr
+    assert "Traceback" not in stderr
+    assert "No space left on device" in stderr
     assert "Verdict" not in shown
     run = run_in(small_disk)
     assert len(answers_of(run)) >= 3
@@ -243,10 +243,10 @@ def test_a_folder_that_vanishes_is_named_and_not_made_anew(tmp_path: Path, how: 
             shutil.rmtree(run)
         else:
             run.rename(moved)
-        _, said = process.communicate(timeout=600)
+        _, stderr = process.communicate(timeout=600)
     assert process.returncode == 1
-    assert "Traceback" not in said
-    assert "moved or deleted" in said
+    assert "Traceback" not in stderr
+    assert "moved or deleted" in stderr
     assert not run.exists()
     if how == "moved":
         assert len(answers_of(moved)) == 4  # what was written went with the folder

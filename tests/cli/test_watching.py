@@ -72,10 +72,10 @@ def test_debug_lines_are_json_too_and_whole(tmp_path: Path) -> None:
             VLLM_ENDPOINT=endpoint, VLLM_DEBUG="1", VLLM_API_KEY="sk-very-secret-0123456789",
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    told = [line["text"] for line in lines_of(done.stdout) if line["type"] == "debug"]
-    assert sum(text.startswith("> POST ") for text in told) == len(ANSWERS)
-    assert sum(text.startswith("< HTTP 200 ") for text in told) == len(ANSWERS)
-    assert sum("DemandAnalysis.1/ChiefProductOfficer.1/ask.1;1;" in text for text in told) == 2
+    output = [line["text"] for line in lines_of(done.stdout) if line["type"] == "debug"]
+    assert sum(text.startswith("> POST ") for text in output) == len(ANSWERS)
+    assert sum(text.startswith("< HTTP 200 ") for text in output) == len(ANSWERS)
+    assert sum("DemandAnalysis.1/ChiefProductOfficer.1/ask.1;1;" in text for text in output) == 2
     assert "very-secret" not in done.stdout
     (log,) = tmp_path.glob("WareHouse/*/.chatdev/debug.log")
     assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z > POST ", log.read_text())
@@ -122,8 +122,8 @@ def test_a_run_serves_its_metrics_while_it_lasts_and_counts_on_over_a_resume(tmp
                 families = scraped(url)
         finally:
             process.terminate()
-            _, said = process.communicate(timeout=600)
-    assert process.returncode == 130, said
+            _, stderr = process.communicate(timeout=600)
+    assert process.returncode == 130, stderr
     assert families["chatdev_calls_total"].value("chatdev_calls_total", phase="TestWriting") == 1
     assert families["chatdev_attempts_total"].value("chatdev_attempts_total") == 1
 
@@ -158,12 +158,12 @@ def test_a_metrics_port_that_is_taken_stops_the_run_before_it_begins(tmp_path: P
     assert not (tmp_path / "WareHouse").exists()
 
 
-@pytest.mark.parametrize("way", ["variable", "flag"])
-def test_a_collector_gets_the_spans_of_a_run_and_none_of_its_words(tmp_path: Path, way: str) -> None:
+@pytest.mark.parametrize("source", ["variable", "flag"])
+def test_a_collector_gets_the_spans_of_a_run_and_none_of_its_words(tmp_path: Path, source: str) -> None:
     (tmp_path / "greet.recording").write_text(write(recording(ANSWERS)))
     with collecting() as collector, serving(tmp_path, "greet.recording") as endpoint:
-        flag = ["--otel-endpoint", collector.url] if way == "flag" else []
-        variable = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url} if way == "variable" else {}
+        flag = ["--otel-endpoint", collector.url] if source == "flag" else []
+        variable = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url} if source == "variable" else {}
         done = type_in(tmp_path, *GREET, *flag, VLLM_ENDPOINT=endpoint, **variable)
     assert (done.returncode, done.stderr) == (0, "")
     by_id = {span.id: span for span in collector.spans}

@@ -66,8 +66,8 @@ def test_a_collector_does_not_hold_anybody_up(
         sender = Tracing(url)
         for _ in range(5000):  # more than the queue holds
             sender.send([CALL])
-        told = sender.close()
-    assert told.startswith("5000 of 5000 spans did not reach http://127.0.0.1:")
+        warning = sender.close()
+    assert warning.startswith("5000 of 5000 spans did not reach http://127.0.0.1:")
     assert capfd.readouterr().err == ""
 
 

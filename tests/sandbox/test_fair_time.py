@@ -17,8 +17,8 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="ne
 def clock(*looks: tuple[float, float, float, bool]) -> fair.Clock:
     """A clock after looks, each as (time, seconds of the pause before it, processor time so far, wants more)."""
     clock = fair.Clock(0.0)
-    for now, asked, used, wants in looks:
-        clock.observe(now, asked, used, wants)
+    for now, requested, used, wants in looks:
+        clock.observe(now, requested, used, wants)
     return clock
 
 
