@@ -106,6 +106,7 @@ def test_what_takes_money_is_refused_when_nobody_can_agree(
     run_folder: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chatdev.models.address.is_private", lambda host: False)
+    monkeypatch.setattr("chatdev.settings.urls.is_private", lambda host: False)
     done = type_in(server, "--run", str(run_folder), *SHORT)
     assert done.exit_code == 2
     assert "its price is not known, for 3 projects of 2 calls" in done.stderr
