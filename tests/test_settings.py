@@ -269,7 +269,7 @@ def test_a_mistake_in_the_file_is_named_with_what_was_expected_and_found(folder:
     assert "12345" not in str(error.value)
 
 
-def test_a_file_that_cannot_be_read_is_told(folder: Path) -> None:
+def test_a_file_that_cannot_be_read_is_reported(folder: Path) -> None:
     (folder / "chatdev.toml").mkdir()
     with pytest.raises(SettingsError, match="cannot be read"):
         load({}, folder)
@@ -412,7 +412,7 @@ def test_several_endpoints_may_stand_in_the_file(folder: Path, text: str) -> Non
         ("chatdev_local_only = 1", "chatdev_local_only must be true or false, but is 1"),
     ],
 )
-def test_a_mistake_in_what_may_be_reached_is_told(folder: Path, text: str, words: str) -> None:
+def test_a_mistake_in_what_may_be_reached_is_reported(folder: Path, text: str, words: str) -> None:
     (folder / "chatdev.toml").write_text(text)
     with pytest.raises(SettingsError, match=words):
         load({}, folder)

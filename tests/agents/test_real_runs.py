@@ -45,7 +45,7 @@ def test_each_block_is_taken_for_what_it_is(run: str) -> None:
         known |= taken
 
 
-def test_a_part_of_the_program_is_told_by_what_it_lacks() -> None:
+def test_a_part_of_the_program_is_recognised_by_what_it_lacks() -> None:
     (part,) = [answer for answer in ANSWERS if "a part of" in answer["ruling"]]
     coding = next(answer for answer in ANSWERS if answer["run"] == part["run"] and answer["kind"] == "code")
     program = {file.path: file.text for file in read(coding, {}).files}["main.py"]

@@ -109,7 +109,7 @@ def test_a_nameless_block_of_tests_is_the_test_file_where_tests_are_asked_for(in
 
 
 @pytest.mark.parametrize("name", ["tests.py", "main.py", "calculator_tests.py", "tests/main.py", "tests/acceptance.py"])
-def test_tests_under_a_name_where_nobody_looks_for_them_are_the_test_file(name: str) -> None:
+def test_tests_under_a_name_where_no_one_looks_for_them_are_the_test_file(name: str) -> None:
     (file,) = replies.read(f"{name}\n{block(TESTS)}", expected=[ASKED]).files
     assert (file.path, file.name_in_answer, file.text) == (ASKED, name, TESTS)
 

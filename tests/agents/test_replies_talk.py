@@ -157,7 +157,7 @@ def test_requirements_are_read_fenced_or_not(answer: str, lines: tuple[str, ...]
         ("x" * 400, (), "not a requirement"),
     ],
 )
-def test_what_is_dropped_from_requirements_is_told(line: str, kept: tuple[str, ...], why: str) -> None:
+def test_what_is_dropped_from_requirements_is_reported(line: str, kept: tuple[str, ...], why: str) -> None:
     read = replies.requirements(f"requirements.txt\n```\n{line}\nflask\n```\n")
     assert read.lines == (*kept, "flask")
     assert len(read.dropped) == 1 and read.dropped[0].startswith(line[:80]) and why in read.dropped[0]

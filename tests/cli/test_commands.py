@@ -207,7 +207,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("words", "environ", "expected"), REFUSED, ids=[" ".join(row[0])[:40] for row in REFUSED])
-def test_what_cannot_be_done_is_said_plainly_with_exit_status_2(
+def test_what_cannot_be_done_is_reported_plainly_with_exit_status_2(
     tmp_path: Path, words: list[str], environ: dict[str, str], expected: str
 ) -> None:
     done = type_in(tmp_path, "run.py", *words, **environ)
@@ -217,7 +217,7 @@ def test_what_cannot_be_done_is_said_plainly_with_exit_status_2(
 
 
 @pytest.mark.parametrize("words", [["show", "x"], ["resume", "x"], ["test", "x"], ["playback", "x"]])
-def test_an_unknown_run_is_said_plainly(tmp_path: Path, words: list[str]) -> None:
+def test_an_unknown_run_is_reported_plainly(tmp_path: Path, words: list[str]) -> None:
     done = type_in(tmp_path, "chatdev", *words)
     assert done.returncode == 2
     assert 'There is no run "x"' in done.stderr

@@ -36,7 +36,7 @@ def old(tmp_path: Path) -> Path:
     return folder
 
 
-def test_list_names_those_built_in_and_ones_own(company: Type, old: Path) -> None:
+def test_list_names_those_built_in_and_the_users_own(company: Type, old: Path) -> None:
     (old.parent / "Broken").mkdir()
     (old.parent / "Broken" / "RoleConfig.json").write_text("{")
     lines = company("list").stdout.splitlines()
@@ -102,7 +102,7 @@ def test_convert_writes_a_company_that_loads_to_the_same(company: Type, old: Pat
     assert config.load(Path("other")) == native
 
 
-def test_what_cannot_be_converted_found_or_written_is_told(company: Type, old: Path) -> None:
+def test_what_cannot_be_converted_found_or_written_is_reported(company: Type, old: Path) -> None:
     assert "holds none of ChatChainConfig.json" in company("convert", ".").stderr
     assert "no company called" in company("show", "nobody").stderr
     (old.parent / "file").write_text("")

@@ -234,7 +234,7 @@ def test_a_read_only_folder_is_a_plain_error(small_disk: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("how", ["deleted", "moved"])
-def test_a_folder_that_vanishes_is_named_and_not_made_anew(tmp_path: Path, how: str) -> None:
+def test_a_folder_that_vanishes_is_named_and_not_made_again(tmp_path: Path, how: str) -> None:
     moved = tmp_path / "elsewhere"
     with serving(AWHILE) as endpoint, started(tmp_path, endpoint) as process:
         until(lambda: asked_to_code(tmp_path))

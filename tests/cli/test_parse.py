@@ -72,14 +72,14 @@ def test_a_cut_answer_is_known_by_its_finish_reason() -> None:
 @pytest.mark.parametrize(
     ("line", "expected"), [("{", "is not JSON"), ("[]", "has no text"), ('{"response": 1}', "has no text")]
 )
-def test_a_bad_line_is_said_by_its_number(line: str, expected: str) -> None:
+def test_a_bad_line_is_reported_by_its_number(line: str, expected: str) -> None:
     status, output = typed("--jsonl", "-", stdin=f'{{"response": ""}}\n{line}\n')
     assert status == 2
     assert "Line 2" in output
     assert expected in output
 
 
-def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     (tmp_path / "broken.gz").write_bytes(b"no gzip")
     (tmp_path / "latin").write_bytes(b"\xe9")
     for name in ("absent", "broken.gz", "latin"):

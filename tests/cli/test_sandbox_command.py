@@ -67,7 +67,7 @@ def test_a_command_runs_with_its_own_status_streams_and_files(level: str | None,
     assert invoke("sandbox", "run", *words, "--", "sh", "-c", script, stdin=" input") == (3, "file input", "err\n")
 
 
-def test_what_ended_a_command_is_told() -> None:
+def test_what_ended_a_command_is_reported() -> None:
     words = ("sandbox", "run", "--level", "process-group", "--seconds", "0.3", "--")
     status, _, stderr = invoke(*words, "sleep", "60")
     assert (status, stderr[:26]) == (124, "Stopped by the time limit ")

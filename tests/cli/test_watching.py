@@ -185,7 +185,7 @@ def test_a_collector_gets_the_spans_of_a_run_and_none_of_its_words(tmp_path: Pat
     assert not [word for word in (b"A small one", b"def greeting", b"Which kind") if word in b"".join(collector.bodies)]
 
 
-def test_without_the_extra_the_run_goes_on_and_the_command_to_install_it_is_told(tmp_path: Path) -> None:
+def test_without_the_extra_the_run_goes_on_and_the_command_to_install_it_is_reported(tmp_path: Path) -> None:
     bare = tmp_path / "bare"
     bare.mkdir()
     (bare / "opentelemetry.py").write_text("raise ModuleNotFoundError(name='opentelemetry')\n")
@@ -200,7 +200,7 @@ def test_without_the_extra_the_run_goes_on_and_the_command_to_install_it_is_told
     assert "-m pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http" in done.stderr
 
 
-def test_a_dead_collector_is_told_once_and_changes_nothing_else(tmp_path: Path) -> None:
+def test_a_dead_collector_is_reported_once_and_changes_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "greet.recording").write_text(write(recording(ANSWERS)))
     with serving(tmp_path, "greet.recording") as endpoint:
         done = type_in(
@@ -212,7 +212,7 @@ def test_a_dead_collector_is_told_once_and_changes_nothing_else(tmp_path: Path) 
     assert re.fullmatch(r"(\d+) of \1 spans did not reach http://127.0.0.1:9/v1/traces\. .*", lost["text"])
 
 
-def test_a_run_that_nobody_watches_imports_nothing_for_it(tmp_path: Path) -> None:
+def test_a_run_that_no_one_watches_imports_nothing_for_it(tmp_path: Path) -> None:
     (tmp_path / "greet.recording").write_text(write(recording(ANSWERS)))
     script = (
         "import sys, chatdev.cli.main as main\n"

@@ -107,7 +107,7 @@ async def test_what_never_starts_is_worked_on_three_times_and_ends_so(tmp_path: 
     assert [began.phase for began in ran.events(PhaseBegan)].count("TestModification") == 3
 
 
-async def test_a_crash_is_summed_up_and_mended_and_the_loop_ends(tmp_path: Path) -> None:
+async def test_a_crash_is_summed_up_and_corrected_and_the_loop_ends(tmp_path: Path) -> None:
     mended = {SUMMARY.format(1): "main.py must print, not raise.", MEND.format(1): MAIN}
     ran = await play(tmp_path, {CODING: f"{WORDS}\n{CRASHES}"} | mended)
     assert ran.verdict.verdict == "starts (not tested)"
@@ -144,7 +144,7 @@ async def test_an_unfinished_file_is_given_up_after_five_tries(tmp_path: Path) -
     assert any("after 5 tries" in note.text for note in ran.events(Diagnostic))
 
 
-async def test_requirements_that_nobody_wrote_come_from_a_reflection(tmp_path: Path) -> None:
+async def test_requirements_that_no_one_wrote_come_from_a_reflection(tmp_path: Path) -> None:
     silent = {DOC.format("Programmer", n): "" for n in (1, 2)} | {CODING: f"{WORDS}\n{UNHEARD_OF}"}
     ran = await play(tmp_path, silent | {DOC.format("Counselor", 1): "requirements.txt\n```\npygame\n```\n"})
     assert (ran.folder / "requirements.txt").read_text() == "pygame\n"
@@ -152,7 +152,7 @@ async def test_requirements_that_nobody_wrote_come_from_a_reflection(tmp_path: P
     assert "pygame" in question(ran, "Manual.1/ChiefProductOfficer.1/ask.1")
 
 
-async def test_the_programmer_may_write_tests_where_nobody_else_does(tmp_path: Path) -> None:
+async def test_the_programmer_may_write_tests_where_no_one_else_does(tmp_path: Path) -> None:
     ran = await play(tmp_path, {CODING: f"{WORDS}\n{MAIN}\n{TESTS}"})
     assert (ran.folder / "tests/test_acceptance.py").exists()
     assert ran.verdict.verdict == "starts (not tested)"

@@ -279,7 +279,7 @@ def steps(*given: dict[str, Any]) -> dict[str, Any]:
         ({"roles": {"a/b": []}}, "RoleConfig.json: "),
     ],
 )
-def test_a_fault_is_told_with_file_key_expectation_and_finding(
+def test_a_fault_is_reported_with_file_key_expectation_and_finding(
     make: Make, change: dict[str, Any], expected: str
 ) -> None:
     given = {"settings": chain(), "phases": PHASES, "roles": ROLES} | change
@@ -294,7 +294,7 @@ def test_a_role_that_cannot_name_a_file_is_refused(make: Make) -> None:
         classic_folder.load(make(roles=dict.fromkeys(RECRUITED, "") | {"../x": ""}))
 
 
-def test_broken_json_and_other_encodings_are_told(make: Make) -> None:
+def test_broken_json_and_other_encodings_are_reported(make: Make) -> None:
     folder = whole(make)
     (folder / "RoleConfig.json").write_text("{")
     with pytest.raises(CompanyError, match=r"RoleConfig\.json: Input data was truncated"):
@@ -353,7 +353,7 @@ async def test_a_folder_that_uses_everything_runs_and_runs_the_same_when_convert
     assert conversation(again) == conversation(ran)
 
 
-async def test_a_talk_that_nobody_settles_is_reflected_on_and_then_guessed(make: Make, tmp_path: Path) -> None:
+async def test_a_talk_that_no_one_settles_is_reflected_on_and_then_guessed(make: Make, tmp_path: Path) -> None:
     store = {
         f"StoreChoose.1/{role}.{turn}/ask.1": f"Hm {turn}."
         for role, turns in (("ChiefTechnologyOfficer", (1, 2, 3)), ("ChiefExecutiveOfficer", (1, 2)))

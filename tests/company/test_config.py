@@ -43,7 +43,7 @@ def test_an_unknown_company_lists_those_that_are_there() -> None:
     assert caught.value.exit_status == 2
 
 
-def test_the_default_company_writes_examples_before_code_and_asks_nobody_what_it_can_read() -> None:
+def test_the_default_company_writes_examples_before_code_and_asks_no_one_what_it_can_read() -> None:
     company = config.load(config.find("default"))
     names = [step.name for step in company.chain]
     assert names == [
@@ -120,7 +120,7 @@ def test_the_model_is_asked_as_company_role_and_phase_say_in_this_order(folder: 
         ("phases/LanguageChoose.md", "options", "opinions", "unknown field `opinions`"),
     ],
 )
-def test_a_fault_is_told_with_file_and_key(
+def test_a_fault_is_reported_with_file_and_key(
     folder: Path, edit: Edit, name: str, old: str, new: str, expected: str
 ) -> None:
     edit(name, old, new)

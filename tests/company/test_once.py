@@ -64,7 +64,7 @@ async def test_each_sample_has_its_seed_and_all_but_the_first_differ(
     assert runs.started(ran.records, ran.folder).sample == sample
 
 
-async def test_a_language_that_nobody_here_can_run_makes_no_program(tmp_path: Path) -> None:
+async def test_a_language_that_no_one_here_can_run_makes_no_program(tmp_path: Path) -> None:
     sources = dict(config.read(config.find("once")))
     requests = config.read(config.find("default"))["company.toml"].partition("[requests]")[2]
     head = sources["company.toml"].replace("[[chain]]", '[[chain]]\nphase = "Choose"\n\n[[chain]]', 1)

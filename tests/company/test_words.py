@@ -52,7 +52,7 @@ async def settled(warehouse: Path, task: str) -> tuple[dict[str, str], list[str]
         ("a game for the terminal", "application"),
     ],
 )
-async def test_where_the_words_do_not_settle_it_the_default_is_taken_and_nobody_asked(
+async def test_where_the_words_do_not_settle_it_the_default_is_taken_and_no_one_asked(
     tmp_path: Path, task: str, modality: str
 ) -> None:
     choices, places = await settled(tmp_path, task)
@@ -78,7 +78,7 @@ async def test_a_company_may_ask_only_where_the_task_does_not_say(tmp_path: Path
     assert ran.verdict.verdict == "passed"
 
 
-def test_words_for_what_is_no_option_are_told(tmp_path: Path) -> None:
+def test_words_for_what_is_no_option_are_reported(tmp_path: Path) -> None:
     sources = dict(read(Path(company(tmp_path, 'words = { Python = ["python"], Ada = ["ada"] }'))))
     with pytest.raises(CompanyError, match=r"LanguageChoose.*words: Ada is not one of the options"):
         from_sources(sources)

@@ -107,7 +107,7 @@ def test_what_is_done_is_neither_asked_nor_judged_again(here: Path) -> None:
     assert sorted(each.sample for each in started) == [1, 1, 1, 2, 2, 2]
 
 
-def test_repeats_share_the_first_answer_and_build_anew(here: Path) -> None:
+def test_repeats_share_the_first_answer_and_build_again(here: Path) -> None:
     with serving() as endpoint:
         words = ("--arm", "once", "--arm", "best-of-2", "--repeat", "2", "--out", "out", "--endpoint", endpoint)
         done = type_in("small-set", *words)
@@ -162,7 +162,7 @@ def test_an_evaluation_that_is_killed_goes_on_and_asks_nothing_twice(here: Path)
     assert len((out / "judged.jsonl").read_bytes().splitlines()) == 6
 
 
-def test_runs_that_ended_in_an_error_are_counted_and_can_be_taken_up_anew(here: Path) -> None:
+def test_runs_that_ended_in_an_error_are_counted_and_can_be_taken_up_again(here: Path) -> None:
     words = ("small-set", "--arm", "once", "--out", "out", "--quiet")
     with serving(FaultSpec(window=16)) as endpoint:
         first = type_in(*words, "--endpoint", endpoint)
@@ -187,7 +187,7 @@ def test_ctrl_c_says_that_nothing_is_lost(here: Path, monkeypatch: pytest.Monkey
     assert done.exit_code == 130 and "Nothing is lost: run the same command again to continue." in done.stderr
 
 
-def test_a_disk_that_refuses_is_told_in_words(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_refuses_is_reported_in_words(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refusing(*_: object) -> None:
         raise OSError(28, "No space left on device", "report.md")
 
@@ -213,7 +213,7 @@ def test_a_disk_that_refuses_is_told_in_words(here: Path, monkeypatch: pytest.Mo
         (("small-set", "--endpoint", "127.0.0.1:9"), "No model server answered"),
     ],
 )
-def test_what_cannot_be_is_said_in_words(here: Path, words: tuple[str, ...], expected: str) -> None:
+def test_what_cannot_be_is_reported_in_words(here: Path, words: tuple[str, ...], expected: str) -> None:
     done = type_in(*words)
     assert done.exit_code == 2
     assert expected in done.stderr

@@ -94,7 +94,7 @@ async def test_tests_in_a_language_that_is_not_here_are_no_verdict(
         await judging.judge(sandbox, "once", task, 1, {"main.js": b"", "product.toml": b'language = "JavaScript"'})
 
 
-async def test_a_product_that_ends_its_judge_solves_nothing_and_stops_nobody(sandbox: Sandbox) -> None:
+async def test_a_product_that_ends_its_judge_solves_nothing_and_stops_no_one(sandbox: Sandbox) -> None:
     task = SET.tasks[0]
     files = {"main.py": b"import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\n"}
     judged = await judging.judge(sandbox, "once", task, 1, files)

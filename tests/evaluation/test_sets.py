@@ -84,6 +84,6 @@ def test_an_empty_set_is_none(tmp_path: Path) -> None:
     assert "contains no tasks" in refused(tmp_path, "")
 
 
-def test_a_set_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_set_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"tasks\.jsonl cannot be read \(No such file"):
         sets.load(tmp_path)

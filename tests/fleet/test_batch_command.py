@@ -114,7 +114,7 @@ def test_recorded_answers_make_whole_products(here: Path) -> None:
         (("tasks.csv", "--out", "tasks.csv/out"), "Cannot create a batch in tasks.csv/out"),
     ],
 )
-def test_what_cannot_be_is_said_in_words(here: Path, words: tuple[str, ...], expected: str) -> None:
+def test_what_cannot_be_is_reported_in_words(here: Path, words: tuple[str, ...], expected: str) -> None:
     done = type_in(*words)
     assert done.exit_code == 2
     assert f"Error: {expected}" in done.stderr or expected in done.stderr.splitlines()[0]
@@ -126,7 +126,7 @@ def test_nothing_left_after_the_conditions_is_a_batch_that_has_ended(here: Path)
     assert "0 of 0 projects finished" in done.stdout
 
 
-def test_a_disk_that_refuses_is_told_in_words(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_refuses_is_reported_in_words(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refusing(*_: object) -> None:
         raise OSError(13, "Permission denied", "summary.md")
 
@@ -136,7 +136,7 @@ def test_a_disk_that_refuses_is_told_in_words(here: Path, monkeypatch: pytest.Mo
     assert "Operating system error: Permission denied (summary.md)" in done.stderr
 
 
-def test_all_traffic_is_kept_in_one_file_for_whoever_debugs(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_traffic_is_kept_in_one_file_for_debugging(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VLLM_DEBUG", "1")
     with serving() as endpoint:
         done = type_in("tasks.csv", "--config", "plain", "--endpoint", endpoint, "--unsafe-no-sandbox", "--limit", "2")

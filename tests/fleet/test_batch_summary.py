@@ -134,7 +134,7 @@ def test_a_log_has_plain_lines_each_half_a_minute() -> None:
     assert "\x1b" not in out.getvalue()
 
 
-def test_whoever_wants_quiet_hears_nothing() -> None:
+def test_one_who_wants_quiet_hears_nothing() -> None:
     out = Terminal()
     display = Display(out, 3, [], standing, quiet=True)
     display.ended(result("A"))

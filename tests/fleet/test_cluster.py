@@ -220,7 +220,7 @@ async def test_a_driver_that_starts_again_takes_over_what_others_may_be_at(home:
     second.ledger.close()
 
 
-async def test_a_project_that_ended_unheard_is_told_and_not_done_again(home: Path, endpoint: str) -> None:
+async def test_a_project_that_ended_unheard_is_reported_and_not_done_again(home: Path, endpoint: str) -> None:
     batch = Batch(home, endpoint, 1)
     node = Node(batch.setup)
     await node.open(None)
@@ -258,7 +258,7 @@ async def test_what_stops_the_last_node_stops_the_batch(home: Path, endpoint: st
     batch.ledger.close()
 
 
-async def test_a_cluster_without_nodes_is_said(home: Path, endpoint: str) -> None:
+async def test_a_cluster_without_nodes_is_reported(home: Path, endpoint: str) -> None:
     batch = Batch(home, endpoint, 1)
     with pytest.raises(UserError, match="no available nodes"):
         await batch.cluster(Fake([], answers(home))).run(batch.asked, batch.take)
@@ -344,7 +344,7 @@ async def test_a_node_uses_the_server_beside_it(home: Path, endpoint: str, monke
     batch.ledger.close()
 
 
-async def test_a_node_stops_when_nobody_asks_it_any_more(home: Path, endpoint: str) -> None:
+async def test_a_node_stops_when_no_one_asks_it_any_more(home: Path, endpoint: str) -> None:
     batch = Batch(home, endpoint, 1)
     node = Node(batch.setup, silence=0.05)
     await node.open(None)

@@ -83,7 +83,7 @@ def simulated(capacity: int, looks: int = 60) -> list[int]:
     return limits
 
 
-def test_without_metrics_it_finds_what_the_server_bears() -> None:
+def test_without_metrics_it_finds_what_the_server_has() -> None:
     for capacity in (4, 30, 200):
         settled = simulated(capacity)[20:]
         assert min(settled) >= 0.5 * min(capacity, 8)
@@ -97,7 +97,7 @@ def test_without_metrics_too_few_answers_tell_nothing() -> None:
     assert look(pace, calls=5, tokens=500, seconds=5) == 16
 
 
-def test_a_server_that_told_of_its_queue_and_is_too_busy_to_now_gets_no_more() -> None:
+def test_a_server_that_reported_its_queue_and_is_too_busy_to_now_gets_no_more() -> None:
     pace = AdaptiveConcurrency(first=8, most=100)
     before = look(pace, vllm(waiting=0))
     assert [look(pace, calls=100, tokens=100_000, seconds=100) for _ in range(5)] == [before] * 5

@@ -123,7 +123,7 @@ def test_what_a_kill_tore_is_cut_and_the_table_made_whole(ledger: Ledger) -> Non
     assert [row["name"] for row in table(ledger.folder)] == ["A", "B"]
 
 
-def test_a_damaged_line_is_told(ledger: Ledger) -> None:
+def test_a_damaged_line_is_reported(ledger: Ledger) -> None:
     ledger.add(rows("A"))
     ledger.close()
     (ledger.folder / ".batch" / "tasks.jsonl").write_bytes(b"{}\n")
@@ -242,7 +242,7 @@ def test_what_cannot_be_a_batch_is_refused_in_words(tmp_path: Path) -> None:
         Ledger(tmp_path / "b")
 
 
-def test_a_disk_that_is_full_is_told_with_what_to_do(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_full_is_reported_with_what_to_do(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     (task,) = ledger.add(rows("A"))
     with Path("/dev/full").open("wb", buffering=0) as full:
         monkeypatch.setattr(ledger, "results_file", full)

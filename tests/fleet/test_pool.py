@@ -82,7 +82,7 @@ async def test_what_has_ended_is_not_done_again_and_what_was_interrupted_goes_on
         assert len(answered) == len(set(answered)) == plain.CALLS
 
 
-async def test_a_run_that_ended_before_anybody_was_told_is_told_now(tmp_path: Path) -> None:
+async def test_a_run_that_ended_before_anyone_heard_of_it_is_reported_now(tmp_path: Path) -> None:
     first = await plain.carried(tmp_path, plain.rows(2))
     (tmp_path / "batch" / "results.jsonl").unlink()
     report = tmp_path / "batch" / first["Project 0"].folder / "REPORT.md"
@@ -92,7 +92,7 @@ async def test_a_run_that_ended_before_anybody_was_told_is_told_now(tmp_path: Pa
     assert sum(isinstance(event, events.AttemptStarted) for event in log(tmp_path, first["Project 0"])) == 1
 
 
-async def test_a_folder_whose_maker_died_over_it_is_made_anew(tmp_path: Path) -> None:
+async def test_a_folder_whose_maker_died_over_it_is_made_again(tmp_path: Path) -> None:
     with contextlib.closing(
         Ledger(tmp_path / "batch", BatchPlan(config=str(plain.company(tmp_path / "company"))))
     ) as ledger:
@@ -130,7 +130,7 @@ async def test_a_program_of_ours_that_fails_ends_one_project_alone(
     assert results["Project 2"].status == "failed"
 
 
-async def test_a_damaged_log_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+async def test_a_damaged_log_is_reported_and_the_others_go_on(tmp_path: Path) -> None:
     first = await plain.carried(tmp_path, plain.rows(2))
     path = runs.log_of(tmp_path / "batch" / first["Project 1"].folder)
     path.write_bytes(b"{}\n" + path.read_bytes())
@@ -426,7 +426,7 @@ async def test_more_projects_than_files_may_be_open_is_refused_at_once(
     assert len(await plain.carried(tmp_path, plain.rows(1), jobs=1000)) == 1
 
 
-def test_tasks_bear_the_time_of_their_folder() -> None:
+def test_tasks_have_the_time_of_their_folder() -> None:
     task = BatchTask("1", "A", "A_x_y_20260102030405", TaskRow("A", "a"))
     assert task.started_at.isoformat() == "2026-01-02T03:04:05"
 

@@ -61,11 +61,11 @@ def test_bad_lines_of_json_are_named(tmp_path: Path) -> None:
     assert all(f"line {number}: not a JSON object" in message for number in (2, 3, 4))
 
 
-def test_only_the_first_of_many_bad_rows_are_told(tmp_path: Path) -> None:
+def test_only_the_first_of_many_bad_rows_are_reported(tmp_path: Path) -> None:
     assert "and 12 more" in refused(file(tmp_path, "name,task\n" + "A,\n" * 20))
 
 
-def test_an_open_quote_is_told_where_it_begins(tmp_path: Path) -> None:
+def test_an_open_quote_is_reported_where_it_begins(tmp_path: Path) -> None:
     assert "line 3: unexpected end of data" in refused(file(tmp_path, 'name,task\nA,a\nB,"b\nC,c\n'))
 
 

@@ -39,7 +39,7 @@ def test_the_options_in_a_log_are_read_and_written_by_the_published_names() -> N
 
 
 @pytest.mark.parametrize("old", OLD, ids=lambda path: path.name)
-def test_an_old_log_is_told_as_ever(old: Path) -> None:
+def test_an_old_log_is_reported_as_ever(old: Path) -> None:
     records = read(old / "events.jsonl")
     assert "starts (not tested)" in show.one_line("run", records)
     assert "main.py" in report.render(records)

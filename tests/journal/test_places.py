@@ -55,7 +55,7 @@ def test_a_place_contains_what_is_below_it_but_not_a_number_that_begins_alike() 
     assert places.contains("", "Race.1")
 
 
-def test_branches_of_a_phase_are_told_apart() -> None:
+def test_branches_of_a_phase_are_distinguished() -> None:
     assert places.candidate("Race.1/candidate.12/Programmer.1/ask.1") == 12
     assert places.candidate("candidate.3") == 3
     assert places.candidate("Race.1/candidates.2/x-candidate.4") == 0

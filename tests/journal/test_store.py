@@ -288,7 +288,7 @@ async def test_a_failed_sync_closes_the_log(tmp_path: Path) -> None:
     os.close(writing)
 
 
-async def test_a_sync_that_failed_is_heard_of_by_whoever_syncs_beside_it(tmp_path: Path) -> None:
+async def test_a_sync_that_failed_is_heard_of_by_those_who_sync_beside_it(tmp_path: Path) -> None:
     log = Store(tmp_path / "log")
     reading, writing = os.pipe()
     os.dup2(writing, descriptor_of(log.path))

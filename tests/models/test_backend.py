@@ -89,7 +89,7 @@ def test_run_from_the_background_loop_itself_is_refused_instead_of_hanging() -> 
         BACKGROUND.wait_for(main())
 
 
-def test_the_background_loop_cancels_what_is_left_and_begins_anew() -> None:
+def test_the_background_loop_cancels_what_is_left_and_begins_again() -> None:
     background, begun, ended = Background(), threading.Event(), threading.Event()
 
     async def endless() -> None:
@@ -190,7 +190,7 @@ async def test_a_strict_template_gets_merged_messages_and_then_no_system() -> No
     assert server.asked[3]["messages"][0]["content"] == "S\n\na\n\nb"
 
 
-async def test_a_refusal_that_nothing_helps_against_is_told_at_once() -> None:
+async def test_a_refusal_that_nothing_helps_against_is_reported_at_once() -> None:
     async with model(refuses("no", 400)) as (backend, server):
         with pytest.raises(errors.RequestRefused, match="no"):
             await backend.complete(HI, Options())
@@ -297,14 +297,14 @@ async def test_an_overflow_teaches_the_window_and_the_answer_is_shrunk_to_it() -
         assert server.asked[2]["max_tokens"] < 2048 - 1000
 
 
-async def test_what_does_not_fit_a_window_that_is_only_assumed_is_told_so() -> None:
+async def test_what_does_not_fit_a_window_that_is_only_assumed_is_reported_so() -> None:
     async with model(models=UNKNOWN_WINDOW) as (backend, server):
         with pytest.raises(errors.WindowTooSmall, match=r"the window has 4096\.\n(.*\n)+.*assumed.*window = 16384"):
             await backend.complete([Message("user", "x" * 50_000)], Options())
     assert not server.asked
 
 
-async def test_a_counted_prompt_that_cannot_fit_is_told_with_the_servers_count() -> None:
+async def test_a_counted_prompt_that_cannot_fit_is_reported_with_the_servers_count() -> None:
     refusal: dict[str, Any] = {"type": "exceed_context_size_error", "n_prompt_tokens": 15014, "n_ctx": 1024}
     async with model(refuses("too long", **refusal), models=UNKNOWN_WINDOW) as (backend, server):
         with pytest.raises(errors.WindowTooSmall, match="takes 15014 tokens"):
@@ -406,7 +406,7 @@ async def test_a_short_answer_behind_a_thought_is_an_answer() -> None:
     assert len(server.asked) == 1
 
 
-async def test_a_model_that_went_away_is_told_with_those_that_are_served() -> None:
+async def test_a_model_that_went_away_is_reported_with_those_that_are_served() -> None:
     gone = refuses("The model `default` does not exist. Valid aliases: other.", 404, param="model")
     async with model(gone) as (backend, _):
         with pytest.raises(errors.ModelNotServed, match="Served there: default"):
@@ -440,7 +440,7 @@ class Own(ModelBackend):
         return self.answer
 
 
-async def test_a_subclass_that_overrides_only_run_is_called_in_a_thread_by_everybody() -> None:
+async def test_a_subclass_that_overrides_only_run_is_called_in_a_thread_by_everyone() -> None:
     async with serving() as server:
         backend = Wrapped(settings=Settings(vllm_endpoint=server.url))
         assert text_of(await backend.arun(messages=DICTS)) == "Hello!"
@@ -457,7 +457,7 @@ async def test_a_subclass_that_overrides_only_arun_counts_for_complete() -> None
     assert server.asked[0]["top_k"] == 5
 
 
-async def test_a_backend_of_ones_own_needs_nothing_but_run() -> None:
+async def test_a_backend_of_the_users_own_needs_nothing_but_run() -> None:
     own = Own()
     completion = await own.complete(HI, Options(request_id="here"))
     assert (completion.text, completion.reasoning, completion.usage.total_tokens) == ("Own", "hm", 11)
@@ -467,7 +467,7 @@ async def test_a_backend_of_ones_own_needs_nothing_but_run() -> None:
     assert own.asked[1] == {"temperature": 0.2, "top_p": 1.0, "max_tokens": 4096, "stream": True}
 
 
-async def test_a_backend_of_ones_own_that_gives_no_answer_is_told() -> None:
+async def test_a_backend_of_the_users_own_that_gives_no_answer_is_reported() -> None:
     class Odd(Own):
         answer: ClassVar = {"error": "no"}
 
@@ -514,7 +514,7 @@ def test_the_factory_makes_what_the_type_says(monkeypatch: pytest.MonkeyPatch, t
         (ModelType.GPT_3_5_TURBO_NEW, Secret("k"), errors.ModelNotServed, "shut gpt-3.5-turbo-16k down on 2024-09-13"),
     ],
 )
-async def test_what_openai_would_refuse_is_told_before_it_is_asked(
+async def test_what_openai_would_refuse_is_reported_before_it_is_asked(
     name: ModelType, key: Secret | None, kind: type[Exception], words: str
 ) -> None:
     backend = OpenAIModel(name, settings=Settings(openai_api_key=key))

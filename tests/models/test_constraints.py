@@ -50,5 +50,5 @@ def test_an_answer_keeps_to_the_choices_or_does_not(text: str, kept: bool) -> No
 
 
 @pytest.mark.parametrize(("engine", "kind"), [("vllm", "structured_outputs"), ("llamacpp", "response_format")])
-def test_where_nobody_tried_the_engines_own_kind_is_taken(engine: str, kind: str) -> None:
+def test_where_no_one_tried_the_engines_own_kind_is_taken(engine: str, kind: str) -> None:
     assert constraints.usual(engine) == kind

@@ -63,7 +63,7 @@ async def test_a_refusal_tells_its_status_its_words_and_the_wait_that_it_asks_fo
     assert answer_text.endswith("  refused with 429, Retry-After 7 s\nslow down")
 
 
-async def test_what_breaks_is_told_too() -> None:
+async def test_what_breaks_is_reported_too() -> None:
     seen: list[str] = []
     async with serving(streams(sse(delta(content="Hel"), done=False))) as server:
         line = Transport(Address(base_url=server.url))
@@ -75,7 +75,7 @@ async def test_what_breaks_is_told_too() -> None:
     assert "  request Coding.1;1;f00d\nCutShort: " in seen[-1]
 
 
-async def test_what_is_tried_again_is_told_with_the_wait_and_the_reason() -> None:
+async def test_what_is_tried_again_is_reported_with_the_wait_and_the_reason() -> None:
     seen: list[str] = []
     async with serving(refuses("boom", 500), streams(hello())) as server:
         backend = VLLMModel(settings=Settings(vllm_endpoint=server.url), backoff=(0.01,))

@@ -15,7 +15,7 @@ def port(url: str) -> int:
     return found
 
 
-async def test_what_listens_is_told_in_order_and_what_is_no_model_server_is_left_out() -> None:
+async def test_what_listens_is_reported_in_order_and_what_is_no_model_server_is_left_out() -> None:
     like = addresses.of_vllm(Settings())
     async with (
         serving(models={"data": [{"id": "first"}]}) as first,

@@ -129,7 +129,7 @@ def test_what_the_server_says_of_a_model_tells_whether_it_chats() -> None:
     ("wanted", "entry"),
     [("llama3", {"id": "llama3:latest"}), ("qwen", {"id": "Qwen/qwen"}), ("alias", {"id": "m", "aliases": ["alias"]})],
 )
-def test_a_name_that_is_served_in_a_longer_form_is_taken_and_told(wanted: str, entry: dict[str, Any]) -> None:
+def test_a_name_that_is_served_in_a_longer_form_is_taken_and_reported(wanted: str, entry: dict[str, Any]) -> None:
     name, notes = endpoint.pick(wanted, {entry["id"]: entry}, PLACE)
     assert name == entry["id"]
     assert wanted in notes[0]
@@ -155,7 +155,7 @@ async def test_a_name_that_is_not_served_lists_those_that_are() -> None:
         (says({"error": {"message": "Loading model"}}, 503), errors.Loading, "is not ready yet: Loading model"),
     ],
 )
-async def test_what_is_no_model_server_is_told_plainly(page: object, kind: type[Exception], words: str) -> None:
+async def test_what_is_no_model_server_is_reported_plainly(page: object, kind: type[Exception], words: str) -> None:
     async with serving(pages={"/v1/models": page}) as server:
         backend = VLLMModel(settings=Settings(vllm_endpoint=server.url))
         with pytest.raises(kind, match=words):
@@ -196,7 +196,7 @@ async def test_a_server_that_accepts_and_says_nothing_is_given_up(silent_server:
     await backend.aclose()
 
 
-def test_the_end_of_an_openai_model_is_told_with_its_replacement() -> None:
+def test_the_end_of_an_openai_model_is_reported_with_its_replacement() -> None:
     ending = "gpt-4o will be shut down on 2027-01-14. Its replacement is gpt-6-luna."
     assert endpoint.ending("gpt-4o", {}, with_price=True) == ending
     assert endpoint.ending("gpt-9", {}, with_price=True) == ""
@@ -223,7 +223,7 @@ def test_any_provider_may_announce_the_end_of_a_model(is_known: bool) -> None:
         ({}, "the-people-who-made-it", ("", "")),
     ],
 )
-async def test_an_engine_is_told_by_its_own_page_or_by_the_owner_of_its_models(
+async def test_an_engine_is_recognised_by_its_own_page_or_by_the_owner_of_its_models(
     pages: dict[str, object], owner: str, engine: tuple[str, str]
 ) -> None:
     async with serving(pages=pages) as server:

@@ -112,7 +112,7 @@ async def test_an_endpoint_that_was_down_at_the_start_is_used_when_it_is_up(of: 
         (refuses("a field is wrong", 422), errors.RequestRefused),
     ],
 )
-async def test_what_a_person_must_mend_puts_an_endpoint_out_for_the_run(
+async def test_what_a_person_must_correct_puts_an_endpoint_out_for_the_run(
     of: Make, trouble: object, error: type[errors.ModelError]
 ) -> None:
     async with serving(trouble) as bad, serving() as good:  # type: ignore[arg-type]
@@ -292,7 +292,7 @@ async def test_what_openai_may_take_is_checked_before_it_is_asked(of: Make) -> N
     assert "$5 at most" in model.notes[1]
 
 
-async def test_a_model_that_openai_shut_down_is_told_at_the_start_and_not_asked_for(of: Make) -> None:
+async def test_a_model_that_openai_shut_down_is_reported_at_the_start_and_not_asked_for(of: Make) -> None:
     settings = Settings(openai_api_key=Secret("sk-123456"), openai_model="gpt-4")
     async with serving(streams(hello()), BROKEN) as own:
         model = of(own.url, last=EndpointModel.of_openai(settings), backoff=())
@@ -322,14 +322,14 @@ async def test_a_name_that_is_not_served_lets_openai_begin_and_says_so() -> None
         await model.aclose()
 
 
-async def test_where_openai_refuses_too_what_became_of_the_others_is_told(of: Make) -> None:
+async def test_where_openai_refuses_too_what_became_of_the_others_is_reported(of: Make) -> None:
     async with serving(pages={"/v1/models": refuses("no", 401)}) as cloud:
         with pytest.raises(errors.KeyRefused) as error:
             await of(DEAD, last=openai(cloud)).facts()
     assert DEAD in error.value.tried[0]
 
 
-async def test_where_nobody_answers_at_the_start_all_are_named(of: Make) -> None:
+async def test_where_no_one_answers_at_the_start_all_are_named(of: Make) -> None:
     with pytest.raises(errors.Unreachable) as error:
         await of(DEAD, "http://127.0.0.1:10/v1").facts()
     assert DEAD in error.value.what and ":10/v1" in error.value.tried[0]

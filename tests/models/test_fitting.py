@@ -64,7 +64,7 @@ def test_an_answer_gets_what_the_window_leaves(ceiling: int, window: int | None,
     assert fitting.clamp(ceiling, window, prompt) == answer
 
 
-def test_what_cannot_fit_is_told_with_its_arithmetic() -> None:
+def test_what_cannot_fit_is_reported_with_its_arithmetic() -> None:
     fitting.require(4096, 1000, 744)
     fitting.require(100, 1000, 900)
     fitting.require(4096, None, 10**9)
@@ -113,7 +113,7 @@ def test_a_small_answer_asks_for_no_more_room_than_it_needs() -> None:
     assert fitting.fit(talk, TokenEstimator(), 4096, 1200).cuts
 
 
-def test_what_was_cut_in_vain_is_told() -> None:
+def test_what_was_cut_in_vain_is_reported() -> None:
     with pytest.raises(WindowTooSmall, match="tried: cut to fit: a shortened"):
         fitting.require(4096, 1000, 9000, cuts=["a shortened"])
 

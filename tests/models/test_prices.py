@@ -20,7 +20,7 @@ def test_a_call_costs_what_its_tokens_cost() -> None:
     assert FILE.cost("gpt-6-luna", Usage(10, 0, cached_tokens=99)) == pytest.approx(10 * 0.01 / million)
 
 
-def test_what_is_not_in_the_file_costs_nobody_knows_what() -> None:
+def test_what_is_not_in_the_file_costs_no_one_knows_what() -> None:
     assert FILE.cost("gpt-99", Usage(1, 1)) is None
     assert FILE.cost("gpt-4", Usage(1, 1)) is None
 

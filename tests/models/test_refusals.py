@@ -134,7 +134,7 @@ def test_other_refusals_are_no_overflow() -> None:
         (400, {"error": {"message": "your key is sk-secret-1"}}, errors.RequestRefused, r"your key is \*\*\*"),
     ],
 )
-def test_each_refusal_is_the_error_of_whoever_must_act(
+def test_each_refusal_is_the_error_of_those_who_must_act(
     status: int, body: object, kind: type[errors.ModelError], words: str
 ) -> None:
     error = refusals.error(read(body, status), PLACE, "m", ("a", "b"))
@@ -143,7 +143,7 @@ def test_each_refusal_is_the_error_of_whoever_must_act(
         raise error
 
 
-def test_a_server_that_wants_a_key_is_told_apart_from_one_that_refuses_it() -> None:
+def test_a_server_that_wants_a_key_is_distinguished_from_one_that_refuses_it() -> None:
     error = refusals.error(read({"error": "Unauthorized"}, 401), Address(base_url="http://host/v1", key_name="K"))
     assert str(error) == "The server at http://host/v1 needs an API key: Unauthorized.\nSet K."
 

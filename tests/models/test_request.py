@@ -146,10 +146,10 @@ def test_options_come_under_openais_names_and_later_ones_win() -> None:
     assert request.options_from({"n": 2, "extra": {"a": 1}}).extra == {"n": 2, "a": 1}
 
 
-def test_an_option_of_the_wrong_type_is_told() -> None:
+def test_an_option_of_the_wrong_type_is_reported() -> None:
     with pytest.raises(ValueError, match=r"Expected `float`, got `str` - at `\$.temperature`"):
         request.options_from({"temperature": "hot"})
 
 
-def test_half_of_a_surrogate_pair_is_mended_since_it_cannot_be_sent() -> None:
+def test_half_of_a_surrogate_pair_is_corrected_since_it_cannot_be_sent() -> None:
     assert request.messages_from([{"role": "user", "content": "a\ud83d"}]) == (Message("user", "a?"),)

@@ -22,5 +22,5 @@ from chatdev.models.size import size_in
         ({}, "model-4bit", None),
     ],
 )
-def test_the_size_is_read_where_it_is_told(entry: dict[str, Any], name: str, size: float | None) -> None:
+def test_the_size_is_read_where_it_is_reported(entry: dict[str, Any], name: str, size: float | None) -> None:
     assert size_in(entry, name) == size

@@ -72,7 +72,7 @@ def test_cached_and_reasoning_tokens_are_taken_over() -> None:
     assert read(sse(delta("stop"), nulls)).usage == Usage(9, 2)
 
 
-def test_no_usage_is_told_as_none() -> None:
+def test_no_usage_is_reported_as_none() -> None:
     assert read(sse(delta(content="x"), delta("stop"))).usage is None
     assert read(sse(delta("stop"), {"choices": [], "usage": {"prompt_tokens": None}})).usage is None
 
@@ -178,7 +178,7 @@ def test_broken_utf_8_is_replaced() -> None:
     assert read(data).text == "a\ufffdb"
 
 
-def test_news_are_told_once_and_by_kind() -> None:
+def test_news_are_reported_once_and_by_kind() -> None:
     reader = AnswerReader()
     reader.feed(sse(delta(reasoning="hm"), delta(content="a"), delta(content="b"), done=False))
     assert reader.news() == [("reasoning", "hm"), ("text", "ab")]

@@ -43,12 +43,12 @@ async def failure(url: str, **more: object) -> errors.ModelError:
         await line.aclose()
 
 
-async def test_nobody_there_is_told_in_plain_words() -> None:
+async def test_no_one_there_is_reported_in_plain_words() -> None:
     url = f"http://127.0.0.1:{free_port()}/v1"
     assert str(await failure(url)) == f"No model server answered at {url} (connection refused).\nStart one."
 
 
-async def test_an_unknown_host_is_told_by_name() -> None:
+async def test_an_unknown_host_is_reported_by_name() -> None:
     error = await failure("http://no-such-host.invalid/v1")
     assert (type(error), "resolve the host name no-such-host.invalid" in error.what) == (errors.Unreachable, True)
 

@@ -102,7 +102,7 @@ def test_without_arguments_the_set_endpoint_is_measured(run_folder: Path, monkey
     assert "No model server answered at http://127.0.0.1:9/v1" in done.stdout
 
 
-def test_what_takes_money_is_refused_when_nobody_can_agree(
+def test_what_takes_money_is_refused_when_no_one_can_agree(
     run_folder: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chatdev.models.address.is_private", lambda host: False)
@@ -137,13 +137,13 @@ def test_at_a_terminal_it_asks(monkeypatch: pytest.MonkeyPatch) -> None:
         (("ftp://x",), "not the address of a model server"),
     ],
 )
-def test_wrong_usage_is_told_before_anything_is_measured(words: tuple[str, ...], expected: str) -> None:
+def test_wrong_usage_is_reported_before_anything_is_measured(words: tuple[str, ...], expected: str) -> None:
     done = type_in(*words)
     assert done.exit_code == 2
     assert expected in done.stderr
 
 
-def test_a_file_that_cannot_be_saved_is_told_after_the_table(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_saved_is_reported_after_the_table(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be written"):
         bench.save(tmp_path, "text")
 

@@ -33,7 +33,7 @@ def test_an_endpoint_may_be_named_in_any_of_its_ways(text: str, base_url: str, m
     assert found.backend.wanted == model
 
 
-async def test_where_nobody_is_named_the_servers_of_this_machine_are_measured() -> None:
+async def test_where_no_one_is_named_the_servers_of_this_machine_are_measured() -> None:
     async with Playback(RECORDING) as url:
         port = int(url.removesuffix("/v1").rpartition(":")[2])
         assert await contenders.unnamed(settings(), (9, port)) == (f"http://localhost:{port}/v1",)
@@ -59,7 +59,7 @@ async def test_what_doctor_found_out_limits_nothing(tmp_path: Path) -> None:
         assert skills == [0.5, None]
 
 
-def test_what_is_no_address_is_told() -> None:
+def test_what_is_no_address_is_reported() -> None:
     with pytest.raises(SettingsError, match="not the address of a model server"):
         contender("ftp://somewhere", settings())
 
@@ -75,7 +75,7 @@ def test_what_is_no_address_is_told() -> None:
         ("https://api.openai.com/v1", True),
     ],
 )
-def test_only_a_server_of_ones_own_takes_no_money(text: str, paid: bool) -> None:
+def test_only_a_server_of_the_users_own_takes_no_money(text: str, paid: bool) -> None:
     assert contender(text, settings(VLLM_ENDPOINT="https://gpu.mine.org/v1", OPENAI_API_KEY="sk-1")).paid is paid
 
 

@@ -94,7 +94,7 @@ async def test_what_is_in_flight_at_the_end_is_cut_and_its_tokens_count(monkeypa
     assert any("No project finished at 2 in flight" in note for note in found.notes)
 
 
-async def test_an_endpoint_too_slow_for_the_time_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_endpoint_too_slow_for_the_time_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "SETTLING", 0.0)
     async with Playback(RECORDING, manners=[FaultSpec(first_token=60)]) as url:
         report, _ = await benched(named(url), plan=BenchPlan(levels=(1,), seconds=0.1))

@@ -45,7 +45,7 @@ def test_answers_without_cached_tokens_count_where_others_tell_them() -> None:
     assert (shown.prefix_hits, shown.prefix_source) == (0.25, "usage")
 
 
-def test_a_client_that_is_too_busy_is_told() -> None:
+def test_a_client_that_is_too_busy_is_reported() -> None:
     assert any("90 % of a core" in note for note in of(sample(0), busy=0.9).notes)
     assert not of(sample(0), busy=0.5).notes
 
@@ -73,11 +73,11 @@ def test_the_table_has_a_column_for_each_endpoint_and_a_dead_one_says_so() -> No
     assert shown.exit_status == 1
 
 
-def test_where_nothing_was_measured_only_the_reasons_are_told() -> None:
+def test_where_nothing_was_measured_only_the_reasons_are_reported() -> None:
     assert markdown(report(DEAD)) == ("No endpoint was measured.\n\n- `10.0.0.9:8000`: No model server \\| answered.")
 
 
-def test_what_is_not_told_is_not_made_up() -> None:
+def test_what_is_not_reported_is_not_made_up() -> None:
     silent = msgspec.structs.replace(level(wait=None), prefix_hits=None)
     unknown = msgspec.structs.replace(endpoint("x", silent, silent), window=None, cost_per_project=None, own=False)
     text = markdown(report(unknown))

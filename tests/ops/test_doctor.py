@@ -104,7 +104,7 @@ async def test_the_right_check_fails_with_the_right_next_step(
         assert finding.do or check == "tokens" or "500" in seen or "EngineCore" in seen
 
 
-async def test_a_wrong_key_is_told_from_none(cache: Path) -> None:
+async def test_a_wrong_key_is_distinguished_from_none(cache: Path) -> None:
     async with Playback(*RECORDINGS, manners=(FaultSpec(api_key="right-key"),)) as url:
         given = Settings(vllm_endpoint=url, cache=cache, vllm_api_key=Secret("wrong-key"))
         diagnosis = await examine(addresses.of_vllm(given), "default", given)
@@ -194,7 +194,7 @@ def test_all_findings_come_as_json_too(tmp_path: Path, monkeypatch: pytest.Monke
     assert done.exit_code == 2
 
 
-def test_a_finding_is_told_in_columns() -> None:
+def test_a_finding_is_reported_in_columns() -> None:
     shown = list(lines(Finding("seed", "warning", "Two answers differ.", "Do this."), 60))
     assert shown == ["seed               warning   Two answers differ.", " " * 29 + "→ Do this."]
 
@@ -289,7 +289,7 @@ async def test_a_key_that_a_server_quotes_is_in_no_finding_and_no_profile(cache:
     assert stored and all(key not in path.read_text() and path.stat().st_mode & 0o077 == 0 for path in stored)
 
 
-async def test_a_server_without_a_model_is_told_to_load_one(cache: Path) -> None:
+async def test_a_server_without_a_model_is_reported_with_how_to_load_one(cache: Path) -> None:
     async with serving(models={"data": []}) as server:
         finding = (await examined(server, cache))["models"]
     assert (finding.verdict, finding.do) == (
@@ -304,7 +304,7 @@ async def test_an_announced_end_is_warned_of(cache: Path) -> None:
     assert (finding.verdict, finding.seen) == ("warning", "m will be shut down on 2031-01-01.")
 
 
-async def test_a_model_that_cannot_stop_thinking_is_told(cache: Path) -> None:
+async def test_a_model_that_cannot_stop_thinking_is_reported(cache: Path) -> None:
     thought = sse(delta(reasoning_content="hm"), delta(content="Red"), delta("stop"), usage())
     async with serving(streams(thought)) as server:
         checks = await examined(server, cache)
@@ -319,7 +319,7 @@ async def test_marks_of_a_template_in_an_answer_are_found(cache: Path) -> None:
     assert "<|im_end|>, <|im_start|>" in finding.seen
 
 
-async def test_an_empty_answer_and_one_of_white_space_are_told_for_what_they_are(cache: Path) -> None:
+async def test_an_empty_answer_and_one_of_white_space_are_reported_for_what_they_are(cache: Path) -> None:
     blank = sse(delta(content='{ "'), delta(content=" " * 50), delta("length"), usage())
     async with serving(says(whole("")), streams(blank)) as server:
         checks = await examined(server, cache)
@@ -327,7 +327,7 @@ async def test_an_empty_answer_and_one_of_white_space_are_told_for_what_they_are
     assert "white space" in checks["structured output"].seen
 
 
-async def test_what_came_from_the_cache_is_told(cache: Path) -> None:
+async def test_what_came_from_the_cache_is_reported(cache: Path) -> None:
     warm = usage(prompt_tokens=1000, prompt_tokens_details={"cached_tokens": 960})
     async with serving(streams(sse(delta(content="x"), delta("stop"), warm))) as server:
         finding = (await examined(server, cache))["prefix cache"]
@@ -372,7 +372,7 @@ def test_plain_http_to_another_machine_is_warned_of(url: str, key: Secret | None
         assert "ssh -N -L 8000:localhost:8000 gpu-2" in finding.do
 
 
-def test_each_setting_is_told_with_where_it_comes_from(tmp_path: Path) -> None:
+def test_each_setting_is_reported_with_where_it_comes_from(tmp_path: Path) -> None:
     (tmp_path / "chatdev.toml").write_text('vllm_model_name = "qwen"\nwindow = 4096\n')
     given = load({"VLLM_ENDPOINT": "localhost:1", "OPENAI_API_KEY": "sk-secret"}, tmp_path)
     shown = host.settings(given).seen

@@ -44,7 +44,7 @@ def test_the_exact_edge() -> None:
         fit.fit(NEED, ModelMemory(need - 1, GIB, "here"), None, FORMS)
 
 
-def test_what_does_not_fit_is_told_with_the_sum_and_the_form_that_would() -> None:
+def test_what_does_not_fit_is_reported_with_the_sum_and_the_form_that_would() -> None:
     with pytest.raises(DoesNotFit) as error:
         fit.fit(NEED, room(8), None, FORMS)
     assert "14.0 GiB of weights + 256 MiB of KV cache (64 KiB a token x 4,096 tokens)" in error.value.what
@@ -54,7 +54,7 @@ def test_what_does_not_fit_is_told_with_the_sum_and_the_form_that_would() -> Non
     assert error.value.exit_status == 2
 
 
-def test_where_no_form_fits_the_number_of_weights_that_would_is_told() -> None:
+def test_where_no_form_fits_the_number_of_weights_that_would_is_reported() -> None:
     with pytest.raises(DoesNotFit, match="At 4 bits, 1 billion weights would") as error:
         fit.fit(NEED, room(2), None, FORMS)
     assert "estimates" not in error.value.what

@@ -70,13 +70,13 @@ def test_a_model_in_parts_is_read_as_one(tiny: Path, tmp_path: Path) -> None:
         (b"GGUF" + struct.pack("<IQQQ1sI", 3, 0, 1, 1, b"k", 99), "not a complete GGUF file"),  # of no known kind
     ],
 )
-def test_a_file_that_is_none_or_broken_is_told(tmp_path: Path, content: bytes, expected: str) -> None:
+def test_a_file_that_is_none_or_broken_is_reported(tmp_path: Path, content: bytes, expected: str) -> None:
     (tmp_path / "m.gguf").write_bytes(content)
     with pytest.raises(UserError, match=expected):
         gguf.read(tmp_path / "m.gguf")
 
 
-def test_every_cut_of_a_real_file_within_its_head_is_told(tiny: Path, tmp_path: Path) -> None:
+def test_every_cut_of_a_real_file_within_its_head_is_reported(tiny: Path, tmp_path: Path) -> None:
     whole = tiny.read_bytes()
     for length in range(8, 6000, 97):
         (tmp_path / "cut.gguf").write_bytes(whole[:length])
@@ -84,7 +84,7 @@ def test_every_cut_of_a_real_file_within_its_head_is_told(tiny: Path, tmp_path: 
             gguf.read(tmp_path / "cut.gguf")
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     (tmp_path / "folder.gguf").mkdir()
     with pytest.raises(UserError, match=r"cannot be read \(Is a directory\)"):
         gguf.read(tmp_path / "folder.gguf")

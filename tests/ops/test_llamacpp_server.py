@@ -60,7 +60,7 @@ def test_threads_that_wait_sleep_where_that_was_asked_for() -> None:
         ({"OMP_WAIT_POLICY": "passive"}, 9, "'0'"),
     ],
 )
-def test_openmp_is_told_too_unless_the_user_has_told_it(given: dict[str, str], poll: int, spins: str) -> None:
+def test_openmp_is_reported_too_unless_the_user_has_set_it(given: dict[str, str], poll: int, spins: str) -> None:
     pytest.importorskip("xllamacpp")
     code = f"from chatdev.ops.serving import llamacpp; llamacpp._spin({poll}); import xllamacpp"
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}

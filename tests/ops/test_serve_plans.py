@@ -195,7 +195,7 @@ def test_two_models_are_one_too_many(models: Path, bin: Path) -> None:
     assert (done.exit_code, "One model at a time" in done.stderr) == (2, True)
 
 
-def test_a_model_that_does_not_fit_is_told_before_with_the_form_that_would(models: Path, bin: Path) -> None:
+def test_a_model_that_does_not_fit_is_reported_before_with_the_form_that_would(models: Path, bin: Path) -> None:
     machines.nvidia(bin, (12 * GIB, 0))
     done = type_in(models, "qwen", PATH=f"{bin}:{SYSTEM}")
     assert done.exit_code == 2
@@ -207,13 +207,13 @@ def test_a_model_that_does_not_fit_is_told_before_with_the_form_that_would(model
 
 
 @pytest.mark.parametrize("engine", ["vllm", "docker", "tgi"])
-def test_a_gguf_file_with_another_engine_is_told_in_words(models: Path, bin: Path, engine: str) -> None:
+def test_a_gguf_file_with_another_engine_is_reported_in_words(models: Path, bin: Path, engine: str) -> None:
     done = type_in(models, "tiny.gguf", "--engine", engine, PATH=f"{bin}:{SYSTEM}")
     assert done.exit_code == 2
     assert f"tiny.gguf is a GGUF model. GGUF is llama.cpp's format; {engine} does not read it." in done.stderr
 
 
-def test_safetensors_with_llamacpp_are_told_in_words(models: Path, bin: Path) -> None:
+def test_safetensors_with_llamacpp_are_reported_in_words(models: Path, bin: Path) -> None:
     done = type_in(models, "qwen", "--engine", "llamacpp", PATH=f"{bin}:{SYSTEM}")
     assert done.exit_code == 2
     assert "qwen is a folder of safetensors" in done.stderr
@@ -228,7 +228,9 @@ def test_safetensors_with_llamacpp_are_told_in_words(models: Path, bin: Path) ->
         ("tgi", "org/M-500M", "docker is not on your PATH."),
     ],
 )
-def test_a_missing_engine_is_told_with_how_to_install_it(models: Path, engine: str, model: str, expected: str) -> None:
+def test_a_missing_engine_is_reported_with_how_to_install_it(
+    models: Path, engine: str, model: str, expected: str
+) -> None:
     nowhere = models / "empty"
     nowhere.mkdir(exist_ok=True)
     done = type_in(models, model, "--engine", engine, "--port", "0", PATH=str(nowhere))
@@ -246,20 +248,20 @@ def test_vllm_for_amd_is_not_the_one_of_pypi(models: Path, tmp_path: Path) -> No
     assert "AMD's build" in done.stderr
 
 
-def test_a_missing_llamacpp_is_told_with_its_extra(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_llamacpp_is_reported_with_its_extra(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "xllamacpp", None)
     done = type_in(models, "tiny.gguf", "--port", "0")
     assert done.exit_code == 2
     assert f"llama.cpp's server is not installed.\nInstall it:\n  {sys.executable} -m pip install" in done.stderr
 
 
-def test_other_systems_are_told_that_they_are_not_served(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_systems_learn_that_they_are_not_served(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     done = type_in(models, "tiny.gguf")
     assert (done.exit_code, "on Linux only" in done.stderr) == (2, True)
 
 
-def test_a_taken_port_is_told_with_who_has_it_and_a_free_one(models: Path) -> None:
+def test_a_taken_port_is_reported_with_who_has_it_and_a_free_one(models: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
         done = type_in(models, "tiny.gguf", "--port", str(port))

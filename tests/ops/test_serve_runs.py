@@ -142,7 +142,7 @@ def test_a_server_that_fails_is_quoted_with_what_it_means(tmp_path: Path, model:
     assert "It needs more memory than there is: set a smaller --window" in done.stderr
 
 
-def test_a_server_that_ends_by_itself_is_told(tmp_path: Path, model: str) -> None:
+def test_a_server_that_ends_by_itself_is_reported(tmp_path: Path, model: str) -> None:
     with serving.running(tmp_path, model, "--engine", "vllm", "--port", "0", PATH=stand_in(tmp_path)) as served:
         endpoint = served.exported("VLLM_ENDPOINT")
         with pytest.raises(OSError):
@@ -151,7 +151,7 @@ def test_a_server_that_ends_by_itself_is_told(tmp_path: Path, model: str) -> Non
         assert served.process.wait(30) == 1
 
 
-def test_a_long_start_is_told_of_with_what_came_already(
+def test_a_long_start_is_reported_with_what_came_already(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serve, "HEARTBEAT", 0.2)
@@ -183,14 +183,14 @@ def test_docker_that_fails_is_explained_and_its_container_taken_away(tmp_path: P
     assert remove == f"rm --force {name}"
 
 
-def test_a_program_that_cannot_be_started_is_told(tmp_path: Path, model: str) -> None:
+def test_a_program_that_cannot_be_started_is_reported(tmp_path: Path, model: str) -> None:
     bin = machines.tool(tmp_path / "bin", "vllm", "#!/nowhere/python\n")
     done = serving.type_in(tmp_path, model, "--engine", "vllm", "--port", "0", PATH=f"{bin}:{SYSTEM}")
     assert done.exit_code == 2
     assert "vllm cannot be started (No such file or directory)" in done.stderr
 
 
-def test_a_gguf_repository_is_told_how_to_download_a_file_of_it() -> None:
+def test_a_gguf_repository_comes_with_how_to_download_a_file_of_it() -> None:
     files = ("m-Q4_K_M.gguf", "m-Q8_0.gguf")
     need = Need(name="M-GGUF", form="gguf", gguf_files=files)
     with pytest.raises(UserError, match=r"llama\.cpp needs a GGUF file on disk") as error:

@@ -53,7 +53,7 @@ def test_spans_arrive_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("silent", [True, False], ids=["that says nothing", "that is not there"])
-def test_a_collector_does_not_hold_anybody_up(
+def test_a_collector_does_not_hold_anyone_up(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], silent: bool
 ) -> None:
     monkeypatch.setattr(tracing, "PATIENCE", 0.1)
@@ -71,7 +71,7 @@ def test_a_collector_does_not_hold_anybody_up(
     assert capfd.readouterr().err == ""
 
 
-def test_what_is_missing_is_told_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_reported_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     with pytest.raises(NotInstalled, match=r"pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http$"):
         Tracing("http://127.0.0.1:9/v1/traces")

@@ -73,7 +73,7 @@ def test_the_kv_cache_of_a_token_by_architecture(config: dict[str, Any], kv: int
     assert weights.of_config("m", config, 1000).kv == kv
 
 
-def test_what_is_no_model_is_told_with_the_way_out(tmp_path: Path) -> None:
+def test_what_is_no_model_is_reported_with_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no config\.json"):
         weights.local(tmp_path)
     (tmp_path / "m.gguf").touch()

@@ -59,7 +59,7 @@ async def test_what_did_not_come_up_in_time_is_tried_again(before: Outcome) -> N
 
 
 @pytest.mark.parametrize("outcome", [NOT_BEGUN, STARVED])
-async def test_after_all_tries_nothing_is_said_of_the_product(outcome: Outcome) -> None:
+async def test_after_all_tries_nothing_is_reported_of_the_product(outcome: Outcome) -> None:
     machine = Machine(outcome)
     tests, started = await run_tests(machine, FILES), await start_product(machine, FILES)
     assert machine.runs == 2 * patience.TRIES
@@ -70,7 +70,7 @@ async def test_after_all_tries_nothing_is_said_of_the_product(outcome: Outcome) 
     assert judge(tests, tests, started).verdict == judge_start(started).verdict == "not run (machine too busy)"
 
 
-async def test_nobody_is_asked_to_mend_it() -> None:
+async def test_no_one_is_asked_to_correct_it() -> None:
     texts = {path: content.decode() for path, content in FILES.items()}
     state = State("task", "name", texts)
     tests = await run_tests(Machine(STARVED), FILES, digest=state.digest)

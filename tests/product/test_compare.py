@@ -128,7 +128,7 @@ def test_the_first_step_that_goes_wrong_is_named() -> None:
     assert fault(Row(steps), (out("a"), out("b"), out("c"))) == ""
 
 
-def test_a_long_output_is_told_in_part() -> None:
+def test_a_long_output_is_reported_in_part() -> None:
     message = fault(row("a", tier="trusted"), (out("b" * 10_000),))
     assert len(message) < 500 and message.endswith('…"')
 

@@ -86,7 +86,7 @@ RUN = 'subprocess.run([sys.executable, "main.py"], capture_output=True, text=Tru
         ("return 3", "", "returns a value"),
     ],
 )
-async def test_a_failure_of_the_tests_own_making_is_told(body: str, imports: str, why: str) -> None:
+async def test_a_failure_of_the_tests_own_making_is_reported(body: str, imports: str, why: str) -> None:
     test = case(body, imports)
     found = plumbing.faults(await ran(test), {PATH: test}, ["main.py"])
     assert [why in fault.why for fault in found] == ([True] if why else [])
@@ -98,7 +98,7 @@ async def test_a_test_file_that_is_not_python_is_at_fault() -> None:
     assert "not valid Python" in fault.why
 
 
-async def test_a_fixture_that_nobody_gives_is_the_tests_own() -> None:
+async def test_a_fixture_that_no_one_gives_is_the_tests_own() -> None:
     test = "def test_it(capsys):\n    assert capsys\n"
     (fault,) = plumbing.faults(await ran(test), {PATH: test}, ["main.py"])
     assert "other arguments" in fault.why
@@ -142,7 +142,7 @@ async def test_a_program_that_the_task_names_is_the_products_to_bring() -> None:
     assert len(plumbing.faults(results, {PATH: test}, ["main.py"], "Add two numbers.")) == 1
 
 
-async def test_faults_are_told_once_for_each_cause() -> None:
+async def test_faults_are_reported_once_for_each_cause() -> None:
     test = real_tests("Calculator")
     text = plumbing.text(plumbing.faults(await ran(test), {PATH: test}, ["main.py"]))
     assert text.count("The cause") == 1

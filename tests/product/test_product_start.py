@@ -129,7 +129,7 @@ async def test_a_program_that_waits_is_alive(main: str) -> None:
     ],
     ids=lambda value: value[:30],
 )
-async def test_a_crash_is_told_with_its_reason(main: str, last_line: str) -> None:
+async def test_a_crash_is_reported_with_its_reason(main: str, last_line: str) -> None:
     started = await start(
         main, helper="def go():\n    return 1 / 0\n", token="def own():\n    raise ValueError('own')\n"
     )
@@ -248,7 +248,7 @@ async def test_an_error_that_only_speaks_of_a_display_is_a_crash() -> None:
     assert (started.how, started.lacks) == ("crashed", "")
 
 
-async def test_files_that_a_program_leaves_are_told_if_they_are_what_they_seem() -> None:
+async def test_files_that_a_program_leaves_are_reported_if_they_are_what_they_seem() -> None:
     main = """
 import pathlib, sys
 pathlib.Path("out").mkdir()

@@ -100,7 +100,7 @@ async def test_a_file_that_cannot_be_parsed_is_an_error_beside_the_others() -> N
     assert ran.results[0].why.splitlines()[-1] == "SyntaxError: invalid syntax"
 
 
-async def test_every_outcome_is_told_with_its_reason() -> None:
+async def test_every_outcome_is_reported_with_its_reason() -> None:
     results = await results_of("""
 import unittest
 from calculator import add
@@ -159,7 +159,7 @@ async def test_a_reason_is_short_and_the_same_in_every_run() -> None:
     assert len(first.encode()) <= 1500
 
 
-async def test_causes_are_told_too() -> None:
+async def test_causes_are_reported_too() -> None:
     why = (
         await results_of("""
 def test_a():

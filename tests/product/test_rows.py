@@ -186,7 +186,7 @@ def test_a_command_that_cannot_be_read_takes_its_whole_session_with_it() -> None
     assert [unread.command for unread in found.unread] == ["rm list"]
 
 
-def test_a_start_of_which_nothing_is_said_is_no_row() -> None:
+def test_a_start_of_which_nothing_is_reported_is_no_row() -> None:
     assert read("$ python3 main.py\n\n$ python3 main.py a\n$ python3 main.py b\n") == ()
 
 

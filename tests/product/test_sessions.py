@@ -33,7 +33,7 @@ async def test_starts_of_one_session_share_a_folder_and_sessions_do_not(sandbox:
     assert [[one.stdout for one in session] for session in ended] == [["False\n", "True\n"], ["False\n"]]
 
 
-async def test_a_status_a_signal_and_a_limit_are_told_apart(sandbox: Sandbox) -> None:
+async def test_a_status_a_signal_and_a_limit_are_distinguished(sandbox: Sandbox) -> None:
     files = product(
         "import os, signal, sys, time\n"
         "{'exit': lambda: sys.exit(3), 'kill': lambda: os.kill(os.getpid(), 9), 'sleep': lambda: time.sleep(60)}"

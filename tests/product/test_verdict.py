@@ -119,7 +119,7 @@ async def test_a_folder_is_judged_on_a_copy(tmp_path: Path) -> None:
     ]
 
 
-async def test_a_judged_folder_can_be_told_as_json(tmp_path: Path) -> None:
+async def test_a_judged_folder_can_be_printed_as_json(tmp_path: Path) -> None:
     vacuous = "def test_a():\n    pass\n"
     write(tmp_path, product("1 / 0", calculator="def add(a, b): return 3\n", test_a=vacuous, test_b=CALCULATOR_TESTS))
     judged = await judge_folder(SANDBOX, tmp_path)

@@ -237,7 +237,7 @@ def test_a_file_where_a_folder_should_be_is_refused_and_the_reverse(workspace: W
         workspace.write("folder", b"x")
 
 
-def test_what_the_system_refuses_is_told_plainly(workspace: Workspace) -> None:
+def test_what_the_system_refuses_is_reported_plainly(workspace: Workspace) -> None:
     with pytest.raises(NotStored, match="too long"):
         workspace.write("n" * 300, b"x")
 
@@ -266,7 +266,7 @@ def test_versions_too_large_to_compare_are_counted_by_their_lines() -> None:
     assert changes(old, old + "new\n") == (1, 0, "(too large to compare line by line)")
 
 
-def test_a_folder_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+def test_a_folder_that_is_gone_is_not_made_again(tmp_path: Path) -> None:
     with pytest.raises(NotStored, match="no longer exists"):
         Workspace(tmp_path / "gone").write("main.py", b"")
     assert not (tmp_path / "gone").exists()

@@ -61,7 +61,7 @@ def drawn(ran: Ran) -> int:
     return sum(answer.place.startswith("Drafting.1") for answer in ran.events(ModelAnswered))
 
 
-async def test_the_first_draft_that_another_agrees_with_wins_and_nobody_else_is_asked(tmp_path: Path) -> None:
+async def test_the_first_draft_that_another_agrees_with_wins_and_no_one_else_is_asked(tmp_path: Path) -> None:
     ran = await built(tmp_path, RIGHT, BROKEN, "n + n", RIGHT, RIGHT, RIGHT)
     assert ran.verdict.verdict == "passed"
     assert (race(ran).winner, race(ran).agreed) == (1, 2)

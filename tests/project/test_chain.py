@@ -117,7 +117,7 @@ async def test_a_cut_file_never_replaces_a_whole_one(tmp_path: Path) -> None:
     assert any("its last complete version was kept" in note for note in notes(ran))
 
 
-async def test_a_bad_path_is_refused_recorded_and_told(tmp_path: Path) -> None:
+async def test_a_bad_path_is_refused_recorded_and_reported(tmp_path: Path) -> None:
     escape = f"{WORDS}\n{MAIN}\n../../outside.py\n```python\nprint(1)\n```\n"
     ran = await run(tmp_path / "w", recording(ANSWERS | {f"{CODING}.1": escape}))
     assert [refused.path for refused in ran.events(FileRefused)] == ["../../outside.py"]
@@ -136,7 +136,7 @@ async def test_the_programmer_cannot_change_the_tests(tmp_path: Path) -> None:
     assert "hello" in (ran.folder / "tests/test_acceptance.py").read_text()
 
 
-async def test_a_failing_test_is_mended_by_the_programmer(tmp_path: Path) -> None:
+async def test_a_failing_test_is_corrected_by_the_programmer(tmp_path: Path) -> None:
     ran = await run(tmp_path, recording(ANSWERS | {f"{CODING}.1": f"{BROKEN}\n{MAIN}", MEND: WORDS}))
     assert ran.verdict.verdict == "passed"
     mended, *documents = [written.path for written in ran.events(FileWritten)][-3:]
@@ -144,7 +144,7 @@ async def test_a_failing_test_is_mended_by_the_programmer(tmp_path: Path) -> Non
     assert set(documents) == {"requirements.txt", "manual.md"}  # written side by side
 
 
-async def test_what_is_never_mended_ends_failed_with_the_count(tmp_path: Path) -> None:
+async def test_what_is_never_corrected_ends_failed_with_the_count(tmp_path: Path) -> None:
     stubborn = {f"Test.{n}/TestModification.1/Programmer.1/ask.1": BROKEN for n in (1, 2, 3, 4)}
     late = {f"StartUp.{n}/StartModification.1/Programmer.1/ask.1": BROKEN for n in (1, 2)}
     late |= {AMEND: "<INFO> Finished", AMENDED_MEND: BROKEN}
@@ -231,7 +231,7 @@ async def test_a_review_whose_remarks_change_nothing_ends_at_the_third(tmp_path:
     assert ran.verdict.verdict == "passed"
 
 
-async def test_a_talk_that_goes_in_circles_is_ended_and_told(tmp_path: Path) -> None:
+async def test_a_talk_that_goes_in_circles_is_ended_and_reported(tmp_path: Path) -> None:
     company = tmp_path / "company"
     shutil.copytree(find("full"), company)
     phase = company / "phases" / "DemandAnalysis.md"
@@ -248,7 +248,7 @@ async def test_a_talk_that_goes_in_circles_is_ended_and_told(tmp_path: Path) -> 
     assert ran.verdict.verdict == "passed"
 
 
-async def test_a_product_that_crashes_at_its_start_is_mended(tmp_path: Path) -> None:
+async def test_a_product_that_crashes_at_its_start_is_corrected(tmp_path: Path) -> None:
     crashing = MAIN.replace("print(", "raise SystemError(")
     ran = await run(
         tmp_path,
@@ -292,7 +292,7 @@ async def test_the_company_says_how_the_model_is_asked(tmp_path: Path) -> None:
     assert {call.max_tokens for call in ran.events(ModelAnswered)} == {77}
 
 
-async def test_a_choice_that_nobody_marks_is_found_by_reflection(tmp_path: Path) -> None:
+async def test_a_choice_that_no_one_marks_is_found_by_reflection(tmp_path: Path) -> None:
     demand = "DemandAnalysis.1/{}/ask.1"
     talk = {
         demand.format("ChiefProductOfficer.1"): "It could be many things.",
@@ -305,7 +305,7 @@ async def test_a_choice_that_nobody_marks_is_found_by_reflection(tmp_path: Path)
     assert (ended.conclusion, ended.reflected) == ("command line", True)
 
 
-async def test_a_choice_that_nobody_makes_is_guessed_and_told(tmp_path: Path) -> None:
+async def test_a_choice_that_no_one_makes_is_guessed_and_reported(tmp_path: Path) -> None:
     demand = "DemandAnalysis.1/{}/ask.1"
     roles = ("ChiefProductOfficer.1", "ChiefExecutiveOfficer.1", "ChiefProductOfficer.2", "Counselor.1")
     ran = await run(tmp_path, recording(ANSWERS | {demand.format(role): "Hm." for role in roles}))
@@ -313,7 +313,7 @@ async def test_a_choice_that_nobody_makes_is_guessed_and_told(tmp_path: Path) ->
     assert notes(ran) == ['DemandAnalysis: no answer settled the modality; "application" was used']
 
 
-async def test_a_bare_manual_is_taken_and_a_missing_one_told(tmp_path: Path) -> None:
+async def test_a_bare_manual_is_taken_and_a_missing_one_reported(tmp_path: Path) -> None:
     prose = "# Greeting\n\n" + "Run main.py and read what it says. " * 5
     ran = await run(tmp_path, recording(ANSWERS | {f"{MANUAL}.1": prose}))
     assert (ran.folder / "manual.md").read_text() == prose.strip() + "\n"
@@ -370,7 +370,7 @@ async def test_a_run_that_lost_its_server_goes_on_where_it_was(tmp_path: Path, s
     assert sorted(call.place for call in ran.events(ModelAnswered)) == sorted(ANSWERS)
 
 
-async def test_packages_that_the_imports_tell_are_asked_of_nobody(tmp_path: Path) -> None:
+async def test_packages_that_the_imports_tell_are_asked_of_no_one(tmp_path: Path) -> None:
     program = UNHEARD_OF.replace("unheardof", "numpy, PIL.Image, json")
     ran = await run(tmp_path, recording(ANSWERS | {"Coding.1/Programmer.1/ask.1": f"{WORDS}\n{program}"}))
     assert ran.verdict.verdict == "passed"

@@ -52,14 +52,14 @@ def asked(ran: Ran) -> list[int]:
     return [int(place[1].rpartition(".")[2]) for place in places if place[0] == "Drafting.1"]
 
 
-async def test_if_the_first_draft_holds_nobody_else_is_asked(tmp_path: Path) -> None:
+async def test_if_the_first_draft_holds_no_one_else_is_asked(tmp_path: Path) -> None:
     ran = await built(tmp_path, "ab", "ab", "ab", "ab")
     assert ran.verdict.verdict == "passed"
     assert asked(ran) == [1]
     assert [(each.number, each.how) for each in race(ran).standings] == [(1, "won")]
 
 
-async def test_the_first_draft_is_tried_before_anybody_else_is_asked(
+async def test_the_first_draft_is_tried_before_anyone_else_is_asked(
     tmp_path: Path,
 ) -> None:
     ran = await built(tmp_path, "ab", "", "ab", "a")
@@ -74,7 +74,7 @@ async def test_the_first_draft_is_tried_before_anybody_else_is_asked(
     assert [each.number for each in race(ran).standings] == [1, 2, 3]
 
 
-async def test_a_row_that_one_draft_in_six_meets_by_chance_keeps_nobody_from_winning(tmp_path: Path) -> None:
+async def test_a_row_that_one_draft_in_six_meets_by_chance_keeps_no_one_from_winning(tmp_path: Path) -> None:
     ran = await built(tmp_path, "abcd", "d", *7 * ["abc"])
     assert ran.verdict.verdict == "passed"
     assert [name.rpartition(" ")[2] for name in race(ran).dropped] == ["d"]

@@ -89,7 +89,7 @@ async def test_an_endpoint_with_a_larger_window_takes_what_does_not_fit(tmp_path
     assert taken and all("does not fit" in answer.tried[0] for answer in taken)
 
 
-async def test_openai_answers_while_no_server_of_ones_own_does_and_the_header_says_so(tmp_path: Path) -> None:
+async def test_openai_answers_while_no_server_of_the_users_own_does_and_the_header_says_so(tmp_path: Path) -> None:
     key = {"OPENAI_API_KEY": "sk-proj-4711", "OPENAI_MODEL": "gpt-6-luna"}
     async with served(FaultSpec(place=WELL, status=500)) as own, served(played=LUNA) as cloud:
         ran, error, folder = await begun(tmp_path, [own], environment=key | {"OPENAI_BASE_URL": cloud})

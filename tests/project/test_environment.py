@@ -71,7 +71,7 @@ def test_an_unknown_name_is_asked_for_by_itself(folder: Path) -> None:
     assert '"zxqv" is not a known package, so look it up' in output
 
 
-def test_yes_does_not_cover_a_name_that_nobody_knows_but_allow_does(folder: Path) -> None:
+def test_yes_does_not_cover_a_name_that_no_one_knows_but_allow_does(folder: Path) -> None:
     with CliRunner().isolation() as (_, err, _):
         assert agreed_lines(("arcade", "zxqv"), folder, yes=True, allow=()) == ("arcade",)
         assert b"--allow zxqv installs it" in err.getvalue()

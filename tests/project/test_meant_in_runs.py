@@ -23,7 +23,7 @@ def nameless(file: str) -> str:
     return file.partition("\n")[2]
 
 
-async def test_tests_and_program_without_a_name_are_taken_and_told(tmp_path: Path) -> None:
+async def test_tests_and_program_without_a_name_are_taken_and_reported(tmp_path: Path) -> None:
     coded = f"{WORDS}\nAnd it is started by:\n{nameless(MAIN)}"
     ran = await run(tmp_path, recording(ANSWERS | {TESTING: nameless(TESTS), CODING: coded}))
     assert ran.verdict.verdict == "passed"

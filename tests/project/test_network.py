@@ -108,7 +108,7 @@ def test_a_random_network_is_the_same_each_time_and_reaches_all() -> None:
     assert all(1 <= len(inputs) <= 3 for inputs in made.inputs[1:])
 
 
-def test_a_graph_of_ones_own_is_put_in_order() -> None:
+def test_a_graph_of_the_users_own_is_put_in_order() -> None:
     made = graph(Network(edges=(("b", "c"), ("a", "b"), ("a", "c"), ("a", "b")), alone=("d",)))
     assert made.names == ("d", "a", "b", "c")
     assert made.inputs == ((), (), (1,), (1, 2))

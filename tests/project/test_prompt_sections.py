@@ -108,7 +108,7 @@ def test_a_talk_inside_one_message_is_found_there() -> None:
     assert [part.name for part in parts] == ["", "an earlier answer", "", "an earlier answer", ""]
 
 
-def test_what_everybody_is_told_and_small_things_are_never_cut() -> None:
+def test_what_everyone_must_know_and_small_things_are_never_cut() -> None:
     state = State(task="x" * 5000, name="n", files={"a.py": "x = 1\n"})
     assert order([Message("system", "x" * 5000), Message("user", "a.py\n```\nx = 1\n```")], state, ["x" * 5000]) == []
 

@@ -83,7 +83,7 @@ def test_a_report_counts_explains_the_first_and_names_the_rest() -> None:
     ("how", "expected"),
     [("missing", "not started: KeyError"), ("crashed", "crashed: KeyError"), ("alive", "runs"), ("exited", "status 3")],
 )
-def test_a_start_is_told_in_words(how: str, expected: str) -> None:
+def test_a_start_is_reported_in_words(how: str, expected: str) -> None:
     started = ProductStarted("p", "d", how, exit_status=3, why="KeyError")  # type: ignore[arg-type]
     assert expected in started_text(started)
 
@@ -101,7 +101,7 @@ def test_an_unknown_placeholder_is_an_error_that_names_the_file_and_those_that_e
     assert "modality" in str(caught.value)
 
 
-def test_a_broken_template_is_told_when_the_company_is_opened(tmp_path: Path) -> None:
+def test_a_broken_template_is_reported_when_the_company_is_opened(tmp_path: Path) -> None:
     with pytest.raises(CompanyError, match=r"context\.md, line 2"):
         Prompts(altered(tmp_path, "context.md", "fine\n{% if %}"))
 

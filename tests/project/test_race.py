@@ -100,7 +100,7 @@ async def test_a_candidate_that_writes_nothing_is_out_and_the_others_go_on(tmp_p
     assert "**asked again**" not in (ran.folder / "REPORT.md").read_text()  # a loser's notes are not the product's
 
 
-async def test_if_nobody_writes_a_program_the_run_ends_as_with_one(tmp_path: Path) -> None:
+async def test_if_no_one_writes_a_program_the_run_ends_as_with_one(tmp_path: Path) -> None:
     silent = {f"Coding.1/Programmer.1/ask.{n}": "I would rather not." for n in (1, 2, 3)}
     ran = await run(tmp_path, recording(ANSWERS | silent), candidates=2)
     assert ran.verdict.verdict == "not run (no program was written)"

@@ -106,7 +106,7 @@ async def test_a_draft_that_breaks_on_the_tester_s_examples_alone_is_not_repaire
     assert REPAIR.format(1) not in drafting(ran)
 
 
-async def test_without_repairs_nobody_is_asked_again(tmp_path: Path) -> None:
+async def test_without_repairs_no_one_is_asked_again(tmp_path: Path) -> None:
     ran = await built(tmp_path, BREAKS, DOUBLES, TRIPLES, settings=("Drafting.repairs=0",))
     assert ran.verdict.verdict == "passed"
     assert not {REPAIR.format(number) for number in (1, 2, 3)}.intersection(drafting(ran))

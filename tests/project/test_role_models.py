@@ -90,14 +90,14 @@ def store_events(folder: Path) -> list[ModelAnswered]:
     return [r.event for r in store.read(runs.log_of(folder)) if isinstance(r.event, ModelAnswered)]
 
 
-async def test_a_model_that_is_not_served_is_told_before_the_first_call(tmp_path: Path) -> None:
+async def test_a_model_that_is_not_served_is_reported_before_the_first_call(tmp_path: Path) -> None:
     with pytest.raises(ModelNotServed, match='"nobody" is not served'):
         await ran(tmp_path, "Programmer=nobody")
     (folder,) = runs.every(tmp_path)
     assert not store_events(folder)
 
 
-async def test_an_endpoint_that_does_not_answer_is_told_before_the_first_call(tmp_path: Path) -> None:
+async def test_an_endpoint_that_does_not_answer_is_reported_before_the_first_call(tmp_path: Path) -> None:
     with pytest.raises(Unreachable):
         await ran(tmp_path, "Programmer=@127.0.0.1:9")
 

@@ -138,7 +138,7 @@ def test_a_command_that_stands_there_twice_counts_as_and_where_it_was_written_fi
     assert [(row.title, row.steps[-1].expected) for row in made] == [("list", "Nothing"), ("add milk", "Added.")]
 
 
-def test_a_command_of_which_nothing_is_said_only_prepares_the_next() -> None:
+def test_a_command_of_which_nothing_is_reported_only_prepares_the_next() -> None:
     assert titles(in_order(steps("add milk", "list = milk"))) == ["add milk; list"]
 
 

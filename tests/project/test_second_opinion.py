@@ -64,7 +64,7 @@ async def test_another_endpoint_is_asked_for_that_phase_alone(
     assert "retried on another endpoint" in (folder / "REPORT.md").read_text()
 
 
-async def test_a_choice_that_nobody_settles_is_put_to_another_endpoint(tmp_path: Path) -> None:
+async def test_a_choice_that_no_one_settles_is_put_to_another_endpoint(tmp_path: Path) -> None:
     roles = ("ChiefTechnologyOfficer.1", "ChiefExecutiveOfficer.1", "ChiefTechnologyOfficer.2", "Counselor.1")
     first_play = recording(ANSWERS | {f"LanguageChoose.1/{role}/ask.1": f"It depends, says {role}." for role in roles})
     place = "LanguageChoose.1/second-opinion.1/ChiefTechnologyOfficer.1/ask.1"

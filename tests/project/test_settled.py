@@ -99,7 +99,7 @@ async def test_what_only_repeats_the_input_waits_for_what_three_drafts_print(tmp
     assert last.open == ()
 
 
-async def test_programmers_see_how_it_is_started_and_no_output_that_nobody_knows(tmp_path: Path) -> None:
+async def test_programmers_see_how_it_is_started_and_no_output_that_no_one_knows(tmp_path: Path) -> None:
     ran = await built(tmp_path, shown((2, 2), (5, 5)), DOUBLES, DOUBLES, DOUBLES)
     answers = next(answer for answer in ran.events(ModelAnswered) if answer.place.startswith("Drafting"))
     texts = {message.id: message.content for message in ran.events(MessageStored)}
@@ -108,7 +108,7 @@ async def test_programmers_see_how_it_is_started_and_no_output_that_nobody_knows
     assert "what it needs stands in `sys.argv`" in question
 
 
-async def test_drafts_that_print_the_same_whatever_they_are_given_correct_nobody(tmp_path: Path) -> None:
+async def test_drafts_that_print_the_same_whatever_they_are_given_correct_no_one(tmp_path: Path) -> None:
     ran = await built(tmp_path, shown((2, 2), (5, 5)), *3 * ["print(10)"])
     assert decided(ran).settled == ()
     assert ran.verdict.verdict == "unconfirmed (the drafts disagree)"
@@ -147,7 +147,7 @@ async def test_a_draft_that_needs_a_package_which_the_task_names_is_as_good_as_c
     assert ran.verdict.verdict == "not run (needs pygame)"
 
 
-async def test_a_row_without_an_output_judges_nobody_who_works_alone(tmp_path: Path) -> None:
+async def test_a_row_without_an_output_judges_no_one_who_works_alone(tmp_path: Path) -> None:
     ran = await built(tmp_path, shown((2, 4), (5, 5)), DOUBLES, candidates=1)
     assert ran.verdict.verdict == "passed"
     assert left(ran) == [("2", "4", "doubtful"), ("5", "", "open")]

@@ -122,7 +122,7 @@ async def test_a_limit_that_stops_one_file_keeps_what_the_other_became(tmp_path:
         ('parallel = [{ run = "start" }', 'parallel = [{ run = "start", with_previous = true }'),
     ],
 )
-def test_what_is_beside_nothing_is_told(old: str, new: str) -> None:
+def test_what_is_beside_nothing_is_reported(old: str, new: str) -> None:
     sources = read(find("full"))
     assert old in sources["company.toml"]
     with pytest.raises(CompanyError, match="with_previous"):

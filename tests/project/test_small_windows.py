@@ -105,7 +105,7 @@ async def test_a_run_that_was_cut_goes_on_in_another_window(tmp_path: Path) -> N
     assert [attempt.window for attempt in finished.events(AttemptStarted)] == [2816, 16384]
 
 
-async def test_a_window_that_nobody_tells_is_assumed_and_said_once(tmp_path: Path) -> None:
+async def test_a_window_that_no_one_tells_is_assumed_and_said_once(tmp_path: Path) -> None:
     ran = await calculator(tmp_path, FaultSpec(no_window=True))
     assert ran.verdict == "passed"
     assert ran.report.count("4,096 tokens are assumed") == 1

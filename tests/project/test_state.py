@@ -46,7 +46,7 @@ def test_results_are_true_of_the_version_they_were_taken_on_alone() -> None:
         (State(task="t", name="n", files={"main.js": ""}, values={"language": "JavaScript"}), True),
     ],
 )
-def test_mending_goes_on_while_there_is_something_to_mend(state: State, passing: bool) -> None:
+def test_mending_goes_on_while_there_is_something_to_correct(state: State, passing: bool) -> None:
     assert state.holds("passing") is passing
 
 

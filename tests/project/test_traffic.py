@@ -53,7 +53,7 @@ async def test_a_server_that_tells_nothing_is_asked_once(store: Store) -> None:
     assert (model.loads, store.records) == ([AFTER], [])
 
 
-async def test_whoever_interrupts_does_not_wait_for_it(store: Store) -> None:
+async def test_an_interruption_does_not_wait_for_it(store: Store) -> None:
     model = Counting(BEFORE, AFTER)
     with pytest.raises(KeyboardInterrupt):
         async with traffic.counted(model, store, 1):

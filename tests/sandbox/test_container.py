@@ -161,7 +161,7 @@ async def test_this_machines_certificates_are_shown_to_a_job_that_reads_them(sta
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root runs programs as somebody else")
-async def test_a_folder_that_is_granted_is_nobodys_for_the_time_of_the_job(stand: Stand, tmp_path: Path) -> None:
+async def test_a_folder_that_is_granted_is_no_ones_for_the_time_of_the_job(stand: Stand, tmp_path: Path) -> None:
     given = tmp_path / "given"
     given.mkdir()
     (given / "old").touch()
@@ -256,7 +256,7 @@ async def test_statuses_are_the_programs(stand: Stand, code: str, expected: tupl
     assert (outcome.exit_status, outcome.signal) == expected
 
 
-async def test_limits_are_told_apart(stand: Stand) -> None:
+async def test_limits_are_distinguished(stand: Stand) -> None:
     stand.full.touch()
     outcome = await ContainerSandbox("podman").run(Job((sys.executable, "-c", "raise SystemExit(1)"), {}))
     assert (outcome.stopped, outcome.exit_status) == ("memory", None)
@@ -269,7 +269,7 @@ async def test_limits_are_told_apart(stand: Stand) -> None:
     assert len([line for line in stand.log.read_text().splitlines() if '"rm"' in line]) == 4
 
 
-async def test_an_engine_or_image_that_is_not_there_is_said(
+async def test_an_engine_or_image_that_is_not_there_is_reported(
     stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand.broken.touch()

@@ -77,7 +77,7 @@ def test_a_tree_that_is_gone_is_no_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [0, 1], ids=["after its whole order", "in the midst of its order"])
-def test_whoever_wanted_the_run_dies_before_it_begins(tmp_path: Path, cut: int) -> None:
+def test_the_one_who_wanted_the_run_dies_before_it_begins(tmp_path: Path, cut: int) -> None:
     """Nobody reads what the supervisor reports, and its lifeline is closed: it ends the program and clears up."""
     folder = tmp_path / "run"
     folder.mkdir()

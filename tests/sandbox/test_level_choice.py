@@ -22,7 +22,7 @@ async def test_the_strongest_that_holds_is_chosen() -> None:
     assert tried == ["bubblewrap", "namespaces", "landlock"]
 
 
-async def test_where_none_holds_nothing_runs_and_each_reason_is_told() -> None:
+async def test_where_none_holds_nothing_runs_and_each_reason_is_reported() -> None:
     with pytest.raises(UserError) as raised:
         await levels.best(lambda level: LevelCheck(level, f"why not {level}"))
     assert raised.value.exit_status == 2
@@ -40,7 +40,7 @@ async def test_other_systems_are_refused_with_advice(
     assert advice in raised.value.do
 
 
-def test_a_processor_without_a_filter_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_processor_without_a_filter_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolated, "MACHINES", {})
     finding = levels.tried.__wrapped__("landlock")
     assert "no system call filter" in finding.why

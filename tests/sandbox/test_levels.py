@@ -46,7 +46,7 @@ async def test_a_program_finds_its_files_and_a_home_of_its_own(sandbox: Sandbox,
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_status_and_signal_of_the_program_itself_are_told(sandbox: Sandbox) -> None:
+async def test_status_and_signal_of_the_program_itself_are_reported(sandbox: Sandbox) -> None:
     assert (await python(sandbox, "raise SystemExit(7)")).exit_status == 7
     killed = await python(sandbox, "import os; os.kill(os.getpid(), 11)")
     assert (killed.exit_status, killed.signal) == (None, 11)
@@ -279,7 +279,7 @@ async def test_nothing_of_our_devices_can_be_written(sandbox: Sandbox) -> None:
     assert (await python(sandbox, code)).stdout == "8\n"
 
 
-async def test_what_a_program_got_hold_of_is_told() -> None:
+async def test_what_a_program_got_hold_of_is_reported() -> None:
     assert "it reads a file outside; it creates a file outside" in await selftest.ways_out(levels.at(levels.UNSAFE))
 
 

@@ -77,7 +77,7 @@ async def test_signals_that_python_ignores_are_not_ignored_by_the_program(sandbo
     assert (outcome.signal, outcome.exit_status, outcome.stdout) == (13, None, "")
 
 
-async def test_exit_status_and_signal_are_told_apart(sandbox: LocalSandbox) -> None:
+async def test_exit_status_and_signal_are_distinguished(sandbox: LocalSandbox) -> None:
     assert (await run_python(sandbox, "raise SystemExit(3)")).exit_status == 3
     killed = await run_python(sandbox, "import os; os.kill(os.getpid(), 9)")
     assert (killed.exit_status, killed.signal, killed.stopped) == (None, 9, "")
@@ -192,7 +192,7 @@ async def test_an_interpreter_that_does_not_come_up_is_an_error(
         await sandbox.run(Job(("true",), {}))
 
 
-async def test_a_program_that_kills_its_supervisor_is_ended_and_told_as_killed(sandbox: LocalSandbox) -> None:
+async def test_a_program_that_kills_its_supervisor_is_ended_and_reported_as_killed(sandbox: LocalSandbox) -> None:
     code = "import os, time; print(os.getpid(), flush=True); os.kill(os.getppid(), 9); time.sleep(600)"
     outcome = await run_python(sandbox, code)
     assert (outcome.exit_status, outcome.signal) == (None, 9)

@@ -108,7 +108,7 @@ def test_the_blocking_call_gives_the_protocols_own_form(settings: Settings) -> N
     assert answer["usage"]["total_tokens"] == answer["usage"]["prompt_tokens"] + 5
 
 
-async def test_a_conversation_over_the_window_is_told_in_tokens(settings: Settings) -> None:
+async def test_a_conversation_over_the_window_is_reported_in_tokens(settings: Settings) -> None:
     model = VLLMModel(settings=settings)
     with pytest.raises(WindowTooSmall) as raised:
         await model.complete([Message("user", "z " * WINDOW)], Options())

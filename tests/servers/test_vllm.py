@@ -122,7 +122,7 @@ async def test_a_question_that_was_asked_before_comes_from_the_cache(vllm: Endpo
     assert second.usage.cached_tokens > second.usage.prompt_tokens - 300  # whole blocks, of 128 tokens on the CPU
 
 
-async def test_a_conversation_over_the_window_is_told_in_tokens(vllm: Endpoint, tmp_path: Path) -> None:
+async def test_a_conversation_over_the_window_is_reported_in_tokens(vllm: Endpoint, tmp_path: Path) -> None:
     model = VLLMModel(settings=load(vllm.settings(), tmp_path))
     with pytest.raises(WindowTooSmall) as raised:
         await model.complete([Message("user", "z " * WINDOW)], Options())

@@ -57,7 +57,7 @@ def test_nothing_from_outside_breaks_a_line() -> None:
     assert lines[0]["task"] == HOSTILE[:LONGEST].replace("\ud800", "?")
 
 
-def test_lines_that_are_no_record_bear_the_time_and_no_number() -> None:
+def test_lines_that_are_no_record_have_the_time_and_no_number() -> None:
     stream = io.StringIO()
     JsonLines(stream, clock=lambda: 0.25).say("debug", text="x" * (LONGEST + 1))
     line = json.loads(stream.getvalue())

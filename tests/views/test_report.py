@@ -95,7 +95,7 @@ def test_who_answered_names_endpoint_model_and_estimates() -> None:
     assert rows[-1] == ["Programmer", "qwen-coder", LOCAL, "2", "about 200", "about 100", "20"]
 
 
-def test_tokens_time_and_cost_are_told_with_what_is_only_estimated() -> None:
+def test_tokens_time_and_cost_are_reported_with_what_is_only_estimated() -> None:
     text = report.render(finished())
 
     assert "about 500 prompt and 250 completion tokens, 64 of them from the prefix cache (estimated for 1 of 5" in text
@@ -105,14 +105,14 @@ def test_tokens_time_and_cost_are_told_with_what_is_only_estimated() -> None:
 
 
 @pytest.mark.parametrize(("cost", "shown"), [(None, "unknown"), (0.25, "$0.2500")])
-def test_a_paid_or_unknown_price_is_told(cost: float | None, shown: str) -> None:
+def test_a_paid_or_unknown_price_is_reported(cost: float | None, shown: str) -> None:
     log = worked().ask("x.1", "Programmer", "?", "!", cost=cost, endpoint=PAID)
 
     assert f"- Cost: {shown}\n" in report.render(log.records)
 
 
 @pytest.mark.parametrize(("pause", "shown"), [(30.0, "31.0 s"), (124.0, "2 min 5 s"), (3_800.0, "1 h 3 min")])
-def test_long_times_are_told_as_people_do(pause: float, shown: str) -> None:
+def test_long_times_are_reported_as_people_do(pause: float, shown: str) -> None:
     assert f"- Time: {shown};" in report.render(begun().add(results("t.1", "passed"), after=pause).records)
 
 
@@ -193,7 +193,7 @@ def test_empty_answers_say_where_their_text_was_and_what_to_set(field: str, advi
     assert any(line.startswith("  empty answer: the text was in") and advice in line for line in terminal)
 
 
-def test_what_the_server_counted_is_told_as_its_whole_traffic() -> None:
+def test_what_the_server_counted_is_reported_as_its_whole_traffic() -> None:
     log = begun().add(events.ServerCounted(1, "vllm", 2000, 1500, 3)).add(events.ServerCounted(2, "tgi"))
     log.add(events.ServerCounted(3, "sglang", 0, 0, 1))
     text = report.render(log.records)

@@ -114,7 +114,7 @@ def test_failed_tests_are_named_up_to_a_number() -> None:
     assert shown[-1] == "    ... 2 more"
 
 
-def test_tests_of_the_empty_project_are_told_as_such() -> None:
+def test_tests_of_the_empty_project_are_reported_as_such() -> None:
     assert told(results("TestWriting.1/baseline.1", "failed", "passed")) == [
         "  tests without the product: 1 of 2 fail (all should)"
     ]
@@ -143,11 +143,11 @@ def test_a_verdict_has_its_colour(verdict: str, style: str) -> None:
         (events.AttemptStarted(2, "u", "m", 4096, "plain"), "attempt 2: m at u, window 4,096 tokens, sandbox"),
     ],
 )
-def test_other_events_are_told_in_words(event: events.Any, text: str) -> None:
+def test_other_events_are_reported_in_words(event: events.Any, text: str) -> None:
     assert text in "\n".join(told(event))
 
 
-def test_what_only_the_log_needs_is_not_told() -> None:
+def test_what_only_the_log_needs_is_not_reported() -> None:
     assert told(events.MessageStored("m", "user", "x")) == []
     assert told(events.PhaseEnded("P.1", "P")) == []
     assert told(events.RunFinished("v.1", "passed")) == []

@@ -39,7 +39,7 @@ def test_run_attempt_phase_and_call_stand_in_each_other_with_their_times() -> No
     assert [span.kind for span in spans] == ["client", "internal", "internal", "internal"]
 
 
-def test_a_call_bears_the_attributes_of_the_conventions() -> None:
+def test_a_call_has_the_attributes_of_the_conventions() -> None:
     call = spans_of(one_call(temperature=0.2, max_tokens=4096, answer_id="chatcmpl-7", cached_tokens=64, tries=2))[0]
     assert call.attributes == {
         "gen_ai.operation.name": "chat",

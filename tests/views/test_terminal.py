@@ -157,7 +157,7 @@ def test_a_pipe_hears_of_a_long_wait_at_growing_intervals() -> None:
     )
 
 
-def test_another_request_of_the_same_role_waits_anew() -> None:
+def test_another_request_of_the_same_role_waits_again() -> None:
     stream = io.StringIO()
     terminal = Terminal(stream)
     for seconds in (16, 2, 16):
@@ -166,7 +166,7 @@ def test_another_request_of_the_same_role_waits_anew() -> None:
     assert stream.getvalue().count("waiting for the first token, 16 s") == 2
 
 
-def test_two_calls_of_one_role_at_once_are_no_request_that_begins_anew() -> None:
+def test_two_calls_of_one_role_at_once_are_no_request_that_begins_again() -> None:
     stream = io.StringIO()
     terminal = Terminal(stream)
     for seconds in range(80):

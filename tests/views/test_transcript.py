@@ -15,7 +15,7 @@ def test_every_utterance_stands_with_its_speaker_its_phase_and_its_text() -> Non
     assert "] Programmer (Coding):\n    main.py\n    ```python\n    print(1)\n    ```\n" in text
 
 
-def test_what_one_model_said_to_another_is_not_told_twice() -> None:
+def test_what_one_model_said_to_another_is_not_reported_twice() -> None:
     assert transcript.render(finished()).count("A console application.") == 1
 
 
@@ -27,7 +27,7 @@ def test_each_call_shows_its_tokens_its_cost_and_who_answered() -> None:
     assert "] Programmer (no phase):\n" in text
 
 
-def test_changes_tests_and_notes_are_told() -> None:
+def test_changes_tests_and_notes_are_reported() -> None:
     text = transcript.render(finished("failed (0 of 1)", "failed"))
 
     assert "] main.py: +2 -1, 31 lines\n    --- main.py\n    +++ main.py\n    @@ -1 +1 @@\n    -    print(1)\n" in text
