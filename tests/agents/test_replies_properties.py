@@ -198,7 +198,7 @@ def test_the_work_grows_with_the_length(piece: str) -> None:
 @pytest.mark.parametrize("piece", HOSTILE.values(), ids=HOSTILE)
 def test_a_long_hostile_answer_is_read(piece: str) -> None:
     # A pattern that backtracks over the whole text would not return from this.
-    answer = "main.py\n```python\n" + piece * (200_000 // len(piece))
+    answer = "main.py\n```python\n" + piece * (100_000 // len(piece))
     replies.read(answer)
     replies.looping(answer)
 
