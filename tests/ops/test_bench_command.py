@@ -105,7 +105,6 @@ def test_without_arguments_the_set_endpoint_is_measured(run_folder: Path, monkey
 def test_what_takes_money_is_refused_when_no_one_can_agree(
     run_folder: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatdev.models.address.is_private", lambda host: False)
     monkeypatch.setattr("chatdev.settings.urls.is_private", lambda host: False)
     done = type_in(server, "--run", str(run_folder), *SHORT)
     assert done.exit_code == 2

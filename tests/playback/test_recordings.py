@@ -31,6 +31,8 @@ DELIVERED = {"main.py", "requirements.txt", "manual.md", "REPORT.md", "meta.txt"
 TESTS = {"default": "tests/acceptance.txt", "full": "tests/test_acceptance.py"}
 OF_DEFAULT = ("Sketch.1", "ExampleWriting.1", "Drafting.1")
 """Phases that only the default company has; it shares the manual with the full one."""
+HOLLOW = "Verdict.1/baseline.1"
+"""The tests on the product without its content."""
 
 
 class Played(msgspec.Struct, frozen=True):
@@ -48,9 +50,11 @@ class Played(msgspec.Struct, frozen=True):
         return [f"{note.kind}: {note.text}" for note in self.events(Diagnostic)]
 
     def test_runs(self) -> list[str]:
-        """Of each run of the tests: ``passed of all``, and the methods that did not pass."""
+        """Of each run of the tests on the product: ``passed of all``, and the methods that did not pass."""
         notes = []
         for ran in self.events(TestsRan):
+            if ran.place == HOLLOW:
+                continue
             failing = [result.id.rpartition("::")[2] for result in ran.results if result.outcome != "passed"]
             notes.append(" ".join([f"{len(ran.results) - len(failing)} of {len(ran.results)}", *failing]))
         return notes
@@ -60,8 +64,11 @@ class Played(msgspec.Struct, frozen=True):
         return [file.path for file in self.events(FileWritten) if f"/{phase}." in f"/{file.place}"]
 
 
-async def play(task: str, warehouse: Path, config: str = "full") -> Played:
-    """Do a demo task as ``--model DEMO`` does, and see that everything comes of it that a user is promised."""
+async def play(task: str, warehouse: Path, config: str = "full", vacuous: tuple[str, ...] = ()) -> Played:
+    """Do a demo task as ``--model DEMO`` does, and see that everything comes of it that a user is promised.
+
+    ``vacuous`` are the tests that pass on the product without its content, too.
+    """
     recording = demo.recording_of(task)
     async with demo.serving(task) as endpoint:
         choice = await choose("VLLM", load({"VLLM_ENDPOINT": endpoint}, warehouse))
@@ -71,7 +78,8 @@ async def play(task: str, warehouse: Path, config: str = "full") -> Played:
         finally:
             await choice.backend.aclose()
     played = Played(recording, folder, verdict.verdict, read(runs.log_of(folder)))
-    assert (played.verdict, verdict.vacuous) == ("passed", ())
+    assert played.verdict == "passed"
+    assert tuple(each.rpartition("::")[2] for each in verdict.vacuous) == vacuous
     places = {answered.place for answered in played.events(ModelAnswered)}
     if config == "full":
         assert places == {entry.place for entry in recording.entries if not entry.place.startswith(OF_DEFAULT)}
@@ -127,13 +135,13 @@ async def test_the_todo_app_leaves_code_out_once_and_is_settled_by_a_reflection(
 
 
 async def test_hello_world_is_described_before_it_is_written(tmp_path: Path) -> None:
-    played = await play("create a hello world program", tmp_path)
+    played = await play("create a hello world program", tmp_path, vacuous=("test_an_import_prints_nothing",))
     assert played.notes() == ["asked again: Coding: no file could be read out of the answer"]
     assert played.test_runs()[1:] == ["3 of 3"]
 
 
 async def test_print_hello_world_meets_tests_that_prove_nothing_first(tmp_path: Path) -> None:
-    played = await play("print hello world", tmp_path)
+    played = await play("print hello world", tmp_path, vacuous=("test_ends_without_an_error",))
     assert played.notes() == ["asked again: TestWriting: every test passes without a program"]
     assert [run.split()[0] for run in played.test_runs()] == ["2", "0", "2"]
     roles = [answered.role for answered in played.events(ModelAnswered) if answered.place.startswith("LanguageChoose")]

@@ -62,8 +62,8 @@ async def killed(folder: Path, endpoint: str, moment: str, *order: str) -> list[
 async def test_a_run_killed_at_each_effect_of_the_demo_resumes(tmp_path: Path, moment: str) -> None:
     async with Playback(demo.recording_of("create a calculator")) as endpoint:
         lives = await killed(tmp_path, endpoint, moment)
-    assert len(lives) >= 12 // STEP  # sixteen effects, of which up to four pairs happen side by side
-    assert {len(life["places"]) for life in lives} == {16}  # 11 answers, 4 runs of the tests, 1 start
+    assert len(lives) >= 12 // STEP  # 17 effects, of which up to four pairs happen side by side
+    assert {len(life["places"]) for life in lives} == {17}  # 11 answers, 5 runs of the tests, 1 start
     assert {"main.py", "manual.md", "requirements.txt"} <= set(lives[0]["product"])
 
 
