@@ -152,7 +152,7 @@ def test_a_sync_that_fails_ends_the_run_in_plain_words(tmp_path: Path, number: i
     strace = shutil.which("strace")
     if strace is None:
         pytest.skip("there is no strace here")
-    failing = f"inject=fdatasync:error=EIO:when={number}"
+    failing = f"inject=fdatasync:error=EIO:when={number}+"  # strace counts for each thread
     inject = (strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", failing)
     if subprocess.run([*inject, "true"], capture_output=True, check=False).returncode:
         pytest.skip("strace may not trace here")
