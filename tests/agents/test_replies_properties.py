@@ -192,6 +192,7 @@ def test_the_work_grows_with_the_length(piece: str) -> None:
         answer = "x\n" + piece * (size // len(piece))
         return calls(lambda: everything(answer))
 
+    steps(6_000)  # the first look compiles patterns
     assert steps(12_000) <= 2.5 * steps(6_000) + 2_000
 
 
