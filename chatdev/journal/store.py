@@ -69,6 +69,7 @@ class Store:
         self._listeners: list[Callable[[Record], None]] = []
         self._broken: JournalError | None = None
         self._settling = threading.Lock()
+        self._appending = threading.Lock()
         self._wall, self._alive = wall, alive
         self._lived = wall() - alive()
         self.redact: Callable[[events.Any], events.Any] = lambda event: event
@@ -132,10 +133,12 @@ class Store:
         n = len(self.records) + 1
         at, body = b"%.3f" % now, _encode(event)
         line = b'{"n":%d,"at":%s,"crc":"%s","event":%s}\n' % (n, at, checksum(n, at, body).encode(), body)
-        try:
-            torn.append(self._file, line)
-        except OSError as error:
-            raise self._break(error) from error
+        with self._appending:
+            self._refuse_if_broken()  # a sync in another thread may have failed meanwhile
+            try:
+                torn.append(self._file, line)
+            except OSError as error:
+                raise self._break(error) from error
         self._size += len(line)
         record = Record(n, float(at), event)
         self.records.append(record)
@@ -158,10 +161,13 @@ class Store:
             try:
                 os.fdatasync(self._file)
             except OSError as error:
-                # Reads may still return data that never reached the disk, and a resume would trust it.
-                with contextlib.suppress(OSError):
-                    os.ftruncate(self._file, self._safe)
-                raise self._break(error) from error
+                # Reads may still return data that never reached the disk, and a resume would trust it. A record that
+                # is appended after the cut would leave a gap before it.
+                with self._appending:
+                    failure = self._break(error)
+                    with contextlib.suppress(OSError):
+                        os.ftruncate(self._file, self._safe)
+                raise failure from error
             try:
                 if _identity(self.path.stat()) != self._identity:
                     raise FileNotFoundError(errno.ENOENT, "another file has replaced it")

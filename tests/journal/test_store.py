@@ -3,6 +3,8 @@
 import asyncio
 import errno
 import os
+import threading
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
@@ -317,6 +319,41 @@ async def test_what_a_failed_sync_left_in_doubt_is_not_believed_later(
             await log.sync()
     log.close()
     assert texts(store.read(tmp_path / "log")) == ["one"]
+
+
+async def test_no_record_is_appended_behind_those_that_a_failed_sync_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors: list[JournalError] = []
+
+    def append() -> None:
+        try:
+            log.append(noted("three"))
+        except JournalError as error:
+            errors.append(error)
+
+    appending = threading.Thread(target=append)
+
+    def failing(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    def cut_and_append(file: int, size: int, truncate: Callable[[int, int], None] = os.ftruncate) -> None:
+        truncate(file, size)
+        appending.start()
+        appending.join(0.2)
+
+    log = Store(tmp_path / "log")
+    log.append(noted("one"))
+    await log.sync()
+    log.append(noted("two"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", failing)
+        patch.setattr(os, "ftruncate", cut_and_append)
+        with pytest.raises(JournalError, match="Input/output error"):
+            await log.sync()
+    appending.join()
+    log.close()
+    assert (texts(store.read(tmp_path / "log")), len(errors)) == (["one"], 1)
 
 
 @pytest.mark.parametrize("how", ["deleted", "moved", "replaced"])
