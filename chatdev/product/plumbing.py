@@ -20,6 +20,7 @@ from chatdev.journal.events import TestResult, TestsRan
 _FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+)(?:, in (\S+))?\s*$', re.M)
 _STARTERS = frozenset(("run", "Popen", "check_output", "call", "check_call"))
 _OF_SUBPROCESS = ("'CompletedProcess' object", "'Popen' object")
+_NO_FIXTURE = "_pytest.fixtures.FixtureLookupError"
 _NOT_CAPTURED = "the output is not kept: subprocess.run needs capture_output=True, text=True"
 _BYTES = "bytes are compared with text: subprocess.run needs text=True"
 _VALUES = ("may not be used with capture_output", "may not both be used")
@@ -52,10 +53,10 @@ class _Failure:
     def __init__(self, result: TestResult, tests: Mapping[str, str], program: Collection[str], task: str) -> None:
         self.error = result.cause
         self.frames = [(path, int(line), name) for path, line, name in _FRAME.findall(result.why)]
-        if not self.frames and self.error.startswith("TypeError"):  # raised where the runner calls the test
+        if not self.frames and self.error.startswith(("TypeError", _NO_FIXTURE)):  # where a runner calls the test
             self.frames = [(result.id.partition("::")[0], 0, "")]
         self.in_tests = bool(self.frames) and all(path in tests for path, _, _ in self.frames)
-        self.whole = result.why.startswith(("Traceback", "File ", "TypeError"))
+        self.whole = result.why.startswith(("Traceback", "File ", "TypeError", _NO_FIXTURE))
         self.path = self.frames[-1][0] if self.frames else ""
         self.text = tests.get(self.path, "")
         self.program = program
@@ -82,6 +83,8 @@ class _Failure:
                 return self._import(message)
             case "AttributeError":
                 return self._attribute(message) or self._started()
+            case "FixtureLookupError":
+                return "it takes a fixture that nothing provides"
             case "TypeError":
                 return self._type(message) or self._started()
             case "ValueError" if any(words in message for words in _VALUES):

@@ -99,9 +99,9 @@ async def test_a_test_file_that_is_not_python_is_at_fault() -> None:
 
 
 async def test_a_fixture_that_no_one_gives_is_the_tests_own() -> None:
-    test = "def test_it(capsys):\n    assert capsys\n"
+    test = "def test_it(nothing):\n    assert nothing\n"
     (fault,) = plumbing.faults(await ran(test), {PATH: test}, ["main.py"])
-    assert "other arguments" in fault.why
+    assert "takes a fixture that nothing provides" in fault.why
 
 
 @pytest.mark.parametrize(

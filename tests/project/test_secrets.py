@@ -52,7 +52,11 @@ FIX = {
         "CodeReviewComment.1/CodeReviewer.1/ask.1": "<INFO> Finished",
         "CodeReviewModification.1/Programmer.1/ask.1": WORDS,
     }.items()
-} | {f"Test.{n}/TestModification.1/Programmer.1/ask.1": WORDS for n in range(1, 5)}
+} | {
+    f"{phase}.1/Programmer.1/ask.1": WORDS
+    for n in range(1, 5)
+    for phase in (f"Test.{n}/TestModification", f"StartUp.{n}/StartModification")
+}
 
 
 def kept(folder: Path) -> str:
