@@ -29,6 +29,11 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @lru_cache(maxsize=32)  # a file is parsed once as an answer and once as part of the project
 def parsed(text: str) -> ast.Module | None:
+    """As ``parse``, but the tree is shared: its nodes must not be changed."""
+    return parse(text)
+
+
+def parse(text: str) -> ast.Module | None:
     """The Python text as a tree, or None if it is not Python."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -70,7 +70,8 @@ def _is_python(text: str) -> bool:
     return tree is not None and (bool(tree.body) or "\\n" not in text)
 
 
-def _is_json(text: str) -> bool:
+def is_json(text: str) -> bool:
+    """Whether a text is one JSON value."""
     try:
         json.loads(text)
     except (ValueError, RecursionError):
@@ -89,7 +90,7 @@ def _is_toml(text: str) -> bool:
 _CHECKS: dict[str, Callable[[str], bool]] = {
     "py": _is_python,
     "pyw": _is_python,
-    "json": _is_json,
+    "json": is_json,
     "toml": _is_toml,
 }
 

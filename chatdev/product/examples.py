@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from chatdev.agents.corrections import is_json
 from chatdev.language_table import interpreters, table
 from chatdev.product import rows
 from chatdev.product.rows import Row, RowStep
@@ -116,15 +117,7 @@ def as_json(found: Sequence[Row]) -> bool:
     outputs = [step.expected for row in found for step in row.steps if step.expected]
     inputs = [step.call.stdin for row in found for step in row.steps if step.call.stdin]
     by_form = any(text.lstrip()[:1] in tuple('"[{') or text.strip() in ("true", "false", "null") for text in outputs)
-    return bool(outputs) and all(map(_is_json, outputs)) and (by_form or (bool(inputs) and all(map(_is_json, inputs))))
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
+    return bool(outputs) and all(map(is_json, outputs)) and (by_form or (bool(inputs) and all(map(is_json, inputs))))
 
 
 def _sessions(task: str, command: str) -> Iterator[Row]:

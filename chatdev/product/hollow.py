@@ -6,10 +6,9 @@ their bases. Values become None, since a test of a value does say something abou
 """
 
 import ast
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 
-from chatdev.agents.completeness import parsed
+from chatdev.agents.completeness import parse
 from chatdev.agents.filenames import belongs_to_tests
 
 _KEPT_DECORATORS = frozenset(("staticmethod", "classmethod", "property", "setter", "getter", "deleter"))
@@ -25,10 +24,9 @@ def hollowed(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def _hollow(content: bytes) -> bytes:
-    tree = parsed(content.decode(errors="replace"))
+    tree = parse(content.decode(errors="replace"))  # not the shared tree, since its nodes are changed here
     if tree is None:
         return content
-    tree = copy.deepcopy(tree)  # the parsed one is shared, and its nodes are changed here
     body = [*_doctest(tree), *_module(tree.body)]
     return ast.unparse(ast.fix_missing_locations(ast.Module(body, []))).encode() + b"\n"
 

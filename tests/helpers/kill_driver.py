@@ -32,7 +32,7 @@ from chatdev.settings import load
 
 
 class DyingStore(Store):
-    """Ends the process at an effect that is appended: the one after so many ``spared`` ones."""
+    """Ends the process at an effect that is appended: the one after ``spared`` others."""
 
     moment = ""
     spared = 0
